@@ -1,0 +1,39 @@
+"""Exact per-sample training of dense neural networks, compiled with Numba."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_MODULES = {
+    "Network": "network",
+    "History": "history",
+    "DivergenceError": "training",
+    "gradient_check": "gradients",
+    "load": "storage",
+    "MLPClassifier": "estimators",
+    "MLPRegressor": "estimators",
+}
+"""The public names and the modules that they come from, imported when first used."""
+
+__all__ = ["__version__", *_MODULES]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from .estimators import MLPClassifier, MLPRegressor
+    from .gradients import gradient_check
+    from .history import History
+    from .network import Network
+    from .storage import load
+    from .training import DivergenceError
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'numbabp' has no attribute {name!r}")
+    value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])

@@ -1,0 +1,78 @@
+"""How functions are compiled: the one place for Numba's options and its cache.
+
+Two decorators: `scalar_function` for the small functions that kernels inline, `kernel` for the compiled loops
+that Python calls. Only the latter are cached on disk, since what they call is compiled into them.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba import njit
+from numba.core.caching import FunctionCache
+from numba.extending import register_jitable
+
+# NaN and infinity keep their meaning (no "nnan", "ninf"): divergence is detected by them.
+FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
+OPTIONS: dict[str, Any] = {
+    "fastmath": FASTMATH,
+    "error_model": "numpy",
+    "nogil": True,
+    "_nrt": False,
+}
+
+
+@cache
+def _source_digest() -> str:
+    """Digest of every source file of the package."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+class _PackageCache(FunctionCache):
+    """Numba's on-disk cache, made safe for kernels that call functions of other modules.
+
+    Numba looks only at the file that a kernel stands in, and would keep using the old machine code after an
+    edit of, say, an activation. And a folder that can't be written must cost time, not raise.
+    """
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        return (*super()._index_key(sig, codegen), _source_digest())
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except (OSError, EOFError):
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except OSError:
+            self.disable()
+
+
+def scalar_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a small function known to the compiler, to be inlined into kernels; from Python it runs as it is."""
+    return register_jitable(**OPTIONS, forceinline=True)(function)
+
+
+def subroutine(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a part of a kernel off the fast path, which need not be inlined."""
+    return register_jitable(**OPTIONS)(function)
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a training or inference loop, with its machine code kept on disk where that is possible."""
+    compiled = njit(**OPTIONS)(function)
+    if not numba.config.DISABLE_JIT:
+        try:
+            compiled._cache = _PackageCache(function)
+        except (RuntimeError, OSError):  # no folder to write to: compiled anew in every process
+            pass
+    return compiled

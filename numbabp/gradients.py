@@ -1,0 +1,78 @@
+"""Check of backpropagation by central differences."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .kernels.sequential import Model, Run, Samples, train_general
+from .training import Options
+
+if TYPE_CHECKING:
+    from .network import Network
+
+
+def gradient_check(net: "Network", X: Any, y: Any, *, step: float = 1e-5) -> float:
+    """Largest relative error of the backpropagated gradient of the mean loss.
+
+    The gradient is compared, parameter by parameter, with (L(w + h) - L(w - h)) / 2h. All is computed in
+    float64, whatever the network's dtype, on a copy.
+
+    Parameters
+    ----------
+    net : Network
+        Unchanged.
+    X, y
+        Samples, as for `Network.fit`.
+    step
+        h, relative to max(1, \\|w\\|).
+
+    Returns
+    -------
+    float
+        The largest \\|difference\\| / max(\\|gradient\\|, largest gradient / 1000): parameters whose gradient
+        all but vanishes are not divided by it. About 1e-9 for smooth activations; relu and its kin,
+        absolute error and huber have kinks, across which a central difference is wrong.
+    """
+    twin = net.astype(np.float64)
+    inputs, targets, weights = twin._check_samples(X, y, None)
+    gradient = _mean_gradient(twin, inputs, targets, weights)
+    difference = np.empty_like(gradient)
+    for j, w in enumerate(twin.parameters.copy()):
+        h = step * max(1.0, abs(w))
+        losses = []
+        for value in (w + h, w - h):
+            twin.parameters[j] = value
+            losses.append(twin.measure(inputs, targets, weights, ())["loss"])
+        twin.parameters[j] = w
+        difference[j] = (losses[0] - losses[1]) / ((w + h) - (w - h))
+    size = np.maximum(np.abs(gradient), np.abs(difference))
+    scale = np.maximum(size, size.max() / 1000)
+    if scale.max() == 0:
+        return 0.0
+    return float((np.abs(gradient - difference) / scale).max())
+
+
+def _mean_gradient(
+    net: "Network", inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Gradient that the training kernel uses: the velocity after one full-batch step of momentum from rest."""
+    options = Options(update_rule="momentum", batch_size=len(inputs))
+    moments = np.zeros((1, net.n_parameters))
+    model = Model(
+        net.parameters.copy(),
+        moments,
+        np.zeros(net.n_parameters),
+        np.zeros((3, sum(net.layer_sizes))),
+        net.layout,
+        net.loss_code,
+    )
+    samples = Samples(inputs, targets, weights, np.arange(len(inputs), dtype=np.int64))
+    run = Run(
+        np.zeros(4, np.int64),
+        np.empty(0, np.uint64),
+        np.ones(1),
+        np.empty(0, np.int64),
+        np.zeros((1, 2)),
+    )
+    train_general(model, samples, options.rule, run, len(inputs), 1, len(inputs))
+    return moments[0]

@@ -1,0 +1,43 @@
+"""Initial weights: the network's starting point, drawn layer by layer in order. Biases start at zero."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+
+def zeros(fan_in: int, fan_out: int, random_state: np.random.RandomState) -> np.ndarray:
+    """Every weight zero: the hidden units of a layer then never differ."""
+    return np.zeros((fan_in, fan_out))
+
+
+def lecun_normal(fan_in: int, fan_out: int, random_state: np.random.RandomState) -> np.ndarray:
+    """Normal with variance 1 / fan_in (LeCun, Bottou, Orr and Müller 1998)."""
+    return np.sqrt(1 / fan_in) * random_state.standard_normal((fan_in, fan_out))
+
+
+def glorot_uniform(fan_in: int, fan_out: int, random_state: np.random.RandomState) -> np.ndarray:
+    """Uniform with variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010)."""
+    limit = np.sqrt(6 / (fan_in + fan_out))
+    return random_state.uniform(-limit, limit, (fan_in, fan_out))
+
+
+def glorot_normal(fan_in: int, fan_out: int, random_state: np.random.RandomState) -> np.ndarray:
+    """Normal with variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010)."""
+    return np.sqrt(2 / (fan_in + fan_out)) * random_state.standard_normal((fan_in, fan_out))
+
+
+def he_normal(fan_in: int, fan_out: int, random_state: np.random.RandomState) -> np.ndarray:
+    """Normal with variance 2 / fan_in (He, Zhang, Ren and Sun 2015)."""
+    return np.sqrt(2 / fan_in) * random_state.standard_normal((fan_in, fan_out))
+
+
+def he_uniform(fan_in: int, fan_out: int, random_state: np.random.RandomState) -> np.ndarray:
+    """Uniform with variance 2 / fan_in (He, Zhang, Ren and Sun 2015)."""
+    limit = np.sqrt(6 / fan_in)
+    return random_state.uniform(-limit, limit, (fan_in, fan_out))
+
+
+INITIALIZERS: dict[str, Callable[[int, int, np.random.RandomState], np.ndarray]] = {
+    function.__name__: function
+    for function in (zeros, lecun_normal, glorot_uniform, glorot_normal, he_normal, he_uniform)
+}

@@ -1,0 +1,290 @@
+"""The sequential kernels: training of one network sample by sample, any depth, rule and loss.
+
+`train_sgd` is the fast path, plain per-sample SGD; `train_general` takes every update rule, mini-batches,
+L1 and clipping. Reference: `train` in tests/reference.py.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..compiling import kernel, scalar_function, subroutine
+from .layers import (
+    _ONE,
+    ACTIVATION,
+    BIASES,
+    FAN_IN,
+    FAN_OUT,
+    INPUTS,
+    OUTPUTS,
+    WEIGHTS,
+    forward,
+    metric,
+    multiply_by_derivative,
+    output_delta,
+)
+from .shuffling import shuffle
+from .update_rules import add_penalties, apply, clip
+
+# Entries of Run.position.
+EPOCH, SAMPLE, STEP, BATCH = range(4)
+# Columns of Run.sums before the metrics.
+LOSS, WEIGHT, FIRST_METRIC = range(3)
+# What the kernels return.
+PAUSED, DIVERGED = range(2)
+
+
+class Samples(NamedTuple):
+    """The training data, with T the network's dtype."""
+
+    inputs: np.ndarray  # T (n, n_inputs)
+    targets: np.ndarray  # T (n, n_outputs)
+    weights: np.ndarray  # T (n,), or (0,) where every sample weighs 1
+    order: np.ndarray  # int64 (n,), the order of the current epoch
+
+
+class Model(NamedTuple):
+    """What is trained, and what its rule carries from step to step."""
+
+    parameters: np.ndarray  # T (n_parameters,)
+    moments: np.ndarray  # T (N_MOMENTS, n_parameters)
+    gradient: np.ndarray  # T (n_parameters,), of the mini-batch under way; (0,) for plain SGD
+    units: np.ndarray  # T (3, n_units), scratch: pre-activations, activations, delta
+    layout: np.ndarray  # uint64 (n_layers, 7), see layers.layout
+    loss: int
+
+
+class Run(NamedTuple):
+    """Where training stands, and what it records."""
+
+    position: np.ndarray  # int64 (4,): epoch, sample in it, steps so far, samples in the mini-batch
+    random: np.ndarray  # uint64 (1,), state of the shuffle; (0,) for a fixed order
+    learning_rates: np.ndarray  # float64 (epochs,)
+    metrics: np.ndarray  # int64 (n_metrics,), codes from losses.METRICS
+    sums: np.ndarray  # float64 (epochs, 2 + n_metrics): weighted loss, weight, weighted metrics
+
+
+@scalar_function
+def _predict(model: Any, samples: Any, run: Any, s: Any, weight: Any) -> bool:
+    """Forward pass, loss, delta of the output layer and record of sample s; False if the loss is not finite."""
+    z, a, delta = model.units[0], model.units[1], model.units[2]
+    for i in range(samples.inputs.shape[1]):
+        a[i] = samples.inputs[s, i]
+    forward(model.parameters, model.layout, z, a)
+    loss = output_delta(model.loss, model.layout, z, a, samples.targets, s, delta)
+    if not np.isfinite(loss):
+        return False
+    epoch = run.position[EPOCH]
+    run.sums[epoch, LOSS] += weight * loss
+    run.sums[epoch, WEIGHT] += weight
+    for m in range(run.metrics.size):
+        run.sums[epoch, FIRST_METRIC + m] += weight * metric(
+            run.metrics[m], model.loss, model.layout, z, a, samples.targets, s
+        )
+    return True
+
+
+@scalar_function
+def _weight(samples: Any, s: Any) -> Any:
+    return samples.weights[s] if samples.weights.size > 0 else samples.inputs.dtype.type(1)
+
+
+@scalar_function
+def _begin_epoch(samples: Any, run: Any) -> None:
+    if run.position[SAMPLE] == 0 and run.random.size > 0:
+        shuffle(samples.order, run.random)
+
+
+@scalar_function
+def _end_epoch(samples: Any, run: Any) -> None:
+    if run.position[SAMPLE] == samples.order.size:
+        run.position[SAMPLE] = 0
+        run.position[EPOCH] += 1
+
+
+@scalar_function
+def _update_row(w: Any, row: Any, n: Any, shrink: Any, g: Any, delta: Any, out: Any) -> None:
+    """W[i] -= shrink W[i] + g delta.
+
+    Not (1 - shrink) W[i]: for small penalties that factor has few digits of shrink left in float32.
+    """
+    for k in range(n):
+        w[row + k] -= shrink * w[row + k] + g * delta[out + k]
+
+
+@scalar_function
+def _send_back(w: Any, row: Any, n: Any, delta: Any, out: Any) -> Any:
+    """Sum of W[i] delta over the units of a layer."""
+    total = w.dtype.type(0)
+    for k in range(n):
+        total += w[row + k] * delta[out + k]
+    return total
+
+
+@scalar_function
+def _step_sgd(model: Any, rate: Any, shrink: Any, updated: Any) -> None:
+    """Backpropagate and update in one pass over each layer's weights: W -= rate a delta^T + shrink W.
+
+    With `updated` delta is sent back through the weights just updated, else through those of the forward pass.
+    """
+    parameters, layout = model.parameters, model.layout
+    z, a, delta = model.units[0], model.units[1], model.units[2]
+    for layer in range(len(layout) - 1, -1, -1):
+        fan_in = layout[layer, FAN_IN]
+        fan_out = layout[layer, FAN_OUT]
+        w = layout[layer, WEIGHTS]
+        b = layout[layer, BIASES]
+        x = layout[layer, INPUTS]
+        out = layout[layer, OUTPUTS]
+        if layer == 0:
+            for i in range(fan_in):
+                g = rate * a[x + i]
+                _update_row(parameters, w + i * fan_out, fan_out, shrink, g, delta, out)
+        elif fan_out == _ONE:  # the weights lie in one row: vectorise over i
+            g = rate * delta[out]
+            for i in range(fan_in):
+                old = parameters[w + i]
+                new = old - (shrink * old + g * a[x + i])
+                parameters[w + i] = new
+                delta[x + i] = delta[out] * (new if updated else old)
+        else:
+            for i in range(fan_in):
+                row = w + i * fan_out
+                g = rate * a[x + i]
+                if updated:
+                    _update_row(parameters, row, fan_out, shrink, g, delta, out)
+                delta[x + i] = _send_back(parameters, row, fan_out, delta, out)
+                if not updated:
+                    _update_row(parameters, row, fan_out, shrink, g, delta, out)
+        for k in range(fan_out):
+            parameters[b + k] -= rate * delta[out + k]
+        if layer > 0:
+            multiply_by_derivative(layout[layer - 1, ACTIVATION], z, a, delta, x, fan_in)
+
+
+@kernel
+def train_sgd(
+    model: Any, samples: Any, rule: Any, run: Any, updated: Any, stop_epoch: Any, max_samples: Any
+) -> int:
+    """Plain per-sample SGD, with L2, until `stop_epoch` epochs are done or `max_samples` more samples.
+
+    Everything that a later call needs to go on is in `model`, `samples.order` and `run`, so that it does not
+    matter to any bit where calls end.
+
+    Parameters
+    ----------
+    model, samples, rule, run
+        See `Model`, `Samples`, `update_rules.Rule` and `Run`; changed in place.
+    updated
+        propagate="updated".
+    stop_epoch, max_samples
+        Where to pause.
+
+    Returns
+    -------
+    int
+        `PAUSED`, or `DIVERGED` when the loss of the sample at run.position is not finite; that
+        sample has changed nothing.
+    """
+    real = model.parameters.dtype.type
+    position = run.position
+    done = 0
+    while position[EPOCH] < stop_epoch and done < max_samples:
+        _begin_epoch(samples, run)
+        rate = run.learning_rates[position[EPOCH]]
+        shrink = real(rate * rule.l2)
+        until = min(samples.order.size, position[SAMPLE] + max_samples - done)
+        done += until - position[SAMPLE]
+        for i in range(position[SAMPLE], until):
+            s = samples.order[i]
+            weight = _weight(samples, s)
+            if weight != 0:
+                if not _predict(model, samples, run, s, weight):
+                    position[SAMPLE] = i
+                    return DIVERGED
+                _step_sgd(model, real(rate) * weight, shrink, updated)
+                position[STEP] += 1
+        position[SAMPLE] = until
+        _end_epoch(samples, run)
+    return PAUSED
+
+
+@subroutine
+def _add_gradient(model: Any, weight: Any) -> None:
+    """Backpropagate delta from the output layer and add weight x gradient to model.gradient."""
+    parameters, gradient, layout = model.parameters, model.gradient, model.layout
+    z, a, delta = model.units[0], model.units[1], model.units[2]
+    for layer in range(len(layout) - 1, -1, -1):
+        fan_in = layout[layer, FAN_IN]
+        fan_out = layout[layer, FAN_OUT]
+        w = layout[layer, WEIGHTS]
+        b = layout[layer, BIASES]
+        x = layout[layer, INPUTS]
+        out = layout[layer, OUTPUTS]
+        for k in range(fan_out):
+            gradient[b + k] += weight * delta[out + k]
+        for i in range(fan_in):
+            row = w + i * fan_out
+            g = weight * a[x + i]
+            for k in range(fan_out):
+                gradient[row + k] += g * delta[out + k]
+            if layer > 0:
+                delta[x + i] = _send_back(parameters, row, fan_out, delta, out)
+        if layer > 0:
+            multiply_by_derivative(layout[layer - 1, ACTIVATION], z, a, delta, x, fan_in)
+
+
+@subroutine
+def _finish_batch(model: Any, rule: Any, run: Any) -> None:
+    """One step with the mean gradient of the mini-batch, which is cleared."""
+    gradient = model.gradient
+    scale = gradient.dtype.type(1.0 / run.position[BATCH])
+    for j in range(gradient.size):
+        gradient[j] *= scale
+    if rule.l1 > 0 or rule.l2 > 0:
+        add_penalties(rule, model.parameters, model.layout, gradient)
+    clip(rule, gradient)
+    run.position[STEP] += 1
+    rate = run.learning_rates[run.position[EPOCH]]
+    apply(rule, model.parameters, model.layout, gradient, model.moments, rate, run.position[STEP])
+    for j in range(gradient.size):
+        gradient[j] = 0
+    run.position[BATCH] = 0
+
+
+@kernel
+def train_general(
+    model: Any,
+    samples: Any,
+    rule: Any,
+    run: Any,
+    batch_size: Any,
+    stop_epoch: Any,
+    max_samples: Any,
+) -> int:
+    """Any update rule, mini-batch size, penalty and clipping; otherwise as `train_sgd`.
+
+    `batch_size` samples, less those of weight 0, make a step; the last mini-batch of an epoch may be shorter.
+    A call may end within a mini-batch: its gradient so far stays in model.gradient.
+    """
+    position = run.position
+    n_samples = samples.order.size
+    done = 0
+    while position[EPOCH] < stop_epoch and done < max_samples:
+        _begin_epoch(samples, run)
+        until = min(n_samples, position[SAMPLE] + max_samples - done)
+        done += until - position[SAMPLE]
+        for i in range(position[SAMPLE], until):
+            s = samples.order[i]
+            weight = _weight(samples, s)
+            if weight != 0:
+                if not _predict(model, samples, run, s, weight):
+                    position[SAMPLE] = i
+                    return DIVERGED
+                _add_gradient(model, weight)
+                position[BATCH] += 1
+            if position[BATCH] > 0 and ((i + 1) % batch_size == 0 or i + 1 == n_samples):
+                _finish_batch(model, rule, run)
+        position[SAMPLE] = until
+        _end_epoch(samples, run)
+    return PAUSED

@@ -1,0 +1,537 @@
+"""The network: layer sizes, parameters, predictions and training."""
+
+import copy
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
+from .checks import (
+    check_choice,
+    check_dtype,
+    check_inputs,
+    check_integer,
+    check_layer_sizes,
+    check_random_state,
+    check_sample_weight,
+    check_targets,
+)
+from .history import History
+from .initializers import INITIALIZERS
+from .kernels.inference import activate_rows, sum_metrics
+from .kernels.layers import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS, layout
+from .losses import LOSSES, METRICS, OUTPUT_ACTIVATION
+from .schedules import Schedule
+from .training import Callback, Options, RuleState, Training
+
+CHUNK_BYTES = 1 << 20
+"""`forward` takes as many rows at a time as keep a layer's units about this large, within the L2 cache."""
+
+
+class Network:
+    """A multi-layer perceptron, trained sample by sample.
+
+    Layer l computes ``activation(inputs @ weights[l] + biases[l])``.
+
+    Parameters
+    ----------
+    layer_sizes : sequence of int
+        (n_inputs, ..., n_outputs); two entries make a network without hidden layer.
+    hidden_activation : str or sequence of str
+        One of identity, sigmoid, tanh, relu, leaky_relu (slope 0.01), elu (alpha 1), softplus, silu, gelu
+        (exact), for all hidden layers; or one name for each of them.
+    output_activation : str, optional
+        One of the same or softmax. By default the one that belongs to the loss: sigmoid for binary
+        cross-entropy, softmax for categorical cross-entropy (these allow no other), identity otherwise.
+    loss : str
+        Per sample, summed over the outputs: binary_cross_entropy, categorical_cross_entropy,
+        squared_error (half the squares), absolute_error, huber (threshold 1).
+    init : str
+        lecun_normal, zeros, glorot_uniform, glorot_normal, he_normal, he_uniform; biases start at zero.
+    dtype : {"float64", "float32"}
+        Of the parameters and of all arithmetic.
+    random_state : None, int or numpy.random.RandomState
+        Draws the initial weights, then the seeds of shuffles.
+
+    Attributes
+    ----------
+    layer_sizes : tuple of int
+    activations : tuple of str
+        One a layer, the output's last.
+    parameters : ndarray of shape (n_parameters,)
+        All parameters in one array: weights and biases of the first layer, of the second, ...
+    history : History or None
+        Of the last `fit` or `partial_fit`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an argument that is not allowed, naming it and what is.
+
+    Examples
+    --------
+    >>> import numbabp as nbp
+    >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+    >>> net = nbp.Network((2, 10, 1), loss="binary_cross_entropy", random_state=0)
+    >>> history = net.fit(X, y, learning_rate=1.0, epochs=1000)
+    >>> net.predict(X)
+    array([0, 1, 1, 0])
+    """
+
+    def __init__(
+        self,
+        layer_sizes: Sequence[int],
+        *,
+        hidden_activation: str | Sequence[str] = "sigmoid",
+        output_activation: str | None = None,
+        loss: str = "squared_error",
+        init: str = "lecun_normal",
+        dtype: Any = "float64",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.layer_sizes = check_layer_sizes(layer_sizes)
+        self.loss = check_choice("loss", loss, LOSSES)
+        self.activations = _check_activations(
+            hidden_activation, output_activation, self.loss, len(self.layer_sizes) - 2
+        )
+        self.init = check_choice("init", init, INITIALIZERS)
+        self.dtype = check_dtype(dtype)
+        self._random_state = check_random_state(random_state)
+        codes = tuple(ACTIVATIONS[name] for name in self.activations)
+        self.layout = layout(self.layer_sizes, codes)
+        self.parameters = np.zeros(
+            int(self.layout[-1, BIASES] + self.layout[-1, FAN_OUT]), self.dtype
+        )
+        self.history: History | None = None
+        self._rule_state: RuleState | None = None
+        for weights in self.weights:
+            weights[...] = INITIALIZERS[self.init](*weights.shape, self._random_state)
+
+    @property
+    def n_layers(self) -> int:
+        """Layers with weights."""
+        return len(self.layout)
+
+    @property
+    def n_inputs(self) -> int:
+        """Columns of X."""
+        return self.layer_sizes[0]
+
+    @property
+    def n_outputs(self) -> int:
+        """Units of the output layer."""
+        return self.layer_sizes[-1]
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights and biases."""
+        return self.parameters.size
+
+    @property
+    def n_weights(self) -> int:
+        """Weights alone: the connections that CUPS counts."""
+        return sum(a * b for a, b in zip(self.layer_sizes, self.layer_sizes[1:], strict=False))
+
+    @property
+    def loss_code(self) -> int:
+        """The loss as kernels know it."""
+        return LOSSES[self.loss]
+
+    @property
+    def weights(self) -> tuple[np.ndarray, ...]:
+        """Views of the weights, ``weights[l]`` of shape (fan_in, fan_out); may be assigned to as a whole."""
+        return tuple(
+            self.parameters[int(row[WEIGHTS]) : int(row[BIASES])].reshape(
+                int(row[FAN_IN]), int(row[FAN_OUT])
+            )
+            for row in self.layout
+        )
+
+    @weights.setter
+    def weights(self, values: Sequence[Any]) -> None:
+        _assign("weights", self.weights, values)
+
+    @property
+    def biases(self) -> tuple[np.ndarray, ...]:
+        """Views of the biases, ``biases[l]`` of shape (fan_out,); may be assigned to as a whole."""
+        return tuple(
+            self.parameters[int(row[BIASES]) : int(row[BIASES] + row[FAN_OUT])]
+            for row in self.layout
+        )
+
+    @biases.setter
+    def biases(self, values: Sequence[Any]) -> None:
+        _assign("biases", self.biases, values)
+
+    def __repr__(self) -> str:
+        sizes = "-".join(map(str, self.layer_sizes))
+        return (
+            f"<Network {sizes}, {'/'.join(self.activations)}, {self.loss}, {self.dtype}, "
+            f"{self.n_parameters} parameters>"
+        )
+
+    def forward(self, X: Any) -> np.ndarray:
+        """Outputs of the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_inputs)
+            Finite numbers, converted to the network's dtype.
+
+        Returns
+        -------
+        ndarray of shape (n, n_outputs)
+        """
+        return self._outputs(check_inputs("X", X, self.n_inputs, self.dtype))[1]
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predictions: what `forward` gives, decided.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_inputs)
+            Finite numbers.
+
+        Returns
+        -------
+        ndarray
+            Binary cross-entropy: 0 or 1 for each output, of shape (n,) for one, (n, n_outputs) for several.
+            Softmax output: the most probable class, shape (n,). Otherwise the outputs themselves,
+            shape (n,) for one.
+        """
+        outputs = self.forward(X)
+        if self.loss == "binary_cross_entropy":
+            outputs = (outputs > 0.5).astype(np.int64)
+        elif self.activations[-1] == "softmax":
+            return outputs.argmax(axis=1)
+        return outputs[:, 0] if self.n_outputs == 1 else outputs
+
+    def evaluate(
+        self, X: Any, y: Any, sample_weight: Any = None, monitor: Sequence[str] = ()
+    ) -> dict[str, float]:
+        """Mean loss and metrics on given samples, without training.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+        monitor
+            Further metrics, as for `fit`; the cross-entropies give "accuracy" unasked.
+
+        Returns
+        -------
+        dict
+            "loss" and the metrics by name.
+        """
+        options = Options(monitor=tuple(monitor))
+        inputs, targets, weights = self._check_samples(X, y, sample_weight)
+        names = list(options.monitor)
+        if self.loss.endswith("cross_entropy"):
+            names.append("accuracy")
+        return self.measure(inputs, targets, weights, list(dict.fromkeys(names)))
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        learning_rate: float = 0.1,
+        epochs: int = 100,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        batch_size: int = 1,
+        update_rule: str = "sgd",
+        momentum: float = 0.9,
+        rho: float = 0.9,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        schedule: Schedule = "constant",
+        schedule_options: Mapping[str, float] | None = None,
+        sample_weight: Any = None,
+        propagate: str = "exact",
+        monitor: Sequence[str] = (),
+        validation_data: tuple[Any, Any] | None = None,
+        early_stopping: bool = False,
+        patience: int = 10,
+        tol: float = 0.0,
+        callback: Callback | None = None,
+        progress: bool | None = None,
+        device: str = "auto",
+    ) -> History:
+        """Train from the present parameters on.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_inputs)
+            Finite numbers.
+        y : array-like of shape (n, n_outputs), or (n,) for one output
+            Targets. With categorical cross-entropy also class indices of shape (n,).
+        learning_rate : float
+            Finite and not 0; a negative rate climbs the loss.
+        epochs : int
+            Passes over the samples.
+        shuffle : bool
+            A new order every epoch, or the order of X.
+        random_state : None, int or RandomState
+            Seeds the shuffles; by default the network's own random state goes on.
+        batch_size : int
+            Samples a step: more than 1 makes steps with the mean gradient of a mini-batch.
+        update_rule : str
+            sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw; formulas in `numbabp.kernels.update_rules`. What a rule
+            carries from step to step goes on in the next call with the same rule.
+        momentum, rho, beta_1, beta_2, epsilon : float
+            Numbers of the rules: mu of momentum and nesterov, rho of rmsprop, the two betas of adam and
+            adamw, and the epsilon of adagrad, rmsprop, adam and adamw.
+        l1, l2 : float
+            Penalties l1 \\|W\\| + l2/2 W^2 on weights, not biases, in every step; adamw takes l2 as its decoupled decay.
+        clip_norm, clip_value : float, optional
+            Largest norm of a step's gradient, and largest size of its elements (first value, then norm).
+        schedule : str or callable
+            Learning rate by epoch: constant, invscaling, exponential, step, cosine, adaptive
+            (`numbabp.schedules`), or a function of the epoch, from 0, that returns the rate.
+        schedule_options : dict, optional
+            Numbers of a named schedule.
+        sample_weight : array-like of shape (n,), optional
+            Factors >= 0 of the samples' gradients and losses. A sample of weight 0 is passed over.
+        propagate : {"exact", "updated"}
+            Send delta back through the weights of the forward pass, or through those that the layer's
+            update has just changed (a common textbook shortcut; plain SGD only).
+        monitor : sequence of str
+            Further prequential metrics: "accuracy" or the names of losses.
+        validation_data : tuple (X, y), optional
+            Measured at the end of every epoch, recorded as "validation_loss" and so on.
+        early_stopping : bool
+            Stop when the validation loss (without validation data the prequential loss) has not improved by more
+            than `tol` in `patience` epochs in a row, and go back to the parameters of the best epoch.
+        patience, tol : int, float
+            See early_stopping; the adaptive schedule uses tol too.
+        callback : callable, optional
+            Called as callback(epoch, metrics) after every epoch; a true result ends training.
+        progress : bool, optional
+            Show a progress bar; by default if standard error is a terminal.
+        device : {"auto", "cpu"}
+            Where to train.
+
+        Returns
+        -------
+        History
+            Also kept as `history`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For an argument that is not allowed; the network is unchanged.
+        DivergenceError
+            If the loss or the parameters stop being finite; the last finite parameters are kept.
+        KeyboardInterrupt
+            On Ctrl-C; the network is left after its last finished step, `history` up to the last finished epoch.
+        """
+        options = Options(
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            update_rule=update_rule,
+            momentum=momentum,
+            rho=rho,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            l1=l1,
+            l2=l2,
+            clip_norm=clip_norm,
+            clip_value=clip_value,
+            schedule=schedule,
+            schedule_options=schedule_options,
+            propagate=propagate,
+            monitor=monitor if isinstance(monitor, str) else tuple(monitor),
+            early_stopping=early_stopping,
+            patience=patience,
+            tol=tol,
+            shuffle=shuffle,
+            progress=progress,
+            device=device,
+        )
+        return self._train(
+            X, y, sample_weight, options, epochs, random_state, validation_data, callback
+        )
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        sample_weight: Any = None,
+        random_state: int | np.random.RandomState | None = None,
+        progress: bool | None = False,
+        **options: Any,
+    ) -> History:
+        """Train for one pass over the samples, as they come.
+
+        Parameters
+        ----------
+        X, y, sample_weight, random_state, progress
+            As for `fit`.
+        **options
+            Further arguments of `fit` on how to take a step: learning_rate, shuffle, update_rule, ...
+
+        Returns
+        -------
+        History
+            Of this one epoch.
+        """
+        allowed = set(Options.__dataclass_fields__) - {"early_stopping", "patience"}
+        for name in options:
+            if name not in allowed:
+                raise TypeError(
+                    f"partial_fit takes no {name!r}; allowed: {', '.join(sorted(allowed))}."
+                )
+        if not isinstance(options.get("monitor", ()), str):
+            options["monitor"] = tuple(options.get("monitor", ()))
+        return self._train(
+            X, y, sample_weight, Options(**options, progress=progress), 1, random_state, None, None
+        )
+
+    def astype(self, dtype: Any) -> "Network":
+        """Copy with the parameters in another dtype, without history and rule state."""
+        twin = copy.copy(self)
+        twin.dtype = check_dtype(dtype)
+        twin.parameters = self.parameters.astype(twin.dtype)
+        twin.history = None
+        twin._rule_state = None
+        twin._random_state = copy.deepcopy(self._random_state)
+        return twin
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to a safetensors file, atomically; see `numbabp.storage.save`."""
+        from .storage import save
+
+        save(self, path)
+
+    def rule_state(self, update_rule: str) -> RuleState:
+        """What the update rule carries from step to step, begun anew if the last one was another."""
+        state = self._rule_state
+        if state is None or state.update_rule != update_rule:
+            state = self._rule_state = RuleState.new(update_rule, self.parameters)
+        return state
+
+    def measure(
+        self, inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray, names: Sequence[str]
+    ) -> dict[str, float]:
+        """Mean loss and named metrics of checked samples."""
+        z, a = self._outputs(inputs)
+        outputs_only = self.layout[-1:].copy()
+        outputs_only[0, [INPUTS, OUTPUTS]] = 0
+        sums = np.zeros(2 + len(names))
+        sum_metrics(
+            outputs_only,
+            self.loss_code,
+            np.array([METRICS[name] for name in names], np.int64),
+            z,
+            a,
+            targets,
+            weights,
+            np.empty(self.n_outputs, self.dtype),
+            sums,
+        )
+        means = sums[[0, *range(2, len(sums))]] / sums[1]
+        return dict(zip(["loss", *names], means.tolist(), strict=True))
+
+    def _outputs(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Pre-activations and activations of the output layer for checked inputs."""
+        n = len(inputs)
+        z = np.empty((n, self.n_outputs), self.dtype)
+        a = np.empty((n, self.n_outputs), self.dtype)
+        weights, biases = self.weights, self.biases
+        codes = self.layout[:, ACTIVATION]
+        rows = max(64, CHUNK_BYTES // (self.dtype.itemsize * max(self.layer_sizes)))
+        for start in range(0, n, rows):
+            units = inputs[start : start + rows]
+            with np.errstate(all="ignore"):
+                for layer in range(self.n_layers - 1):
+                    units = units @ weights[layer]
+                    units += biases[layer]
+                    activate_rows(codes[layer], units, units)
+                chunk = z[start : start + rows]
+                np.matmul(units, weights[-1], out=chunk)
+                chunk += biases[-1]
+                activate_rows(codes[-1], chunk, a[start : start + rows])
+        return z, a
+
+    def _check_samples(
+        self, X: Any, y: Any, sample_weight: Any, prefix: str = ""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        inputs = check_inputs(prefix + "X", X, self.n_inputs, self.dtype)
+        targets = check_targets(prefix + "y", y, len(inputs), self.n_outputs, self.loss, self.dtype)
+        return inputs, targets, check_sample_weight(sample_weight, len(inputs), self.dtype)
+
+    def _train(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        options: Options,
+        epochs: int,
+        random_state: int | np.random.RandomState | None,
+        validation_data: tuple[Any, Any] | None,
+        callback: Callback | None,
+    ) -> History:
+        epochs = check_integer("epochs", epochs, minimum=1)
+        inputs, targets, weights = self._check_samples(X, y, sample_weight)
+        validation = None
+        if validation_data is not None:
+            if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+                raise TypeError("validation_data must be a tuple (X, y).")
+            validation = self._check_samples(*validation_data, None, "validation_data ")[:2]
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback must be callable, got {callback!r}.")
+        generator = self._random_state if random_state is None else check_random_state(random_state)
+        seed = int(generator.randint(0, 2**63 - 1, dtype=np.int64)) if options.shuffle else 0
+        training = Training(
+            self, inputs, targets, weights, options, epochs, seed, validation, callback
+        )
+        return training()
+
+
+def _check_activations(
+    hidden: str | Sequence[str], output: str | None, loss: str, n_hidden: int
+) -> tuple[str, ...]:
+    names = [hidden] * n_hidden if isinstance(hidden, str) else hidden
+    if isinstance(hidden, str):
+        check_choice("hidden_activation", hidden, HIDDEN_ACTIVATIONS)
+    elif not isinstance(hidden, Sequence):
+        raise TypeError(f"hidden_activation must be a name or a sequence of names, got {hidden!r}.")
+    if len(names) != n_hidden:
+        raise ValueError(
+            f"hidden_activation names {len(names)} activations, but there are {n_hidden} hidden layers."
+        )
+    for i, name in enumerate(names):
+        check_choice(f"hidden_activation[{i}]", name, HIDDEN_ACTIVATIONS)
+    own = OUTPUT_ACTIVATION[loss]
+    if output is None:
+        output = own
+    check_choice("output_activation", output, ACTIVATIONS)
+    if loss.endswith("cross_entropy") and output != own:
+        raise ValueError(
+            f"output_activation={output!r} does not go with loss={loss!r}, which needs {own!r}."
+        )
+    return (*names, output)
+
+
+def _assign(name: str, views: tuple[np.ndarray, ...], values: Sequence[Any]) -> None:
+    """Copy values into views, after all of them have been checked."""
+    if len(values) != len(views):
+        raise ValueError(f"{name} must have {len(views)} arrays, one a layer, got {len(values)}.")
+    arrays = [np.asarray(value, dtype=views[0].dtype) for value in values]
+    for i, (view, array) in enumerate(zip(views, arrays, strict=True)):
+        if array.shape != view.shape:
+            raise ValueError(f"{name}[{i}] must have shape {view.shape}, got {array.shape}.")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name}[{i}] must be finite.")
+    for view, array in zip(views, arrays, strict=True):
+        view[...] = array

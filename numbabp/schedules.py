@@ -1,0 +1,80 @@
+"""Learning-rate schedules: one rate an epoch, counted from 0."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .checks import check_choice, check_integer, check_real
+
+Schedule = str | Callable[[int], float]
+
+SCHEDULE_OPTIONS: dict[str, dict[str, float]] = {
+    "constant": {},
+    "invscaling": {"power": 0.5},
+    "exponential": {"gamma": 0.95},
+    "step": {"gamma": 0.1, "every": 10},
+    "cosine": {"minimum": 0.0},
+    "adaptive": {"factor": 5.0, "patience": 2, "minimum": 1e-6},
+}
+"""Schedules with their options and defaults.
+
+============ ======================================================================================
+constant     rate
+invscaling   rate / (epoch + 1)^power
+exponential  rate gamma^epoch
+step         rate gamma^floor(epoch / every)
+cosine       minimum + (rate - minimum) (1 + cos(pi epoch / epochs)) / 2   (Loshchilov, Hutter 2017)
+adaptive     rate, divided by `factor` whenever `patience` epochs in a row did not improve the loss by
+             more than `tol`; training ends when it would fall below `minimum`   (scikit-learn's)
+============ ======================================================================================
+"""
+
+
+def check_schedule(schedule: Any, options: Mapping[str, float] | None) -> dict[str, float]:
+    """Options of the schedule, with defaults filled in."""
+    if callable(schedule):
+        if options:
+            raise ValueError("schedule_options go with a named schedule, not with a function.")
+        return {}
+    check_choice("schedule", schedule, SCHEDULE_OPTIONS)
+    known = SCHEDULE_OPTIONS[schedule]
+    given = dict(options or {})
+    for name, value in given.items():
+        if name not in known:
+            raise ValueError(
+                f"schedule_options has no {name!r} for schedule={schedule!r}; "
+                f"allowed: {', '.join(known) or 'none'}."
+            )
+        label = f"schedule_options[{name!r}]"
+        if name in ("every", "patience"):
+            check_integer(label, value, minimum=1)
+        elif name == "factor":
+            check_real(label, value, minimum=1, open_minimum=True)
+        else:
+            check_real(label, value, minimum=0, open_minimum=name == "gamma")
+    return {**known, **given}
+
+
+def learning_rates(
+    schedule: Schedule, options: Mapping[str, float], rate: float, epochs: int
+) -> np.ndarray:
+    """Rate of every epoch, float64 (epochs,); "adaptive" starts as constant and is changed under way."""
+    epoch = np.arange(epochs)
+    if callable(schedule):
+        rates = np.array([schedule(int(e)) for e in epoch], dtype=float)
+        if not np.isfinite(rates).all():
+            bad = int(np.flatnonzero(~np.isfinite(rates))[0])
+            raise ValueError(f"schedule({bad}) returned {rates[bad]}; a finite rate is needed.")
+        return rates
+    if schedule == "invscaling":
+        return rate / (epoch + 1.0) ** options["power"]
+    if schedule == "exponential":
+        return rate * options["gamma"] ** epoch
+    if schedule == "step":
+        return rate * options["gamma"] ** (epoch // options["every"])
+    if schedule == "cosine":
+        low = options["minimum"]
+        return low + (rate - low) * (1 + np.cos(math.pi * epoch / epochs)) / 2
+    return np.full(epochs, rate)

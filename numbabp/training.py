@@ -1,0 +1,459 @@
+"""The epoch loop: calls a kernel in slices, and between them watches over divergence, validation and stopping."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .checks import check_bool, check_choice, check_integer, check_learning_rate, check_real
+from .history import History
+from .kernels.sequential import (
+    DIVERGED,
+    EPOCH,
+    FIRST_METRIC,
+    LOSS,
+    SAMPLE,
+    STEP,
+    WEIGHT,
+    Model,
+    Run,
+    Samples,
+    train_general,
+    train_sgd,
+)
+from .kernels.update_rules import N_MOMENTS, UPDATE_RULES, Rule
+from .losses import METRICS
+from .progress import ProgressBar
+from .schedules import Schedule, check_schedule, learning_rates
+
+if TYPE_CHECKING:
+    from .network import Network
+
+SLICE_SECONDS = 0.05
+"""A kernel returns to Python about this often, for Ctrl-C and progress."""
+
+Callback = Callable[[int, dict[str, float]], Any]
+
+
+class DivergenceError(ArithmeticError):
+    """Training left the finite numbers; the network keeps its last finite parameters.
+
+    Attributes
+    ----------
+    epoch : int
+        Epoch in which it happened, from 0.
+    sample : int
+        Row of X whose step it was.
+    learning_rate : float
+        Rate of that step.
+    """
+
+    def __init__(self, epoch: int, sample: int, learning_rate: float) -> None:
+        super().__init__(epoch, sample, learning_rate)
+        self.epoch = epoch
+        self.sample = sample
+        self.learning_rate = learning_rate
+
+    def __str__(self) -> str:
+        return (
+            f"training diverged in epoch {self.epoch} at sample {self.sample} with learning rate "
+            f"{self.learning_rate:g}: the loss or the parameters are no longer finite. The last finite "
+            "parameters were kept. Try a smaller learning_rate, inputs scaled to about unit variance, or clip_norm."
+        )
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train; every field is an argument of `Network.fit`, where they are described."""
+
+    learning_rate: float = 0.1
+    batch_size: int = 1
+    update_rule: str = "sgd"
+    momentum: float = 0.9
+    rho: float = 0.9
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    l1: float = 0.0
+    l2: float = 0.0
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    schedule: Schedule = "constant"
+    schedule_options: Mapping[str, float] | None = None
+    propagate: str = "exact"
+    monitor: tuple[str, ...] = ()
+    early_stopping: bool = False
+    patience: int = 10
+    tol: float = 0.0
+    shuffle: bool = True
+    progress: bool | None = None
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        check_learning_rate("learning_rate", self.learning_rate)
+        check_integer("batch_size", self.batch_size, minimum=1)
+        check_choice("update_rule", self.update_rule, UPDATE_RULES)
+        for name in ("momentum", "rho", "beta_1", "beta_2"):
+            check_real(name, getattr(self, name), minimum=0, maximum=1, open_maximum=True)
+        check_real("epsilon", self.epsilon, minimum=0, open_minimum=True)
+        for name in ("l1", "l2"):
+            check_real(name, getattr(self, name), minimum=0)
+        for name in ("clip_norm", "clip_value"):
+            if getattr(self, name) is not None:
+                check_real(name, getattr(self, name), minimum=0, open_minimum=True)
+        check_schedule(self.schedule, self.schedule_options)
+        check_choice("propagate", self.propagate, ("exact", "updated"))
+        if isinstance(self.monitor, str):
+            raise TypeError(
+                f"monitor must be a sequence of names, got the string {self.monitor!r}."
+            )
+        for name in self.monitor:
+            check_choice("monitor", name, METRICS)
+        check_integer("patience", self.patience, minimum=1)
+        check_real("tol", self.tol)
+        for name in ("early_stopping", "shuffle"):
+            check_bool(name, getattr(self, name))
+        if self.progress is not None:
+            check_bool("progress", self.progress)
+        if self.device not in ("auto", "cpu"):
+            raise ValueError(f"device={self.device!r} is not available; allowed: 'auto', 'cpu'.")
+        if self.propagate == "updated" and not self.is_plain_sgd:
+            raise ValueError(
+                "propagate='updated' needs update_rule='sgd' with batch_size=1, l1=0 and no clipping: "
+                "other steps are taken only after the whole gradient is known."
+            )
+
+    @property
+    def is_plain_sgd(self) -> bool:
+        """Whether `train_sgd` serves."""
+        return (
+            self.update_rule == "sgd"
+            and self.batch_size == 1
+            and self.l1 == 0
+            and self.clip_norm is None
+            and self.clip_value is None
+        )
+
+    @property
+    def rule(self) -> Rule:
+        """The update rule as kernels take it."""
+        return Rule(
+            UPDATE_RULES[self.update_rule],
+            float(self.momentum),
+            float(self.rho),
+            float(self.beta_1),
+            float(self.beta_2),
+            float(self.epsilon),
+            float(self.l1),
+            float(self.l2),
+            float(self.clip_norm or 0.0),
+            float(self.clip_value or 0.0),
+        )
+
+
+@dataclass
+class RuleState:
+    """What an update rule carries from one fit to the next."""
+
+    update_rule: str
+    moments: np.ndarray
+    step: int = 0
+
+    @classmethod
+    def new(cls, update_rule: str, parameters: np.ndarray) -> "RuleState":
+        """State before the first step."""
+        shape = (N_MOMENTS[update_rule], parameters.size)
+        return cls(update_rule, np.zeros(shape, parameters.dtype))
+
+
+@dataclass
+class Training:
+    """One run of training: the kernel's arrays, and the loop around the kernel.
+
+    Parameters
+    ----------
+    network
+        Trained in place.
+    inputs, targets, weights
+        Checked arrays, as in `kernels.sequential.Samples`.
+    options
+        How to train.
+    epochs
+        Epochs to run.
+    seed
+        Of the shuffle; not used for a fixed order.
+    validation
+        Checked inputs and targets measured after every epoch.
+    callback
+        Called after every epoch as callback(epoch, metrics); a true result ends training.
+    """
+
+    network: "Network"
+    inputs: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    options: Options
+    epochs: int
+    seed: int = 0
+    validation: tuple[np.ndarray, np.ndarray] | None = None
+    callback: Callback | None = None
+
+    model: Model = field(init=False)
+    samples: Samples = field(init=False)
+    run: Run = field(init=False)
+    stop_reason: str = field(init=False, default="finished")
+
+    def __post_init__(self) -> None:
+        network, options = self.network, self.options
+        state = network.rule_state(options.update_rule)
+        names = [*options.monitor]
+        if network.loss.endswith("cross_entropy"):
+            names.append("accuracy")
+        self._names = list(dict.fromkeys(names))
+        gradient_size = 0 if options.is_plain_sgd else network.n_parameters
+        dtype = network.dtype
+        self._state = state
+        self.model = Model(
+            network.parameters,
+            state.moments,
+            np.zeros(gradient_size, dtype),
+            np.zeros((3, sum(network.layer_sizes)), dtype),
+            network.layout,
+            network.loss_code,
+        )
+        self.samples = Samples(
+            self.inputs, self.targets, self.weights, np.arange(len(self.inputs), dtype=np.int64)
+        )
+        position = np.zeros(4, np.int64)
+        position[STEP] = state.step
+        self._schedule_options = check_schedule(options.schedule, options.schedule_options)
+        self.run = Run(
+            position,
+            np.array([self.seed] if options.shuffle else [], np.uint64),
+            learning_rates(
+                options.schedule, self._schedule_options, float(options.learning_rate), self.epochs
+            ),
+            np.array([METRICS[name] for name in self._names], np.int64),
+            np.zeros((self.epochs, FIRST_METRIC + len(self._names))),
+        )
+        self._rule = options.rule
+        self._validation_metrics: list[dict[str, float]] = []
+        # a first guess, well under SLICE_SECONDS: 10 ns a parameter and 200 ns a sample
+        self._slice = max(1, int(SLICE_SECONDS / (1e-8 * network.n_parameters + 2e-7) / 4))
+
+    def __call__(self) -> History:
+        """Run to the end.
+
+        Raises
+        ------
+        DivergenceError
+            If the loss or the parameters stop being finite.
+        KeyboardInterrupt
+            On Ctrl-C, with the network after its last finished step and `network.history` up to the
+            last finished epoch.
+        """
+        started = time.perf_counter()
+        stopping = _Stopping(self.options, self._schedule_options)
+        watched = (
+            self.validation is not None
+            or self.callback is not None
+            or self.options.early_stopping
+            or self.options.schedule == "adaptive"
+        )
+        try:
+            with ProgressBar(self.epochs, self.options.progress) as bar, np.errstate(all="ignore"):
+                while self.run.position[EPOCH] < self.epochs:
+                    epoch = int(self.run.position[EPOCH])
+                    self._advance(epoch + 1 if watched else self.epochs, bar)
+                    if watched and self._watch(epoch, stopping):
+                        break
+        except BaseException:
+            self.stop_reason = "interrupted"
+            raise
+        finally:
+            if stopping.best_parameters is not None:
+                self.network.parameters[:] = stopping.best_parameters
+            self._state.step = int(self.run.position[STEP])
+            self.network.history = self._history(time.perf_counter() - started)
+        return self.network.history
+
+    def _advance(self, stop_epoch: int, bar: ProgressBar) -> None:
+        """Run the kernel, slice by slice, until `stop_epoch`."""
+        position = self.run.position
+        while position[EPOCH] < stop_epoch:
+            snapshot = self._snapshot()
+            started = time.perf_counter()
+            status = self._call_kernel(stop_epoch, self._slice)
+            elapsed = time.perf_counter() - started
+            if status == DIVERGED or not self._is_finite():
+                self._raise_divergence(snapshot, stop_epoch)
+            wanted = self._slice * SLICE_SECONDS / max(elapsed, 1e-6)
+            if elapsed > 0.2 * SLICE_SECONDS:  # else the slice was cut short, or too small to say
+                self._slice = int(min(max(wanted, self._slice / 2, 1), self._slice * 8))
+            elif position[EPOCH] < stop_epoch:
+                self._slice *= 8
+            epoch = int(position[EPOCH])
+            bar.update(
+                epoch + position[SAMPLE] / len(self.inputs),
+                self._mean(max(epoch - 1, 0)),
+            )
+
+    def _call_kernel(self, stop_epoch: int, max_samples: int) -> int:
+        if self.options.is_plain_sgd:
+            updated = self.options.propagate == "updated"
+            return train_sgd(
+                self.model, self.samples, self._rule, self.run, updated, stop_epoch, max_samples
+            )
+        return train_general(
+            self.model,
+            self.samples,
+            self._rule,
+            self.run,
+            self.options.batch_size,
+            stop_epoch,
+            max_samples,
+        )
+
+    def _is_finite(self) -> bool:
+        # the sum is finite unless a parameter is not (or parameters near overflow, which the second look settles)
+        parameters = self.model.parameters
+        return bool(np.isfinite(parameters.sum(dtype=np.float64)) or np.isfinite(parameters).all())
+
+    def _snapshot(self) -> tuple[np.ndarray, ...]:
+        """Copies of everything that a kernel call changes."""
+        return tuple(array.copy() for array in self._changing())
+
+    def _changing(self) -> tuple[np.ndarray, ...]:
+        run = self.run
+        epoch = run.position[EPOCH]
+        return (
+            self.model.parameters,
+            self.model.moments,
+            self.model.gradient,
+            self.samples.order,
+            run.random,
+            run.sums[epoch : epoch + 1],
+            run.position,
+        )
+
+    def _restore(self, snapshot: tuple[np.ndarray, ...]) -> None:
+        self.run.position[:] = snapshot[-1]
+        self.run.sums[snapshot[-1][EPOCH] + 1 :] = 0
+        for array, copy in zip(self._changing(), snapshot, strict=True):
+            array[...] = copy
+
+    def _raise_divergence(self, snapshot: tuple[np.ndarray, ...], stop_epoch: int) -> None:
+        """Go back to the last finite step of the slice, which began at `snapshot`, and raise.
+
+        Kernels are deterministic, so the slice can be run again; how far it stays finite is found by bisection.
+        """
+
+        def stays_finite(n_samples: int) -> bool:
+            self._restore(snapshot)
+            return self._call_kernel(stop_epoch, n_samples) != DIVERGED and self._is_finite()
+
+        finite, not_finite = 0, self._slice
+        while not_finite - finite > 1:
+            middle = (finite + not_finite) // 2
+            if stays_finite(middle):
+                finite = middle
+            else:
+                not_finite = middle
+        self._restore(snapshot)
+        status = self._call_kernel(stop_epoch, not_finite)
+        at = int(self.run.position[SAMPLE]) - (0 if status == DIVERGED else 1)
+        sample = int(self.samples.order[at])  # -1, the last one, where the epoch has just ended
+        stays_finite(finite)
+        epoch = int(self.run.position[EPOCH])
+        raise DivergenceError(epoch, sample, float(self.run.learning_rates[epoch]))
+
+    def _watch(self, epoch: int, stopping: "_Stopping") -> bool:
+        """Validate, call back, adapt the rate; True if training should end."""
+        metrics = {"loss": self._mean(epoch)}
+        for m, name in enumerate(self._names):
+            metrics[name] = self._mean(epoch, FIRST_METRIC + m)
+        watched = metrics["loss"]
+        if self.validation is not None:
+            measured = self.network.measure(
+                *self.validation, np.empty(0, self.network.dtype), self._names
+            )
+            self._validation_metrics.append(
+                {f"validation_{name}": value for name, value in measured.items()}
+            )
+            metrics.update(self._validation_metrics[-1])
+            watched = metrics["validation_loss"]
+        rate = stopping.next_rate(metrics["loss"], float(self.run.learning_rates[epoch]))
+        if self.options.schedule == "adaptive":
+            self.run.learning_rates[epoch + 1 :] = rate
+        if self.options.early_stopping and stopping.is_over(watched, self.model.parameters):
+            self.stop_reason = "early stopping"
+        elif rate == 0:
+            self.stop_reason = "learning rate"
+        if self.callback is not None and self.callback(epoch, metrics):
+            self.stop_reason = "callback"
+        return self.stop_reason != "finished"
+
+    def _mean(self, epoch: int, column: int = LOSS) -> float:
+        weight = self.run.sums[epoch, WEIGHT]
+        return float(self.run.sums[epoch, column] / weight) if weight > 0 else float("nan")
+
+    def _history(self, seconds: float) -> History:
+        done = int(self.run.position[EPOCH])
+        sums = self.run.sums[:done]
+        metrics = {"loss": sums[:, LOSS] / sums[:, WEIGHT]}
+        for m, name in enumerate(self._names):
+            metrics[name] = sums[:, FIRST_METRIC + m] / sums[:, WEIGHT]
+        if self.validation is not None:
+            records = self._validation_metrics
+            for name in ["loss", *self._names]:
+                values = [record[f"validation_{name}"] for record in records]
+                # an interruption may fall between an epoch's end and its validation
+                values += [np.nan] * (done - len(values))
+                metrics[f"validation_{name}"] = np.array(values, float)
+        return History(
+            metrics,
+            learning_rate=self.run.learning_rates[:done].copy(),
+            stop_reason=self.stop_reason,
+            seconds=seconds,
+        )
+
+
+class _Stopping:
+    """When to stop early, and the adaptive schedule: both count epochs without improvement."""
+
+    def __init__(self, options: Options, schedule_options: Mapping[str, float]) -> None:
+        self._options = options
+        self._schedule_options = schedule_options
+        self._best = np.inf
+        self._waited = 0
+        self._best_training_loss = np.inf
+        self._rate_waited = 0
+        self.best_parameters: np.ndarray | None = None
+
+    def is_over(self, loss: float, parameters: np.ndarray) -> bool:
+        """Whether `patience` epochs in a row have not improved the best loss by more than tol."""
+        if loss < self._best - self._options.tol:
+            self._waited = 0
+        else:
+            self._waited += 1
+        if loss < self._best:
+            self._best = loss
+            self.best_parameters = parameters.copy()
+        return self._waited >= self._options.patience
+
+    def next_rate(self, loss: float, rate: float) -> float:
+        """Rate of the next epoch under the adaptive schedule; 0 when it would fall below the minimum."""
+        if self._options.schedule != "adaptive":
+            return rate
+        if loss < self._best_training_loss - self._options.tol:
+            self._rate_waited = 0
+        else:
+            self._rate_waited += 1
+        self._best_training_loss = min(loss, self._best_training_loss)
+        if self._rate_waited < self._schedule_options["patience"]:
+            return rate
+        self._rate_waited = 0
+        lower = rate / self._schedule_options["factor"]
+        return lower if abs(lower) >= self._schedule_options["minimum"] else 0.0
