@@ -16,7 +16,7 @@ _MODULES = {
 }
 """The public names and the modules that they come from, imported when first used."""
 
-__all__ = ["__version__", *_MODULES]  # noqa: PLE0604
+__all__ = ["__version__", *_MODULES]
 
 if TYPE_CHECKING:
     from .estimators import MLPClassifier, MLPRegressor

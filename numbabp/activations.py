@@ -79,7 +79,7 @@ def leaky_relu_derivative(z: Any, a: Any) -> Any:
 
 @scalar_function
 def elu(z: Any) -> Any:
-    """z for z > 0, else e^z - 1 (Clevert, Unterthiner and Hochreiter 2016, alpha = 1)."""
+    """Z for z > 0, else e^z - 1 (Clevert, Unterthiner and Hochreiter 2016, alpha = 1)."""
     return z if z > type(z)(0) else expm1(z)
 
 
@@ -114,7 +114,7 @@ def silu_derivative(z: Any, a: Any) -> Any:
 
 @scalar_function
 def gelu(z: Any) -> Any:
-    """z Phi(z) with the normal distribution function Phi, by erf (Hendrycks and Gimpel 2016)."""
+    """Z Phi(z) with the normal distribution function Phi, by erf (Hendrycks and Gimpel 2016)."""
     real = type(z)
     return z * real(0.5) * (real(1) + real(math.erf(z * real(_SQRT_HALF))))
 

@@ -67,12 +67,8 @@ def check_learning_rate(name: str, value: Any) -> float:
 def check_layer_sizes(value: Any) -> tuple[int, ...]:
     """(n_inputs, ..., n_outputs), at least one layer."""
     if isinstance(value, str) or not hasattr(value, "__iter__"):
-        raise TypeError(
-            f"layer_sizes must be a sequence (n_inputs, ..., n_outputs), got {value!r}."
-        )
-    sizes = tuple(
-        check_integer(f"layer_sizes[{i}]", size, minimum=1) for i, size in enumerate(value)
-    )
+        raise TypeError(f"layer_sizes must be a sequence (n_inputs, ..., n_outputs), got {value!r}.")
+    sizes = tuple(check_integer(f"layer_sizes[{i}]", size, minimum=1) for i, size in enumerate(value))
     if len(sizes) < 2:
         raise ValueError(
             f"layer_sizes must have at least two entries (n_inputs, ..., n_outputs), got {sizes}."
@@ -98,16 +94,14 @@ def check_random_state(value: Any) -> np.random.RandomState:
     if isinstance(value, np.random.RandomState):
         return value
     if isinstance(value, numbers.Integral) and not isinstance(value, bool | np.bool_):
-        if not 0 <= value < 2**32:
+        if not 0 <= int(value) < 2**32:
             raise ValueError(f"random_state must be between 0 and 2**32 - 1, got {value}.")
         return np.random.RandomState(int(value))
-    raise ValueError(
-        f"random_state must be None, an int or a numpy.random.RandomState, got {value!r}."
-    )
+    raise ValueError(f"random_state must be None, an int or a numpy.random.RandomState, got {value!r}.")
 
 
 def check_inputs(name: str, value: Any, n_columns: int, dtype: np.dtype) -> np.ndarray:
-    """Finite samples of shape (n, n_columns) as a C-contiguous array; not copied where it already is one."""
+    """Finite samples of shape (n, n_columns), C-contiguous; not copied where they already are."""
     array = _numeric_array(name, value)
     if array.ndim != 2:
         hint = (
@@ -119,9 +113,7 @@ def check_inputs(name: str, value: Any, n_columns: int, dtype: np.dtype) -> np.n
             f"{name} must have 2 dimensions (n_samples, {n_columns}), got shape {array.shape}.{hint}"
         )
     if array.shape[1] != n_columns:
-        raise ValueError(
-            f"{name} has {array.shape[1]} columns, but the network has {n_columns} inputs."
-        )
+        raise ValueError(f"{name} has {array.shape[1]} columns, but the network has {n_columns} inputs.")
     if len(array) == 0:
         raise ValueError(f"{name} is empty: shape {array.shape}; at least one sample is needed.")
     return _finite(name, array, dtype)
@@ -147,9 +139,7 @@ def check_targets(
         return _one_hot(name, array, n_outputs, dtype)
     array = array.reshape(n_samples, -1)
     if array.shape[1] != n_outputs:
-        raise ValueError(
-            f"{name} has {array.shape[1]} columns, but the network has {n_outputs} outputs."
-        )
+        raise ValueError(f"{name} has {array.shape[1]} columns, but the network has {n_outputs} outputs.")
     array = _finite(name, array, dtype)
     if loss.endswith("cross_entropy") and (array.min() < 0 or array.max() > 1):
         raise ValueError(

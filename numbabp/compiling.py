@@ -1,11 +1,12 @@
 """How functions are compiled: the one place for Numba's options and its cache.
 
-Two decorators: `scalar_function` for the small functions that kernels inline, `kernel` for the compiled loops
-that Python calls. Only the latter are cached on disk, since what they call is compiled into them.
+`scalar_function` is for the small functions that kernels inline, `kernel` for the compiled loops that Python
+calls. Only the latter are cached on disk, since what they call is compiled into them.
 """
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class _PackageCache(FunctionCache):
 
 
 def scalar_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a small function known to the compiler, to be inlined into kernels; from Python it runs as it is."""
+    """Make a small function known to the compiler, to be inlined; from Python it runs as it is."""
     return register_jitable(**OPTIONS, forceinline=True)(function)
 
 
@@ -71,8 +72,7 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a training or inference loop, with its machine code kept on disk where that is possible."""
     compiled = njit(**OPTIONS)(function)
     if not numba.config.DISABLE_JIT:
-        try:
+        # where there is no folder to write to, kernels are compiled anew in every process
+        with suppress(RuntimeError, OSError):
             compiled._cache = _PackageCache(function)
-        except (RuntimeError, OSError):  # no folder to write to: compiled anew in every process
-            pass
     return compiled

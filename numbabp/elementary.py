@@ -1,7 +1,7 @@
-"""exp, expm1 and log1p as polynomials that vectorise.
+r"""exp, expm1 and log1p as polynomials that vectorise.
 
 A call of the C library's exp keeps LLVM from vectorising a loop (there is no vector math library in
-llvmlite), so these are written out: Cody and Waite's range reduction x = n ln 2 + r with \\|r\\| <= ln(2)/2
+llvmlite), so these are written out: Cody and Waite's range reduction x = n ln 2 + r with \|r\| <= ln(2)/2
 (W. J. Cody and W. Waite, Software Manual for the Elementary Functions, 1980), the Taylor polynomial of
 e^r - 1 in Estrin's order, and 2^n put together from its bits. Errors are within 2 units in the last place.
 
@@ -9,7 +9,6 @@ Each function is an ordinary Python function, used as it stands when the compile
 (`NUMBA_DISABLE_JIT=1`), with a compiled form beside it.
 """
 
-import math
 from typing import Any
 
 import numpy as np

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def gradient_check(net: "Network", X: Any, y: Any, *, step: float = 1e-5) -> float:
-    """Largest relative error of the backpropagated gradient of the mean loss.
+    r"""Largest relative error of the backpropagated gradient of the mean loss.
 
     The gradient is compared, parameter by parameter, with (L(w + h) - L(w - h)) / 2h. All is computed in
     float64, whatever the network's dtype, on a copy.
@@ -24,12 +24,12 @@ def gradient_check(net: "Network", X: Any, y: Any, *, step: float = 1e-5) -> flo
     X, y
         Samples, as for `Network.fit`.
     step
-        h, relative to max(1, \\|w\\|).
+        h, relative to max(1, \|w\|).
 
     Returns
     -------
     float
-        The largest \\|difference\\| / max(\\|gradient\\|, largest gradient / 1000): parameters whose gradient
+        The largest \|difference\| / max(\|gradient\|, largest gradient / 1000): parameters whose gradient
         all but vanishes are not divided by it. About 1e-9 for smooth activations; relu and its kin,
         absolute error and huber have kinks, across which a central difference is wrong.
     """
@@ -55,7 +55,7 @@ def gradient_check(net: "Network", X: Any, y: Any, *, step: float = 1e-5) -> flo
 def _mean_gradient(
     net: "Network", inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Gradient that the training kernel uses: the velocity after one full-batch step of momentum from rest."""
+    """Gradient of the training kernel: the velocity after one full-batch step of momentum from rest."""
     options = Options(update_rule="momentum", batch_size=len(inputs))
     moments = np.zeros((1, net.n_parameters))
     model = Model(

@@ -9,8 +9,9 @@ import numpy as np
 class History(Mapping[str, np.ndarray]):
     """Metrics of a training run: a mapping from metric names to float64 arrays, one entry an epoch.
 
-    "loss" and the monitored metrics are prequential: the mean, over the epoch's samples, of the value on the prediction
-    made just before the sample's own update. Validation metrics are measured at the end of the epoch.
+    "loss" and the monitored metrics are prequential: the mean, over the epoch's samples, of the value on the
+    prediction made just before the sample's own update. Validation metrics are measured at the end of the
+    epoch.
 
     Parameters
     ----------
@@ -71,9 +72,7 @@ class History(Mapping[str, np.ndarray]):
             If it was not recorded (squared, absolute and Huber losses record it when monitored).
         """
         if "accuracy" not in self._metrics:
-            raise AttributeError(
-                "accuracy was not recorded; ask for it with fit(monitor=('accuracy',))."
-            )
+            raise AttributeError("accuracy was not recorded; ask for it with fit(monitor=('accuracy',)).")
         return self["accuracy"]
 
     @property
@@ -128,9 +127,7 @@ class History(Mapping[str, np.ndarray]):
         if accuracies:
             right = ax.twinx()
             lines += [
-                right.plot(
-                    epochs, self[name], color=next(colours), ls="--", label=name.replace("_", " ")
-                )[0]
+                right.plot(epochs, self[name], color=next(colours), ls="--", label=name.replace("_", " "))[0]
                 for name in accuracies
             ]
             right.set(ylabel="accuracy", ylim=(-0.03, 1.03))

@@ -101,13 +101,12 @@ class Network:
         self._random_state = check_random_state(random_state)
         codes = tuple(ACTIVATIONS[name] for name in self.activations)
         self.layout = layout(self.layer_sizes, codes)
-        self.parameters = np.zeros(
-            int(self.layout[-1, BIASES] + self.layout[-1, FAN_OUT]), self.dtype
-        )
+        self.parameters = np.zeros(int(self.layout[-1, BIASES] + self.layout[-1, FAN_OUT]), self.dtype)
         self.history: History | None = None
         self._rule_state: RuleState | None = None
         for weights in self.weights:
-            weights[...] = INITIALIZERS[self.init](*weights.shape, self._random_state)
+            fan_in, fan_out = weights.shape
+            weights[...] = INITIALIZERS[self.init](fan_in, fan_out, self._random_state)
 
     @property
     def n_layers(self) -> int:
@@ -143,9 +142,7 @@ class Network:
     def weights(self) -> tuple[np.ndarray, ...]:
         """Views of the weights, ``weights[l]`` of shape (fan_in, fan_out); may be assigned to as a whole."""
         return tuple(
-            self.parameters[int(row[WEIGHTS]) : int(row[BIASES])].reshape(
-                int(row[FAN_IN]), int(row[FAN_OUT])
-            )
+            self.parameters[int(row[WEIGHTS]) : int(row[BIASES])].reshape(int(row[FAN_IN]), int(row[FAN_OUT]))
             for row in self.layout
         )
 
@@ -157,8 +154,7 @@ class Network:
     def biases(self) -> tuple[np.ndarray, ...]:
         """Views of the biases, ``biases[l]`` of shape (fan_out,); may be assigned to as a whole."""
         return tuple(
-            self.parameters[int(row[BIASES]) : int(row[BIASES] + row[FAN_OUT])]
-            for row in self.layout
+            self.parameters[int(row[BIASES]) : int(row[BIASES] + row[FAN_OUT])] for row in self.layout
         )
 
     @biases.setter
@@ -225,7 +221,7 @@ class Network:
         dict
             "loss" and the metrics by name.
         """
-        options = Options(monitor=tuple(monitor))
+        options = Options(monitor=monitor)
         inputs, targets, weights = self._check_samples(X, y, sample_weight)
         names = list(options.monitor)
         if self.loss.endswith("cross_entropy"):
@@ -284,13 +280,15 @@ class Network:
         batch_size : int
             Samples a step: more than 1 makes steps with the mean gradient of a mini-batch.
         update_rule : str
-            sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw; formulas in `numbabp.kernels.update_rules`. What a rule
-            carries from step to step goes on in the next call with the same rule.
+            sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw; formulas in
+            `numbabp.kernels.update_rules`. What a rule carries from step to step goes on in the next call
+            with the same rule.
         momentum, rho, beta_1, beta_2, epsilon : float
             Numbers of the rules: mu of momentum and nesterov, rho of rmsprop, the two betas of adam and
             adamw, and the epsilon of adagrad, rmsprop, adam and adamw.
         l1, l2 : float
-            Penalties l1 \\|W\\| + l2/2 W^2 on weights, not biases, in every step; adamw takes l2 as its decoupled decay.
+            Penalties l1 abs(W) + l2/2 W^2 on weights, not biases, in every step; adamw takes l2 as its
+            decoupled decay.
         clip_norm, clip_value : float, optional
             Largest norm of a step's gradient, and largest size of its elements (first value, then norm).
         schedule : str or callable
@@ -308,8 +306,8 @@ class Network:
         validation_data : tuple (X, y), optional
             Measured at the end of every epoch, recorded as "validation_loss" and so on.
         early_stopping : bool
-            Stop when the validation loss (without validation data the prequential loss) has not improved by more
-            than `tol` in `patience` epochs in a row, and go back to the parameters of the best epoch.
+            Stop when the validation loss (without validation data the prequential loss) has not improved by
+            more than `tol` in `patience` epochs in a row, and go back to the parameters of the best epoch.
         patience, tol : int, float
             See early_stopping; the adaptive schedule uses tol too.
         callback : callable, optional
@@ -331,7 +329,8 @@ class Network:
         DivergenceError
             If the loss or the parameters stop being finite; the last finite parameters are kept.
         KeyboardInterrupt
-            On Ctrl-C; the network is left after its last finished step, `history` up to the last finished epoch.
+            On Ctrl-C; the network is left after its last finished step, `history` up to the last finished
+            epoch.
         """
         options = Options(
             learning_rate=learning_rate,
@@ -349,7 +348,7 @@ class Network:
             schedule=schedule,
             schedule_options=schedule_options,
             propagate=propagate,
-            monitor=monitor if isinstance(monitor, str) else tuple(monitor),
+            monitor=monitor,
             early_stopping=early_stopping,
             patience=patience,
             tol=tol,
@@ -357,9 +356,7 @@ class Network:
             progress=progress,
             device=device,
         )
-        return self._train(
-            X, y, sample_weight, options, epochs, random_state, validation_data, callback
-        )
+        return self._train(X, y, sample_weight, options, epochs, random_state, validation_data, callback)
 
     def partial_fit(
         self,
@@ -388,11 +385,7 @@ class Network:
         allowed = set(Options.__dataclass_fields__) - {"early_stopping", "patience"}
         for name in options:
             if name not in allowed:
-                raise TypeError(
-                    f"partial_fit takes no {name!r}; allowed: {', '.join(sorted(allowed))}."
-                )
-        if not isinstance(options.get("monitor", ()), str):
-            options["monitor"] = tuple(options.get("monitor", ()))
+                raise TypeError(f"partial_fit takes no {name!r}; allowed: {', '.join(sorted(allowed))}.")
         return self._train(
             X, y, sample_weight, Options(**options, progress=progress), 1, random_state, None, None
         )
@@ -492,9 +485,7 @@ class Network:
             raise TypeError(f"callback must be callable, got {callback!r}.")
         generator = self._random_state if random_state is None else check_random_state(random_state)
         seed = int(generator.randint(0, 2**63 - 1, dtype=np.int64)) if options.shuffle else 0
-        training = Training(
-            self, inputs, targets, weights, options, epochs, seed, validation, callback
-        )
+        training = Training(self, inputs, targets, weights, options, epochs, seed, validation, callback)
         return training()
 
 
@@ -517,9 +508,7 @@ def _check_activations(
         output = own
     check_choice("output_activation", output, ACTIVATIONS)
     if loss.endswith("cross_entropy") and output != own:
-        raise ValueError(
-            f"output_activation={output!r} does not go with loss={loss!r}, which needs {own!r}."
-        )
+        raise ValueError(f"output_activation={output!r} does not go with loss={loss!r}, which needs {own!r}.")
     return (*names, output)
 
 

@@ -57,9 +57,7 @@ def check_schedule(schedule: Any, options: Mapping[str, float] | None) -> dict[s
     return {**known, **given}
 
 
-def learning_rates(
-    schedule: Schedule, options: Mapping[str, float], rate: float, epochs: int
-) -> np.ndarray:
+def learning_rates(schedule: Schedule, options: Mapping[str, float], rate: float, epochs: int) -> np.ndarray:
     """Rate of every epoch, float64 (epochs,); "adaptive" starts as constant and is changed under way."""
     epoch = np.arange(epochs)
     if callable(schedule):

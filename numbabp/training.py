@@ -1,7 +1,7 @@
-"""The epoch loop: calls a kernel in slices, and between them watches over divergence, validation and stopping."""
+"""The epoch loop: a kernel called in slices, and what is watched between them."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,8 @@ class DivergenceError(ArithmeticError):
         return (
             f"training diverged in epoch {self.epoch} at sample {self.sample} with learning rate "
             f"{self.learning_rate:g}: the loss or the parameters are no longer finite. The last finite "
-            "parameters were kept. Try a smaller learning_rate, inputs scaled to about unit variance, or clip_norm."
+            "parameters were kept. Try a smaller learning_rate, inputs scaled to about unit variance, or "
+            "clip_norm."
         )
 
 
@@ -83,7 +84,7 @@ class Options:
     schedule: Schedule = "constant"
     schedule_options: Mapping[str, float] | None = None
     propagate: str = "exact"
-    monitor: tuple[str, ...] = ()
+    monitor: Sequence[str] = ()
     early_stopping: bool = False
     patience: int = 10
     tol: float = 0.0
@@ -106,9 +107,7 @@ class Options:
         check_schedule(self.schedule, self.schedule_options)
         check_choice("propagate", self.propagate, ("exact", "updated"))
         if isinstance(self.monitor, str):
-            raise TypeError(
-                f"monitor must be a sequence of names, got the string {self.monitor!r}."
-            )
+            raise TypeError(f"monitor must be a sequence of names, got the string {self.monitor!r}.")
         for name in self.monitor:
             check_choice("monitor", name, METRICS)
         check_integer("patience", self.patience, minimum=1)
@@ -303,9 +302,7 @@ class Training:
     def _call_kernel(self, stop_epoch: int, max_samples: int) -> int:
         if self.options.is_plain_sgd:
             updated = self.options.propagate == "updated"
-            return train_sgd(
-                self.model, self.samples, self._rule, self.run, updated, stop_epoch, max_samples
-            )
+            return train_sgd(self.model, self.samples, self._rule, self.run, updated, stop_epoch, max_samples)
         return train_general(
             self.model,
             self.samples,
@@ -317,7 +314,7 @@ class Training:
         )
 
     def _is_finite(self) -> bool:
-        # the sum is finite unless a parameter is not (or parameters near overflow, which the second look settles)
+        # a finite sum settles it quickly; one that is not may come from an overflow of the sum alone
         parameters = self.model.parameters
         return bool(np.isfinite(parameters.sum(dtype=np.float64)) or np.isfinite(parameters).all())
 
@@ -347,7 +344,8 @@ class Training:
     def _raise_divergence(self, snapshot: tuple[np.ndarray, ...], stop_epoch: int) -> None:
         """Go back to the last finite step of the slice, which began at `snapshot`, and raise.
 
-        Kernels are deterministic, so the slice can be run again; how far it stays finite is found by bisection.
+        Kernels are deterministic, so the slice can be run again; how far it stays finite is found by
+        bisection.
         """
 
         def stays_finite(n_samples: int) -> bool:
@@ -376,12 +374,8 @@ class Training:
             metrics[name] = self._mean(epoch, FIRST_METRIC + m)
         watched = metrics["loss"]
         if self.validation is not None:
-            measured = self.network.measure(
-                *self.validation, np.empty(0, self.network.dtype), self._names
-            )
-            self._validation_metrics.append(
-                {f"validation_{name}": value for name, value in measured.items()}
-            )
+            measured = self.network.measure(*self.validation, np.empty(0, self.network.dtype), self._names)
+            self._validation_metrics.append({f"validation_{name}": value for name, value in measured.items()})
             metrics.update(self._validation_metrics[-1])
             watched = metrics["validation_loss"]
         rate = stopping.next_rate(metrics["loss"], float(self.run.learning_rates[epoch]))

@@ -206,9 +206,7 @@ class Rule:
     and Hutter 2019, Algorithm 2.
     """
 
-    def __init__(
-        self, name, n_arrays, *, momentum=0.9, rho=0.9, beta_1=0.9, beta_2=0.999, epsilon=1e-8
-    ):
+    def __init__(self, name, n_arrays, *, momentum=0.9, rho=0.9, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
         assert name in UPDATE_RULES, name
         self.name, self.momentum, self.rho = name, momentum, rho
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon

@@ -41,9 +41,7 @@ def test_gradient_is_the_central_difference(hidden, output, loss):
         near_a_kink = reference.distance_from_kinks(activations, loss, z, a[-1], y) < 1e-3
         if near_a_kink or max(np.max(np.abs(g)) for g in found) < 1e-4:
             continue
-        of_weights, of_biases = reference.central_differences(
-            weights, biases, activations, loss, x, y
-        )
+        of_weights, of_biases = reference.central_differences(weights, biases, activations, loss, x, y)
         assert largest_relative_error(found, [*of_weights, *of_biases]) < 1e-6
         compared += 1
     assert compared >= 3
@@ -147,8 +145,6 @@ def test_rules_against_their_formulas_by_hand():
 
 def test_clipping_is_elementwise_and_then_by_norm():
     gradients = [np.array([3.0, -8.0]), np.array([4.0])]
-    np.testing.assert_array_equal(
-        np.concatenate(reference.clip(gradients, 4.0, None)), [3.0, -4.0, 4.0]
-    )
+    np.testing.assert_array_equal(np.concatenate(reference.clip(gradients, 4.0, None)), [3.0, -4.0, 4.0])
     clipped = np.concatenate(reference.clip(gradients, 4.0, 1.0))
     np.testing.assert_allclose(clipped, np.array([3.0, -4.0, 4.0]) / np.sqrt(41), rtol=1e-14)

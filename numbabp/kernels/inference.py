@@ -13,7 +13,7 @@ from .layers import activate, metric, output_delta
 
 @kernel
 def activate_rows(code: Any, z: Any, a: Any) -> None:
-    """a = f(z) for every row of T (n, n_units) arrays; `a` may be `z` itself, except for softmax."""
+    """A = f(z) for every row of T (n, n_units) arrays; `a` may be `z` itself, except for softmax."""
     n_units = np.uint64(z.shape[1])
     for i in range(len(z)):
         activate(code, z[i], a[i], np.uint64(0), n_units)

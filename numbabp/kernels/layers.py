@@ -1,9 +1,9 @@
 """One sample through the layers, forwards and backwards: the pieces that training kernels are made of.
 
 Parameters, pre-activations `z`, activations `a` and `delta` are flat arrays; a `layout` row says where each
-layer's part lies (see `layout`). Offsets are unsigned, because a signed index may be negative and count from the
-end, which keeps LLVM from seeing contiguous memory: with them the loops over `k` vectorise, without slices,
-whose reference counts cost more than a tiny network's whole step (96 ns against 500 at 2-10-1).
+layer's part lies (see `layout`). Offsets are unsigned, because a signed index may be negative and count from
+the end, which keeps LLVM from seeing contiguous memory: with them the loops over `k` vectorise, without
+slices, whose reference counts cost more than a tiny network's whole step (96 ns against 420 at 2-10-1).
 """
 
 import math
@@ -18,7 +18,6 @@ from ..compiling import scalar_function, subroutine
 # Columns of a layout.
 FAN_IN, FAN_OUT, WEIGHTS, BIASES, INPUTS, OUTPUTS, ACTIVATION = range(7)
 
-_ZERO = np.uint64(0)
 _ONE = np.uint64(1)
 _TWO = np.uint64(2)
 _THREE = np.uint64(3)
@@ -52,7 +51,7 @@ def layout(layer_sizes: tuple[int, ...], activation_codes: tuple[int, ...]) -> n
 
 @scalar_function
 def affine(parameters: Any, layout: Any, layer: Any, a: Any, z: Any) -> None:
-    """z = b + W^T a for one layer; four rows of W at a time save three loads and stores of z out of four."""
+    """Z = b + W^T a for one layer; four rows of W at a time save three loads and stores of z out of four."""
     fan_in = layout[layer, FAN_IN]
     fan_out = layout[layer, FAN_OUT]
     w = layout[layer, WEIGHTS]
@@ -91,7 +90,7 @@ def affine(parameters: Any, layout: Any, layer: Any, a: Any, z: Any) -> None:
 
 @scalar_function
 def softmax(z: Any, a: Any, start: Any, n: Any) -> None:
-    """a = e^(z - max z) / sum, over one layer."""
+    """A = e^(z - max z) / sum, over one layer."""
     highest = z[start]
     for k in range(n):
         highest = z[start + k] if z[start + k] > highest else highest
@@ -106,7 +105,7 @@ def softmax(z: Any, a: Any, start: Any, n: Any) -> None:
 
 @subroutine
 def activate(code: Any, z: Any, a: Any, start: Any, n: Any) -> None:
-    """a = f(z) over the units start <= j < start + n: one branch a layer, not one a unit."""
+    """A = f(z) over the units start <= j < start + n: one branch a layer, not one a unit."""
     if code == act.SIGMOID:
         for k in range(n):
             a[start + k] = act.sigmoid(z[start + k])
@@ -140,7 +139,7 @@ def activate(code: Any, z: Any, a: Any, start: Any, n: Any) -> None:
 
 @subroutine
 def multiply_by_derivative(code: Any, z: Any, a: Any, delta: Any, start: Any, n: Any) -> None:
-    """delta *= f'(z) over one layer: from dLoss/da to dLoss/dz."""
+    """Delta *= f'(z) over one layer: from dLoss/da to dLoss/dz."""
     if code == act.SIGMOID:
         for k in range(n):
             delta[start + k] *= act.sigmoid_derivative(z[start + k], a[start + k])
@@ -286,8 +285,8 @@ def _accuracy(loss: Any, a: Any, targets: Any, s: Any, start: Any, n: Any) -> fl
             if (a[start + k] > half) != (targets[s, k] > half):
                 return 0.0
         return 1.0
-    predicted = _ZERO
-    wanted = _ZERO
+    predicted: Any = np.uint64(0)
+    wanted: Any = np.uint64(0)
     for k in range(n):
         if a[start + k] > a[start + predicted]:
             predicted = k

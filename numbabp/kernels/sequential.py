@@ -66,7 +66,7 @@ class Run(NamedTuple):
 
 @scalar_function
 def _predict(model: Any, samples: Any, run: Any, s: Any, weight: Any) -> bool:
-    """Forward pass, loss, delta of the output layer and record of sample s; False if the loss is not finite."""
+    """Forward pass, loss, output delta and record of sample s; False if the loss is not finite."""
     z, a, delta = model.units[0], model.units[1], model.units[2]
     for i in range(samples.inputs.shape[1]):
         a[i] = samples.inputs[s, i]
@@ -125,7 +125,8 @@ def _send_back(w: Any, row: Any, n: Any, delta: Any, out: Any) -> Any:
 def _step_sgd(model: Any, rate: Any, shrink: Any, updated: Any) -> None:
     """Backpropagate and update in one pass over each layer's weights: W -= rate a delta^T + shrink W.
 
-    With `updated` delta is sent back through the weights just updated, else through those of the forward pass.
+    With `updated` delta is sent back through the weights just updated, else through those of the forward
+    pass.
     """
     parameters, layout = model.parameters, model.layout
     z, a, delta = model.units[0], model.units[1], model.units[2]

@@ -1,7 +1,7 @@
 """The order of samples, drawn inside kernels so that epochs of a few samples need not return to Python.
 
-The generator is splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014): its
-state is one 64-bit counter, the same on every device. Seeds come from the caller's `random_state`.
+The generator is splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014):
+its state is one 64-bit counter, the same on every device. Seeds come from the caller's `random_state`.
 """
 
 from typing import Any

@@ -60,7 +60,7 @@ class Rule(NamedTuple):
 
 @subroutine
 def add_penalties(rule: Any, parameters: Any, layout: Any, gradient: Any) -> None:
-    """g += l2 W + l1 sign(W), on weights, never on biases; adamw's l2 is kept apart."""
+    """G += l2 W + l1 sign(W), on weights, never on biases; adamw's l2 is kept apart."""
     real = parameters.dtype.type
     l1 = real(rule.l1)
     l2 = real(0.0 if rule.code == ADAMW else rule.l2)
@@ -93,9 +93,7 @@ def clip(rule: Any, gradient: Any) -> None:
 
 
 @subroutine
-def apply(
-    rule: Any, parameters: Any, layout: Any, gradient: Any, moments: Any, rate: Any, t: Any
-) -> None:
+def apply(rule: Any, parameters: Any, layout: Any, gradient: Any, moments: Any, rate: Any, t: Any) -> None:
     """One step of the parameters; `moments` has the rows that the rule keeps (`N_MOMENTS`)."""
     real = parameters.dtype.type
     eta = real(rate)
@@ -133,9 +131,7 @@ def apply(
         for j in range(n):
             moments[0, j] = beta_1 * moments[0, j] + (real(1) - beta_1) * gradient[j]
             moments[1, j] = beta_2 * moments[1, j] + (real(1) - beta_2) * gradient[j] * gradient[j]
-            parameters[j] -= (
-                step_1 * moments[0, j] / (np.sqrt(moments[1, j] * correction_2) + epsilon)
-            )
+            parameters[j] -= step_1 * moments[0, j] / (np.sqrt(moments[1, j] * correction_2) + epsilon)
 
 
 @subroutine
