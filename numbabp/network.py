@@ -90,6 +90,7 @@ class Network:
         init: str = "lecun_normal",
         dtype: Any = "float64",
         random_state: int | np.random.RandomState | None = None,
+        _draw: bool = True,
     ) -> None:
         self.layer_sizes = check_layer_sizes(layer_sizes)
         self.loss = check_choice("loss", loss, LOSSES)
@@ -104,6 +105,8 @@ class Network:
         self.parameters = np.zeros(int(self.layout[-1, BIASES] + self.layout[-1, FAN_OUT]), self.dtype)
         self.history: History | None = None
         self._rule_state: RuleState | None = None
+        if not _draw:  # the caller has the weights
+            return
         for weights in self.weights:
             fan_in, fan_out = weights.shape
             weights[...] = INITIALIZERS[self.init](fan_in, fan_out, self._random_state)

@@ -276,8 +276,8 @@ def metric(code: Any, loss: Any, layout: Any, z: Any, a: Any, targets: Any, s: A
 def _accuracy(loss: Any, a: Any, targets: Any, s: Any, start: Any, n: Any) -> float:
     """1.0 where the prediction is right, else 0.0.
 
-    One output, or several labels under binary cross-entropy: every output on its target's side of 1/2, with 1/2 itself a 0.
-    Otherwise: the largest output is the largest target.
+    One output, or several labels under binary cross-entropy: every output on its target's side
+    of 1/2, with 1/2 itself a 0. Otherwise: the largest output is the largest target.
     """
     half = a.dtype.type(0.5)
     if n == _ONE or loss == losses.BINARY_CROSS_ENTROPY:
