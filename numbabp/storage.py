@@ -1,59 +1,99 @@
 """Networks in files: safetensors, with the architecture in the file's metadata.
 
-A safetensors file is a JSON header and the plain bytes of its arrays; reading one runs no code, and the
-format's own library checks every offset against the file's size before anything is built.
+A file holds one tensor for each layer's weights and biases (``layers.0.weights``, ``layers.0.biases``, ...)
+and, as strings in its metadata, the format and its version, the architecture and the user's metadata as JSON,
+and a digest of these and of the parameters. Reading one runs no code. It checks the file's size, the header,
+the architecture and the dtype, shape and place of every tensor against one another before it asks for memory;
+then the bytes go straight into the parameters of the new network.
+
+The format's library writes; reading is done here, because the library has every tensor twice in memory and
+knows nothing of the digest.
 """
 
+import hashlib
 import json
+import math
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import IO, Any
+from contextlib import suppress
+from itertools import pairwise
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
+from .checks import check_choice, check_dtype, check_layer_sizes
+from .initializers import INITIALIZERS
 from .network import Network
 
 FORMAT = "numbabp-network"
 FORMAT_VERSION = 1
+MAX_HEADER_BYTES = 4 << 20
+"""Longer headers are neither written nor read: JSON takes several times its length in memory."""
+
+_TENSOR_DTYPES = {"float32": "F32", "float64": "F64"}
+_LENGTH_BYTES = 8
 
 PathLike = str | os.PathLike[str]
 
 
 def save(network: Network, path: PathLike, metadata: Mapping[str, Any] | None = None) -> None:
-    """Write a network to a file, atomically: a reader finds the old file or the new one, never a part.
+    """Write a network to a safetensors file.
+
+    The file appears whole or not at all: it is written beside `path`, synced and renamed; an existing file is
+    replaced only then. History, state of the update rule and random state are not kept.
 
     Parameters
     ----------
     network : Network
-        Its architecture and parameters are kept, bit for bit; history, rule state and random state are not.
-    path : path-like
-        Where to write; an existing file is replaced.
-    metadata : mapping, optional
-        Anything that JSON takes, to be had back from `load_metadata`.
+        What to save: architecture and parameters, bit for bit.
+    path : str or path-like
+        Where to.
+    metadata : dict, optional
+        Anything else worth keeping, as JSON takes it; `load_metadata` returns it.
 
     Raises
     ------
+    TypeError
+        If `metadata` is not a dict or holds what JSON does not know.
+    ValueError
+        If `metadata` holds NaN or infinity, or is longer than `MAX_HEADER_BYTES`.
     OSError
-        If the file can't be written; an existing one is then unharmed.
+        If the file can't be written; an existing one is left as it is.
     """
-    from safetensors.numpy import save as to_bytes
+    from safetensors.numpy import save as serialize
 
-    architecture = {
-        "layer_sizes": network.layer_sizes,
-        "activations": network.activations,
-        "loss": network.loss,
-        "init": network.init,
-        "dtype": network.dtype.name,
-    }
-    header = {
-        "format": FORMAT,
-        "version": str(FORMAT_VERSION),
-        "architecture": json.dumps(architecture),
-        "metadata": json.dumps(dict(metadata or {})),
-    }
-    content = to_bytes(_tensors(network), metadata=header)
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata must be a dict, got {type(metadata).__name__}.")
+    architecture = json.dumps(
+        {
+            "layer_sizes": network.layer_sizes,
+            "activations": network.activations,
+            "loss": network.loss,
+            "init": network.init,
+            "dtype": network.dtype.name,
+        }
+    )
+    extra = json.dumps(dict(metadata or {}), allow_nan=False)
+    tensors = {}
+    for layer, (weights, biases) in enumerate(zip(network.weights, network.biases, strict=True)):
+        tensors[_weights_name(layer)] = weights
+        tensors[_biases_name(layer)] = biases
+    content = serialize(
+        tensors,
+        metadata={
+            "format": FORMAT,
+            "version": str(FORMAT_VERSION),
+            "architecture": architecture,
+            "metadata": extra,
+            "sha256": _digest(architecture, extra, network.parameters),
+        },
+    )
+    if int.from_bytes(content[:_LENGTH_BYTES], "little") > MAX_HEADER_BYTES:
+        raise ValueError(
+            f"metadata is too long: with it the file's header takes more than {MAX_HEADER_BYTES} bytes."
+        )
     write_atomically(path, lambda file: file.write(content))
 
 
@@ -62,151 +102,237 @@ def load(path: PathLike) -> Network:
 
     Parameters
     ----------
-    path : path-like
-        The file.
+    path : str or path-like
+        A safetensors file.
 
     Returns
     -------
     Network
+        With the architecture and, bit for bit, the parameters that were saved.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not a network, or is truncated or altered; the message says what is wrong.
+        If the file is not one that `save` wrote, is truncated or was altered; it says what is wrong.
     """
-    with _Reader(path) as reader:
-        return reader.network()
+    return load_with_metadata(path)[0]
 
 
 def load_metadata(path: PathLike) -> dict[str, Any]:
-    """Read the metadata given to `save`; errors as for `load`."""
-    with _Reader(path) as reader:
-        return reader.json("metadata")
+    """The `metadata` that a network was saved with; checks and errors as for `load`."""
+    return load_with_metadata(path)[1]
 
 
-def write_atomically(path: PathLike, write: Callable[[IO[bytes]], Any]) -> None:
-    """Have `write` fill a temporary file beside `path`, then rename it to `path`.
-
-    The file is synced before and its folder after, so that a crash leaves the old file or the new one.
-    """
-    target = Path(path)
-    file = tempfile.NamedTemporaryFile(  # noqa: SIM115
-        dir=target.parent, prefix=f".{target.name}.", suffix=".tmp", delete=False
-    )
+def load_with_metadata(path: PathLike) -> tuple[Network, dict[str, Any]]:
+    """Both of `load` and `load_metadata` in one go."""
     try:
-        with file:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ValueError("not a regular file")
+        with open(path, "rb") as file:
+            return _read(file)
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)}: {str(error).removesuffix('.'):.500}.") from None
+
+
+def write_atomically(path: PathLike, write: Callable[[BinaryIO], Any]) -> None:
+    """Have `write` fill a file, and put it at `path` whole, or not at all.
+
+    Raises
+    ------
+    OSError
+        If that fails; what was at `path` before is still there.
+    """
+    path = os.path.realpath(path)  # a link stays a link
+    folder = os.path.dirname(path)
+    mode = None
+    with suppress(FileNotFoundError):
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(f"{path} exists and is not a regular file.")
+    temporary = os.path.join(folder, f".{os.path.basename(path)[:100]}.{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            if mode is not None:
+                os.chmod(temporary, stat.S_IMODE(mode))
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(file.name, target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~umask)
-        os.replace(file.name, target)
-    except BaseException:
-        Path(file.name).unlink(missing_ok=True)
+        os.replace(temporary, path)
+    except BaseException as error:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename == temporary:
+            error.filename = path
         raise
-    if os.name == "posix":
-        folder = os.open(target.parent, os.O_RDONLY)
+    if hasattr(os, "O_DIRECTORY"):  # on Windows a folder can't be synced
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(folder)
+            os.fsync(descriptor)
         finally:
-            os.close(folder)
+            os.close(descriptor)
 
 
-def _tensors(network: Network) -> dict[str, np.ndarray]:
-    pairs = enumerate(zip(network.weights, network.biases, strict=True))
-    return {
-        f"layers.{i}.{name}": array
-        for i, layer in pairs
-        for name, array in zip(("weights", "biases"), layer, strict=True)
-    }
+def _weights_name(layer: int) -> str:
+    return f"layers.{layer}.weights"
 
 
-class _Reader:
-    """An open file with its checks; every complaint is a ValueError that begins with the path."""
+def _biases_name(layer: int) -> str:
+    return f"layers.{layer}.biases"
 
-    def __init__(self, path: PathLike) -> None:
-        from safetensors import SafetensorError, safe_open
 
-        self._path = os.fspath(path)
-        with open(self._path, "rb"):  # OSError, if any, as usual for files
-            pass
-        try:
-            self._file = safe_open(self._path, framework="numpy").__enter__()
-            self._header = self._file.metadata() or {}
-            self._names = set(self._file.keys())
-        except (SafetensorError, OSError, UnicodeDecodeError) as error:
-            raise self._error(f"not a whole safetensors file: {error}") from None
+def _digest(architecture: str, extra: str, parameters: np.ndarray) -> str:
+    digest = hashlib.sha256()
+    for text in (architecture, extra):
+        digest.update(text.encode() + b"\0")
+    digest.update(parameters.data)
+    return digest.hexdigest()
 
-    def __enter__(self) -> "_Reader":
-        return self
 
-    def __exit__(self, *exception: object) -> None:
-        self._file.__exit__(*exception)
+def _read(file: BinaryIO) -> tuple[Network, dict[str, Any]]:
+    header, data_start, data_bytes = _read_header(file)
+    strings = _read_strings(header)
+    architecture = _parse_json("architecture", strings["architecture"])
+    layer_sizes, dtype = _check_architecture(architecture)
+    offsets = _check_tensors(header, layer_sizes, dtype, data_bytes)
+    extra = _parse_json("metadata", strings["metadata"])
 
-    def json(self, key: str) -> dict[str, Any]:
-        """One JSON object of the header."""
-        if self._header.get("format") != FORMAT:
-            raise self._error("a safetensors file, but not a network of numbabp")
-        if self._header.get("version") != str(FORMAT_VERSION):
-            raise self._error(
-                f"format version {self._header.get('version')!r} is not known; "
-                f"this numbabp reads version {FORMAT_VERSION}"
-            )
-        try:
-            value = json.loads(self._header[key])
-        except (KeyError, ValueError, RecursionError) as error:
-            raise self._error(f"{key} can't be read: {error!r}") from None
-        if not isinstance(value, dict):
-            raise self._error(f"{key} is not a JSON object")
-        return value
+    network = Network(
+        layer_sizes,
+        hidden_activation=architecture["activations"][:-1],
+        output_activation=architecture["activations"][-1],
+        loss=architecture["loss"],
+        init=architecture["init"],
+        dtype=dtype,
+        random_state=np.random.RandomState(),
+        _draw=False,
+    )
+    for layer, (weights, biases) in enumerate(zip(network.weights, network.biases, strict=True)):
+        for name, view in ((_weights_name(layer), weights), (_biases_name(layer), biases)):
+            file.seek(data_start + offsets[name])
+            if file.readinto(view.reshape(-1).view(np.uint8)) != view.nbytes:  # type: ignore[attr-defined]
+                raise ValueError("truncated: the file ends before its last tensor")
+    digest = _digest(strings["architecture"], strings["metadata"], network.parameters)
+    if digest != strings["sha256"]:
+        raise ValueError("altered: its content does not have the digest that was saved with it")
+    return network, extra
 
-    def network(self) -> Network:
-        """The network, built only after its sizes have been found in the file's own arrays."""
-        architecture = self.json("architecture")
-        try:
-            sizes = architecture["layer_sizes"]
-            activations = architecture["activations"]
-            self._check_arrays(sizes, architecture["dtype"])
-            network = Network(
-                sizes,
-                hidden_activation=activations[:-1],
-                output_activation=activations[-1],
-                loss=architecture["loss"],
-                init=architecture["init"],
-                dtype=architecture["dtype"],
-                random_state=np.random.RandomState(),
-                _draw=False,
-            )
-        except (KeyError, TypeError, IndexError, ValueError) as error:
-            if isinstance(error, ValueError) and str(error).startswith(self._path):
-                raise
-            raise self._error(f"the architecture is not valid: {error}") from None
-        for name, view in _tensors(network).items():
-            view[...] = self._file.get_tensor(name)
-        return network
 
-    def _check_arrays(self, sizes: Any, dtype: Any) -> None:
-        if not isinstance(sizes, list) or not all(type(size) is int for size in sizes):
-            raise self._error(f"layer_sizes must be a list of integers, got {sizes!r:.200}")
-        code = {"float32": "F32", "float64": "F64"}.get(dtype)
-        expected = {}
-        for i, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
-            expected[f"layers.{i}.weights"] = [fan_in, fan_out]
-            expected[f"layers.{i}.biases"] = [fan_out]
-        if set(expected) != self._names:
-            raise self._error(
-                f"layer_sizes {sizes!r:.200} do not go with the arrays {sorted(self._names)!r:.200}"
-            )
-        for name, shape in expected.items():
-            part = self._file.get_slice(name)
-            if part.get_shape() != shape or part.get_dtype() != code:
-                raise self._error(
-                    f"{name} should be {dtype} of shape {shape}, "
-                    f"but is {part.get_dtype()} of shape {part.get_shape()}"
+def _read_header(file: BinaryIO) -> tuple[dict[str, Any], int, int]:
+    """The JSON header, where the tensors' bytes begin, and how many there are."""
+    size = os.fstat(file.fileno()).st_size
+    if size <= _LENGTH_BYTES:
+        raise ValueError(f"{size} bytes are too few for a safetensors file")
+    length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+    if length > size - _LENGTH_BYTES:
+        raise ValueError(
+            f"truncated, or not a safetensors file: its header should take {length} bytes, "
+            f"but {size - _LENGTH_BYTES} are left"
+        )
+    if length > MAX_HEADER_BYTES:
+        raise ValueError(f"its header takes {length} bytes; at most {MAX_HEADER_BYTES} are allowed")
+    try:
+        text = file.read(length).decode()
+    except UnicodeDecodeError:
+        raise ValueError("not a safetensors file: its header is not UTF-8 text") from None
+    return _parse_json("header", text), _LENGTH_BYTES + length, size - _LENGTH_BYTES - length
+
+
+def _parse_json(what: str, text: str) -> dict[str, Any]:
+    """A JSON object, strictly: every name once, no NaN or infinity."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            raise ValueError("a name occurs twice")
+        return result
+
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is not JSON")
+
+    try:
+        value = json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"its {what} is not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"its {what} is not a JSON object")
+    return value
+
+
+def _read_strings(header: dict[str, Any]) -> dict[str, str]:
+    """The strings that `save` puts beside the tensors."""
+    strings = header.pop("__metadata__", None)
+    if not isinstance(strings, dict) or strings.get("format") != FORMAT:
+        raise ValueError("not a network of numbabp: its metadata do not say so")
+    if strings.get("version") != str(FORMAT_VERSION):
+        raise ValueError(
+            f"format version {strings.get('version')!r} is not known; "
+            f"this numbabp reads version {FORMAT_VERSION}"
+        )
+    for name in ("architecture", "metadata", "sha256"):
+        if not isinstance(strings.get(name), str):
+            raise ValueError(f"its metadata lack {name!r}")
+    return strings
+
+
+def _check_architecture(architecture: dict[str, Any]) -> tuple[tuple[int, ...], np.dtype]:
+    """Layer sizes and dtype; `Network` checks the names of activations and loss."""
+    names = {"layer_sizes", "activations", "loss", "init", "dtype"}
+    if set(architecture) != names:
+        raise ValueError(f"its architecture must have {', '.join(sorted(names))} and nothing else")
+    try:
+        layer_sizes = check_layer_sizes(architecture["layer_sizes"])
+        check_choice("init", architecture["init"], INITIALIZERS)
+        check_choice("dtype", architecture["dtype"], _TENSOR_DTYPES)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+    activations = architecture["activations"]
+    if not isinstance(activations, list) or len(activations) != len(layer_sizes) - 1:
+        raise ValueError("its activations are not a list with one name for each layer")
+    return layer_sizes, check_dtype(architecture["dtype"])
+
+
+def _check_tensors(
+    header: dict[str, Any], layer_sizes: tuple[int, ...], dtype: np.dtype, data_bytes: int
+) -> dict[str, int]:
+    """Where each tensor begins, once it is sure that they are those of the layers and fill the file."""
+    shapes: dict[str, list[int]] = {}
+    for layer, (fan_in, fan_out) in enumerate(pairwise(layer_sizes)):
+        shapes[_weights_name(layer)] = [fan_in, fan_out]
+        shapes[_biases_name(layer)] = [fan_out]
+    if set(header) != set(shapes):
+        names = sorted(set(header) ^ set(shapes))
+        raise ValueError(
+            f"its tensors are not those of layer_sizes={layer_sizes}: {names[0]!r} is "
+            f"{'missing' if names[0] in shapes else 'too many'}"
+        )
+    spans = []
+    for name, shape in shapes.items():
+        tensor = header[name]
+        expected = {"dtype": _TENSOR_DTYPES[dtype.name], "shape": shape}
+        if not isinstance(tensor, dict) or set(tensor) != {*expected, "data_offsets"}:
+            raise ValueError(f"tensor {name!r} must have dtype, shape and data_offsets")
+        for key, value in expected.items():
+            if tensor[key] != value:
+                raise ValueError(
+                    f"tensor {name!r} has {key} {tensor[key]}, but its architecture says {value}"
                 )
-
-    def _error(self, what: str) -> ValueError:
-        return ValueError(f"{self._path}: {what}.")
+        offsets = tensor["data_offsets"]
+        if not isinstance(offsets, list) or [type(offset) for offset in offsets] != [int, int]:
+            raise ValueError(f"tensor {name!r} has data_offsets {offsets}; two integers are needed")
+        spans.append((offsets[0], offsets[1], name))
+    position = 0
+    for begin, end, name in sorted(spans):
+        n_bytes = math.prod(shapes[name]) * dtype.itemsize
+        if begin != position or end - begin != n_bytes:
+            raise ValueError(
+                f"tensor {name!r} lies at bytes {begin} to {end}, but should take {n_bytes} from {position}"
+            )
+        position = end
+    if position != data_bytes:
+        raise ValueError(
+            f"{'truncated' if position > data_bytes else 'too long'}: its tensors take {position} bytes, "
+            f"but the file holds {data_bytes}"
+        )
+    return {name: begin for begin, _, name in spans}

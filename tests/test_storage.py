@@ -1,14 +1,17 @@
 """Files: bit for bit there and back, and nothing but ValueError from files that are not whole."""
 
+import hashlib
 import json
 import os
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 import numbabp as nbp
-from numbabp.storage import load_metadata, save, write_atomically
+from numbabp.storage import load_metadata, load_with_metadata, save, write_atomically
 
 
 def small_network(dtype="float64"):
@@ -27,6 +30,8 @@ def test_round_trip_is_bit_for_bit(tmp_path, dtype):
     network = small_network(dtype)
     odd = [-0.0, np.nan, np.inf, -np.inf, np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max]
     network.parameters[: len(odd)] = odd
+    bits = network.parameters.view(f"u{network.dtype.itemsize}")
+    bits[-1] = bits[1] + 12345  # a NaN with a payload
     network.save(tmp_path / "net.safetensors")
     loaded = nbp.load(tmp_path / "net.safetensors")
     assert loaded.parameters.tobytes() == network.parameters.tobytes()
@@ -64,26 +69,26 @@ def test_every_truncation_is_refused(tmp_path):
             nbp.load(path)
 
 
-def test_altered_bytes_are_refused_or_harmless(tmp_path):
+def test_altered_bytes_are_refused(tmp_path):
     path = tmp_path / "net"
     network = small_network()
-    network.save(path)
+    save(network, path, {"classes": ["a", "b"]})
     whole = path.read_bytes()
     n_header = 8 + struct.unpack("<Q", whole[:8])[0]
-    refused = 0
-    for position in range(n_header):
+    for position in range(len(whole)):
         for flip in (0x01, 0x10, 0x80, 0xFF):
             altered = bytearray(whole)
             altered[position] ^= flip
             path.write_bytes(altered)
             try:
-                loaded = nbp.load(path)
+                loaded, metadata = load_with_metadata(path)
             except ValueError as error:
                 assert str(path) in str(error)
-                refused += 1
-            else:
-                assert loaded.layer_sizes == network.layer_sizes
-    assert refused > n_header  # most alterations of the header can't go unnoticed
+            else:  # one white space for another
+                assert position < n_header
+                assert loaded.parameters.tobytes() == network.parameters.tobytes()
+                assert loaded.activations == network.activations
+                assert metadata == {"classes": ["a", "b"]}
 
 
 def hostile(path, header, data=b""):
@@ -92,20 +97,24 @@ def hostile(path, header, data=b""):
 
 
 def header_of(sizes, **changes):
-    architecture = {
-        "layer_sizes": sizes,
-        "activations": ["sigmoid"],
-        "loss": "binary_cross_entropy",
-        "init": "zeros",
-        "dtype": "float64",
-        **changes,
-    }
+    architecture = json.dumps(
+        {
+            "layer_sizes": sizes,
+            "activations": ["sigmoid"],
+            "loss": "binary_cross_entropy",
+            "init": "zeros",
+            "dtype": "float64",
+            **changes,
+        }
+    )
+    digest = hashlib.sha256(f"{architecture}\0{{}}\0".encode() + bytes(16)).hexdigest()
     return {
         "__metadata__": {
             "format": "numbabp-network",
             "version": "1",
-            "architecture": json.dumps(architecture),
+            "architecture": architecture,
             "metadata": "{}",
+            "sha256": digest,
         },
         "layers.0.weights": {"dtype": "F64", "shape": [1, 1], "data_offsets": [0, 8]},
         "layers.0.biases": {"dtype": "F64", "shape": [1], "data_offsets": [8, 16]},
@@ -152,11 +161,119 @@ def test_other_files_are_refused(tmp_path):
     hostile(path, {"x": {"dtype": "F64", "shape": [1], "data_offsets": [0, 8]}}, bytes(8))
     with pytest.raises(ValueError, match="not a network of numbabp"):
         nbp.load(path)
-    path.write_bytes(struct.pack("<Q", 2**62) + b"{}")
-    with pytest.raises(ValueError, match="not a whole safetensors file"):
-        nbp.load(path)
-    with pytest.raises((ValueError, OSError)):
+    with pytest.raises(ValueError, match="not a regular file"):
         nbp.load(tmp_path)
+    with pytest.raises(ValueError, match="not a regular file"):
+        nbp.load("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "0 bytes are too few"),
+        (struct.pack("<Q", 2**62) + b"{}", "truncated, or not a safetensors file"),
+        (struct.pack("<Q", 2) + b"\xff\xff", "not UTF-8"),
+        (struct.pack("<Q", 2) + b"[]", "not a JSON object"),
+        (struct.pack("<Q", 200_000) + b"[" * 200_000, "not valid JSON"),
+        (struct.pack("<Q", 16) + b'{"a": 1, "a": 2}', "a name occurs twice"),
+        (struct.pack("<Q", 8) + b'{"a":NaN', "NaN is not JSON"),
+        (struct.pack("<Q", 5 << 20) + bytes(5 << 20), "at most 4194304 are allowed"),
+        (struct.pack("<Q", 9000) + b"{" + b"1" * 8999, "not valid JSON"),
+    ],
+)
+def test_bad_headers_are_refused(tmp_path, content, message):
+    path = tmp_path / "net"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        nbp.load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("layers.0.weights", {"data_offsets": [0, 16]}, "should take 8 from 0"),
+        ("layers.0.weights", {"data_offsets": [8, 16]}, "should take 8 from 0"),
+        ("layers.0.biases", {"data_offsets": [0, 8]}, "should take 8 from"),
+        ("layers.0.biases", {"data_offsets": [16, 24]}, "should take 8 from 8"),
+        ("layers.0.weights", {"data_offsets": [0, 8.0]}, "two integers"),
+        ("layers.0.weights", {"data_offsets": [0, 10**30]}, "should take 8 from 0"),
+        ("layers.0.weights", {"data_offsets": None}, "two integers"),
+        ("layers.0.weights", {"shape": [2, 1]}, "its architecture says"),
+        ("layers.0.weights", {"shape": None}, "its architecture says"),
+        ("layers.0.weights", {"dtype": "I64"}, "its architecture says"),
+        ("layers.0.weights", {"more": 1}, "must have dtype, shape and data_offsets"),
+        ("layers.1.weights", {}, "too many"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(tmp_path, name, changes, message):
+    header = header_of([1, 1])
+    header[name] = {**header.get(name, {}), **changes}
+    hostile(tmp_path / "net", header, bytes(16))
+    with pytest.raises(ValueError, match=message):
+        nbp.load(tmp_path / "net")
+
+
+def test_metadata_that_were_not_written_are_refused(tmp_path):
+    for name in ("version", "architecture", "metadata", "sha256"):
+        header = header_of([1, 1])
+        header["__metadata__"][name] = None
+        hostile(tmp_path / "net", header, bytes(16))
+        with pytest.raises(ValueError, match=name):
+            nbp.load(tmp_path / "net")
+
+
+def test_loading_takes_no_more_memory_than_the_file(tmp_path):
+    path = tmp_path / "net"
+    nbp.Network((1000, 500, 1), dtype="float32").save(path)
+    nbp.load(path)
+    tracemalloc.start()
+    network = nbp.load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert network.parameters.nbytes < peak < path.stat().st_size + 50_000
+
+
+def test_other_programs_read_the_tensors(tmp_path):
+    network = small_network()
+    network.save(tmp_path / "net")
+    tensors = load_file(tmp_path / "net")
+    assert sorted(tensors) == ["layers.0.biases", "layers.0.weights", "layers.1.biases", "layers.1.weights"]
+    assert np.array_equal(tensors["layers.1.weights"], network.weights[1])
+
+
+def test_metadata_must_be_json(tmp_path):
+    for metadata, error in ([], TypeError), ({"a": {1}}, TypeError), ({"a": np.nan}, ValueError):
+        with pytest.raises(error):
+            save(small_network(), tmp_path / "net", metadata)
+    with pytest.raises(ValueError, match="too long"):
+        save(small_network(), tmp_path / "net", {"a": "x" * (5 << 20)})
+    assert not os.listdir(tmp_path)
+
+
+def test_permissions_and_links_stay(tmp_path):
+    path, link = tmp_path / "net", tmp_path / "link"
+    before = os.umask(0o027)
+    try:
+        small_network().save(path)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o640
+    path.chmod(0o604)
+    link.symlink_to(path)
+    network = nbp.Network((1, 1))
+    network.save(link)
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o604
+    assert nbp.load(path).layer_sizes == (1, 1)
+
+
+def test_what_is_not_a_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", "/dev/null"):
+        with pytest.raises(OSError, match="not a regular file"):
+            small_network().save(path)
+    with pytest.raises(FileNotFoundError, match=r"absent.net'"):
+        small_network().save(tmp_path / "absent" / "net")
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path):
