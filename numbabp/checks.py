@@ -184,7 +184,7 @@ def _numeric_array(name: str, value: Any) -> np.ndarray:
 
 def _finite(name: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     with np.errstate(over="ignore"):  # a float64 too large for float32 is reported below
-        converted = np.ascontiguousarray(array, dtype=dtype)
+        converted = _writable(np.ascontiguousarray(array, dtype=dtype))
     if not np.isfinite(converted.sum(dtype=np.float64)):
         bad = np.argwhere(~np.isfinite(converted))
         if len(bad):
@@ -194,6 +194,24 @@ def _finite(name: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
                 f" ({len(bad)} such values; dtype {dtype})."
             )
     return converted
+
+
+def _writable(array: np.ndarray) -> np.ndarray:
+    """The same memory as an array that is not marked read-only (memory-mapped data often is).
+
+    Kernels never write to samples, but Numba would compile them anew for the mark, which takes seconds.
+    """
+    if array.flags.writeable:
+        return array
+
+    class Memory:
+        owner = array
+        __array_interface__ = {  # noqa: RUF012
+            **array.__array_interface__,
+            "data": (array.__array_interface__["data"][0], False),
+        }
+
+    return np.asarray(Memory())
 
 
 def _one_hot(name: str, classes: np.ndarray, n_outputs: int, dtype: np.dtype) -> np.ndarray:

@@ -62,6 +62,8 @@ class Network:
         One a layer, the output's last.
     parameters : ndarray of shape (n_parameters,)
         All parameters in one array: weights and biases of the first layer, of the second, ...
+    random_state : numpy.random.RandomState
+        Goes on from the initial weights to the shuffles.
     history : History or None
         Of the last `fit` or `partial_fit`.
 
@@ -99,7 +101,7 @@ class Network:
         )
         self.init = check_choice("init", init, INITIALIZERS)
         self.dtype = check_dtype(dtype)
-        self._random_state = check_random_state(random_state)
+        self.random_state = check_random_state(random_state)
         codes = tuple(ACTIVATIONS[name] for name in self.activations)
         self.layout = layout(self.layer_sizes, codes)
         self.parameters = np.zeros(int(self.layout[-1, BIASES] + self.layout[-1, FAN_OUT]), self.dtype)
@@ -109,7 +111,7 @@ class Network:
             return
         for weights in self.weights:
             fan_in, fan_out = weights.shape
-            weights[...] = INITIALIZERS[self.init](fan_in, fan_out, self._random_state)
+            weights[...] = INITIALIZERS[self.init](fan_in, fan_out, self.random_state)
 
     @property
     def n_layers(self) -> int:
@@ -400,7 +402,7 @@ class Network:
         twin.parameters = self.parameters.astype(twin.dtype)
         twin.history = None
         twin._rule_state = None
-        twin._random_state = copy.deepcopy(self._random_state)
+        twin.random_state = copy.deepcopy(self.random_state)
         return twin
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -486,7 +488,7 @@ class Network:
             validation = self._check_samples(*validation_data, None, "validation_data ")[:2]
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable, got {callback!r}.")
-        generator = self._random_state if random_state is None else check_random_state(random_state)
+        generator = self.random_state if random_state is None else check_random_state(random_state)
         seed = int(generator.randint(0, 2**63 - 1, dtype=np.int64)) if options.shuffle else 0
         training = Training(self, inputs, targets, weights, options, epochs, seed, validation, callback)
         return training()

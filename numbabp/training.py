@@ -254,7 +254,7 @@ class Training:
             last finished epoch.
         """
         started = time.perf_counter()
-        stopping = _Stopping(self.options, self._schedule_options)
+        stopping = Stopping(self.options, self._schedule_options)
         watched = (
             self.validation is not None
             or self.callback is not None
@@ -367,7 +367,7 @@ class Training:
         epoch = int(self.run.position[EPOCH])
         raise DivergenceError(epoch, sample, float(self.run.learning_rates[epoch]))
 
-    def _watch(self, epoch: int, stopping: "_Stopping") -> bool:
+    def _watch(self, epoch: int, stopping: "Stopping") -> bool:
         """Validate, call back, adapt the rate; True if training should end."""
         metrics = {"loss": self._mean(epoch)}
         for m, name in enumerate(self._names):
@@ -414,7 +414,7 @@ class Training:
         )
 
 
-class _Stopping:
+class Stopping:
     """When to stop early, and the adaptive schedule: both count epochs without improvement."""
 
     def __init__(self, options: Options, schedule_options: Mapping[str, float]) -> None:

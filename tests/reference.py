@@ -127,15 +127,15 @@ def pairs():
     return cross_entropies + [(a, loss) for loss in OF_OUTPUTS for a in ACTIVATIONS]
 
 
-def metric(name, a, y):
+def metric(name, loss, a, y):
     """A prequential metric of one sample, measured on the outputs `a`."""
     if name == "binary_cross_entropy":
         return -np.sum(y * np.log(a) + (1.0 - y) * np.log(1.0 - a))
     if name == "categorical_cross_entropy":
         return -np.sum(y * np.log(a))
     if name == "accuracy":
-        if len(a) == 1:
-            return float((a[0] > 0.5) == (y[0] > 0.5))
+        if len(a) == 1 or loss == "binary_cross_entropy":  # every label right
+            return float(np.all((a > 0.5) == (y > 0.5)))
         return float(np.argmax(a) == np.argmax(y))
     return OF_OUTPUTS[name][0](a, y)
 
@@ -264,8 +264,9 @@ class Trained(NamedTuple):
     loss: np.ndarray
     metrics: dict
     rule: Rule
-    # The smallest |z| met at an activation whose derivative jumps there, and the smallest |a - y|
-    # met by absolute_error: how far the whole trajectory stayed from where rounding decides.
+    # The smallest |z| met at an activation whose derivative jumps there, the smallest |a - y| met by
+    # absolute_error and the smallest |W| under an L1 penalty: how far the whole trajectory stayed from where
+    # rounding decides.
     margin: float
 
 
@@ -325,8 +326,10 @@ def train(
                 z, a = forward(weights, biases, activations, X[i])
                 epoch_loss.append(loss_value(loss, activations[-1], z[-1], Y[i]))
                 for name in monitor:
-                    epoch_metrics[name].append(metric(name, a[-1], Y[i]))
+                    epoch_metrics[name].append(metric(name, loss, a[-1], Y[i]))
                 margin = min(margin, distance_from_kinks(activations, loss, z, a[-1], Y[i]))
+            if l1 > 0:
+                margin = min(margin, *(np.min(np.abs(W)) for W in weights))
             if propagate == "updated":
                 assert rule.name == "sgd" and batch_size == 1 and clip_norm is None
                 delta = output_delta(loss, activations[-1], z[-1], Y[i]) * sample_weight[i]
@@ -369,6 +372,14 @@ def distance_from_kinks(activations, loss, z, output, y):
     if loss == "absolute_error":
         distances.append(np.min(np.abs(output - y)))
     return min(distances)
+
+
+def largest_relative_error(found, expected):
+    """The largest difference in units of the largest entry of all the expected arrays."""
+    pairs = list(zip(found, expected, strict=True))
+    assert all(np.shape(f) == np.shape(e) for f, e in pairs)
+    scale = max(np.max(np.abs(e)) for _, e in pairs)
+    return float(max(np.max(np.abs(f - e)) for f, e in pairs) / scale)
 
 
 def lecun_normal(layer_sizes, seed):
