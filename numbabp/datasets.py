@@ -1,90 +1,63 @@
-"""Data sets to try things on: XOR, and the real ones that scikit-learn carries along."""
+"""Data to try things on: XOR, and the sets that scikit-learn brings along."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from .checks import check_choice
 
-Task = Literal["classification", "regression"]
+BUNDLED = ("xor", "iris", "wine", "breast_cancer", "digits", "diabetes")
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples with their targets and names.
+    """Samples with their names.
 
     Attributes
     ----------
-    name : str
-    X : ndarray of shape (n, n_features), float64
-    y : ndarray
-        Classification: class indices of shape (n,), int64. Regression: float64 of shape (n,) for one target,
-        (n, n_targets) for several.
-    feature_names : tuple of str
-        Of the columns of X.
-    target_names : tuple of str
-        Classification: of the classes. Regression: of the targets.
+    X : ndarray of shape (n, n_features)
+    y : ndarray of shape (n,)
+        Class names (str) for classification, numbers for regression.
+    feature_names : list of str
+    target_name : str
     task : {"classification", "regression"}
     """
 
-    name: str
     X: np.ndarray
     y: np.ndarray
-    feature_names: tuple[str, ...]
-    target_names: tuple[str, ...]
-    task: Task
+    feature_names: list[str]
+    target_name: str
+    task: str
 
 
-def load_xor() -> Dataset:
-    """The four samples of exclusive or, in the order 00, 01, 10, 11."""
-    X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float64)
-    y = np.array([0, 1, 1, 0], np.int64)
-    return Dataset("xor", X, y, ("a", "b"), ("0", "1"), "classification")
-
-
-_BUNDLED: dict[str, Task] = {
-    "iris": "classification",
-    "wine": "classification",
-    "breast_cancer": "classification",
-    "digits": "classification",
-    "diabetes": "regression",
-    "linnerud": "regression",
-}
-
-DATASETS: tuple[str, ...] = ("xor", *_BUNDLED)
-"""What `load_dataset` knows."""
+def xor() -> tuple[np.ndarray, np.ndarray]:
+    """The four samples of exclusive or: X of shape (4, 2), y of shape (4,), float64."""
+    X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    return X, np.array([0.0, 1.0, 1.0, 0.0])
 
 
 def load_dataset(name: str) -> Dataset:
-    """Load a data set by name, from this machine alone.
+    """One of the bundled data sets.
 
     Parameters
     ----------
     name : str
-        xor, iris, wine, breast_cancer, digits, diabetes (one target) or linnerud (three targets).
-
-    Returns
-    -------
-    Dataset
+        xor, iris, wine, breast_cancer, digits or diabetes.
 
     Raises
     ------
     ValueError
-        If there is no such data set.
+        For another name.
     """
-    check_choice("dataset", name, DATASETS)
+    check_choice("dataset", name, BUNDLED)
     if name == "xor":
-        return load_xor()
-    import sklearn.datasets
+        X, y = xor()
+        return Dataset(X, y.astype(int).astype(str), ["a", "b"], "xor", "classification")
+    from sklearn import datasets
 
-    bunch = getattr(sklearn.datasets, f"load_{name}")()
-    task = _BUNDLED[name]
-    return Dataset(
-        name,
-        np.ascontiguousarray(bunch.data, np.float64),
-        np.ascontiguousarray(bunch.target, np.int64 if task == "classification" else np.float64),
-        tuple(map(str, bunch.feature_names)),
-        tuple(map(str, bunch.get("target_names", ["target"]))),
-        task,
-    )
+    bunch = getattr(datasets, f"load_{name}")()
+    features = [str(feature) for feature in bunch.feature_names]
+    if name == "diabetes":
+        return Dataset(bunch.data, bunch.target, features, "progression", "regression")
+    labels = np.asarray(bunch.target_names).astype(str)[bunch.target]
+    return Dataset(bunch.data, labels, features, "class", "classification")

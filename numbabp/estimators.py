@@ -654,8 +654,8 @@ class MLPClassifier(ClassifierMixin, _MLP):
         classes : array-like, optional
             Every label that will ever come; needed in the first call, except for multi-label targets.
         X_val, y_val : optional
-            Validation samples: their score is recorded, and `should_stop_` tells when it has not improved for more
-            than `n_iter_no_change` calls.
+            Validation samples: their score is recorded, and `should_stop_` tells when it has not improved
+            for more than `n_iter_no_change` calls.
 
         Returns
         -------
@@ -816,8 +816,8 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP):
         X, y, sample_weight
             As for `fit`.
         X_val, y_val : optional
-            Validation samples: their R^2 is recorded, and `should_stop_` tells when it has not improved for more
-            than `n_iter_no_change` calls.
+            Validation samples: their R^2 is recorded, and `should_stop_` tells when it has not improved for
+            more than `n_iter_no_change` calls.
 
         Returns
         -------

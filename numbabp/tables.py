@@ -1,316 +1,266 @@
-"""Tables: named columns of numbers or texts, read from CSV, NPZ and Parquet files."""
+"""Tables in files: named columns of numbers or text from CSV, NPZ and Parquet.
+
+What is done with columns that are not plain numbers, for training and prediction alike:
+
+- a text column among the features is an error that names it (encode it first, for instance with
+  scikit-learn's OneHotEncoder in a Pipeline);
+- a missing value (an empty field, NA, NaN, null) or an infinite one is an error that names column and row;
+- a text target is a class label.
+"""
 
 import csv
-import itertools
 import os
-import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .datasets import Dataset
-
-MISSING = frozenset({"", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
-"""Cells of a CSV file that count as missing, white space around them aside."""
-
-ROWS_AT_A_TIME = 20_000
-"""Rows of a CSV file that are in memory as text at any time."""
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 
 
-@dataclass(frozen=True)
-class TextColumn:
-    """Texts as indices into the distinct ones.
-
-    Attributes
-    ----------
-    codes : ndarray of shape (n,), int64
-        -1 where the text is missing.
-    texts : tuple of str
-        The distinct texts, in the order of their first appearance.
-    """
-
-    codes: np.ndarray
-    texts: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def __getitem__(self, rows: np.ndarray) -> "TextColumn":
-        return TextColumn(self.codes[rows], self.texts)
-
-    @property
-    def is_missing(self) -> np.ndarray:
-        """Mask of shape (n,)."""
-        return self.codes < 0
-
-
-Column = np.ndarray | TextColumn
-"""Numbers, float64 of shape (n,) with NaN where one is missing; or texts."""
+class TableError(ValueError):
+    """Something about a file or its columns that the user can mend."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of equal length.
+    """Columns of equal length by name: float64 where every value is a number, else str."""
 
-    Attributes
-    ----------
-    source : str
-        Where it comes from, for messages.
-    columns : dict
-        Columns by name.
-    targets : tuple of str
-        Columns to predict, where the source knows.
-    """
-
-    source: str
-    columns: dict[str, Column]
-    targets: tuple[str, ...] = ()
+    path: str
+    columns: Mapping[str, np.ndarray]
 
     @property
     def n_rows(self) -> int:
-        """Rows, at least one."""
+        """Rows."""
         return len(next(iter(self.columns.values())))
 
-    def take(self, rows: np.ndarray) -> "Table":
-        """The table of some rows: a mask or indices."""
-        return Table(self.source, {name: c[rows] for name, c in self.columns.items()}, self.targets)
-
-    def column(self, name: str) -> Column:
-        """A column by name.
+    def column(self, name: str) -> np.ndarray:
+        """One column.
 
         Raises
         ------
-        ValueError
+        TableError
             If there is none of that name.
         """
         if name not in self.columns:
-            names = [*self.columns]
-            shown = ", ".join(map(repr, names[:12])) + (", ..." if len(names) > 12 else "")
-            raise ValueError(f"{self.source} has no column {name!r}; it has {shown}.")
+            raise TableError(
+                f"{self.path}: there is no column {name!r}; there are: {_listed(list(self.columns))}."
+            )
         return self.columns[name]
 
+    def features(self, names: Sequence[str]) -> np.ndarray:
+        """Matrix of the named columns, float64 (n, len(names)).
 
-def is_missing(column: Column) -> np.ndarray:
-    """Where a column has no value: mask of shape (n,)."""
-    return column.is_missing if isinstance(column, TextColumn) else np.isnan(column)
+        Raises
+        ------
+        TableError
+            For a column that is not there, is text, or has missing or infinite values.
+        """
+        if not names:
+            raise TableError(f"{self.path}: there is no column besides the target to learn from.")
+        matrix = np.empty((self.n_rows, len(names)))
+        for j, name in enumerate(names):
+            column = self.column(name)
+            if column.dtype.kind == "U":
+                row, value = _first_text(column)
+                raise TableError(
+                    f"{self.path}: column {name!r} has text ({value!r} in row {row}), but features must be "
+                    "numbers; encode it first or leave the column out with --ignore."
+                )
+            self._check_finite(name, column)
+            matrix[:, j] = column
+        return matrix
 
+    def target(self, name: str, task: str) -> tuple[np.ndarray, str]:
+        """Target column and task.
 
-def table_of_dataset(dataset: Dataset) -> Table:
-    """A data set as a table, with classes by name in a column "target"."""
-    columns: dict[str, Column] = dict(zip(dataset.feature_names, dataset.X.T, strict=True))
-    targets = dataset.target_names
-    if dataset.task == "classification":
-        columns["target"] = TextColumn(dataset.y, targets)
-        targets = ("target",)
-    else:
-        columns.update(zip(targets, dataset.y.reshape(len(dataset.y), -1).T, strict=True))
-    return Table(dataset.name, columns, targets)
+        A text column, or one of at most 20 different whole numbers, means classification where task is "auto".
+
+        Raises
+        ------
+        TableError
+            For missing values, a constant column, or text with task "regression".
+        """
+        column = self.column(name)
+        if column.dtype.kind == "U":
+            missing = np.flatnonzero([value.strip().lower() in MISSING for value in column])
+            if len(missing):
+                raise TableError(f"{self.path}: target {name!r} has no value in row {missing[0] + 1}.")
+            if task == "regression":
+                row, value = _first_text(column)
+                raise TableError(
+                    f"{self.path}: target {name!r} has text ({value!r} in row {row}); use --task classification."
+                )
+            task = "classification"
+        else:
+            self._check_finite(name, column)
+        distinct = np.unique(column)
+        if len(distinct) < 2:
+            raise TableError(
+                f"{self.path}: target {name!r} is {distinct[0]} in every row; there is nothing to learn."
+            )
+        whole = column.dtype.kind == "f" and (column == np.floor(column)).all()
+        if task == "auto":
+            task = "classification" if whole and len(distinct) <= 20 else "regression"
+        if task == "classification" and whole:
+            column = column.astype(np.int64)
+        if task == "classification":
+            column = column.astype(str)
+        return column, task
+
+    def _check_finite(self, name: str, column: np.ndarray) -> None:
+        bad = np.flatnonzero(~np.isfinite(column))
+        if len(bad):
+            what = "no value" if np.isnan(column[bad[0]]) else "an infinite value"
+            others = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+            raise TableError(
+                f"{self.path}: column {name!r} has {what} in row {bad[0] + 1}{others}; "
+                "fill such values in or leave the rows out first."
+            )
 
 
 def read_table(path: str | os.PathLike[str]) -> Table:
-    """Read a file into columns.
-
-    Parameters
-    ----------
-    path : str or path-like
-        ``.csv``, ``.tsv`` or ``.txt``: UTF-8 text with a header line; the delimiter is whichever of comma, semicolon, tab
-        and ``|`` the header has most of. A column whose every cell is a number, or missing (see `MISSING`), is one of
-        numbers, any other one of texts.
-        ``.npz``: arrays of equal length; one of two or more dimensions is spread over columns ``X_0``, ``X_1``, ...
-        (or the names in an array ``feature_names``), and ``y`` is the target.
-        ``.parquet``: numbers, booleans and texts; needs pyarrow.
-
-    Returns
-    -------
-    Table
-        With at least one row.
+    """Read a table; the ending of the name says how: .csv, .tsv, .npz, .parquet.
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it can't be read as a table; the message says why and where.
-    ImportError
-        For a Parquet file without pyarrow.
+    TableError
+        If the file is not there, empty, or not what its name says.
     """
     path = Path(path)
-    readers: dict[str, Callable[[Path], Table]] = {
-        ".csv": _read_csv,
-        ".tsv": _read_csv,
-        ".txt": _read_csv,
-        ".npz": _read_npz,
-        ".parquet": _read_parquet,
-    }
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise ValueError(f"{path}: unknown kind of file {path.suffix!r}; known: {', '.join(readers)}.")
+    readers = {".csv": _read_csv, ".tsv": _read_csv, ".npz": _read_npz, ".parquet": _read_parquet}
+    if path.suffix.lower() not in readers:
+        raise TableError(f"{path}: files must end in {', '.join(readers)}.")
+    if not path.is_file():
+        raise TableError(f"{path}: there is no such file.")
     if path.stat().st_size == 0:
-        raise ValueError(f"{path} is empty.")
-    table = reader(path)
-    if not table.columns:
-        raise ValueError(f"{path} has no columns.")
+        raise TableError(f"{path}: the file is empty.")
+    try:
+        columns = readers[path.suffix.lower()](path)
+    except OSError as error:
+        raise TableError(f"{path}: {error.strerror or error}.") from None
+    if not columns:
+        raise TableError(f"{path}: there are no columns.")
+    table = Table(str(path), columns)
     if table.n_rows == 0:
-        raise ValueError(f"{path} has a header, but no rows.")
+        raise TableError(f"{path}: there are no rows below the header.")
     return table
 
 
-class _ColumnReader:
-    """Collects the cells of one CSV column, as numbers for as long as all of them are."""
-
-    def __init__(self, texts: bool) -> None:
-        self.codes: dict[str, int] | None = {} if texts else None
-        self.parts: list[np.ndarray] = []
-        self.was_misread = False
-
-    def add(self, cells: Sequence[str]) -> None:
-        if self.was_misread:
-            return
-        if self.codes is None:
-            try:
-                self.parts.append(_parse_numbers(cells))
-                return
-            except ValueError:
-                self.was_misread = bool(self.parts)  # the texts of earlier rows are gone: read again
-                self.codes = {}
-        codes = self.codes
-        stripped = [cell.strip() for cell in cells]
-        self.parts.append(
-            np.array([-1 if s in MISSING else codes.setdefault(s, len(codes)) for s in stripped], np.int64)
-        )
-
-    def column(self) -> Column:
-        values = np.concatenate(self.parts) if self.parts else np.empty(0)
-        return values if self.codes is None else TextColumn(values.astype(np.int64), tuple(self.codes))
-
-
-def _parse_numbers(cells: Sequence[str]) -> np.ndarray:
-    try:
-        return np.array(list(map(float, cells)))
-    except ValueError:
-        return np.array([float("nan" if cell.strip() in MISSING else cell) for cell in cells])
-
-
-def _read_csv(path: Path) -> Table:
-    texts: set[int] = set()
-    try:
-        while True:
-            names, readers = _read_csv_once(path, texts)
-            misread = {i for i, reader in enumerate(readers) if reader.was_misread}
-            if not misread:
-                break
-            texts |= misread
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}.") from None
-    return Table(str(path), {name: reader.column() for name, reader in zip(names, readers, strict=True)})
-
-
-def _read_csv_once(path: Path, texts: set[int]) -> tuple[list[str], list[_ColumnReader]]:
-    """Read the file with these columns as texts, the others as numbers while that works."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        first_line = file.readline()
-        file.seek(0)
-        delimiter = max(",;\t|", key=first_line.count)
-        rows = csv.reader(file, delimiter=delimiter, strict=True)
+def _read_csv(path: Path) -> dict[str, np.ndarray]:
+    with open(path, newline="", encoding="utf-8-sig") as file:
         try:
-            names = [name.strip() for name in next(rows, [])]
-            if not names:
-                raise ValueError(f"{path}: the first line is blank; it must name the columns.")
-            names = [name or f"column_{i}" for i, name in enumerate(names, 1)]
-            _check_unique(path, names)
-            readers = [_ColumnReader(i in texts) for i in range(len(names))]
-
-            def checked_rows() -> Iterable[list[str]]:
-                for row in rows:
-                    if len(row) == len(names):
-                        yield row
-                    elif row:  # blank lines are passed over
-                        raise ValueError(
-                            f"{path}: line {rows.line_num} has {len(row)} fields, but the header has {len(names)}."
-                        )
-
-            remaining = iter(checked_rows())
-            while chunk := list(itertools.islice(remaining, ROWS_AT_A_TIME)):
-                for reader, cells in zip(readers, zip(*chunk, strict=True), strict=True):
-                    reader.add(cells)
+            delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(file.readline())
+            file.seek(0)
+            rows = csv.reader(file, delimiter=delimiter)
+            header = [name.strip() for name in next(rows)]
+            _check_header(path, header)
+            values: list[list[str]] = [[] for _ in header]
+            for row in rows:
+                if not row:
+                    continue
+                if len(row) != len(header):
+                    raise TableError(
+                        f"{path}: line {rows.line_num} has {len(row)} fields, but the header has {len(header)}."
+                    )
+                for column, value in zip(values, row, strict=True):
+                    column.append(value)
+        except UnicodeDecodeError:
+            raise TableError(f"{path}: the file is not UTF-8 text.") from None
         except csv.Error as error:
-            raise ValueError(f"{path}: line {rows.line_num}: {error}.") from None
-    return names, readers
+            raise TableError(f"{path}: line {rows.line_num}: {error}.") from None
+    return {name: _typed(column) for name, column in zip(header, values, strict=True)}
 
 
-def _read_npz(path: Path) -> Table:
+def _delimiter(header: str) -> str:
+    return max(",;\t", key=header.count)
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    for name in header:
+        if not name:
+            raise TableError(f"{path}: the header has a column without a name.")
+        if header.count(name) > 1:
+            raise TableError(f"{path}: the header names the column {name!r} more than once.")
+    if all(_is_number(name) for name in header):
+        raise TableError(f"{path}: the first line must be a header of column names, but it has only numbers.")
+
+
+def _typed(values: list[str]) -> np.ndarray:
+    """Column as float64 if every value is a number or missing, but not all are missing; else as text."""
+    cleaned = ["nan" if value.strip().lower() in MISSING else value for value in values]
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, EOFError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path} can't be read as NPZ: {error}.") from None
-    feature_names = arrays.pop("feature_names", None)
-    shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-    if len({array.shape[:1] for array in arrays.values()}) > 1 or any(a.ndim == 0 for a in arrays.values()):
-        raise ValueError(f"{path}: its arrays must have the same length, but are {shapes}.")
-    columns: dict[str, Column] = {}
+        numbers = np.array(cleaned, dtype=float)
+    except ValueError:
+        return np.array(values, dtype=str)
+    return numbers
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    """Arrays of one dimension are columns; one of two dimensions, X say, becomes X0, X1, ..."""
+    import zipfile
+
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise TableError(f"{path}: not an NPZ file of plain arrays: {error}.") from None
+    columns: dict[str, np.ndarray] = {}
     for name, array in arrays.items():
-        if array.dtype.kind not in "biufUS":
-            raise ValueError(f"{path}: array {name!r} has dtype {array.dtype}; numbers or texts are needed.")
-        if array.ndim == 1:
-            columns[name] = _array_column(array)
-            continue
-        array = array.reshape(len(array), -1)
-        names = [f"{name}_{i}" for i in range(array.shape[1])]
-        if feature_names is not None and feature_names.shape == array.shape[1:]:
-            names = [str(feature) for feature in feature_names]
-            _check_unique(path, names)
-        columns.update((n, _array_column(a)) for n, a in zip(names, array.T, strict=True))
-    return Table(str(path), columns, ("y",) if "y" in columns else ())
+        if array.ndim not in (1, 2) or array.dtype.kind not in "biufU":
+            raise TableError(
+                f"{path}: array {name!r} has shape {array.shape} and dtype {array.dtype}; "
+                "columns must be one- or two-dimensional arrays of numbers or text."
+            )
+        parts = {name: array} if array.ndim == 1 else {f"{name}{j}": part for j, part in enumerate(array.T)}
+        for part_name, part in parts.items():
+            columns[part_name] = part if part.dtype.kind == "U" else part.astype(float)
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise TableError(f"{path}: arrays have different lengths: {lengths}.")
+    return columns
 
 
-def _array_column(array: np.ndarray) -> Column:
-    if array.dtype.kind in "biuf":
-        return array.astype(np.float64)
-    if array.dtype.kind == "S":
-        array = np.char.decode(array, "utf-8")
-    texts, codes = np.unique(array, return_inverse=True)
-    return TextColumn(codes.astype(np.int64), tuple(texts.tolist()))
-
-
-def _read_parquet(path: Path) -> Table:
+def _read_parquet(path: Path) -> dict[str, np.ndarray]:
     try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        import pyarrow
+        from pyarrow import parquet
     except ImportError:
-        raise ImportError(
-            f"{path}: reading Parquet files needs pyarrow; install it, or numbabp with the extra 'stream'."
+        raise TableError(
+            f"{path}: reading Parquet needs pyarrow; install numbabp with the extra 'stream'."
         ) from None
     try:
-        arrow = pq.ParquetFile(path).read()
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path} can't be read as Parquet: {error}") from None
-    _check_unique(path, arrow.column_names)
-    columns: dict[str, Column] = {}
-    for name, column in zip(arrow.column_names, arrow.columns, strict=True):
-        if name.startswith("__index_level_"):  # the row labels of a data frame
-            continue
+        table = parquet.read_table(path)
+    except pyarrow.ArrowInvalid as error:
+        raise TableError(f"{path}: not a Parquet file: {error}.") from None
+    columns = {}
+    for name in table.column_names:
+        column = table.column(name)
         kind = column.type
-        is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-        if pa.types.is_dictionary(kind):
-            is_text = True
-            column = column.cast(pa.string())
-        if is_text:
-            encoded = column.combine_chunks().dictionary_encode()
-            codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-            columns[name] = TextColumn(codes.astype(np.int64), tuple(encoded.dictionary.to_pylist()))
-        elif pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
-            columns[name] = column.cast(pa.float64()).to_numpy()
+        types = pyarrow.types
+        if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
+            columns[name] = np.array([np.nan if v is None else v for v in column.to_pylist()], dtype=float)
         else:
-            raise ValueError(f"{path}: column {name!r} holds {kind}; numbers or texts are needed.")
-    return Table(str(path), columns)
+            columns[name] = np.array(["" if v is None else str(v) for v in column.to_pylist()], dtype=str)
+    return columns
 
 
-def _check_unique(path: Path, names: Sequence[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ValueError(f"{path} has two columns named {name!r}.")
-        seen.add(name)
+def _first_text(column: np.ndarray) -> tuple[int, str]:
+    for row, value in enumerate(column, start=1):
+        if value.strip().lower() not in MISSING and not _is_number(value):
+            return row, str(value)
+    return 1, str(column[0])
+
+
+def _listed(names: list[str], most: int = 12) -> str:
+    shown = ", ".join(repr(name) for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,565 @@
+"""The command line. Heavy imports stand inside the commands, so that help and version answer at once."""
+
+import json
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import __version__
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .history import History
+    from .network import Network
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="numbabp",
+    help="Exact per-sample training of dense neural networks, compiled.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+demo_app = typer.Typer(help="Small experiments to learn from.", no_args_is_help=True)
+app.add_typer(demo_app, name="demo")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines, and nothing else.")]
+
+
+class Task(StrEnum):
+    """What is to be predicted."""
+
+    auto = "auto"
+    classification = "classification"
+    regression = "regression"
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def reported(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn errors that the user can mend into one line and an exit status, without a traceback."""
+
+    @wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            typer.echo("numbabp: interrupted.", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        except (ValueError, TypeError, ArithmeticError, OSError, ImportError) as error:
+            if isinstance(error, OSError) and error.filename is not None:
+                message = f"{error.filename}: {error.strerror}"
+            else:
+                message = " ".join(str(error).split())
+            typer.echo(f"numbabp: {message}", err=True)
+            raise typer.Exit(BAD_INPUT) from None
+
+    return wrapper
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"numbabp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@demo_app.command()
+@reported
+def xor(
+    zeros: Annotated[bool, typer.Option("--zeros", help="Start from weights of zero, and fail.")] = False,
+    faithful: Annotated[
+        bool, typer.Option("--faithful", help="The course notebook's run, with its exact figures.")
+    ] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw the curves into this file (PNG, SVG, PDF).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Teach a 2-10-1 network exclusive or."""
+    from . import xor_experiments
+    from .datasets import xor as xor_samples
+
+    if zeros and faithful:
+        raise ValueError("--zeros and --faithful are two experiments: choose one.")
+    if zeros:
+        run = xor_experiments.zeros()
+    elif faithful:
+        run = xor_experiments.faithful()
+    else:
+        run = xor_experiments.learn()
+    outputs = run.network.forward(xor_samples()[0])[:, 0]
+    if plot is not None:
+        _plot_xor(run, plot)
+    if as_json:
+        _print_json(
+            {
+                "loss": run.losses.tolist(),
+                "accuracy": run.accuracies.tolist(),
+                "outputs": outputs.tolist(),
+                "weights": [weights.tolist() for weights in run.network.weights],
+                "biases": [biases.tolist() for biases in run.network.biases],
+            }
+        )
+        return
+    if not (zeros or faithful):
+        typer.echo("Binary cross-entropy, learning rate 1, the four samples in a new order every epoch.")
+    n_epochs = len(run.losses)
+    for epoch in range(n_epochs):
+        if faithful or zeros or epoch % 50 == 0 or epoch == n_epochs - 1:
+            typer.echo(
+                f"epoch {epoch:3d}   loss {run.losses[epoch]!r:<20}   accuracy {run.accuracies[epoch]:g} %"
+            )
+    if zeros:
+        typer.echo("\nWeights of the first layer, a row an input, a column a hidden unit:")
+        for row in run.network.weights[0]:
+            typer.echo("  " + "  ".join(f"{value:.8e}" for value in row))
+        typer.echo("Weights of the second layer:")
+        typer.echo("  " + "  ".join(f"{value:.8e}" for value in run.network.weights[1][:, 0]))
+        typer.echo(
+            "The hidden units began equal, get equal gradients, and never differ: ten do the work of one."
+        )
+        return
+    typer.echo("\n a  b   wanted   output")
+    for (a, b), wanted, output in zip(*xor_samples(), outputs, strict=True):
+        typer.echo(f" {a:.0f}  {b:.0f}   {wanted:6.0f}   {output:.4f}")
+    solved = all(
+        (output > 0.5) == (wanted > 0.5) for output, wanted in zip(outputs, xor_samples()[1], strict=True)
+    )
+    typer.echo("Learnt: every output is on the right side of 1/2." if solved else "Not learnt.")
+
+
+@app.command()
+@reported
+def smoke(as_json: Json = False) -> None:
+    """Train XOR through every kernel available here and check the figures."""
+    from dataclasses import asdict
+
+    from . import smoke as smoke_run
+
+    rows = smoke_run.run()
+    failed = any(row.passed is False for row in rows)
+    if as_json:
+        _print_json({"passed": not failed, "rows": [asdict(row) for row in rows]})
+    else:
+        table = _table("device", "kernel", "dtype", "ns/step", "CUPS", "largest error", "")
+        for row in rows:
+            verdict = {True: "pass", False: "FAIL", None: ""}[row.passed]
+            table.add_row(
+                row.device,
+                row.kernel,
+                row.dtype,
+                "" if row.ns_per_step is None else f"{row.ns_per_step:.1f}",
+                "" if row.cups is None else f"{row.cups:.3g}",
+                "" if row.largest_error is None else f"{row.largest_error:.1e}",
+                " ".join(filter(None, (verdict, row.note))),
+            )
+        _print(table)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+@reported
+def train(
+    data: Annotated[
+        Path | None, typer.Argument(help="CSV or TSV with a header, NPZ, or Parquet (with pyarrow).")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Column to predict.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Instead of a file: xor, iris, wine, breast_cancer, digits, diabetes.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Where to save the model.")] = None,
+    hidden: Annotated[str, typer.Option(help="Units of the hidden layers, such as 100 or 100,50.")] = "100",
+    activation: Annotated[str, typer.Option(help="Of the hidden layers.")] = "relu",
+    epochs: Annotated[int, typer.Option(help="Passes over the samples.")] = 50,
+    learning_rate: Annotated[float, typer.Option(help="First learning rate.")] = 0.01,
+    schedule: Annotated[
+        str, typer.Option(help="constant, invscaling, exponential, step, cosine, adaptive.")
+    ] = "constant",
+    update_rule: Annotated[
+        str, typer.Option(help="sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw.")
+    ] = "sgd",
+    batch_size: Annotated[int, typer.Option(help="Samples a step.")] = 1,
+    l2: Annotated[float, typer.Option(help="L2 penalty.")] = 0.0,
+    validation_fraction: Annotated[
+        float, typer.Option(help="Part of the rows set aside to measure on; 0 for none.")
+    ] = 0.2,
+    early_stopping: Annotated[
+        bool, typer.Option("--early-stopping", help="Stop when the validation loss no longer improves.")
+    ] = False,
+    task: Annotated[
+        Task, typer.Option(help="auto: classes for text, or for up to 20 whole numbers.")
+    ] = Task.auto,
+    ignore: Annotated[str, typer.Option(help="Columns to leave out, such as id,date.")] = "",
+    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    seed: Annotated[int, typer.Option(help="Of the weights, the shuffles and the validation rows.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Train a network on a table and save it.
+
+    Features are standardised with the training rows' means and deviations (so is a numerical target), which
+    are saved with the model. Text features and missing values are errors that name column and row.
+    """
+    import numpy as np
+
+    from .datasets import load_dataset
+    from .tables import read_table
+
+    if (data is None) == (dataset is None):
+        raise ValueError("give either a file or --dataset.")
+    if dataset is not None:
+        loaded = load_dataset(dataset)
+        names, target_name, kind = loaded.feature_names, loaded.target_name, loaded.task
+        X, y = loaded.X, loaded.y
+    else:
+        assert data is not None
+        if target is None:
+            raise ValueError("name the column to predict with --target.")
+        table = read_table(data)
+        y, kind = table.target(target, task.value)
+        left_out = {target, *filter(None, ignore.split(","))}
+        for name in left_out:
+            table.column(name)
+        names, target_name = [name for name in table.columns if name not in left_out], target
+        X = table.features(names)
+    if not 0 <= validation_fraction < 1:
+        raise ValueError(
+            f"--validation-fraction must be at least 0 and less than 1, got {validation_fraction}."
+        )
+    if output is not None and not output.parent.is_dir():
+        raise ValueError(f"{output}: there is no folder {output.parent}.")
+    order = np.random.RandomState(seed).permutation(len(X))
+    n_validation = round(validation_fraction * len(X))
+    held_out, kept = order[:n_validation], order[n_validation:]
+    if len(kept) < 2:
+        raise ValueError(f"{len(X)} rows are too few to train on.")
+    model = _Pipeline.fitted(X[kept], y[kept], y, kind, names, target_name)
+    network = model.new_network(_sizes(hidden), activation, dtype, seed)
+    history = network.fit(
+        model.inputs(X[kept]),
+        model.targets(y[kept]),
+        learning_rate=learning_rate,
+        epochs=epochs,
+        schedule=schedule,
+        update_rule=update_rule,
+        batch_size=batch_size,
+        l2=l2,
+        monitor=() if kind == "classification" else ("squared_error",),
+        validation_data=(model.inputs(X[held_out]), model.targets(y[held_out])) if n_validation else None,
+        early_stopping=early_stopping,
+        progress=False if as_json else None,
+    )
+    scores = {"training": model.score(network, X[kept], y[kept])}
+    if n_validation:
+        scores["validation"] = model.score(network, X[held_out], y[held_out])
+    if output is not None:
+        model.save(network, output)
+    _report_training(network, history, model, scores, len(kept), n_validation, output, as_json)
+
+
+@app.command()
+@reported
+def predict(
+    model: Annotated[Path, typer.Argument(help="Model saved by numbabp train.")],
+    data: Annotated[Path, typer.Argument(help="Table with the model's feature columns.")],
+    output: Annotated[Path | None, typer.Option(help="CSV file to write instead of printing.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Predict with a saved model: a column of predictions, and of each class's probability."""
+    from .storage import load, load_metadata, write_atomically
+    from .tables import read_table
+
+    pipeline = _Pipeline.loaded(model, load_metadata(model))
+    network = load(model)
+    table = read_table(data)
+    columns = pipeline.predictions(network, table.features(pipeline.feature_names))
+    if as_json:
+        _print_json({name: column.tolist() for name, column in columns.items()})
+        return
+    lines = [",".join(_csv_field(name) for name in columns)]
+    lines += [",".join(_csv_field(value) for value in row) for row in zip(*columns.values(), strict=True)]
+    text = "\n".join(lines) + "\n"
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        write_atomically(output, lambda file: file.write(text.encode()))
+        typer.echo(f"{table.n_rows} predictions written to {output}.")
+
+
+@app.command()
+@reported
+def info(as_json: Json = False) -> None:
+    """Show versions, processor, threads, GPU and cache folder."""
+    import platform
+
+    import llvmlite.binding as llvm
+    import numba
+    import numpy
+    import scipy
+    import sklearn
+
+    from .kernels.sequential import train_sgd
+
+    features = llvm.get_host_cpu_features()
+    cache = getattr(train_sgd, "_cache", None)
+    facts = {
+        "numbabp": __version__,
+        "python": platform.python_version(),
+        "numba": numba.__version__,
+        "llvm": ".".join(map(str, llvm.llvm_version_info)),
+        "numpy": numpy.__version__,
+        "scipy": scipy.__version__,
+        "scikit-learn": sklearn.__version__,
+        "platform": platform.platform(),
+        "processor": llvm.get_host_cpu_name(),
+        "vector extensions": [
+            name for name in ("sse4.2", "avx", "avx2", "fma", "avx512f", "neon", "sve") if features.get(name)
+        ],
+        "threads": numba.config.NUMBA_NUM_THREADS,
+        "gpu": _gpu(),
+        "cache folder": getattr(cache, "cache_path", None) or "none: kernels are compiled in every process",
+    }
+    if as_json:
+        _print_json(facts)
+        return
+    table = _table("", "")
+    for name, value in facts.items():
+        table.add_row(name, ", ".join(value) if isinstance(value, list) else str(value))
+    _print(table)
+
+
+class _Pipeline:
+    """A network with what stands before and behind it: standardised columns in, labels or units out."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        import numpy as np
+
+        self.settings = settings
+        self.feature_names: list[str] = settings["feature_names"]
+        self.classes = None if settings["classes"] is None else np.array(settings["classes"])
+        self._mean, self._scale = np.array(settings["mean"]), np.array(settings["scale"])
+
+    @classmethod
+    def fitted(
+        cls,
+        X: "np.ndarray",
+        y: "np.ndarray",
+        all_y: "np.ndarray",
+        task: str,
+        feature_names: list[str],
+        target_name: str,
+    ) -> "_Pipeline":
+        """From the training rows, with the classes of all rows."""
+        import numpy as np
+
+        scale = X.std(axis=0)
+        classes = np.unique(all_y).tolist() if task == "classification" else None
+        target_scale = 1.0 if classes else float(y.std())
+        return cls(
+            {
+                "feature_names": feature_names,
+                "target_name": target_name,
+                "classes": classes,
+                "mean": X.mean(axis=0).tolist(),
+                "scale": np.where(scale > 0, scale, 1.0).tolist(),
+                "target_mean": 0.0 if classes else float(y.mean()),
+                "target_scale": target_scale if target_scale > 0 else 1.0,
+            }
+        )
+
+    @classmethod
+    def loaded(cls, path: Path, settings: dict[str, Any]) -> "_Pipeline":
+        """From a model file's metadata."""
+        if "feature_names" not in settings:
+            raise ValueError(f"{path}: a network, but not one saved by numbabp train: load it from Python.")
+        return cls(settings)
+
+    def save(self, network: "Network", path: Path) -> None:
+        """Write network and settings."""
+        from .storage import save
+
+        save(network, path, self.settings)
+
+    def new_network(self, hidden: tuple[int, ...], activation: str, dtype: str, seed: int) -> "Network":
+        """Network of the right size: one output for two classes or a number, else one a class."""
+        from .network import Network
+
+        n_outputs = 1 if self.classes is None or len(self.classes) == 2 else len(self.classes)
+        if self.classes is None:
+            loss = "squared_error"
+        else:
+            loss = "binary_cross_entropy" if n_outputs == 1 else "categorical_cross_entropy"
+        return Network(
+            (len(self.feature_names), *hidden, n_outputs),
+            hidden_activation=activation,
+            loss=loss,
+            init="he_normal" if activation.endswith("relu") else "glorot_uniform",
+            dtype=dtype,
+            random_state=seed,
+        )
+
+    def inputs(self, X: "np.ndarray") -> "np.ndarray":
+        """Standardised features."""
+        return (X - self._mean) / self._scale
+
+    def targets(self, y: "np.ndarray") -> "np.ndarray":
+        """Class indices, or the standardised target."""
+        import numpy as np
+
+        if self.classes is None:
+            return (y - self.settings["target_mean"]) / self.settings["target_scale"]
+        return np.searchsorted(self.classes, y)
+
+    def predictions(self, network: "Network", X: "np.ndarray") -> "dict[str, np.ndarray]":
+        """Columns of predictions and of probabilities."""
+        import numpy as np
+
+        outputs = network.forward(self.inputs(X))
+        target = self.settings["target_name"]
+        if self.classes is None:
+            return {target: outputs[:, 0] * self.settings["target_scale"] + self.settings["target_mean"]}
+        if outputs.shape[1] == 1:
+            outputs = np.hstack([1 - outputs, outputs])
+        columns = {target: self.classes[outputs.argmax(axis=1)]}
+        columns.update({f"P({name})": outputs[:, k] for k, name in enumerate(self.classes)})
+        return columns
+
+    def score(self, network: "Network", X: "np.ndarray", y: "np.ndarray") -> float:
+        """Accuracy, or R^2."""
+        predicted = self.predictions(network, X)[self.settings["target_name"]]
+        if self.classes is not None:
+            return float((predicted == y).mean())
+        spread = ((y - y.mean()) ** 2).sum()
+        return float(1 - ((y - predicted) ** 2).sum() / spread) if spread > 0 else float("nan")
+
+
+def _report_training(
+    network: "Network",
+    history: "History",
+    model: _Pipeline,
+    scores: dict[str, float],
+    n_training: int,
+    n_validation: int,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    metric = "R^2" if model.classes is None else "accuracy"
+    if as_json:
+        _print_json(
+            {
+                "layer_sizes": network.layer_sizes,
+                "n_training": n_training,
+                "n_validation": n_validation,
+                "metric": metric,
+                "scores": scores,
+                "history": history.to_dict(),
+                "output": None if output is None else str(output),
+            }
+        )
+        return
+    steps = history.n_epochs * n_training
+    typer.echo(f"{'-'.join(map(str, network.layer_sizes))} network, {n_training} training rows")
+    typer.echo(
+        f"{history.n_epochs} epochs in {history.seconds:.3g} s ({history.seconds / steps * 1e6:.3g} us a sample), "
+        f"{history.stop_reason}; last loss {history.loss[-1]:.6g}"
+    )
+    for part, score in scores.items():
+        typer.echo(f"{part} {metric} {score:.4f}")
+    if output is not None:
+        typer.echo(f"saved to {output}")
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError(f"--hidden must be numbers such as 100 or 100,50, got {text!r}.") from None
+
+
+def _plot_xor(run: Any, path: Path) -> None:
+    try:
+        import matplotlib
+    except ImportError:
+        raise ImportError("--plot needs matplotlib; install numbabp with the extra 'plot'.") from None
+    import io
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    from .storage import write_atomically
+
+    kind = path.suffix.lower().lstrip(".")
+    figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
+    if kind not in figure.canvas.get_supported_filetypes():
+        plt.close(figure)
+        raise ValueError(f"{path}: --plot files must end in .png, .svg or .pdf.")
+    epochs = range(len(run.losses))
+    (loss,) = axis.plot(epochs, run.losses, color="tab:blue", label="loss, sum of the 4 samples")
+    axis.set(xlabel="epoch", ylabel="binary cross-entropy", title="A 2-10-1 network learns exclusive or")
+    right = axis.twinx()
+    (accuracy,) = right.step(
+        epochs, run.accuracies, color="tab:orange", where="mid", alpha=0.7, label="accuracy"
+    )
+    right.set(ylabel="accuracy in percent", ylim=(-3, 103))
+    axis.set_ylim(bottom=0)
+    axis.legend(handles=[loss, accuracy], loc="center right")
+    picture = io.BytesIO()
+    figure.savefig(picture, format=kind, dpi=150)
+    plt.close(figure)
+    write_atomically(path, lambda file: file.write(picture.getvalue()))
+    typer.echo(f"curves drawn into {path}", err=True)
+
+
+def _gpu() -> str:
+    try:
+        from numba import cuda
+
+        if cuda.is_available():
+            return str(cuda.get_current_device().name.decode())
+    except Exception as error:  # whatever a half-installed driver raises, info must answer
+        return f"not usable ({type(error).__name__})"
+    return "none"
+
+
+def _csv_field(value: Any) -> str:
+    text = str(value)
+    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\n') else text
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=1))
+
+
+def _table(*columns: str) -> Any:
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table(box=SIMPLE, show_header=any(columns), pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _print(table: Any) -> None:
+    from rich.console import Console
+
+    console = Console()
+    Console(width=None if console.is_terminal else 140).print(table)

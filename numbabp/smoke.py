@@ -1,0 +1,91 @@
+"""The smoke run: every kernel available here trains XOR, is checked against the known figures, and timed."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .datasets import xor
+from .network import Network
+from .xor_experiments import FAITHFUL_ACCURACIES, FAITHFUL_LOSSES, faithful, zeros
+
+TOLERANCES = {"float64": 1e-12, "float32": 1e-4}
+TIMED_EPOCHS = 50_000
+N_WEIGHTS = 2 * 10 + 10 * 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kernel on one device."""
+
+    device: str
+    kernel: str
+    dtype: str
+    ns_per_step: float | None
+    cups: float | None
+    largest_error: float | None
+    passed: bool | None
+    """None where it could not run here."""
+    note: str = ""
+
+
+def run() -> list[Row]:
+    """Train, check and time; one row a kernel and dtype."""
+    rows = []
+    for dtype in TOLERANCES:
+        rows.append(_check("sgd", dtype, _faithful_error, update_rule="sgd"))
+        rows.append(_check("general", dtype, _general_error, update_rule="momentum"))
+    rows.append(Row("cuda", "-", "-", None, None, None, None, "no GPU here"))
+    return rows
+
+
+def _check(kernel: str, dtype: str, error: Callable[[str], float], update_rule: str) -> Row:
+    try:
+        largest = float(error(dtype))
+        ns = _ns_per_step(dtype, update_rule)
+    except Exception as problem:  # a smoke run reports whatever breaks
+        return Row("cpu", kernel, dtype, None, None, None, False, f"{type(problem).__name__}: {problem}")
+    return Row("cpu", kernel, dtype, ns, N_WEIGHTS / ns * 1e9, largest, largest <= TOLERANCES[dtype])
+
+
+def _faithful_error(dtype: str) -> float:
+    """Largest relative difference from the notebook's printed losses; infinite if an accuracy is wrong."""
+    run = faithful(dtype)
+    if any(run.accuracies[epoch] != value for epoch, value in FAITHFUL_ACCURACIES.items()):
+        return float("inf")
+    columns = zeros(dtype).network.weights[0]
+    if np.ptp(columns, axis=1).any():  # from zero weights the hidden units must stay equal
+        return float("inf")
+    return max(abs(run.losses[epoch] / value - 1) for epoch, value in FAITHFUL_LOSSES.items())
+
+
+def _general_error(dtype: str) -> float:
+    """Largest relative difference of the general kernel, with momentum 0, from the sgd kernel."""
+    a, b = (_train(dtype, rule, epochs=200).parameters.astype(float) for rule in ("momentum", "sgd"))
+    return float(np.abs(a - b).max() / np.abs(b).max())
+
+
+def _ns_per_step(dtype: str, update_rule: str) -> float:
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        _train(dtype, update_rule, epochs=TIMED_EPOCHS)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds) / (TIMED_EPOCHS * 4) * 1e9
+
+
+def _train(dtype: str, update_rule: str, epochs: int) -> Network:
+    X, y = xor()
+    network = Network((2, 10, 1), loss="binary_cross_entropy", dtype=dtype, random_state=0)
+    network.fit(
+        X,
+        y,
+        learning_rate=0.5,
+        epochs=epochs,
+        shuffle=False,
+        update_rule=update_rule,
+        momentum=0.0,
+        progress=False,
+    )
+    return network
