@@ -124,17 +124,15 @@ def xor(
     n_epochs = len(run.losses)
     for epoch in range(n_epochs):
         if faithful or zeros or epoch % 50 == 0 or epoch == n_epochs - 1:
-            typer.echo(
-                f"epoch {epoch:3d}   loss {run.losses[epoch]!r:<20}   accuracy {run.accuracies[epoch]:g} %"
-            )
+            loss, accuracy = float(run.losses[epoch]), run.accuracies[epoch]
+            typer.echo(f"epoch {epoch:3d}   loss {loss!r:<20}   accuracy {accuracy:g} %")
     if zeros:
-        typer.echo("\nWeights of the first layer, a row an input, a column a hidden unit:")
-        for row in run.network.weights[0]:
-            typer.echo("  " + "  ".join(f"{value:.8e}" for value in row))
-        typer.echo("Weights of the second layer:")
-        typer.echo("  " + "  ".join(f"{value:.8e}" for value in run.network.weights[1][:, 0]))
+        typer.echo("\nWeights after each epoch, a column a hidden unit:")
+        for epoch, (first, second) in enumerate(run.weights):
+            for name, row in (("from a", first[0]), ("from b", first[1]), ("to output", second[:, 0])):
+                typer.echo(f"epoch {epoch}  {name:9}  " + " ".join(f"{value:.8f}" for value in row))
         typer.echo(
-            "The hidden units began equal, get equal gradients, and never differ: ten do the work of one."
+            "The hidden units begin equal, get equal gradients, and never differ: ten do the work of one."
         )
         return
     typer.echo("\n a  b   wanted   output")
@@ -478,8 +476,8 @@ def _report_training(
     steps = history.n_epochs * n_training
     typer.echo(f"{'-'.join(map(str, network.layer_sizes))} network, {n_training} training rows")
     typer.echo(
-        f"{history.n_epochs} epochs in {history.seconds:.3g} s ({history.seconds / steps * 1e6:.3g} us a sample), "
-        f"{history.stop_reason}; last loss {history.loss[-1]:.6g}"
+        f"{history.n_epochs} epochs in {history.seconds:.3g} s ({history.seconds / steps * 1e6:.3g} us a "
+        f"sample), {history.stop_reason}; last loss {history.loss[-1]:.6g}"
     )
     for part, score in scores.items():
         typer.echo(f"{part} {metric} {score:.4f}")

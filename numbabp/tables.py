@@ -65,8 +65,8 @@ class Table:
             if column.dtype.kind == "U":
                 row, value = _first_text(column)
                 raise TableError(
-                    f"{self.path}: column {name!r} has text ({value!r} in row {row}), but features must be "
-                    "numbers; encode it first or leave the column out with --ignore."
+                    f"{self.path}: column {name!r} has text ({value!r} in row {row}), but features must "
+                    "be numbers; encode it first or leave the column out with --ignore."
                 )
             self._check_finite(name, column)
             matrix[:, j] = column
@@ -75,7 +75,7 @@ class Table:
     def target(self, name: str, task: str) -> tuple[np.ndarray, str]:
         """Target column and task.
 
-        A text column, or one of at most 20 different whole numbers, means classification where task is "auto".
+        Where task is "auto", text or at most 20 different whole numbers mean classification.
 
         Raises
         ------
@@ -162,7 +162,8 @@ def _read_csv(path: Path) -> dict[str, np.ndarray]:
                     continue
                 if len(row) != len(header):
                     raise TableError(
-                        f"{path}: line {rows.line_num} has {len(row)} fields, but the header has {len(header)}."
+                        f"{path}: line {rows.line_num} has {len(row)} fields, "
+                        f"but the header has {len(header)}."
                     )
                 for column, value in zip(values, row, strict=True):
                     column.append(value)

@@ -39,6 +39,8 @@ class Experiment:
     """Sum over the four samples, by epoch."""
     accuracies: np.ndarray
     """Percent, by epoch."""
+    weights: list[tuple[np.ndarray, ...]]
+    """Of both layers after every epoch, where the experiment is about them; else empty."""
 
 
 def learn(epochs: int = 500, random_state: int = 0) -> Experiment:
@@ -54,7 +56,7 @@ def faithful(dtype: str = "float64") -> Experiment:
 
 def zeros(dtype: str = "float64") -> Experiment:
     """The notebook's failure: from weights of zero, climbing for 5 epochs, the hidden units never differ."""
-    return _notebook("zeros", dtype, learning_rate=-1.0, epochs=5)
+    return _notebook("zeros", dtype, keep_weights=True, learning_rate=-1.0, epochs=5)
 
 
 def _notebook(init: str, dtype: str, **options: Any) -> Experiment:
@@ -64,7 +66,19 @@ def _notebook(init: str, dtype: str, **options: Any) -> Experiment:
     return _run(network, "binary_cross_entropy", shuffle=False, propagate="updated", **options)
 
 
-def _run(network: Network, printed_loss: str, **options: Any) -> Experiment:
+def _run(network: Network, printed_loss: str, keep_weights: bool = False, **options: Any) -> Experiment:
     X, y = xor()
-    history = network.fit(X, y, monitor=("binary_cross_entropy", "accuracy"), progress=False, **options)
-    return Experiment(network, history, len(X) * history[printed_loss], 100 * history.accuracy)
+    kept: list[tuple[np.ndarray, ...]] = []
+
+    def keep(epoch: int, metrics: dict[str, float]) -> None:
+        kept.append(tuple(weights.copy() for weights in network.weights))
+
+    history = network.fit(
+        X,
+        y,
+        monitor=("binary_cross_entropy", "accuracy"),
+        callback=keep if keep_weights else None,
+        progress=False,
+        **options,
+    )
+    return Experiment(network, history, len(X) * history[printed_loss], 100 * history.accuracy, kept)
