@@ -440,25 +440,29 @@ class Network:
         means = sums[[0, *range(2, len(sums))]] / sums[1]
         return dict(zip(["loss", *names], means.tolist(), strict=True))
 
+    @np.errstate(all="ignore")  # an overflow shows in the result
     def _outputs(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Pre-activations and activations of the output layer for checked inputs."""
         n = len(inputs)
         z = np.empty((n, self.n_outputs), self.dtype)
         a = np.empty((n, self.n_outputs), self.dtype)
-        weights, biases = self.weights, self.biases
-        codes = self.layout[:, ACTIVATION]
-        rows = max(64, CHUNK_BYTES // (self.dtype.itemsize * max(self.layer_sizes)))
+        widest = max(self.layer_sizes)
+        rows = min(n, max(64, CHUNK_BYTES // (self.dtype.itemsize * widest)))
+        scratch = np.empty((2, rows * widest), self.dtype)
         for start in range(0, n, rows):
             units = inputs[start : start + rows]
-            with np.errstate(all="ignore"):
-                for layer in range(self.n_layers - 1):
-                    units = units @ weights[layer]
-                    units += biases[layer]
-                    activate_rows(codes[layer], units, units)
-                chunk = z[start : start + rows]
-                np.matmul(units, weights[-1], out=chunk)
-                chunk += biases[-1]
-                activate_rows(codes[-1], chunk, a[start : start + rows])
+            stop = start + len(units)
+            for layer, (weights, biases) in enumerate(zip(self.weights, self.biases, strict=True)):
+                shape = (len(units), len(biases))
+                if layer == self.n_layers - 1:
+                    product, activated = z[start:stop], a[start:stop]
+                else:
+                    product, activated = (part[: shape[0] * shape[1]].reshape(shape) for part in scratch)
+                np.matmul(units, weights, out=product)
+                product += biases
+                code, n_units = self.layout[layer, ACTIVATION], self.layout[layer, FAN_OUT]
+                activate_rows(code, product.reshape(-1), activated.reshape(-1), n_units)
+                units = activated
         return z, a
 
     def _check_samples(

@@ -90,7 +90,8 @@ class Table:
             if task == "regression":
                 row, value = _first_text(column)
                 raise TableError(
-                    f"{self.path}: target {name!r} has text ({value!r} in row {row}); use --task classification."
+                    f"{self.path}: target {name!r} has text ({value!r} in row {row}); "
+                    "use --task classification."
                 )
             task = "classification"
         else:
