@@ -1,0 +1,53 @@
+/* The plain C twin: per-sample SGD of one hidden layer, sigmoid everywhere, binary cross-entropy.
+ * Compiled with -DREAL=float or double; sizes are run-time numbers, or constants with -DINPUTS=.. -DHIDDEN=..
+ * -DOUTPUTS=... Layout of the parameters as in numbabp: W1 (inputs, hidden), b1, W2 (hidden, outputs), b2.
+ * Returns the prequential loss of the last epoch. */
+#include <math.h>
+#ifndef REAL
+#define REAL float
+#endif
+typedef REAL real;
+
+static inline real sigmoid(real z) {
+    return (real)1 / ((real)1 + (sizeof(real) == 4 ? expf(-z) : exp(-z)));
+}
+
+double train(real *parameters, const real *X, const real *Y, long n, long epochs, long inputs, long hidden,
+             long outputs, double learning_rate, real *h, real *o, real *delta_h, real *delta_o) {
+#ifdef INPUTS
+    inputs = INPUTS; hidden = HIDDEN; outputs = OUTPUTS;
+#endif
+    const real eta = (real)learning_rate;
+    real *W1 = parameters, *b1 = W1 + inputs * hidden, *W2 = b1 + hidden, *b2 = W2 + hidden * outputs;
+    double loss = 0;
+    for (long epoch = 0; epoch < epochs; epoch++) {
+        loss = 0;
+        for (long t = 0; t < n; t++) {
+            const real *x = X + t * inputs, *y = Y + t * outputs;
+            for (long j = 0; j < hidden; j++) h[j] = b1[j];
+            for (long i = 0; i < inputs; i++)
+                for (long j = 0; j < hidden; j++) h[j] += x[i] * W1[i * hidden + j];
+            for (long j = 0; j < hidden; j++) h[j] = sigmoid(h[j]);
+            for (long k = 0; k < outputs; k++) o[k] = b2[k];
+            for (long j = 0; j < hidden; j++)
+                for (long k = 0; k < outputs; k++) o[k] += h[j] * W2[j * outputs + k];
+            for (long k = 0; k < outputs; k++) {
+                o[k] = sigmoid(o[k]);
+                loss -= y[k] * log(o[k]) + (1 - y[k]) * log(1 - o[k]);
+                delta_o[k] = o[k] - y[k];
+            }
+            for (long j = 0; j < hidden; j++) {
+                real s = 0;
+                for (long k = 0; k < outputs; k++) s += W2[j * outputs + k] * delta_o[k];
+                delta_h[j] = s * h[j] * (1 - h[j]);
+            }
+            for (long j = 0; j < hidden; j++)
+                for (long k = 0; k < outputs; k++) W2[j * outputs + k] -= eta * h[j] * delta_o[k];
+            for (long k = 0; k < outputs; k++) b2[k] -= eta * delta_o[k];
+            for (long i = 0; i < inputs; i++)
+                for (long j = 0; j < hidden; j++) W1[i * hidden + j] -= eta * x[i] * delta_h[j];
+            for (long j = 0; j < hidden; j++) b1[j] -= eta * delta_h[j];
+        }
+    }
+    return loss;
+}
