@@ -9,14 +9,19 @@ What is done with columns that are not plain numbers, for training and predictio
 """
 
 import csv
+import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
+
+ROWS_AT_A_TIME = 20_000
+"""Rows of a CSV file that are in memory as text at any time."""
 
 
 class TableError(ValueError):
@@ -25,7 +30,7 @@ class TableError(ValueError):
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of equal length by name: float64 where every value is a number, else str."""
+    """Columns of equal length by name: float64 where every value is a number, else objects, each a str."""
 
     path: str
     columns: Mapping[str, np.ndarray]
@@ -62,7 +67,7 @@ class Table:
         matrix = np.empty((self.n_rows, len(names)))
         for j, name in enumerate(names):
             column = self.column(name)
-            if column.dtype.kind == "U":
+            if column.dtype.kind == "O":
                 row, value = _first_text(column)
                 raise TableError(
                     f"{self.path}: column {name!r} has text ({value!r} in row {row}), but features must "
@@ -83,8 +88,8 @@ class Table:
             For missing values, a constant column, or text with task "regression".
         """
         column = self.column(name)
-        if column.dtype.kind == "U":
-            missing = np.flatnonzero([value.strip().lower() in MISSING for value in column])
+        if column.dtype.kind == "O":
+            missing = np.flatnonzero([value.lower() in MISSING for value in column])
             if len(missing):
                 raise TableError(f"{self.path}: target {name!r} has no value in row {missing[0] + 1}.")
             if task == "regression":
@@ -101,13 +106,12 @@ class Table:
             raise TableError(
                 f"{self.path}: target {name!r} is {distinct[0]} in every row; there is nothing to learn."
             )
-        whole = column.dtype.kind == "f" and (column == np.floor(column)).all()
+        whole = column.dtype.kind == "f" and (distinct == np.floor(distinct)).all()
         if task == "auto":
             task = "classification" if whole and len(distinct) <= 20 else "regression"
-        if task == "classification" and whole:
-            column = column.astype(np.int64)
-        if task == "classification":
-            column = column.astype(str)
+        if task == "classification" and column.dtype.kind == "f":
+            labels = {value: str(int(value) if value.is_integer() else value) for value in distinct.tolist()}
+            column = np.array([labels[value] for value in column.tolist()], dtype=object)
         return column, task
 
     def _check_finite(self, name: str, column: np.ndarray) -> None:
@@ -150,29 +154,81 @@ def read_table(path: str | os.PathLike[str]) -> Table:
 
 
 def _read_csv(path: Path) -> dict[str, np.ndarray]:
+    texts: set[str] = set()
+    while True:
+        readers = _read_csv_once(path, texts)
+        turned = {name for name, reader in readers.items() if reader.turned_into_text}
+        if not turned:
+            return {name: reader.column() for name, reader in readers.items()}
+        texts |= turned
+
+
+def _read_csv_once(path: Path, texts: set[str]) -> dict[str, "_ColumnReader"]:
+    """Read a file with the given columns as texts from the start."""
     with open(path, newline="", encoding="utf-8-sig") as file:
         try:
             delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(file.readline())
             file.seek(0)
-            rows = csv.reader(file, delimiter=delimiter)
+            rows = csv.reader(file, delimiter=delimiter, strict=True)
             header = [name.strip() for name in next(rows)]
             _check_header(path, header)
-            values: list[list[str]] = [[] for _ in header]
-            for row in rows:
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise TableError(
-                        f"{path}: line {rows.line_num} has {len(row)} fields, "
-                        f"but the header has {len(header)}."
-                    )
-                for column, value in zip(values, row, strict=True):
-                    column.append(value)
+            readers = {name: _ColumnReader(name in texts) for name in header}
+            full_rows = _full_rows(path, rows, len(header))
+            while chunk := list(itertools.islice(full_rows, ROWS_AT_A_TIME)):
+                for reader, values in zip(readers.values(), zip(*chunk, strict=True), strict=True):
+                    reader.add(values)
         except UnicodeDecodeError:
             raise TableError(f"{path}: the file is not UTF-8 text.") from None
         except csv.Error as error:
             raise TableError(f"{path}: line {rows.line_num}: {error}.") from None
-    return {name: _typed(column) for name, column in zip(header, values, strict=True)}
+    return readers
+
+
+def _full_rows(path: Path, rows: Any, n_fields: int) -> Iterator[list[str]]:
+    """Rows of a csv.reader but for blank lines; all as long as the header."""
+    for row in rows:
+        if len(row) == n_fields:
+            yield row
+        elif row:
+            raise TableError(
+                f"{path}: line {rows.line_num} has {len(row)} fields, but the header has {n_fields}."
+            )
+
+
+class _ColumnReader:
+    """Gathers a column chunk by chunk, as numbers for as long as each value is one or missing.
+
+    So a large file is never in memory as text; the few columns that turn into text late are read again.
+    """
+
+    def __init__(self, is_text: bool) -> None:
+        self.turned_into_text = False
+        self._is_text = is_text
+        self._parts: list[np.ndarray] = []
+        self._distinct: dict[str, str] = {}  # one object for all equal texts
+
+    def add(self, values: Sequence[str]) -> None:
+        if self.turned_into_text:
+            return
+        if not self._is_text:
+            try:
+                self._parts.append(_numbers(values))
+                return
+            except ValueError:
+                self._is_text = True
+                self.turned_into_text = bool(self._parts)
+        texts = map(str.strip, values)
+        self._parts.append(np.array([self._distinct.setdefault(text, text) for text in texts], object))
+
+    def column(self) -> np.ndarray:
+        return np.concatenate(self._parts) if self._parts else np.empty(0)
+
+
+def _numbers(values: Sequence[str]) -> np.ndarray:
+    try:
+        return np.array([float(value) for value in values])
+    except ValueError:
+        return np.array([float("nan" if v.strip().lower() in MISSING else v) for v in values])
 
 
 def _delimiter(header: str) -> str:
@@ -180,6 +236,8 @@ def _delimiter(header: str) -> str:
 
 
 def _check_header(path: Path, header: list[str]) -> None:
+    if not header:
+        raise TableError(f"{path}: the first line is blank, but must be a header of column names.")
     for name in header:
         if not name:
             raise TableError(f"{path}: the header has a column without a name.")
@@ -187,16 +245,6 @@ def _check_header(path: Path, header: list[str]) -> None:
             raise TableError(f"{path}: the header names the column {name!r} more than once.")
     if all(_is_number(name) for name in header):
         raise TableError(f"{path}: the first line must be a header of column names, but it has only numbers.")
-
-
-def _typed(values: list[str]) -> np.ndarray:
-    """Column as float64 if every value is a number or missing, but not all are missing; else as text."""
-    cleaned = ["nan" if value.strip().lower() in MISSING else value for value in values]
-    try:
-        numbers = np.array(cleaned, dtype=float)
-    except ValueError:
-        return np.array(values, dtype=str)
-    return numbers
 
 
 def _is_number(text: str) -> bool:
@@ -212,7 +260,11 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
     import zipfile
 
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # opened here, because np.load leaves files open that are not archives
+        with open(path, "rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise ValueError("it is a single array, not an archive")
             arrays = {name: archive[name] for name in archive.files}
     except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
         raise TableError(f"{path}: not an NPZ file of plain arrays: {error}.") from None
@@ -225,7 +277,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
             )
         parts = {name: array} if array.ndim == 1 else {f"{name}{j}": part for j, part in enumerate(array.T)}
         for part_name, part in parts.items():
-            columns[part_name] = part if part.dtype.kind == "U" else part.astype(float)
+            columns[part_name] = part.astype(object if part.dtype.kind == "U" else float)
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise TableError(f"{path}: arrays have different lengths: {lengths}.")
@@ -243,16 +295,16 @@ def _read_parquet(path: Path) -> dict[str, np.ndarray]:
     try:
         table = parquet.read_table(path)
     except pyarrow.ArrowInvalid as error:
-        raise TableError(f"{path}: not a Parquet file: {error}.") from None
+        raise TableError(f"{path}: not a Parquet file: {error}") from None
     columns = {}
     for name in table.column_names:
         column = table.column(name)
         kind = column.type
         types = pyarrow.types
         if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
-            columns[name] = np.array([np.nan if v is None else v for v in column.to_pylist()], dtype=float)
+            columns[name] = column.cast(pyarrow.float64()).to_numpy()
         else:
-            columns[name] = np.array(["" if v is None else str(v) for v in column.to_pylist()], dtype=str)
+            columns[name] = np.array(["" if v is None else str(v) for v in column.to_pylist()], dtype=object)
     return columns
 
 
