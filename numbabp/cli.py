@@ -1,14 +1,17 @@
 """The command line. Heavy imports stand inside the commands, so that help and version answer at once."""
 
 import json
+import math
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from . import __version__
 
@@ -21,14 +24,40 @@ if TYPE_CHECKING:
 BAD_INPUT = 2
 INTERRUPTED = 130
 
+
+class Commands(TyperGroup):
+    """Says what is wrong with a command line in one line, and nothing to a reader that has gone."""
+
+    def main(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> Any:
+        """Run a command, and exit with its status."""
+        if not options.get("standalone_mode", True):
+            return super().main(args, *others, **options)
+        options["standalone_mode"] = False
+        try:
+            status = super().main(args, *others, **options)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+            status = 1
+        except Exception as error:
+            # typer's usage errors have no public base class, and another one in every few versions
+            if not hasattr(error, "format_message"):
+                raise
+            typer.echo(f"numbabp: {' '.join(error.format_message().split())}", err=True)
+            status = getattr(error, "exit_code", BAD_INPUT)
+        sys.exit(status)
+
+
 app = typer.Typer(
     name="numbabp",
     help="Exact per-sample training of dense neural networks, compiled.",
-    no_args_is_help=True,
+    cls=Commands,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if sys.stdout.isatty() else None,
 )
-demo_app = typer.Typer(help="Small experiments to learn from.", no_args_is_help=True)
+demo_app = typer.Typer(help="Small experiments to learn from.")
 app.add_typer(demo_app, name="demo")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines, and nothing else.")]
@@ -57,7 +86,12 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             typer.echo("numbabp: interrupted.", err=True)
             raise typer.Exit(INTERRUPTED) from None
-        except (ValueError, TypeError, ArithmeticError, OSError, ImportError) as error:
+        except BrokenPipeError:
+            raise
+        except MemoryError as error:
+            typer.echo(f"numbabp: not enough memory: {error}", err=True)
+            raise typer.Exit(BAD_INPUT) from None
+        except (ValueError, ArithmeticError, OSError, ImportError) as error:
             if isinstance(error, OSError) and error.filename is not None:
                 message = f"{error.filename}: {error.strerror}"
             else:
@@ -76,11 +110,13 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @demo_app.command()
@@ -116,6 +152,7 @@ def xor(
                 "outputs": outputs.tolist(),
                 "weights": [weights.tolist() for weights in run.network.weights],
                 "biases": [biases.tolist() for biases in run.network.biases],
+                "weights_by_epoch": [[layer.tolist() for layer in weights] for weights in run.weights],
             }
         )
         return
@@ -208,7 +245,9 @@ def train(
     ] = Task.auto,
     ignore: Annotated[str, typer.Option(help="Columns to leave out, such as id,date.")] = "",
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
-    seed: Annotated[int, typer.Option(help="Of the weights, the shuffles and the validation rows.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Of the weights, the shuffles and the validation rows.")
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """Train a network on a table and save it.
@@ -223,7 +262,16 @@ def train(
 
     if (data is None) == (dataset is None):
         raise ValueError("give either a file or --dataset.")
+    if not 0 <= validation_fraction < 1:
+        raise ValueError(
+            f"--validation-fraction must be at least 0 and less than 1, got {validation_fraction}."
+        )
+    sizes = _sizes(hidden)
+    if output is not None:
+        _check_writable(output)
     if dataset is not None:
+        if target is not None or ignore or task is not Task.auto:
+            raise ValueError("--target, --task and --ignore go with a file: a --dataset has its own.")
         loaded = load_dataset(dataset)
         names, target_name, kind = loaded.feature_names, loaded.target_name, loaded.task
         X, y = loaded.X, loaded.y
@@ -233,24 +281,18 @@ def train(
             raise ValueError("name the column to predict with --target.")
         table = read_table(data)
         y, kind = table.target(target, task.value)
-        left_out = {target, *filter(None, ignore.split(","))}
+        left_out = {target, *filter(None, map(str.strip, ignore.split(",")))}
         for name in left_out:
             table.column(name)
         names, target_name = [name for name in table.columns if name not in left_out], target
         X = table.features(names)
-    if not 0 <= validation_fraction < 1:
-        raise ValueError(
-            f"--validation-fraction must be at least 0 and less than 1, got {validation_fraction}."
-        )
-    if output is not None and not output.parent.is_dir():
-        raise ValueError(f"{output}: there is no folder {output.parent}.")
     order = np.random.RandomState(seed).permutation(len(X))
-    n_validation = round(validation_fraction * len(X))
+    n_validation = int(validation_fraction * len(X))  # none of XOR's four
     held_out, kept = order[:n_validation], order[n_validation:]
     if len(kept) < 2:
         raise ValueError(f"{len(X)} rows are too few to train on.")
     model = _Pipeline.fitted(X[kept], y[kept], y, kind, names, target_name)
-    network = model.new_network(_sizes(hidden), activation, dtype, seed)
+    network = model.new_network(sizes, activation, dtype, seed)
     history = network.fit(
         model.inputs(X[kept]),
         model.targets(y[kept]),
@@ -282,23 +324,27 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Predict with a saved model: a column of predictions, and of each class's probability."""
-    from .storage import load, load_metadata, write_atomically
+    import csv
+    import io
+
+    from .storage import load_with_metadata, write_atomically
     from .tables import read_table
 
-    pipeline = _Pipeline.loaded(model, load_metadata(model))
-    network = load(model)
+    network, settings = load_with_metadata(model)
+    pipeline = _Pipeline.loaded(model, settings, network)
     table = read_table(data)
     columns = pipeline.predictions(network, table.features(pipeline.feature_names))
     if as_json:
         _print_json({name: column.tolist() for name, column in columns.items()})
         return
-    lines = [",".join(_csv_field(name) for name in columns)]
-    lines += [",".join(_csv_field(value) for value in row) for row in zip(*columns.values(), strict=True)]
-    text = "\n".join(lines) + "\n"
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
     if output is None:
-        sys.stdout.write(text)
+        sys.stdout.write(text.getvalue())
     else:
-        write_atomically(output, lambda file: file.write(text.encode()))
+        write_atomically(output, lambda file: file.write(text.getvalue().encode()))
         typer.echo(f"{table.n_rows} predictions written to {output}.")
 
 
@@ -315,6 +361,7 @@ def info(as_json: Json = False) -> None:
     import sklearn
 
     from .kernels.sequential import train_sgd
+    from .smoke import gpu_name
 
     features = llvm.get_host_cpu_features()
     cache = getattr(train_sgd, "_cache", None)
@@ -332,7 +379,7 @@ def info(as_json: Json = False) -> None:
             name for name in ("sse4.2", "avx", "avx2", "fma", "avx512f", "neon", "sve") if features.get(name)
         ],
         "threads": numba.config.NUMBA_NUM_THREADS,
-        "gpu": _gpu(),
+        "gpu": gpu_name() or "none",
         "cache folder": getattr(cache, "cache_path", None) or "none: kernels are compiled in every process",
     }
     if as_json:
@@ -368,26 +415,59 @@ class _Pipeline:
         """From the training rows, with the classes of all rows."""
         import numpy as np
 
-        scale = X.std(axis=0)
+        def mean_and_scale(values: np.ndarray, names: list[str]) -> tuple[list[float], list[float]]:
+            with np.errstate(over="ignore", invalid="ignore"):
+                mean, scale = values.mean(axis=0), values.std(axis=0)
+            for name in np.array(names)[~np.isfinite(scale)]:
+                raise ValueError(f"column {str(name)!r} has values too large to be standardised.")
+            return mean.tolist(), np.where(scale > 0, scale, 1.0).tolist()
+
         classes = np.unique(all_y).tolist() if task == "classification" else None
-        target_scale = 1.0 if classes else float(y.std())
+        mean, scale = mean_and_scale(X, feature_names)
+        target_mean, target_scale = (
+            ([0.0], [1.0]) if classes else mean_and_scale(y[:, np.newaxis], [target_name])
+        )
         return cls(
             {
                 "feature_names": feature_names,
                 "target_name": target_name,
                 "classes": classes,
-                "mean": X.mean(axis=0).tolist(),
-                "scale": np.where(scale > 0, scale, 1.0).tolist(),
-                "target_mean": 0.0 if classes else float(y.mean()),
-                "target_scale": target_scale if target_scale > 0 else 1.0,
+                "mean": mean,
+                "scale": scale,
+                "target_mean": target_mean[0],
+                "target_scale": target_scale[0],
             }
         )
 
     @classmethod
-    def loaded(cls, path: Path, settings: dict[str, Any]) -> "_Pipeline":
-        """From a model file's metadata."""
+    def loaded(cls, path: Path, settings: dict[str, Any], network: "Network") -> "_Pipeline":
+        """From a model file's metadata, if they fit its network."""
         if "feature_names" not in settings:
             raise ValueError(f"{path}: a network, but not one saved by numbabp train: load it from Python.")
+
+        def is_list(value: Any, kind: Any, length: int) -> bool:
+            return (
+                isinstance(value, list) and len(value) == length and all(isinstance(v, kind) for v in value)
+            )
+
+        number, classes = int | float, settings.get("classes")
+        n_outputs = (
+            1 if classes is None or (isinstance(classes, list) and len(classes) == 2) else network.n_outputs
+        )
+        n_classes = 2 if n_outputs == 1 else n_outputs
+        if not (
+            n_outputs == network.n_outputs
+            and (classes is None or is_list(classes, str, n_classes))
+            and is_list(settings["feature_names"], str, network.n_inputs)
+            and is_list(settings.get("mean"), number, network.n_inputs)
+            and is_list(settings.get("scale"), number, network.n_inputs)
+            and isinstance(settings.get("target_name"), str)
+            and isinstance(settings.get("target_mean"), number)
+            and isinstance(settings.get("target_scale"), number)
+        ):
+            raise ValueError(
+                f"{path}: what its metadata say of columns and classes does not fit the network."
+            )
         return cls(settings)
 
     def save(self, network: "Network", path: Path) -> None:
@@ -486,10 +566,22 @@ def _report_training(
 
 
 def _sizes(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise ValueError(f"--hidden must be numbers such as 100 or 100,50, got {text!r}.") from None
+    parts = [part.strip() for part in text.split(",")] if text.strip() else []
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise ValueError(
+            f"--hidden must be numbers of units such as 100 or 100,50, or empty for none, got {text!r}."
+        )
+    return tuple(map(int, parts))
+
+
+def _check_writable(path: Path) -> None:
+    """Before any work is done, see whether its result can be saved."""
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}.")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} exists and is not a regular file.")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ValueError(f"{path}: no permission to write in {path.parent}.")
 
 
 def _plot_xor(run: Any, path: Path) -> None:
@@ -526,24 +618,17 @@ def _plot_xor(run: Any, path: Path) -> None:
     typer.echo(f"curves drawn into {path}", err=True)
 
 
-def _gpu() -> str:
-    try:
-        from numba import cuda
-
-        if cuda.is_available():
-            return str(cuda.get_current_device().name.decode())
-    except Exception as error:  # whatever a half-installed driver raises, info must answer
-        return f"not usable ({type(error).__name__})"
-    return "none"
-
-
-def _csv_field(value: Any) -> str:
-    text = str(value)
-    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\n') else text
-
-
 def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=1))
+    typer.echo(json.dumps(_without_nan(value), indent=1, allow_nan=False))
+
+
+def _without_nan(value: Any) -> Any:
+    """The same with null for NaN and infinity, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _table(*columns: str) -> Any:

@@ -36,8 +36,21 @@ def run() -> list[Row]:
     for dtype in TOLERANCES:
         rows.append(_check("sgd", dtype, _faithful_error, update_rule="sgd"))
         rows.append(_check("general", dtype, _general_error, update_rule="momentum"))
-    rows.append(Row("cuda", "-", "-", None, None, None, None, "no GPU here"))
+    note = "no GPU here" if gpu_name() is None else "no kernel for GPUs yet"
+    rows.append(Row("cuda", "-", "-", None, None, None, None, note))
     return rows
+
+
+def gpu_name() -> str | None:
+    """The GPU that CUDA kernels would run on, if there is one."""
+    try:
+        from numba import cuda
+
+        if cuda.is_available():
+            return str(cuda.get_current_device().name.decode())
+    except Exception as error:  # whatever a half-installed driver raises
+        return f"not usable ({type(error).__name__})"
+    return None
 
 
 def _check(kernel: str, dtype: str, error: Callable[[str], float], update_rule: str) -> Row:

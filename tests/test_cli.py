@@ -1,0 +1,422 @@
+"""The command line as its users meet it: what it prints, and its exit status."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import numbabp as nbp
+from numbabp.cli import app
+from numbabp.storage import load_metadata, save
+
+NOTEBOOK_LOSSES = {
+    0: 3.4737521571212318,
+    65: 3.491876218919175,
+    66: 3.4891911065517616,
+    127: 2.968925623935632,
+    128: 2.955637323757989,
+    181: 1.7989431569565686,
+}
+
+
+def run(*arguments, status=0):
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code == status, result.output
+    return result
+
+
+def run_json(*arguments, status=0):
+    def refuse(constant):
+        raise ValueError(f"{constant} is not JSON")
+
+    return json.loads(run(*arguments, "--json", status=status).stdout, parse_constant=refuse)
+
+
+def refused(*arguments):
+    """The one line on standard error of a run that ends with status 2."""
+    result = run(*arguments, status=2)
+    assert result.stdout == ""
+    line = result.stderr.removesuffix("\n")
+    assert "\n" not in line
+    assert line.startswith("numbabp: ")
+    return line
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_quadrants(path, n=400, header="a,b,y"):
+    """Two features, and whether they have the same sign."""
+    rows = np.random.RandomState(0).standard_normal((n, 2))
+    lines = [f"{a:.4f},{b:.4f},{'same' if a * b > 0 else 'other'}" for a, b in rows]
+    path.write_text("\n".join([header, *lines]) + "\n")
+    return path
+
+
+# The program
+
+
+def test_version_and_help():
+    assert run("--version").stdout == f"numbabp {nbp.__version__}\n"
+    for arguments in ([], ["--help"]):
+        output = run(*arguments).stdout
+        assert all(command in output for command in ("demo", "smoke", "train", "predict", "info"))
+        assert output.isascii()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nosuch"], "No such command 'nosuch'"),
+        (["demo", "nosuch"], "No such command 'nosuch'"),
+        (["predict"], "Missing argument"),
+        (["train", "--nosuch"], "No such option: --nosuch"),
+        (["train", "--epochs", "many"], "--epochs"),
+        (["train", "--task", "guess"], "'classification'"),
+        (["train", "--seed", "-1"], "--seed"),
+    ],
+)
+def test_wrong_command_lines(arguments, message):
+    assert message in refused(*arguments)
+
+
+def test_as_a_program(folder):
+    def program(*arguments, **options):
+        return subprocess.run(
+            [sys.executable, "-m", "numbabp", *arguments], capture_output=True, text=True, **options
+        )
+
+    assert program("--version").stdout == f"numbabp {nbp.__version__}\n"
+    failed = program("train", "absent.csv", "--target", "y")
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert failed.stderr == "numbabp: absent.csv: there is no such file.\n"
+    ascii_only = program("info", env={**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"})
+    assert ascii_only.returncode == 0
+    assert "\x1b" not in ascii_only.stdout
+
+
+def test_reader_that_has_gone():
+    read, write = os.pipe()
+    os.close(read)
+    program = subprocess.run(
+        [sys.executable, "-m", "numbabp", "demo", "xor", "--faithful"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(write)
+    assert program.stderr == ""
+    assert program.returncode == 1
+
+
+def test_interruption_ends_training_at_once_and_saves_nothing(folder):
+    (folder / "net").write_text("old")
+    command = [sys.executable, "-m", "numbabp", "train", "--dataset", "iris", "--epochs", "10000000"]
+    with subprocess.Popen(
+        [*command, "--output", "net"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as program:
+        time.sleep(3)
+        program.send_signal(signal.SIGINT)
+        output, errors = program.communicate(timeout=20)
+    assert (program.returncode, output, errors) == (130, "", "numbabp: interrupted.\n")
+    assert (folder / "net").read_text() == "old"
+
+
+# demo, smoke, info
+
+
+def test_demo_learns():
+    output = run("demo", "xor").stdout
+    assert "epoch   0   loss " in output
+    assert output.endswith("Learnt: every output is on the right side of 1/2.\n")
+
+
+def test_faithful_demo_prints_the_figures_of_the_notebook():
+    printed = {}
+    for line in run("demo", "xor", "--faithful").stdout.splitlines():
+        if line.startswith("epoch"):
+            _, epoch, _, loss, _, accuracy, _ = line.split()
+            printed[int(epoch)] = float(loss), float(accuracy)
+    assert list(printed) == list(range(200))
+    for epoch, loss in NOTEBOOK_LOSSES.items():
+        assert printed[epoch][0] == pytest.approx(loss, rel=1e-12)
+    assert [printed[epoch][1] for epoch in (0, 65, 127, 181)] == [25, 25, 50, 100]
+    in_json = run_json("demo", "xor", "--faithful")
+    assert in_json["loss"] == [printed[epoch][0] for epoch in range(200)]
+
+
+def test_zero_initialisation_demo():
+    output = run("demo", "xor", "--zeros").stdout
+    assert "0.00150060" in output
+    assert "-0.00013937" in output
+    assert "0.00877009" in output
+    result = run_json("demo", "xor", "--zeros")
+    assert result["loss"][:2] == pytest.approx([2.383938269247035, 2.3940150790588524], rel=1e-12)
+    assert result["accuracy"] == [100, 75, 50, 50, 50]
+    first, second = result["weights_by_epoch"][1]
+    assert first == [pytest.approx([3.07843345e-03] * 10), pytest.approx([6.32326402e-05] * 10)]
+    assert second == [pytest.approx([0.03001629])] * 10
+
+
+def test_plot(folder):
+    pytest.importorskip("matplotlib")
+    assert "curves drawn into a.png" in run("demo", "xor", "--plot", "a.png").stderr
+    assert (folder / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert ".png, .svg or .pdf" in refused("demo", "xor", "--plot", "a.txt")
+    assert "No such file or directory" in refused("demo", "xor", "--plot", "absent/a.png")
+
+
+def test_plot_without_matplotlib(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert "needs matplotlib" in refused("demo", "xor", "--plot", "a.png")
+
+
+def test_demo_takes_one_experiment():
+    assert "choose one" in refused("demo", "xor", "--zeros", "--faithful")
+
+
+def test_smoke():
+    output = run("smoke").stdout
+    assert output.count("pass") == 4
+    assert "cuda" in output
+    result = run_json("smoke")
+    assert result["passed"] is True
+    ran = [row for row in result["rows"] if row["passed"] is not None]
+    assert {(row["device"], row["dtype"]) for row in ran} == {("cpu", "float64"), ("cpu", "float32")}
+    assert all(row["ns_per_step"] > 0 and row["cups"] > 0 for row in ran)
+
+
+def test_smoke_fails_when_a_figure_is_off(monkeypatch):
+    monkeypatch.setitem(nbp.smoke.FAITHFUL_LOSSES, 0, 3.4737521571)
+    assert "FAIL" in run("smoke", status=1).stdout
+    assert run_json("smoke", status=1)["passed"] is False
+
+
+def test_info():
+    output = run("info").stdout
+    facts = run_json("info")
+    assert facts["numbabp"] == nbp.__version__
+    for name in ("python", "numba", "processor", "vector extensions", "threads", "gpu", "cache folder"):
+        assert name in facts
+        assert name in output
+
+
+# train and predict
+
+
+def test_train_and_predict(folder):
+    write_quadrants(folder / "data.csv")
+    output = run("train", "data.csv", "--target", "y", "--output", "net").stdout
+    assert "2-100-1 network, 320 training rows" in output
+    assert "validation accuracy" in output
+    assert nbp.load("net").layer_sizes == (2, 100, 1)
+    assert load_metadata("net")["feature_names"] == ["a", "b"]
+
+    # columns are found by name; others do not matter
+    (folder / "new.csv").write_text("b,other,a\n1,x,1\n-1,y,1\n1,z,-1.5\n")
+    lines = run("predict", "net", "new.csv").stdout.splitlines()
+    assert lines[0] == "y,P(other),P(same)"
+    assert [line.split(",")[0] for line in lines[1:]] == ["same", "other", "other"]
+    run("predict", "net", "new.csv", "--output", "out.csv")
+    assert (folder / "out.csv").read_text().splitlines() == lines
+    result = run_json("predict", "net", "new.csv")
+    assert result["y"] == ["same", "other", "other"]
+    assert np.add(result["P(same)"], result["P(other)"]) == pytest.approx([1, 1, 1])
+
+
+def test_training_is_repeatable(folder):
+    write_quadrants(folder / "data.csv")
+    for name in ("one", "two"):
+        run("train", "data.csv", "--target", "y", "--output", name, "--seed", 3, "--epochs", 2)
+    assert np.array_equal(nbp.load("one").parameters, nbp.load("two").parameters)
+
+
+def test_train_a_regression(folder):
+    x = np.linspace(-2, 2, 300)
+    np.savez("data.npz", X=np.column_stack([1000 + 100 * x, x**2]), y=1e6 * np.sin(x) + 5e6)
+    result = run_json("train", "data.npz", "--target", "y", "--output", "net", "--hidden", "20,10")
+    assert result["layer_sizes"] == [2, 20, 10, 1]
+    assert result["metric"] == "R^2"
+    assert result["scores"]["validation"] > 0.95
+    assert len(result["history"]["validation_loss"]) == 50
+    predicted = run_json("predict", "net", "data.npz")["y"]
+    assert np.corrcoef(predicted, np.sin(x))[0, 1] > 0.98
+    assert np.mean(predicted) == pytest.approx(5e6, rel=0.05)
+
+
+def test_train_several_classes_from_parquet(folder):
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rng = np.random.RandomState(0)
+    classes = np.repeat([3, 10, 20], 50)
+    columns = {"x": classes + rng.standard_normal(150), "id": np.arange(150).astype(str), "kind": classes}
+    parquet.write_table(pa.table(columns), "data.parquet")
+    run("train", "data.parquet", "--target", "kind", "--ignore", "id", "--output", "net")
+    result = run_json("predict", "net", "data.parquet")
+    assert np.mean(np.array(result["kind"]) == classes.astype(str)) > 0.95
+    assert {"P(3)", "P(10)", "P(20)"} < set(result)
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("xor", [2, 100, 1]),
+        ("iris", [4, 100, 3]),
+        ("wine", [13, 100, 3]),
+        ("breast_cancer", [30, 100, 1]),
+        ("digits", [64, 100, 10]),
+        ("diabetes", [10, 100, 1]),
+    ],
+)
+def test_train_on_bundled_data(name, sizes):
+    result = run_json("train", "--dataset", name)
+    assert result["layer_sizes"] == sizes
+    if name == "xor":
+        assert result["n_validation"] == 0
+        assert result["scores"] == {"training": 1}
+    elif name != "diabetes":
+        assert result["scores"]["validation"] > 0.95
+
+
+def test_options_reach_the_training(folder):
+    result = run_json(
+        *("train", "--dataset", "iris", "--hidden", "", "--epochs", 3, "--update-rule", "adam"),
+        *("--batch-size", 8, "--schedule", "cosine", "--learning-rate", 0.02, "--dtype", "float64"),
+        *("--validation-fraction", 0, "--l2", 0.001, "--output", "net"),
+    )
+    assert result["layer_sizes"] == [4, 3]
+    assert result["n_training"] == 150
+    assert result["history"]["learning_rate"] == pytest.approx([0.02, 0.015, 0.005])
+    assert nbp.load("net").dtype == np.float64
+
+
+BAD_TABLES = {
+    "": "the file is empty",
+    "\n": "first line is blank",
+    "a,b,y\n": "no rows below the header",
+    "a,b,y\n1,2,0\n": "nothing to learn",
+    "a,b,y\n1,2,0\n3,4,0\n5,6,0\n": "target 'y' is 0.0 in every row",
+    "a,b,y\n1,2,0\n3,4\n": "line 3 has 2 fields, but the header has 3",
+    "a,b,y\n1,red,0\n3,blue,1\n": "column 'b' has text ('red' in row 1)",
+    "a,b,y\n1,,0\n3,4,1\n": "column 'b' has no value in row 1",
+    "a,b,y\n1,2,0\n3,4,\n": "column 'y' has no value in row 2",
+    "a,b,y\n1,inf,0\n3,4,1\n": "column 'b' has an infinite value in row 1",
+    "a,b,y\n1,1e200,0\n3,-1e200,1\n5,0,1\n": "column 'b' has values too large",
+    "a,b,z\n1,2,0\n3,4,1\n": "there is no column 'y'; there are: 'a', 'b', 'z'",
+    "y\n1\n0\n": "no column besides the target",
+}
+
+
+@pytest.mark.parametrize("content", BAD_TABLES)
+def test_bad_tables(folder, content):
+    (folder / "data.csv").write_text(content)
+    (folder / "net").write_text("old")
+    line = refused("train", "data.csv", "--target", "y", "--output", "net", "--validation-fraction", 0)
+    assert BAD_TABLES[content] in line
+    assert "data.csv" in line or "too large" in line
+    assert (folder / "net").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--hidden", "many"], "--hidden must be numbers of units"),
+        (["--hidden", "0"], "--hidden must be numbers of units"),
+        (["--hidden", "10,,5"], "--hidden must be numbers of units"),
+        (["--hidden", "100000000,100000000"], "not enough memory"),
+        (["--activation", "step"], "'step' is not known; allowed: elu"),
+        (["--update-rule", "newton"], "'newton' is not known; allowed: adagrad"),
+        (["--schedule", "daily"], "'daily' is not known; allowed: adaptive"),
+        (["--dtype", "int8"], "allowed: 'float32', 'float64'"),
+        (["--epochs", "0"], "epochs must be at least 1, got 0"),
+        (["--batch-size", "0"], "batch_size must be at least 1, got 0"),
+        (["--learning-rate", "0"], "learning_rate must not be 0"),
+        (["--learning-rate", "nan"], "learning_rate must be finite"),
+        (["--learning-rate", "1e30"], "training diverged in epoch 0"),
+        (["--l2", "-1"], "l2 must be finite and at least 0"),
+        (["--validation-fraction", "1"], "--validation-fraction must be at least 0 and less than 1"),
+        (["--validation-fraction", "nan"], "--validation-fraction must be at least 0 and less than 1"),
+        (["--task", "regression"], "use --task classification"),
+        (["--target", "nosuch"], "there is no column 'nosuch'; there are: 'a', 'b', 'y'"),
+        (["--ignore", "nosuch"], "there is no column 'nosuch'"),
+        (["--output", "absent/net"], "there is no folder absent"),
+        (["--output", "."], "not a regular file"),
+        (["--dataset", "iris"], "either a file or --dataset"),
+    ],
+)
+def test_bad_options(folder, arguments, message):
+    write_quadrants(folder / "data.csv", 50)
+    assert message in refused("train", "data.csv", "--target", "y", *arguments)
+    assert os.listdir(folder) == ["data.csv"]
+
+
+def test_what_is_to_be_trained_on_must_be_clear(folder):
+    write_quadrants(folder / "data.csv", 50)
+    assert "either a file or --dataset" in refused("train")
+    assert "--target" in refused("train", "data.csv")
+    assert "a --dataset has its own" in refused("train", "--dataset", "iris", "--target", "y")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() == 0, reason="root may write everywhere")
+def test_folder_without_permission(folder):
+    write_quadrants(folder / "data.csv", 50)
+    (folder / "locked").mkdir(mode=0o500)
+    assert "no permission" in refused("train", "data.csv", "--target", "y", "--output", "locked/net")
+
+
+def test_bad_predictions(folder):
+    write_quadrants(folder / "data.csv", 50)
+    run("train", "data.csv", "--target", "y", "--output", "net", "--epochs", 1)
+    assert "No such file" in refused("predict", "absent", "data.csv")
+    assert "no such file" in refused("predict", "net", "absent.csv")
+    assert "not a safetensors file" in refused("predict", "data.csv", "data.csv")
+    (folder / "short").write_bytes((folder / "net").read_bytes()[:300])
+    assert "truncated" in refused("predict", "short", "data.csv")
+    (folder / "fewer.csv").write_text("a,y\n1,2\n")
+    assert "there is no column 'b'" in refused("predict", "net", "fewer.csv")
+    (folder / "missing.csv").write_text("a,b\n1,\n")
+    assert "column 'b' has no value in row 1" in refused("predict", "net", "missing.csv")
+    assert "No such file" in refused("predict", "net", "data.csv", "--output", "absent/out.csv")
+
+
+GOOD_SETTINGS = {
+    "feature_names": ["a", "b"],
+    "target_name": "y",
+    "classes": ["no", "yes"],
+    "mean": [0, 0],
+    "scale": [1, 1],
+    "target_mean": 0,
+    "target_scale": 1,
+}
+
+
+def test_predict_with_other_networks(folder):
+    write_quadrants(folder / "data.csv", 5)
+    network = nbp.Network((2, 3, 1), loss="binary_cross_entropy")
+    save(network, "net", GOOD_SETTINGS)
+    assert len(run("predict", "net", "data.csv").stdout.splitlines()) == 6
+    network.save("net")
+    assert "not one saved by numbabp train" in refused("predict", "net", "data.csv")
+    for name, value in [
+        ("feature_names", ["a"]),
+        ("feature_names", 5),
+        ("feature_names", [["a"], ["b"]]),
+        ("classes", ["a", "b", "c"]),
+        ("classes", ["a"]),
+        ("classes", {}),
+        ("mean", ["x", 0]),
+        ("scale", None),
+        ("target_name", 3),
+        ("target_scale", "1"),
+    ]:
+        save(network, "net", {**GOOD_SETTINGS, name: value})
+        assert "does not fit the network" in refused("predict", "net", "data.csv"), (name, value)
