@@ -92,6 +92,11 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
             typer.echo(f"numbabp: not enough memory: {error}", err=True)
             raise typer.Exit(BAD_INPUT) from None
         except (ValueError, ArithmeticError, OSError, ImportError) as error:
+            if isinstance(error, ArithmeticError):
+                from .training import DivergenceError
+
+                if not isinstance(error, DivergenceError):
+                    raise
             if isinstance(error, OSError) and error.filename is not None:
                 message = f"{error.filename}: {error.strerror}"
             else:

@@ -131,6 +131,15 @@ def test_interruption_ends_training_at_once_and_saves_nothing(folder):
     assert (folder / "net").read_text() == "old"
 
 
+def test_our_own_errors_are_not_blamed_on_the_user(monkeypatch):
+    def fail(*arguments, **options):
+        raise OverflowError("too big")
+
+    monkeypatch.setattr(nbp.Network, "fit", fail)
+    result = CliRunner().invoke(app, ["train", "--dataset", "xor"])
+    assert isinstance(result.exception, OverflowError)
+
+
 # demo, smoke, info
 
 
