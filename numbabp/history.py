@@ -22,7 +22,7 @@ class History(Mapping[str, np.ndarray]):
     stop_reason
         Why training ended: "finished", "early stopping", "callback", "learning rate" or "interrupted".
     seconds
-        Wall time of the run.
+        Wall time of the run, without the compiling before it.
     """
 
     def __init__(

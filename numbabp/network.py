@@ -29,8 +29,8 @@ from .training import Callback, Options, RuleState, Training
 CHUNK_BYTES = 1 << 23
 """`forward` takes as many rows at a time as keep a layer's units about this large.
 
-100,000 x 64 rows took 0.6 of the time of whole matrices on one thread; with 1 MiB as well, but then threaded BLAS
-waited for its threads so often that a busy machine made it 1.7 times slower than whole matrices, not 0.96.
+100,000 x 64 rows took 0.6 of the time of whole matrices on one thread; with 1 MiB as well, but then threaded
+BLAS waited for its threads so often that a busy machine made it 1.7 times slower than whole matrices.
 """
 
 

@@ -253,6 +253,7 @@ class Training:
             On Ctrl-C, with the network after its last finished step and `network.history` up to the
             last finished epoch.
         """
+        self._call_kernel(0, 0)  # compiles, or loads from the cache, before the clock runs
         started = time.perf_counter()
         stopping = Stopping(self.options, self._schedule_options)
         watched = (
@@ -283,21 +284,24 @@ class Training:
         position = self.run.position
         while position[EPOCH] < stop_epoch:
             snapshot = self._snapshot()
+            before = self._samples_done()
             started = time.perf_counter()
             status = self._call_kernel(stop_epoch, self._slice)
             elapsed = time.perf_counter() - started
+            done = self._samples_done() - before
             if status == DIVERGED or not self._is_finite():
-                self._raise_divergence(snapshot, stop_epoch)
-            wanted = self._slice * SLICE_SECONDS / max(elapsed, 1e-6)
-            if elapsed > 0.2 * SLICE_SECONDS:  # else the slice was cut short, or too small to say
-                self._slice = int(min(max(wanted, self._slice / 2, 1), self._slice * 8))
-            elif position[EPOCH] < stop_epoch:
-                self._slice *= 8
+                self._raise_divergence(snapshot, stop_epoch, min(done + 1, self._slice))
+            wanted = done * SLICE_SECONDS / max(elapsed, 1e-9)
+            if done == self._slice or wanted < self._slice:  # else the epoch's end came first
+                self._slice = max(1, int(min(max(wanted, self._slice / 4), self._slice * 4)))
             epoch = int(position[EPOCH])
+            at_start = position[SAMPLE] == 0 and epoch > 0
             bar.update(
-                epoch + position[SAMPLE] / len(self.inputs),
-                self._mean(max(epoch - 1, 0)),
+                epoch + position[SAMPLE] / len(self.inputs), self._mean(epoch - 1 if at_start else epoch)
             )
+
+    def _samples_done(self) -> int:
+        return int(self.run.position[EPOCH]) * len(self.inputs) + int(self.run.position[SAMPLE])
 
     def _call_kernel(self, stop_epoch: int, max_samples: int) -> int:
         if self.options.is_plain_sgd:
@@ -341,8 +345,8 @@ class Training:
         for array, copy in zip(self._changing(), snapshot, strict=True):
             array[...] = copy
 
-    def _raise_divergence(self, snapshot: tuple[np.ndarray, ...], stop_epoch: int) -> None:
-        """Go back to the last finite step of the slice, which began at `snapshot`, and raise.
+    def _raise_divergence(self, snapshot: tuple[np.ndarray, ...], stop_epoch: int, n_samples: int) -> None:
+        """Go back to the last finite step of the n_samples since `snapshot`, and raise.
 
         Kernels are deterministic, so the slice can be run again; how far it stays finite is found by
         bisection.
@@ -352,7 +356,7 @@ class Training:
             self._restore(snapshot)
             return self._call_kernel(stop_epoch, n_samples) != DIVERGED and self._is_finite()
 
-        finite, not_finite = 0, self._slice
+        finite, not_finite = 0, n_samples
         while not_finite - finite > 1:
             middle = (finite + not_finite) // 2
             if stays_finite(middle):

@@ -14,7 +14,7 @@ from .layers import activate, metric, output_delta
 
 @kernel
 def activate_rows(code: Any, z: Any, a: Any, n_units: Any) -> None:
-    """Set a = f(z) for rows of n_units, both flat T (n * n_units,).
+    """a = f(z) for rows of n_units, both flat T (n * n_units,).
 
     The two may not be the same array: LLVM keeps a scalar loop for that case (4 times slower).
     """

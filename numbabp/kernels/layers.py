@@ -51,7 +51,7 @@ def layout(layer_sizes: tuple[int, ...], activation_codes: tuple[int, ...]) -> n
 
 @scalar_function
 def affine(parameters: Any, layout: Any, layer: Any, a: Any, z: Any) -> None:
-    """Z = b + W^T a for one layer; four rows of W at a time save three loads and stores of z out of four."""
+    """z = b + W^T a for one layer; four rows of W at a time save three loads and stores of z out of four."""
     fan_in = layout[layer, FAN_IN]
     fan_out = layout[layer, FAN_OUT]
     w = layout[layer, WEIGHTS]
@@ -90,7 +90,7 @@ def affine(parameters: Any, layout: Any, layer: Any, a: Any, z: Any) -> None:
 
 @scalar_function
 def softmax(z: Any, a: Any, start: Any, n: Any) -> None:
-    """A = e^(z - max z) / sum, over one layer."""
+    """a = e^(z - max z) / sum, over one layer."""
     highest = z[start]
     for k in range(n):
         highest = z[start + k] if z[start + k] > highest else highest
@@ -105,7 +105,7 @@ def softmax(z: Any, a: Any, start: Any, n: Any) -> None:
 
 @subroutine
 def activate(code: Any, z: Any, a: Any, start: Any, n: Any) -> None:
-    """A = f(z) over the units start <= j < start + n: one branch a layer, not one a unit."""
+    """a = f(z) over the units start <= j < start + n: one branch a layer, not one a unit."""
     if code == act.SIGMOID:
         for k in range(n):
             a[start + k] = act.sigmoid(z[start + k])
@@ -139,7 +139,7 @@ def activate(code: Any, z: Any, a: Any, start: Any, n: Any) -> None:
 
 @subroutine
 def multiply_by_derivative(code: Any, z: Any, a: Any, delta: Any, start: Any, n: Any) -> None:
-    """Delta *= f'(z) over one layer: from dLoss/da to dLoss/dz."""
+    """delta *= f'(z) over one layer: from dLoss/da to dLoss/dz."""
     if code == act.SIGMOID:
         for k in range(n):
             delta[start + k] *= act.sigmoid_derivative(z[start + k], a[start + k])
