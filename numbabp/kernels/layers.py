@@ -51,7 +51,7 @@ def layout(layer_sizes: tuple[int, ...], activation_codes: tuple[int, ...]) -> n
 
 @scalar_function
 def affine(parameters: Any, layout: Any, layer: Any, a: Any, z: Any) -> None:
-    """z = b + W^T a for one layer; four rows of W at a time save three loads and stores of z out of four."""
+    """z = b + W^T a for one layer, four rows of W at a time: a quarter of the loads and stores of z."""
     fan_in = layout[layer, FAN_IN]
     fan_out = layout[layer, FAN_OUT]
     w = layout[layer, WEIGHTS]
@@ -64,16 +64,36 @@ def affine(parameters: Any, layout: Any, layer: Any, a: Any, z: Any) -> None:
             total += a[x + i] * parameters[w + i]
         z[out] = total
         return
-    for k in range(fan_out):
-        z[out + k] = parameters[b + k]
-    in_fours = fan_in // _FOUR
-    for quarter in range(in_fours):
-        i = x + quarter * _FOUR
-        a0 = a[i]
-        a1 = a[i + _ONE]
-        a2 = a[i + _TWO]
-        a3 = a[i + _THREE]
-        w0 = w + quarter * _FOUR * fan_out
+    # the bias together with the rows that are not part of a four: for two inputs that is all
+    rest = fan_in % _FOUR
+    w1 = w + fan_out
+    w2 = w1 + fan_out
+    if rest == _ONE:
+        a0 = a[x]
+        for k in range(fan_out):
+            z[out + k] = parameters[b + k] + a0 * parameters[w + k]
+    elif rest == _TWO:
+        a0 = a[x]
+        a1 = a[x + _ONE]
+        for k in range(fan_out):
+            z[out + k] = parameters[b + k] + (a0 * parameters[w + k] + a1 * parameters[w1 + k])
+    elif rest == _THREE:
+        a0 = a[x]
+        a1 = a[x + _ONE]
+        a2 = a[x + _TWO]
+        for k in range(fan_out):
+            z[out + k] = (parameters[b + k] + a0 * parameters[w + k]) + (
+                a1 * parameters[w1 + k] + a2 * parameters[w2 + k]
+            )
+    else:
+        for k in range(fan_out):
+            z[out + k] = parameters[b + k]
+    for i in range(rest, fan_in, _FOUR):
+        a0 = a[x + i]
+        a1 = a[x + i + _ONE]
+        a2 = a[x + i + _TWO]
+        a3 = a[x + i + _THREE]
+        w0 = w + i * fan_out
         w1 = w0 + fan_out
         w2 = w1 + fan_out
         w3 = w2 + fan_out
@@ -81,11 +101,6 @@ def affine(parameters: Any, layout: Any, layer: Any, a: Any, z: Any) -> None:
             z[out + k] += (a0 * parameters[w0 + k] + a1 * parameters[w1 + k]) + (
                 a2 * parameters[w2 + k] + a3 * parameters[w3 + k]
             )
-    for i in range(in_fours * _FOUR, fan_in):
-        ai = a[x + i]
-        row = w + i * fan_out
-        for k in range(fan_out):
-            z[out + k] += ai * parameters[row + k]
 
 
 @scalar_function

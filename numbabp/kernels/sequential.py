@@ -11,6 +11,7 @@ import numpy as np
 from ..compiling import kernel, scalar_function, subroutine
 from .layers import (
     _ONE,
+    _TWO,
     ACTIVATION,
     BIASES,
     FAN_IN,
@@ -138,9 +139,18 @@ def _step_sgd(model: Any, rate: Any, shrink: Any, updated: Any) -> None:
         x = layout[layer, INPUTS]
         out = layout[layer, OUTPUTS]
         if layer == 0:
-            for i in range(fan_in):
-                g = rate * a[x + i]
-                _update_row(parameters, w + i * fan_out, fan_out, shrink, g, delta, out)
+            odd = fan_in % _TWO
+            if odd == _ONE:
+                _update_row(parameters, w, fan_out, shrink, rate * a[x], delta, out)
+            for i in range(odd, fan_in, _TWO):
+                g0 = rate * a[x + i]
+                g1 = rate * a[x + i + _ONE]
+                row0 = w + i * fan_out
+                row1 = row0 + fan_out
+                for k in range(fan_out):
+                    d = delta[out + k]
+                    parameters[row0 + k] -= shrink * parameters[row0 + k] + g0 * d
+                    parameters[row1 + k] -= shrink * parameters[row1 + k] + g1 * d
         elif fan_out == _ONE:  # the weights lie in one row: vectorise over i
             g = rate * delta[out]
             for i in range(fan_in):
