@@ -615,7 +615,7 @@ def _plot_xor(run: Any, path: Path) -> None:
     )
     right.set(ylabel="accuracy in percent", ylim=(-3, 103))
     axis.set_ylim(bottom=0)
-    axis.legend(handles=[loss, accuracy], loc="center right")
+    figure.legend(handles=[loss, accuracy], loc="outside lower center", ncols=2)
     picture = io.BytesIO()
     figure.savefig(picture, format=kind, dpi=150)
     plt.close(figure)

@@ -131,5 +131,5 @@ class History(Mapping[str, np.ndarray]):
                 for name in accuracies
             ]
             right.set(ylabel="accuracy", ylim=(-0.03, 1.03))
-        ax.legend(handles=lines, loc="center right")
+        ax.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=min(len(lines), 3))
         return ax

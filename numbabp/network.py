@@ -497,8 +497,7 @@ class Network:
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable, got {callback!r}.")
         generator = self.random_state if random_state is None else check_random_state(random_state)
-        seed = int(generator.randint(0, 2**63 - 1, dtype=np.int64)) if options.shuffle else 0
-        training = Training(self, inputs, targets, weights, options, epochs, seed, validation, callback)
+        training = Training(self, inputs, targets, weights, options, epochs, generator, validation, callback)
         return training()
 
 

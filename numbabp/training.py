@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .checks import check_bool, check_choice, check_integer, check_learning_rate, check_real
+from .checks import (
+    check_bool,
+    check_choice,
+    check_integer,
+    check_learning_rate,
+    check_random_state,
+    check_real,
+)
 from .history import History
 from .kernels.sequential import (
     DIVERGED,
@@ -181,8 +188,8 @@ class Training:
         How to train.
     epochs
         Epochs to run.
-    seed
-        Of the shuffle; not used for a fixed order.
+    generator
+        Draws the seed of the shuffles; not used for a fixed order.
     validation
         Checked inputs and targets measured after every epoch.
     callback
@@ -195,7 +202,7 @@ class Training:
     weights: np.ndarray
     options: Options
     epochs: int
-    seed: int = 0
+    generator: np.random.RandomState | None = None
     validation: tuple[np.ndarray, np.ndarray] | None = None
     callback: Callback | None = None
 
@@ -206,6 +213,11 @@ class Training:
 
     def __post_init__(self) -> None:
         network, options = self.network, self.options
+        schedule_options = check_schedule(options.schedule, options.schedule_options)
+        # before anything is drawn or changed: a schedule of the caller's may raise
+        rates = learning_rates(options.schedule, schedule_options, float(options.learning_rate), self.epochs)
+        generator = check_random_state(self.generator)
+        seeds = [generator.randint(0, 2**63 - 1, dtype=np.int64)] if options.shuffle else []
         state = network.rule_state(options.update_rule)
         names = [*options.monitor]
         if network.loss.endswith("cross_entropy"):
@@ -227,13 +239,11 @@ class Training:
         )
         position = np.zeros(4, np.int64)
         position[STEP] = state.step
-        self._schedule_options = check_schedule(options.schedule, options.schedule_options)
+        self._schedule_options = schedule_options
         self.run = Run(
             position,
-            np.array([self.seed] if options.shuffle else [], np.uint64),
-            learning_rates(
-                options.schedule, self._schedule_options, float(options.learning_rate), self.epochs
-            ),
+            np.array(seeds, np.uint64),
+            rates,
             np.array([METRICS[name] for name in self._names], np.int64),
             np.zeros((self.epochs, FIRST_METRIC + len(self._names))),
         )
