@@ -1,10 +1,11 @@
-"""numbabp against its peers, in one process and interleaved: medians, spread and ratios.
+"""numbabp against its peers, in one process and in turn: medians, spread and ratios.
 
-    python benchmarks/peers/run.py [--repeats 7] [--json FILE]
+    python benchmarks/peers/run.py [--repeats 7] [--seconds 0.25] [--json FILE]
 
-Rows are per-sample SGD of one hidden layer, all sigmoid, binary cross-entropy, on the same data from the
-same weights in the same order; before anything is timed, each peer's parameters after 100 steps are
-compared with numbabp's. The C twin is compiled when gcc is there, with -O3 -march=native -ffast-math.
+Training rows are per-sample SGD of one hidden layer, all sigmoid, binary cross-entropy, on the same samples
+from the same weights in the same order. Before anything is timed, each peer takes 100 steps and has to arrive
+at numbabp's parameters. Every timing then takes at least --seconds of steps, with its preparation left out; a
+ratio is the median of the ratios within each repeat. The C twin needs gcc; without it its rows are missing.
 """
 
 import argparse
@@ -19,118 +20,160 @@ import time
 import warnings
 from pathlib import Path
 
+import handwritten
+import numba
 import numpy as np
 import sklearn
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import handwritten
 
 import numbabp as nbp
 from numbabp.datasets import xor
 
 RATE = 0.05
-HERE = Path(__file__).parent
+STEPS_COMPARED = 100
+TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
+
+NETWORKS = [
+    ((2, 10, 1), "float64"),
+    ((2, 10, 1), "float32"),
+    ((64, 32, 10), "float32"),
+    ((64, 32, 10), "float64"),
+    ((784, 128, 10), "float32"),
+    ((784, 128, 10), "float64"),
+]
+BOTH = ("float64", "float32")
+TARGETS = {  # peer, network: dtypes, smallest peer's time / numbabp's
+    ("C", "2-10-1"): (BOTH, 1 / 1.5),
+    ("C", "64-32-10"): (("float32",), 1 / 1.25),
+    ("C", "784-128-10"): (("float32",), 1 / 1.25),
+    ("NumPy", "2-10-1"): (BOTH, 150),
+    ("scikit-learn", "2-10-1"): (BOTH, 700),
+    ("scikit-learn", "784-128-10"): (BOTH, 25),
+    ("hand-written Numba", "2-10-1"): (BOTH, 1 / 1.3),
+    ("hand-written Numba", "64-32-10"): (BOTH, 1 / 1.3),
+    ("hand-written Numba", "784-128-10"): (BOTH, 1 / 1.3),
+    ("scikit-learn", "predict"): (BOTH, 1),
+}
 
 
 class Problem:
-    """Data and initial weights of one row."""
+    """Samples and initial weights: exclusive or for 2-10-1, else 1000 random samples."""
 
-    def __init__(self, sizes, dtype, n, epochs):
-        self.sizes, self.dtype, self.n, self.epochs = sizes, np.dtype(dtype), n, epochs
-        generator = np.random.default_rng(0)
-        X, Y = generator.standard_normal((n, sizes[0])), generator.random((n, sizes[-1])) < 0.5
-        if sizes == (2, 10, 1):  # exclusive or
+    def __init__(self, sizes, dtype):
+        self.sizes, self.dtype = sizes, np.dtype(dtype)
+        self.name = "-".join(map(str, sizes))
+        if self.name == "2-10-1":
             X, y = xor()
             Y = y[:, np.newaxis]
+        else:
+            generator = np.random.default_rng(0)
+            X, Y = generator.standard_normal((1000, sizes[0])), generator.random((1000, sizes[-1])) < 0.5
         self.X, self.Y = X.astype(dtype), Y.astype(dtype)
-        self.start = self.network().parameters
 
     def network(self):
         return nbp.Network(self.sizes, loss="binary_cross_entropy", dtype=self.dtype, random_state=0)
 
 
-class Numbabp:
-    name = "numbabp"
-    share = 1.0
+class Peer:
+    """One system on one problem: `prepare` sets the initial weights, `train` takes n * epochs steps."""
 
     def __init__(self, problem):
-        self.problem, self.net = problem, problem.network()
+        self.problem = problem
+        self.net = problem.network()
+        self.start = self.net.parameters.copy()
+        self.net.parameters = self.allocate()
 
-    def train(self, n, epochs):
-        self.net.parameters[:] = self.problem.start
-        X, Y = self.problem.X[:n], self.problem.Y[:n]
-        self.net.fit(X, Y, learning_rate=RATE, epochs=epochs, shuffle=False, progress=False)
+    def allocate(self):
+        """Parameters on a cache line's boundary: where they lie by chance is worth up to a fifth."""
+        memory = np.empty(self.start.nbytes + 64, np.uint8)
+        skip = -memory.ctypes.data % 64
+        return memory[skip : skip + self.start.nbytes].view(self.start.dtype)
+
+    def prepare(self):
+        self.net.parameters[:] = self.start
+
+    def parameters(self):
         return self.net.parameters
 
 
-class Twin:
-    """The C twin."""
+class Numbabp(Peer):
+    name = "numbabp"
 
-    share = 1.0
+    def allocate(self):
+        return self.net.parameters  # as it comes
 
-    def __init__(self, problem, folder, constant):
-        self.name = "C, constant sizes" if constant else "C"
-        self.problem = problem
-        real = "float" if problem.dtype == np.float32 else "double"
+    def train(self, n, epochs):
+        X, Y = self.problem.X[:n], self.problem.Y[:n]
+        self.net.fit(X, Y, learning_rate=RATE, epochs=epochs, shuffle=False, progress=False)
+
+
+class Twin(Peer):
+    """The C twin; with constant sizes, a build of its own for each network."""
+
+    name = "C"
+    constant_sizes = False
+
+    def __init__(self, problem, folder):
+        super().__init__(problem)
         inputs, hidden, outputs = problem.sizes
-        flags = [f"-DREAL={real}"]
-        if constant:
+        flags = ["-DREAL=" + ("float" if problem.dtype == np.float32 else "double")]
+        if self.constant_sizes:
             flags += [f"-DINPUTS={inputs}", f"-DHIDDEN={hidden}", f"-DOUTPUTS={outputs}"]
-        library = Path(folder) / f"twin-{'-'.join(map(str, problem.sizes))}-{real}-{constant}.so"
-        command = ["gcc", "-O3", "-march=native", "-ffast-math", "-shared", "-fPIC", *flags]
-        subprocess.run([*command, str(HERE / "twin.c"), "-o", str(library), "-lm"], check=True)
+        source = Path(__file__).with_name("twin.c")
+        library = Path(folder) / f"{self.name}-{problem.name}-{problem.dtype}.so".replace(" ", "")
+        command = ["gcc", "-O3", "-march=native", "-ffast-math", "-shared", "-fPIC", *flags, source]
+        subprocess.run([*command, "-o", library, "-lm"], check=True)
         self.function = ctypes.CDLL(str(library)).train
         self.function.restype = ctypes.c_double
         self.scratch = [np.empty(size, problem.dtype) for size in (hidden, outputs, hidden, outputs)]
 
     def train(self, n, epochs):
-        parameters = self.problem.start.copy()
-        pointers = [ctypes.c_void_p(a.ctypes.data) for a in (parameters, self.problem.X, self.problem.Y)]
-        numbers = [ctypes.c_long(value) for value in (n, epochs, *self.problem.sizes)]
-        scratch = [ctypes.c_void_p(a.ctypes.data) for a in self.scratch]
-        self.function(*pointers, *numbers, ctypes.c_double(RATE), *scratch)
-        return parameters
+        self.function(
+            *(pointer(array) for array in (self.net.parameters, self.problem.X, self.problem.Y)),
+            *(ctypes.c_long(number) for number in (n, epochs, *self.problem.sizes)),
+            ctypes.c_double(RATE),
+            *map(pointer, self.scratch),
+        )
 
 
-class Handwritten:
+class ConstantTwin(Twin):
+    name = "C, constant sizes"
+    constant_sizes = True
+
+
+def pointer(array):
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+class Handwritten(Peer):
     name = "hand-written Numba"
-    share = 1.0
 
     def __init__(self, problem):
-        self.problem = problem
-        _, hidden, outputs = problem.sizes
-        self.scratch = [np.empty(size, problem.dtype) for size in (hidden, hidden, outputs, hidden, outputs)]
+        super().__init__(problem)
+        inputs, hidden, outputs = problem.sizes
+        units = (inputs, hidden, hidden, outputs, hidden, outputs)
+        self.scratch = [np.empty(size, problem.dtype) for size in units]
 
     def train(self, n, epochs):
-        problem = self.problem
-        net = problem.network()
-        (W1, W2), (b1, b2) = net.weights, net.biases
-        handwritten.train(
-            W1, b1, W2, b2, problem.X[:n], problem.Y[:n], np.arange(n), epochs, problem.dtype.type(RATE),
-            *self.scratch, np.zeros(epochs),
-        )  # fmt: skip
-        return net.parameters
+        (W1, W2), (b1, b2) = self.net.weights, self.net.biases
+        X, Y = self.problem.X[:n], self.problem.Y[:n]
+        rate, losses = self.problem.dtype.type(RATE), np.zeros(epochs)
+        handwritten.train(W1.ravel(), b1, W2.ravel(), b2, X, Y, epochs, rate, *self.scratch, losses)
 
 
-class NumPy:
-    """The notebook's style: one sample at a time, matrices and outer products."""
+class NumPy(Peer):
+    """As notebooks write it: a sample at a time, products of vectors and matrices."""
 
     name = "NumPy"
-    share = 0.005
-
-    def __init__(self, problem):
-        self.problem = problem
 
     def train(self, n, epochs):
-        net = self.problem.network()
-        (W1, W2), (b1, b2) = net.weights, net.biases
+        (W1, W2), (b1, b2) = self.net.weights, self.net.biases
         X, Y = self.problem.X, self.problem.Y
-        loss = 0.0
         for _ in range(epochs):
-            for t in range(n):
-                x, y = X[t], Y[t]
+            loss = 0.0
+            for s in range(n):
+                x, y = X[s], Y[s]
                 a1 = 1 / (1 + np.exp(-(np.dot(x, W1) + b1)))
                 a2 = 1 / (1 + np.exp(-(np.dot(a1, W2) + b2)))
                 loss -= np.sum(y * np.log(a2) + (1 - y) * np.log(1 - a2))
@@ -140,19 +183,17 @@ class NumPy:
                 b2 -= RATE * delta2
                 W1 -= RATE * np.outer(x, delta1)
                 b1 -= RATE * delta1
-        return net.parameters
 
 
-class ScikitLearn:
-    """MLPClassifier, batch_size=1, plain SGD; multi-label targets give sigmoid outputs."""
+class ScikitLearn(Peer):
+    """MLPClassifier made to do the same: batch_size=1, plain SGD, multi-label targets for several outputs."""
 
     name = "scikit-learn"
-    share = 0.002
 
-    def __init__(self, problem):
-        self.problem = problem
+    def prepare(self):
+        super().prepare()
         self.model = MLPClassifier(
-            hidden_layer_sizes=problem.sizes[1:-1],
+            hidden_layer_sizes=self.problem.sizes[1:-1],
             activation="logistic",
             solver="sgd",
             alpha=0,
@@ -161,152 +202,158 @@ class ScikitLearn:
             shuffle=False,
             momentum=0,
             nesterovs_momentum=False,
-            random_state=0,
             tol=0,
             n_iter_no_change=10**9,
             warm_start=True,
+            max_iter=1,
         )
+        self.fit(len(self.problem.X), 1)  # makes its arrays, which are then overwritten
+        own = (*self.model.coefs_, *self.model.intercepts_)
+        for array, start in zip(own, (*self.net.weights, *self.net.biases), strict=True):
+            array[...] = start
+
+    def fit(self, n, epochs):
+        Y = self.problem.Y[:n].astype(int)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.model.set_params(max_iter=epochs).fit(self.problem.X[:n], Y[:, 0] if Y.shape[1] == 1 else Y)
 
     def train(self, n, epochs):
-        X, Y = self.problem.X[:n], self.problem.Y[:n].astype(int)
-        if Y.shape[1] == 1:
-            Y = Y[:, 0]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self.model.partial_fit(X, Y, classes=np.arange(self.problem.sizes[-1] if Y.ndim == 2 else 2))
-            net = self.problem.network()
-            for own, start in zip(self.model.coefs_, net.weights, strict=True):
-                own[...] = start
-            for own, start in zip(self.model.intercepts_, net.biases, strict=True):
-                own[...] = start
-            self.model.set_params(max_iter=epochs).fit(X, Y)
-        parts = [
-            part.ravel()
-            for pair in zip(self.model.coefs_, self.model.intercepts_, strict=True)
-            for part in pair
-        ]
-        return np.concatenate(parts)
+        self.fit(n, epochs)
+
+    def parameters(self):
+        pairs = zip(self.model.coefs_, self.model.intercepts_, strict=True)
+        return np.concatenate([array.ravel() for pair in pairs for array in pair])
 
 
-def rows(quick):
-    scale = 10 if quick else 1
-    return [
-        Problem((2, 10, 1), "float64", 4, 500_000 // scale),
-        Problem((2, 10, 1), "float32", 4, 500_000 // scale),
-        Problem((64, 32, 10), "float32", 1000, 300 // scale),
-        Problem((64, 32, 10), "float64", 1000, 300 // scale),
-        Problem((784, 128, 10), "float32", 1000, 20 // min(scale, 5)),
-        Problem((784, 128, 10), "float64", 1000, 10 // min(scale, 5)),
-    ]
+def seconds(function, *arguments):
+    started = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - started
 
 
-# Ratios asked for: peer's time / numbabp's, at least.
-TARGETS = {
-    ((2, 10, 1), "C"): 1 / 1.5,
-    ((2, 10, 1), "NumPy"): 150,
-    ((2, 10, 1), "scikit-learn"): 700,
-    ((64, 32, 10), "C"): 1 / 1.25,
-    ((784, 128, 10), "C"): 1 / 1.25,
-    ((784, 128, 10), "scikit-learn"): 25,
-    ((2, 10, 1), "hand-written Numba"): 1 / 1.3,
-    ((64, 32, 10), "hand-written Numba"): 1 / 1.3,
-    ((784, 128, 10), "hand-written Numba"): 1 / 1.3,
-}
-FLOAT32_ONLY = {((64, 32, 10), "C"), ((784, 128, 10), "C")}
-
-
-def measure(problem, peers, repeats):
-    """Nanoseconds a step, (repeats, peers), all peers in turn within each repeat."""
+def check_trajectory(peers, n):
+    """Every peer arrives at the first one's parameters; compiles what needs compiling."""
     for peer in peers:
-        n = min(100, problem.n)
-        epochs = 100 // n
-        difference = np.abs(peer.train(n, epochs) - peers[0].train(n, epochs)).max()
-        tolerance = 1e-12 if problem.dtype == np.float64 else 1e-5
-        if not difference < tolerance:
-            raise SystemExit(f"{peer.name} leaves numbabp's trajectory at {problem.sizes}: {difference:.1e}")
+        peer.prepare()
+        peer.train(n, STEPS_COMPARED // n)
+        difference = np.abs(peer.parameters() - peers[0].parameters()).max()
+        if not difference <= TOLERANCE[peer.problem.dtype.name]:
+            raise SystemExit(
+                f"{peer.name} at {peer.problem.name}, {peer.problem.dtype}: after {STEPS_COMPARED} steps "
+                f"parameters differ by {difference:.1e} from numbabp's"
+            )
+
+
+def time_training(problem, peers, repeats, least):
+    """Nanoseconds a step, (repeats, peers); the peers take turns."""
+    n = len(problem.X)
+    check_trajectory(peers, min(n, STEPS_COMPARED))
+    epochs = []
+    for peer in peers:
+        count = 1
+        peer.prepare()
+        while (taken := seconds(peer.train, n, count)) < least / 4:
+            count *= 4
+        epochs.append(max(1, round(count * least / taken)))
     times = np.empty((repeats, len(peers)))
     for repeat in range(repeats):
         for p, peer in enumerate(peers):
-            epochs = max(1, round(problem.epochs * peer.share))
-            n = (
-                problem.n
-                if problem.epochs * peer.share >= 1
-                else max(20, int(problem.n * problem.epochs * peer.share))
-            )
-            started = time.perf_counter()
-            peer.train(n, epochs)
-            times[repeat, p] = (time.perf_counter() - started) / (n * epochs) * 1e9
+            peer.prepare()
+            times[repeat, p] = seconds(peer.train, n, epochs[p]) / (n * epochs[p]) * 1e9
     return times
 
 
-def predict_row(repeats):
-    """Seconds of predict on 100,000 x 64 rows, numbabp's estimator and scikit-learn's."""
+def time_prediction(dtype, repeats):
+    """Seconds of the two estimators' predict, (repeats, 2); 100,000 x 64 rows through 64-100-10."""
     generator = np.random.default_rng(0)
-    X, y = generator.standard_normal((100_000, 64)), generator.integers(0, 10, 1000)
+    X, y = generator.standard_normal((100_000, 64), dtype=dtype), generator.integers(0, 10, 1000)
+    models = [nbp.MLPClassifier(max_iter=1), MLPClassifier(max_iter=1)]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        models = [nbp.MLPClassifier(max_iter=1).fit(X[:1000], y), MLPClassifier(max_iter=1).fit(X[:1000], y)]
-    times = np.empty((repeats, 2))
-    for repeat in range(repeats):
-        for m, model in enumerate(models):
-            started = time.perf_counter()
-            model.predict(X)
-            times[repeat, m] = time.perf_counter() - started
-    return times
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for model in models:
+            model.fit(X[:1000], y).predict(X)
+    return np.array([[seconds(model.predict, X) for model in models] for _ in range(repeats)])
+
+
+class Report:
+    """Rows, printed as Markdown while they come."""
+
+    def __init__(self):
+        self.rows = []
+        print("| network | dtype | system | time | least to most | time / numbabp's | target | |")
+        print("|---|---|---|---:|---:|---:|---:|---|", flush=True)
+
+    def add(self, network, dtype, names, times, unit):
+        for name, column, ratios in zip(names, times.T, (times / times[:, :1]).T, strict=True):
+            dtypes, target = TARGETS.get((name, network), ((), None))
+            target = target if dtype in dtypes else None
+            median, ratio = float(np.median(column)), float(np.median(ratios))
+            low, high = float(column.min()), float(column.max())
+            passed = None if target is None else ratio >= target
+            wanted = "" if target is None else f">= {target:.3g}"
+            verdict = {None: "", True: "pass", False: "MISS"}[passed]
+            print(
+                f"| {network} | {dtype} | {name} | {median:,.5g} {unit} | {low:,.4g} to {high:,.4g} "
+                f"| {ratio:,.3g} | {wanted} | {verdict} |",
+                flush=True,
+            )
+            self.rows.append(
+                {
+                    "network": network,
+                    "dtype": dtype,
+                    "system": name,
+                    "unit": unit,
+                    "median": median,
+                    "least": low,
+                    "most": high,
+                    "ratio": ratio,
+                    "ratio_least": float(ratios.min()),
+                    "ratio_most": float(ratios.max()),
+                    "target": target,
+                    "passed": passed,
+                }
+            )
+
+
+def environment():
+    found = {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "numbabp": nbp.__version__,
+        "numba": numba.__version__,
+        "numpy": np.__version__,
+        "scikit-learn": sklearn.__version__,
+    }
+    if shutil.which("gcc"):
+        command = ["gcc", "-dumpfullversion"]
+        found["gcc"] = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return found
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the steps: to see that it runs")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--repeats", type=int, default=7, help="timings of each system (default 7)")
+    parser.add_argument("--seconds", type=float, default=0.25, help="least length of a timing (default 0.25)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
     arguments = parser.parse_args()
-    results, failed = [], False
-    print(
-        f"{platform.platform()}, {platform.processor()}, numpy {np.__version__}, scikit-learn {sklearn.__version__}"
-    )
-    print("| network | dtype | peer | ns/step | spread | peer / numbabp | wanted at least | |")
-    print("|---|---|---|---|---|---|---|---|")
+    about = environment()
+    print(", ".join(f"{name} {version}" for name, version in about.items()), end="\n\n")
+    report = Report()
     with tempfile.TemporaryDirectory() as folder:
-        for problem in rows(arguments.quick):
+        for sizes, dtype in NETWORKS:
+            problem = Problem(sizes, dtype)
             peers = [Numbabp(problem), Handwritten(problem), NumPy(problem), ScikitLearn(problem)]
-            if shutil.which("gcc"):
-                peers[1:1] = [Twin(problem, folder, False), Twin(problem, folder, True)]
-            times = measure(problem, peers, arguments.repeats)
-            for p, peer in enumerate(peers):
-                low, median, high = np.percentile(times[:, p], [0, 50, 100])
-                ratio = float(np.median(times[:, p] / times[:, 0]))
-                key = (problem.sizes, peer.name)
-                target = TARGETS.get(key)
-                if key in FLOAT32_ONLY and problem.dtype != np.float32:
-                    target = None
-                verdict = "" if target is None else "pass" if ratio >= target else "MISS"
-                failed |= verdict == "MISS"
-                network = "-".join(map(str, problem.sizes))
-                wanted = "" if target is None else f"{target:.3g}"
-                print(
-                    f"| {network} | {problem.dtype} | {peer.name} | {median:.1f} | {low:.1f} to {high:.1f} "
-                    f"| {ratio:.3g} | {wanted} | {verdict} |",
-                    flush=True,
-                )
-                results.append(
-                    {"network": network, "dtype": str(problem.dtype), "peer": peer.name, "ns_per_step": median,
-                     "low": low, "high": high, "ratio": ratio, "target": target}
-                )  # fmt: skip
-    times = predict_row(arguments.repeats)
-    own, peer = np.median(times, axis=0)
-    ratio = float(np.median(times[:, 1] / times[:, 0]))
-    failed |= ratio < 1
-    print(
-        f"\npredict on 100,000 x 64 rows, 64-100-10, float64: numbabp {own:.4f} s, scikit-learn {peer:.4f} s, "
-        f"ratio {ratio:.2f} (wanted at least 1) {'pass' if ratio >= 1 else 'MISS'}"
-    )
-    results.append(
-        {"network": "predict 100000 x 64", "peer": "scikit-learn", "seconds": [own, peer], "ratio": ratio}
-    )
+            if "gcc" in about:
+                peers[1:1] = [Twin(problem, folder), ConstantTwin(problem, folder)]
+            times = time_training(problem, peers, arguments.repeats, arguments.seconds)
+            report.add(problem.name, dtype, [peer.name for peer in peers], times, "ns/step")
+    for dtype in BOTH:
+        times = time_prediction(dtype, arguments.repeats) * 1e3
+        report.add("predict", dtype, ["numbabp", "scikit-learn"], times, "ms")
     if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1))
-    sys.exit(1 if failed else 0)
+        arguments.json.write_text(json.dumps({"environment": about, "rows": report.rows}, indent=1))
+    sys.exit(any(row["passed"] is False for row in report.rows))
 
 
 if __name__ == "__main__":
