@@ -4,8 +4,9 @@
 
 Training rows are per-sample SGD of one hidden layer, all sigmoid, binary cross-entropy, on the same samples
 from the same weights in the same order. Before anything is timed, each peer takes 100 steps and has to arrive
-at numbabp's parameters. Every timing then takes at least --seconds of steps, with its preparation left out; a
-ratio is the median of the ratios within each repeat. The C twin needs gcc; without it its rows are missing.
+at numbabp's parameters; only the shuffled rows, in which each system draws orders of its own, do without.
+Every timing takes at least --seconds of steps, with its preparation left out; a ratio is the median of the
+ratios within each repeat. The C twin needs gcc; without it its rows are missing.
 """
 
 import argparse
@@ -49,6 +50,7 @@ TARGETS = {  # peer, network: dtypes, smallest peer's time / numbabp's
     ("C", "784-128-10"): (("float32",), 1 / 1.25),
     ("NumPy", "2-10-1"): (BOTH, 150),
     ("scikit-learn", "2-10-1"): (BOTH, 700),
+    ("scikit-learn", "2-10-1 shuffled"): (BOTH, 700),
     ("scikit-learn", "784-128-10"): (BOTH, 25),
     ("hand-written Numba", "2-10-1"): (BOTH, 1 / 1.3),
     ("hand-written Numba", "64-32-10"): (BOTH, 1 / 1.3),
@@ -60,10 +62,10 @@ TARGETS = {  # peer, network: dtypes, smallest peer's time / numbabp's
 class Problem:
     """Samples and initial weights: exclusive or for 2-10-1, else 1000 random samples."""
 
-    def __init__(self, sizes, dtype):
-        self.sizes, self.dtype = sizes, np.dtype(dtype)
-        self.name = "-".join(map(str, sizes))
-        if self.name == "2-10-1":
+    def __init__(self, sizes, dtype, shuffle=False):
+        self.sizes, self.dtype, self.shuffle = sizes, np.dtype(dtype), shuffle
+        self.name = "-".join(map(str, sizes)) + (" shuffled" if shuffle else "")
+        if sizes == (2, 10, 1):
             X, y = xor()
             Y = y[:, np.newaxis]
         else:
@@ -105,7 +107,8 @@ class Numbabp(Peer):
 
     def train(self, n, epochs):
         X, Y = self.problem.X[:n], self.problem.Y[:n]
-        self.net.fit(X, Y, learning_rate=RATE, epochs=epochs, shuffle=False, progress=False)
+        shuffle = self.problem.shuffle
+        self.net.fit(X, Y, learning_rate=RATE, epochs=epochs, shuffle=shuffle, progress=False)
 
 
 class Twin(Peer):
@@ -199,7 +202,7 @@ class ScikitLearn(Peer):
             alpha=0,
             batch_size=1,
             learning_rate_init=RATE,
-            shuffle=False,
+            shuffle=self.problem.shuffle,
             momentum=0,
             nesterovs_momentum=False,
             tol=0,
@@ -248,7 +251,8 @@ def check_trajectory(peers, n):
 def time_training(problem, peers, repeats, least):
     """Nanoseconds a step, (repeats, peers); the peers take turns."""
     n = len(problem.X)
-    check_trajectory(peers, min(n, STEPS_COMPARED))
+    if not problem.shuffle:
+        check_trajectory(peers, min(n, STEPS_COMPARED))
     epochs = []
     for peer in peers:
         count = 1
@@ -348,6 +352,11 @@ def main():
                 peers[1:1] = [Twin(problem, folder), ConstantTwin(problem, folder)]
             times = time_training(problem, peers, arguments.repeats, arguments.seconds)
             report.add(problem.name, dtype, [peer.name for peer in peers], times, "ns/step")
+    for dtype in BOTH:
+        problem = Problem((2, 10, 1), dtype, shuffle=True)
+        peers = [Numbabp(problem), ScikitLearn(problem)]
+        times = time_training(problem, peers, arguments.repeats, arguments.seconds)
+        report.add(problem.name, dtype, [peer.name for peer in peers], times, "ns/step")
     for dtype in BOTH:
         times = time_prediction(dtype, arguments.repeats) * 1e3
         report.add("predict", dtype, ["numbabp", "scikit-learn"], times, "ms")
