@@ -64,31 +64,22 @@ def affine(parameters: Any, layout: Any, layer: Any, a: Any, z: Any) -> None:
             total += a[x + i] * parameters[w + i]
         z[out] = total
         return
-    # the bias together with the rows that are not part of a four: for two inputs that is all
-    rest = fan_in % _FOUR
-    w1 = w + fan_out
-    w2 = w1 + fan_out
-    if rest == _ONE:
-        a0 = a[x]
-        for k in range(fan_out):
-            z[out + k] = parameters[b + k] + a0 * parameters[w + k]
-    elif rest == _TWO:
-        a0 = a[x]
-        a1 = a[x + _ONE]
-        for k in range(fan_out):
-            z[out + k] = parameters[b + k] + (a0 * parameters[w + k] + a1 * parameters[w1 + k])
-    elif rest == _THREE:
-        a0 = a[x]
-        a1 = a[x + _ONE]
-        a2 = a[x + _TWO]
-        for k in range(fan_out):
-            z[out + k] = (parameters[b + k] + a0 * parameters[w + k]) + (
-                a1 * parameters[w1 + k] + a2 * parameters[w2 + k]
-            )
-    else:
-        for k in range(fan_out):
-            z[out + k] = parameters[b + k]
-    for i in range(rest, fan_in, _FOUR):
+    # the first one to four rows go with the bias; missing ones of the four count as 0 times the first
+    zero = a.dtype.type(0)
+    first = (fan_in - _ONE) % _FOUR + _ONE
+    a0 = a[x]
+    a1 = a[x + _ONE] if first > _ONE else zero
+    a2 = a[x + _TWO] if first > _TWO else zero
+    a3 = a[x + _THREE] if first > _THREE else zero
+    w1 = w + fan_out if first > _ONE else w
+    w2 = w1 + fan_out if first > _TWO else w
+    w3 = w2 + fan_out if first > _THREE else w
+    for k in range(fan_out):
+        z[out + k] = parameters[b + k] + (
+            (a0 * parameters[w + k] + a1 * parameters[w1 + k])
+            + (a2 * parameters[w2 + k] + a3 * parameters[w3 + k])
+        )
+    for i in range(first, fan_in, _FOUR):
         a0 = a[x + i]
         a1 = a[x + i + _ONE]
         a2 = a[x + i + _TWO]
