@@ -1,7 +1,11 @@
 """scikit-learn estimators: `MLPClassifier` and `MLPRegressor`, trained sample by sample."""
 
+import inspect
+import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,246 +13,344 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import check_random_state, compute_sample_weight
-from sklearn.utils.multiclass import (
-    check_classification_targets,
-    type_of_target,
-    unique_labels,
+from sklearn.utils import (
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+    compute_class_weight,
+    compute_sample_weight,
 )
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_is_fitted,
-    column_or_1d,
     validate_data,
 )
 
 from .activations import HIDDEN_ACTIVATIONS
-from .checks import check_bool, check_choice, check_integer, check_learning_rate, check_real
+from .checks import check_bool, check_choice, check_integer, check_random_state, check_real
+from .compiling import kernel
+from .kernels import shuffling
+from .losses import LOSSES, OUTPUT_ACTIVATION
 from .network import Network
-from .schedules import SCHEDULE_OPTIONS, Schedule, learning_rates
-from .training import Options, Stopping
+from .schedules import SCHEDULE_OPTIONS, learning_rates
+from .training import DivergenceError
 
 SOLVERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw")
 AUTO_BATCH_SIZE = 200
 SPARSE_SLICE_BYTES = 1 << 22
 """Rows of a sparse X are made dense about this many bytes at a time."""
+EPOCHS_A_CALL = 10_000
+"""Epochs that one call of `Network.fit` is given at most: what it records of them is allocated beforehand."""
+
+_shuffle = kernel(shuffling.shuffle)
+
+_REASON = "a sample of weight w takes one step that is w times as long, not w steps."
+EXPECTED_FAILED_CHECKS = {
+    "check_sample_weight_equivalence_on_dense_data": _REASON,
+    "check_sample_weight_equivalence_on_sparse_data": _REASON,
+}
+"""For `sklearn.utils.estimator_checks.check_estimator`; scikit-learn exempts its own SGD estimators likewise.
+
+These checks want a sample of weight w to be worth w copies of it, and one of weight 0 no sample. That holds
+for the minimum that both seek, not for a few epochs of steps, which come in another order, too.
+"""
+
 
 _PARAMETERS = """\
-    The parameters that scikit-learn's class of this name has keep its names and meanings. The defaults differ
-    where per-sample SGD needs it:
+Every parameter that scikit-learn's class of this name has keeps its name and meaning. Defaults differ only
+where that makes plain per-sample SGD:
 
-    ================== ============== ===========================
-    parameter          here           scikit-learn
-    ================== ============== ===========================
-    solver             "sgd"          "adam"
-    batch_size         1              "auto", that is min(200, n)
-    momentum           0.0            0.9
-    learning_rate_init "auto"         0.001
-    ================== ============== ===========================
+================== ====== =========================
+parameter          here   scikit-learn
+================== ====== =========================
+solver             "sgd"  "adam"
+batch_size         1      "auto", that is min(200, n)
+momentum           0.0    0.9
+learning_rate_init "auto" 0.001
+================== ====== =========================
 
-    Parameters
-    ----------
-    hidden_layer_sizes : int or sequence of int
-        Units of each hidden layer.
-    activation : str or sequence of str
-        Of the hidden layers, one name for all or one for each: scikit-learn's "logistic", "tanh", "relu",
-        "identity", and "sigmoid" (the same as "logistic"), "leaky_relu", "elu", "softplus", "silu", "gelu".
-    solver : {"sgd", "adagrad", "rmsprop", "adam", "adamw"}
-        Update rule. "lbfgs" is not to be had: it is not a per-sample method.
-    alpha : float
-        Strength of the L2 penalty, divided by `batch_size` in every step.
-    batch_size : int or "auto"
-        Samples a step.
-    learning_rate : str
-        "constant", "invscaling" or "adaptive" as in scikit-learn; "exponential", "step" or "cosine" as in
-        `Network.fit`.
-    learning_rate_init : float or "auto"
-        First learning rate. "auto" is 0.001 for classification and 0.0001 for regression, where targets that
-        were not scaled to about unit variance make larger rates diverge (all of 20 `make_regression` problems
-        at 0.0005, none at 0.0001); with scaled inputs and targets 0.01 is a good start.
-    power_t : float
-        Exponent of "invscaling".
-    max_iter : int
-        Epochs at most.
-    shuffle : bool
-        Whether every epoch has an order of its own.
-    random_state : None, int or RandomState
-        Of initial weights, shuffles and the validation split.
-    tol, n_iter_no_change : float, int
-        Training ends when the loss (with early stopping: the validation score) has not improved by tol for
-        more than n_iter_no_change epochs in a row.
-    verbose : bool
-        Print the loss of every epoch.
-    warm_start : bool
-        Whether `fit` goes on from the last solution.
-    momentum, nesterovs_momentum : float, bool
-        Of solver="sgd"; momentum 0 is plain SGD, the fastest.
-    early_stopping, validation_fraction : bool, float
-        Set part of the samples aside, watch the score on them, stop as `n_iter_no_change` says and go
-        back to the best parameters. `fit` takes X_val and y_val instead of a part of its samples.
-    beta_1, beta_2, epsilon : float
-        Of solver="adam" and "adamw"; epsilon also of "adagrad" and "rmsprop".
+Inputs should be scaled to about unit variance, for instance with `StandardScaler` in a pipeline.
+
+Parameters
+----------
+hidden_layer_sizes : int or sequence of int, default=(100,)
+    Units of each hidden layer; () makes a linear model.
+activation : str or sequence of str, default="relu"
+    Of the hidden layers, one name for all or one for each: "identity", "logistic" (or "sigmoid"), "tanh",
+    "relu", "leaky_relu", "elu", "softplus", "silu", "gelu".
+solver : {"sgd", "adagrad", "rmsprop", "adam", "adamw"}, default="sgd"
+    Update rule. "lbfgs" is refused: it does not go sample by sample.
+alpha : float, default=0.0001
+    Strength of the L2 penalty on weights, divided by batch_size in every step; "adamw" takes it as decoupled
+    decay.
+batch_size : int or "auto", default=1
+    Samples a step.
+learning_rate : str or callable, default="constant"
+    "constant", "invscaling" and "adaptive" as in scikit-learn, but with every solver; "exponential", "step"
+    and "cosine" as in `Network.fit`; or a function of the epoch, from 0, that returns the rate.
+learning_rate_init : float or "auto", default="auto"
+    First learning rate. "auto" is 0.01 (1 - momentum) for "sgd", 0.01 for "adagrad" and 0.001 for the others.
+    With "sgd" a regressor of squared error divides it by the root mean square of the first call's targets,
+    where that is more than 1, since the largest rate that does not diverge falls with their size.
+power_t : float, default=0.5
+    Exponent of "invscaling": the rate is learning_rate_init / (samples seen + 1)^power_t.
+max_iter : int, default=200
+    Epochs at most.
+shuffle : bool, default=True
+    Whether every epoch has an order of its own.
+random_state : None, int or RandomState, default=None
+    Of initial weights, shuffles and the validation split.
+tol, n_iter_no_change : float, int, default=1e-4, 10
+    Training ends when for more than n_iter_no_change epochs in a row the training loss (with early stopping:
+    the validation score) has not improved by at least tol. With learning_rate="adaptive" the rate is then
+    divided by 5, and training ends when it is no more than 1e-6.
+verbose : bool or int, default=False
+    Whether to print the loss of every epoch.
+warm_start : bool, default=False
+    Whether `fit` goes on from the last solution.
+momentum, nesterovs_momentum : float, bool, default=0.0, True
+    Of "sgd".
+early_stopping, validation_fraction : bool, float, default=False, 0.1
+    Whether `fit` sets this part of the samples aside (stratified if possible), or takes X_val and y_val, and
+    goes back to the parameters that scored best on it.
+beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
+    Of "adam" and "adamw"; epsilon also of "adagrad" and "rmsprop".
+max_fun : int, default=15000
+    Without effect, as in scikit-learn for every solver but "lbfgs".\
 """
 
 _ATTRIBUTES = """\
-    Attributes
-    ----------
-    network_ : Network
-        What was trained.
-    coefs_, intercepts_ : list of ndarray
-        Its weights and biases, as views.
-    loss_curve_ : list of float
-        Prequential loss of every epoch, without penalty.
-    loss_, best_loss_ : float
-        The last and the lowest of them (best_loss_ is None with early stopping).
-    validation_scores_, best_validation_score_ : list of float, float
-        With validation data: accuracy or R^2 after every epoch, and the best.
-    should_stop_ : bool
-        Whether the scores on the validation data given to `partial_fit` say that it is time to stop.
-    n_iter_, t_ : int
-        Epochs and samples so far.
-    n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
-        As in scikit-learn.
+Attributes
+----------
+network_ : Network
+    What was trained.
+coefs_, intercepts_ : list of ndarray
+    Views of its weights and biases.
+loss_, loss_curve_ : float, list of float
+    Prequential loss of the last epoch, and of every one since training began; without the penalty.
+best_loss_ : float or None
+    The lowest of them; None with early stopping.
+validation_scores_, best_validation_score_ : list of float, float, or None
+    With validation samples: accuracy or R^2 after every epoch, and the best.
+should_stop_ : bool
+    Whether it is time to end training, as n_iter_no_change says; what `partial_fit` leaves to the caller.
+learning_rate_init_ : float
+    The number that learning_rate_init stands for.
+n_iter_, t_ : int
+    Epochs of the last call; samples taken since training began.
+n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
+    As in scikit-learn.\
 """
 
 
-class _Watch:
-    """Keeps scikit-learn's record of a training run and decides when it ends; called after every epoch."""
+@dataclass(frozen=True)
+class _Labels:
+    """Between class labels and network outputs."""
 
-    def __init__(self, estimator: "_MLP", validation: tuple[Any, Any] | None, patience: int | None) -> None:
-        self._estimator = estimator
+    classes: np.ndarray
+    multilabel: bool
+    n_outputs: int
+    """One for two classes, unless the output is softmax; else one a class."""
+
+    def encode(self, name: str, y: np.ndarray) -> np.ndarray:
+        """Targets 0 or 1 of shape (n, n_outputs)."""
+        if _is_multilabel(name, y) != self.multilabel:
+            kinds = ("one label a sample", "a 0/1 matrix of several labels a sample")
+            raise ValueError(
+                f"{name} has {kinds[not self.multilabel]}, but training began with {kinds[self.multilabel]}."
+            )
+        if self.multilabel:
+            if y.shape[1] != len(self.classes):
+                raise ValueError(
+                    f"{name} has {y.shape[1]} labels, but training began with {len(self.classes)}."
+                )
+            return y.astype(float)
+        index = np.minimum(np.searchsorted(self.classes, y), len(self.classes) - 1)
+        unseen = self.classes[index] != y
+        if unseen.any():
+            raise ValueError(
+                f"{name} has the labels {np.unique(y[unseen]).tolist()}, which are not among the classes of "
+                f"training: {self.classes.tolist()}."
+            )
+        return index[:, None].astype(float) if self.n_outputs == 1 else np.eye(self.n_outputs)[index]
+
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
+        """Labels of shape (n,), or 0 and 1 of shape (n, n_labels)."""
+        if self.multilabel:
+            return (outputs > 0.5).astype(np.int64)
+        if self.n_outputs == 1:
+            return self.classes[(outputs[:, 0] > 0.5).astype(np.int64)]
+        return self.classes[outputs.argmax(axis=1)]
+
+    def score(self, outputs: np.ndarray, Y: np.ndarray, sample_weight: np.ndarray | None) -> float:
+        """Accuracy, for multi-label targets of whole rows."""
+        if self.multilabel or self.n_outputs == 1:
+            right = ((outputs > 0.5) == (Y > 0.5)).all(axis=1)
+        else:
+            right = outputs.argmax(axis=1) == Y.argmax(axis=1)
+        return float(np.average(right, weights=sample_weight))
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """Between numbers to be predicted and network outputs."""
+
+    n_outputs: int
+
+    def encode(self, name: str, y: np.ndarray) -> np.ndarray:
+        """Targets of shape (n, n_outputs)."""
+        Y = y.reshape(len(y), -1)
+        if Y.shape[1] != self.n_outputs:
+            raise ValueError(f"{name} has {Y.shape[1]} targets, but training began with {self.n_outputs}.")
+        return Y
+
+    def score(self, outputs: np.ndarray, Y: np.ndarray, sample_weight: np.ndarray | None) -> float:
+        """R^2, the mean over the outputs; as in scikit-learn 1 or 0 where the targets are constant."""
+        mean = np.average(Y, axis=0, weights=sample_weight)
+        total = np.average((Y - mean) ** 2, axis=0, weights=sample_weight)
+        with np.errstate(over="ignore"):
+            residual = np.average((Y - outputs) ** 2, axis=0, weights=sample_weight)
+        r2 = np.where(total > 0, 1 - residual / np.where(total > 0, total, 1), residual == 0)
+        return float(r2.mean())
+
+
+Validation = tuple[Any, np.ndarray, np.ndarray | None]
+
+
+class _Watch:
+    """Keeps scikit-learn's record of training and says when it ends; called after every epoch.
+
+    What later calls of `partial_fit` need is kept in the estimator.
+    """
+
+    def __init__(self, model: "_MLP", n_samples: int, validation: Validation | None) -> None:
+        self._model = model
+        self._n_samples = n_samples
         self._validation = validation
-        self._patience = patience
-        self._waited = 0
         self.best_parameters: np.ndarray | None = None
 
     def __call__(self, epoch: int, metrics: dict[str, float]) -> bool:
-        """Record an epoch; True if training should end."""
-        model = self._estimator
-        loss = metrics["loss"]
+        """Record an epoch; True if the epochs under way should end, for good or for a lower learning rate."""
+        model = self._model
         model.n_iter_ += 1
-        model.loss_ = loss
-        model.loss_curve_.append(loss)
-        if model.verbose:
-            print(f"Iteration {model.n_iter_}, loss = {loss:.8f}")
-        if self._validation is None:
-            improved = model.best_loss_ is None or loss <= model.best_loss_ - model.tol
-            model.best_loss_ = loss if model.best_loss_ is None else min(loss, model.best_loss_)
-        else:
-            improved = self._score(self._validation)
-        self._waited = 0 if improved else self._waited + 1
-        if self._patience is None or self._waited <= self._patience:
+        model.t_ += self._n_samples
+        model.loss_ = metrics["loss"]
+        model.loss_curve_.append(model.loss_)
+        self._say(f"Iteration {model.n_iter_}, loss = {model.loss_:.8f}")
+        improved = self._loss_improved() if self._validation is None else self._score_improved()
+        model._waited = 0 if improved else model._waited + 1
+        if model._waited <= model.n_iter_no_change:
+            model.should_stop_ = False
             return False
-        if model.verbose:
-            print(f"No improvement of more than tol={model.tol} in {self._waited} epochs. Stopping.")
+        what = "Training loss" if self._validation is None else "Validation score"
+        message = f"{what} did not improve more than tol={model.tol:f} for {model.n_iter_no_change} epochs."
+        model.should_stop_ = model.learning_rate != "adaptive" or model._rate <= 1e-6
+        if not model.should_stop_:
+            model._waited = 0
+            model._rate /= 5
+        self._say(message + (" Stopping." if model.should_stop_ else f" Learning rate {model._rate:g}."))
         return True
 
-    def _score(self, validation: tuple[Any, Any]) -> bool:
-        model = self._estimator
-        score = model._score_encoded(*validation)
-        best = model.best_validation_score_
+    def _loss_improved(self) -> bool:
+        model = self._model
+        best = np.inf if model.best_loss_ is None else model.best_loss_
+        model.best_loss_ = min(best, model.loss_)
+        return model.loss_ <= best - model.tol
+
+    def _score_improved(self) -> bool:
+        model = self._model
+        best = -np.inf if model.best_validation_score_ is None else model.best_validation_score_
+        score = self.score()
+        if model.validation_scores_ is None:
+            model.validation_scores_ = []
         model.validation_scores_.append(score)
-        if model.verbose:
-            print(f"Validation score: {score:.6f}")
-        if best is None or score > best:
-            model.best_validation_score_ = score
-            self.best_parameters = model.network_.parameters.copy()
-        return best is None or score >= best + model.tol
+        self._say(f"Validation score: {score:f}")
+        if score > best:
+            self.take_for_best(score)
+        return score >= best + model.tol
+
+    def score(self) -> float:
+        """Accuracy or R^2 on the validation samples."""
+        assert self._validation is not None
+        X, Y, sample_weight = self._validation
+        return self._model._targets.score(self._model._outputs(X), Y, sample_weight)
+
+    def take_for_best(self, score: float) -> None:
+        """Take the present parameters for the best."""
+        self._model.best_validation_score_ = score
+        self.best_parameters = self._model.network_.parameters.copy()
+
+    def _say(self, message: str) -> None:
+        if self._model.verbose:
+            print(message)
 
 
 class _MLP(BaseEstimator):
-    """What the two estimators share; subclasses encode targets and score."""
-
-    _auto_rate = 0.001
+    """What the two estimators share; subclasses say what targets are."""
 
     network_: Network
     n_iter_: int
+    t_: int
     loss_: float
     loss_curve_: list[float]
     best_loss_: float | None
+    validation_scores_: list[float] | None
     best_validation_score_: float | None
-    validation_scores_: list[float]
+    should_stop_: bool
+    learning_rate_init_: float
+    _targets: Any
+    _waited: int
+    _rate: float
+    _architecture: dict[str, Any]
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
-        *,
-        solver: str = "sgd",
-        alpha: float = 0.0001,
-        batch_size: int | str = 1,
-        learning_rate: str = "constant",
-        learning_rate_init: float | str = "auto",
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: bool = False,
-        warm_start: bool = False,
-        momentum: float = 0.0,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: int = 10,
-        loss: str = "auto",
-        output_activation: str | None = None,
-        init: str = "glorot_uniform",
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.loss = loss
-        self.output_activation = output_activation
-        self.init = init
+    def _keep(self, arguments: dict[str, Any]) -> None:
+        """Keep the arguments of `__init__` as they are, which is scikit-learn's convention."""
+        for name, value in arguments.items():
+            if name != "self":
+                setattr(self, name, value)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
 
-    # Subclasses.
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "network_")
 
-    def _encode(self, y: Any, *, first: bool, classes: Any = None) -> np.ndarray:
-        """Targets of shape (n, n_outputs) from checked y; learns the encoding if `first`."""
+    @property
+    def coefs_(self) -> list[np.ndarray]:
+        """Weights, one view of shape (fan_in, fan_out) a layer."""
+        return list(self.network_.weights)
+
+    @property
+    def intercepts_(self) -> list[np.ndarray]:
+        """Biases, one view of shape (fan_out,) a layer."""
+        return list(self.network_.biases)
+
+    # What subclasses say.
+
+    def _learn_targets(self, y: np.ndarray, classes: Any = None) -> Any:
+        """`_Labels` or `_Numbers` for checked y."""
         raise NotImplementedError
 
-    def _output(self) -> tuple[str, str]:
+    def _output(self, targets: Any) -> tuple[str, str]:
         """Loss and output activation."""
         raise NotImplementedError
 
-    def _weights(self, y: Any, sample_weight: np.ndarray | None, partial: bool) -> np.ndarray | None:
+    def _weights(self, y: np.ndarray, sample_weight: np.ndarray | None, targets: Any, partial: bool) -> Any:
+        """Factors of the samples' steps, or None."""
         return sample_weight
 
-    def _score_encoded(self, X: Any, Y: np.ndarray) -> float:
-        """Score on encoded targets."""
-        raise NotImplementedError
-
-    def _stratify(self, y: Any) -> Any:
+    def _stratify(self, y: np.ndarray, targets: Any, n_held_out: int) -> Any:
+        """Labels in whose proportions to set validation samples aside."""
         return None
+
+    def _auto_rate(self, Y: np.ndarray) -> float:
+        """What learning_rate_init="auto" means."""
+        if self.solver == "sgd":
+            return 0.01 * (1 - self.momentum)
+        return 0.01 if self.solver == "adagrad" else 0.001
 
     # Training.
 
@@ -257,167 +359,186 @@ class _MLP(BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or CSR matrix of shape (n, n_features)
-            Samples; a sparse matrix is made dense in slices, never whole.
+        X : array-like or sparse matrix of shape (n, n_features)
+            Samples. A sparse X is made dense in slices, never whole.
         y : array-like of shape (n,) or (n, n_outputs)
-            Targets.
+            Labels or numbers; a 0/1 matrix for several labels a sample.
         sample_weight : array-like of shape (n,), optional
-            Factors of the samples' steps. A sample of weight 0 is passed over.
+            Factors of the samples' steps; a sample of weight 0 is passed over. (scikit-learn divides the
+            gradient of a batch by its sum of weights, which would cancel the weight in a batch of one.)
         X_val, y_val : optional
-            Validation samples for `early_stopping`, instead of a part of X.
+            Validation samples for early_stopping=True, instead of a part of X.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a parameter or an argument that is not allowed, naming it.
+        DivergenceError
+            If the loss or the parameters stop being finite; the last finite ones are kept, or with early
+            stopping the best.
         """
         self._check_parameters()
-        resume = self.warm_start and hasattr(self, "network_")
-        X, y, sample_weight = self._check_data(X, y, sample_weight, reset=not resume)
-        validation_raw = self._check_validation(X_val, y_val)
-        if validation_raw is not None and not self.early_stopping:
+        goes_on = self.warm_start and hasattr(self, "network_")
+        X, y, sample_weight = self._check_data(X, y, sample_weight, reset=not goes_on)
+        targets = self._targets if goes_on else self._learn_targets(y)
+        Y = targets.encode("y", y)
+        validation = self._check_validation(X_val, y_val, targets)
+        if validation is not None and not self.early_stopping:
             raise ValueError("X_val and y_val are for early_stopping=True, but early_stopping is False.")
-        generator = None if resume else check_random_state(self.random_state)
-        Y = self._encode(y, first=not resume)
-        sample_weight = self._weights(y, sample_weight, partial=False)
-        validation = None
-        if validation_raw is not None:
-            validation = (validation_raw[0], self._encode(validation_raw[1], first=False))
-        elif self.early_stopping:
-            X, Y, sample_weight, validation = self._split(X, y, Y, sample_weight, generator)
-        if not resume:
-            self._start(X, Y, generator)
-        watch = _Watch(self, validation, None if self.learning_rate == "adaptive" else self.n_iter_no_change)
+        weights = self._weights(y, sample_weight, targets, partial=False)
+        generator = check_random_state(self.random_state)
+        rows = np.arange(len(Y))
+        if self.early_stopping and validation is None:
+            rows, held_out = self._split(y, targets, generator)
+            validation = (X[held_out], Y[held_out], _rows_of(sample_weight, held_out))
+            if validation[2] is not None and not validation[2].any():
+                raise ValueError("sample_weight is 0 for every sample that validation_fraction sets aside.")
+            X, Y, weights = X[rows], Y[rows], _rows_of(weights, rows)
+        self._start(X, Y, targets, None if goes_on else generator)
+
+        self._begin_epochs()
+        self.n_iter_ = 0
+        watch = _Watch(self, len(Y), validation)
+        if goes_on and validation is not None:
+            watch.take_for_best(watch.score())
         try:
-            converged = self._run_epochs(X, Y, sample_weight, watch)
+            while self.n_iter_ < self.max_iter and not self.should_stop_:
+                epochs = min(self.max_iter - self.n_iter_, EPOCHS_A_CALL)
+                self._run(X, Y, weights, self._rates(self.n_iter_, epochs, len(Y)), watch)
+            if not self.should_stop_:
+                warnings.warn(
+                    f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
+                    "optimization hasn't converged yet.",
+                    ConvergenceWarning,
+                    stacklevel=2,
+                )
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
-            converged = True
-        if watch.best_parameters is not None:
-            self.network_.parameters[:] = watch.best_parameters
-        if not converged and self.n_iter_ >= self.max_iter:
-            warnings.warn(
-                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
-                "hasn't converged yet.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+        except DivergenceError as error:
+            raise DivergenceError(self.n_iter_, int(rows[error.sample]), error.learning_rate) from None
+        finally:
+            if watch.best_parameters is not None:
+                self.network_.parameters[:] = watch.best_parameters
         return self
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any, X_val: Any, y_val: Any) -> Any:
         self._check_parameters()
-        if self.early_stopping:
-            raise ValueError(
-                "partial_fit does not set samples aside: use early_stopping=False and give X_val and y_val, "
-                "then should_stop_ tells when to stop."
-            )
-        first = not hasattr(self, "network_")
-        X, y, sample_weight = self._check_data(X, y, sample_weight, reset=first)
-        validation = self._check_validation(X_val, y_val)
-        Y = self._encode(y, first=first, classes=classes)
-        sample_weight = self._weights(y, sample_weight, partial=True)
-        if validation is not None:
-            validation = (validation[0], self._encode(validation[1], first=False))
-        if first:
-            self._start(X, Y, check_random_state(self.random_state))
-        if not hasattr(self, "_partial_watch") or first:
-            self._partial_watch = _Watch(self, None, self.n_iter_no_change)
-        self._partial_watch._validation = validation
-        loss = self._run_epoch(X, Y, sample_weight, self._rates(len(Y), 1)(0))
-        self.should_stop_ = self._partial_watch(0, {"loss": loss})
+        goes_on = hasattr(self, "network_")
+        X, y, sample_weight = self._check_data(X, y, sample_weight, reset=not goes_on)
+        targets = self._targets if goes_on else self._learn_targets(y, classes)
+        Y = targets.encode("y", y)
+        validation = self._check_validation(X_val, y_val, targets)
+        weights = self._weights(y, sample_weight, targets, partial=True)
+        self._start(X, Y, targets, None if goes_on else check_random_state(self.random_state))
+
+        self.n_iter_ = 0
+        rates = self._rates(len(self.loss_curve_), 1, len(Y))
+        self._run(X, Y, weights, rates, _Watch(self, len(Y), validation))
         return self
 
-    def _start(self, X: Any, Y: np.ndarray, generator: Any) -> None:
-        loss, output_activation = self._output()
+    def _start(self, X: Any, Y: np.ndarray, targets: Any, generator: Any) -> None:
+        """A new network, drawn from `generator`; None goes on with the present one."""
         hidden = self._hidden_layer_sizes()
-        self.network_ = Network(
-            (X.shape[1], *hidden, Y.shape[1]),
-            hidden_activation=self._hidden_activations(len(hidden)),
-            output_activation=output_activation,
-            loss=loss,
-            init=self.init,
-            dtype=X.dtype,
-            random_state=generator,
-        )
-        self.n_iter_ = 0
-        self.t_ = 0
-        self.loss_ = np.nan
-        self.loss_curve_ = []
-        self.best_loss_ = None
-        self.best_validation_score_ = None
-        self.validation_scores_ = []
-        self.should_stop_ = False
-        self.n_layers_ = len(hidden) + 2
-        self.n_outputs_ = Y.shape[1]
-        self.out_activation_ = {"sigmoid": "logistic"}.get(output_activation, output_activation)
-
-    def _run_epochs(self, X: Any, Y: np.ndarray, sample_weight: Any, watch: _Watch) -> bool:
-        """Train until `watch` or the schedule says stop; False if max_iter came first."""
-        rates = self._rates(len(Y), self.max_iter)
-        adaptive = self.learning_rate == "adaptive"
-        schedule_options = {"patience": self.n_iter_no_change + 1, "minimum": 1e-6} if adaptive else None
-        options = self._options(len(Y))
-        n_before = self.n_iter_
-        try:
-            if not sparse.issparse(X):
-                history = self.network_.fit(
-                    X,
-                    Y,
-                    sample_weight=sample_weight,
-                    epochs=self.max_iter,
-                    schedule="adaptive" if adaptive else rates,
-                    schedule_options=schedule_options,
-                    tol=self.tol,
-                    callback=watch,
-                    progress=False,
-                    **options,
-                )
-                return history.stop_reason in ("callback", "learning rate")
-            stopping = Stopping(
-                Options(schedule=self.learning_rate if adaptive else rates, tol=self.tol),
-                {**SCHEDULE_OPTIONS["adaptive"], **(schedule_options or {})},
+        loss, output_activation = self._output(targets)
+        architecture: dict[str, Any] = {
+            "layer_sizes": (X.shape[1], *hidden, targets.n_outputs),
+            "hidden_activation": self._hidden_activations(len(hidden)),
+            "output_activation": output_activation,
+            "loss": loss,
+        }
+        if generator is None:
+            for name, value in architecture.items():
+                if value != self._architecture[name]:
+                    raise ValueError(
+                        f"training goes on with a network of {name}={self._architecture[name]!r}, but the "
+                        f"parameters now ask for {value!r}; fit with warm_start=False begins anew."
+                    )
+        else:
+            self.network_ = Network(init=self.init, dtype=X.dtype, random_state=generator, **architecture)
+            self._architecture = architecture
+            self._targets = targets
+            self.t_ = 0
+            self.loss_ = np.nan
+            self.loss_curve_ = []
+            self.best_loss_ = None
+            self.validation_scores_ = None
+            self.best_validation_score_ = None
+            self.n_layers_ = len(hidden) + 2
+            self.n_outputs_ = targets.n_outputs
+            self.out_activation_ = "logistic" if output_activation == "sigmoid" else output_activation
+        if self.learning_rate_init != "auto":
+            self.learning_rate_init_ = float(self.learning_rate_init)
+        elif generator is not None:
+            self.learning_rate_init_ = self._auto_rate(Y)
+        if generator is not None:
+            self._begin_epochs()
+        if self.batch_size != "auto" and self.batch_size > len(Y):
+            warnings.warn(
+                f"batch_size={self.batch_size} is more than the {len(Y)} samples, which make one batch.",
+                stacklevel=3,
             )
-            rate = self._first_rate
-            for epoch in range(self.max_iter):
-                loss = self._run_epoch(X, Y, sample_weight, rate if adaptive else rates(epoch))
-                rate = stopping.next_rate(loss, rate)
-                if watch(epoch, {"loss": loss}) or rate == 0:
-                    return True
-            return False
-        finally:
-            self.t_ += (self.n_iter_ - n_before) * len(Y)
 
-    def _run_epoch(self, X: Any, Y: np.ndarray, sample_weight: Any, rate: float) -> float:
-        """One pass over the samples, a sparse X densified slice by slice; the mean loss."""
-        options = {**self._options(len(Y)), "learning_rate": rate}
-        if not sparse.issparse(X):
-            history = self.network_.partial_fit(X, Y, sample_weight=sample_weight, **options)
-            self.t_ += len(Y)
-            return float(history.loss[0])
-        shuffle = options.pop("shuffle")
-        order = np.arange(len(Y))
-        if shuffle:
-            self.network_.random_state.shuffle(order)
-        total, weight = 0.0, 0.0
-        for rows in _slices(len(Y), X.shape[1], self._batch_size(len(Y))):
-            chosen = order[rows]
-            weights = None if sample_weight is None else sample_weight[chosen]
+    def _begin_epochs(self) -> None:
+        """Forget what decides when training ends."""
+        self._waited, self._rate, self.should_stop_ = 0, self.learning_rate_init_, False
+
+    def _run(self, X: Any, Y: np.ndarray, sample_weight: Any, rates: np.ndarray, watch: _Watch) -> None:
+        """Train for an epoch with each of the rates, or until `watch` says that they should end."""
+        if sample_weight is not None and not sample_weight.any():
+            raise ValueError("sample_weight, times class_weight, must not be 0 for every sample.")
+        if sparse.issparse(X):
+            order = np.arange(len(Y))
+            random = np.array([self.network_.random_state.randint(0, 2**63 - 1, dtype=np.int64)], np.uint64)
+            for epoch, rate in enumerate(rates):
+                if self.shuffle:  # as the kernels do
+                    _shuffle(order, random)
+                if watch(epoch, {"loss": self._sparse_epoch(X, Y, sample_weight, order, float(rate))}):
+                    return
+        else:
+            self.network_.fit(
+                X,
+                Y,
+                sample_weight=sample_weight,
+                epochs=len(rates),
+                schedule=lambda epoch: float(rates[epoch]),
+                shuffle=bool(self.shuffle),
+                callback=watch,
+                progress=False,
+                **self._step_options(len(Y)),
+            )
+
+    def _sparse_epoch(
+        self, X: Any, Y: np.ndarray, sample_weight: Any, order: np.ndarray, rate: float
+    ) -> float:
+        """One pass over the rows of a sparse X, dense a slice at a time; the mean loss."""
+        options = {**self._step_options(len(Y)), "learning_rate": rate, "shuffle": False}
+        losses, shares = [], []
+        for slice_ in _slices(len(Y), X.shape[1], options["batch_size"]):
+            rows = order[slice_]
+            weights = _rows_of(sample_weight, rows)
             if weights is not None and not weights.any():
                 continue
-            history = self.network_.partial_fit(
-                X[chosen].toarray(), Y[chosen], sample_weight=weights, shuffle=False, **options
-            )
-            share = len(chosen) if weights is None else weights.sum()
-            total += float(history.loss[0]) * share
-            weight += share
-        return total / weight
+            dense = X[rows].toarray()
+            try:
+                history = self.network_.partial_fit(dense, Y[rows], sample_weight=weights, **options)
+            except DivergenceError as error:
+                raise DivergenceError(0, int(rows[error.sample]), rate) from None
+            losses.append(float(history.loss[0]))
+            shares.append(len(rows) if weights is None else float(weights.sum()))
+        return float(np.average(losses, weights=shares))
 
-    def _options(self, n_samples: int) -> dict[str, Any]:
-        batch_size = self._batch_size(n_samples)
+    def _step_options(self, n_samples: int) -> dict[str, Any]:
+        """How to take a step, for `Network.fit` and `Network.partial_fit`."""
+        batch_size = min(AUTO_BATCH_SIZE if self.batch_size == "auto" else int(self.batch_size), n_samples)
         rule = self.solver
         if rule == "sgd" and self.momentum > 0:
             rule = "nesterov" if self.nesterovs_momentum else "momentum"
         return {
-            "learning_rate": self._first_rate,
+            "learning_rate": self.learning_rate_init_,
             "batch_size": batch_size,
             "update_rule": rule,
             "momentum": self.momentum,
@@ -425,173 +546,179 @@ class _MLP(BaseEstimator):
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,
             "l2": self.alpha / batch_size,
-            "shuffle": bool(self.shuffle),
         }
 
-    def _rates(self, n_samples: int, epochs: int) -> Callable[[int], float]:
-        """Learning rate by epoch of this call; invscaling counts samples, as scikit-learn does."""
-        rate, seen = self._first_rate, getattr(self, "t_", 0)
-        if self.learning_rate == "invscaling":
-            return lambda epoch: rate / (seen + epoch * n_samples + 1) ** self.power_t
-        name: Schedule = "constant" if self.learning_rate == "adaptive" else self.learning_rate
-        values = learning_rates(name, SCHEDULE_OPTIONS[str(name)], rate, epochs)
-        return lambda epoch: float(values[epoch])
-
-    @property
-    def _first_rate(self) -> float:
-        rate = self.learning_rate_init
-        return self._auto_rate if rate == "auto" else float(rate)
+    def _rates(self, first: int, epochs: int, n_samples: int) -> np.ndarray:
+        """Learning rates of `epochs` epochs from number `first` on."""
+        rate = self.learning_rate_init_
+        if self.learning_rate == "adaptive":
+            return np.full(epochs, self._rate)
+        if self.learning_rate == "invscaling":  # counts samples, as scikit-learn does
+            return rate / (self.t_ + 1.0 + n_samples * np.arange(epochs)) ** self.power_t
+        if callable(self.learning_rate):
+            return np.array([self.learning_rate(first + epoch) for epoch in range(epochs)], float)
+        options = SCHEDULE_OPTIONS[self.learning_rate]
+        stop = first + epochs
+        return learning_rates(self.learning_rate, options, rate, max(self.max_iter, stop))[first:stop]
 
     # Checks.
 
     def _check_parameters(self) -> None:
         if self.solver == "lbfgs":
             raise ValueError(
-                "solver='lbfgs' is not supported: it is not a per-sample method; "
+                "solver='lbfgs' is not supported: it does not go sample by sample; "
                 f"allowed: {', '.join(SOLVERS)}."
             )
         check_choice("solver", self.solver, SOLVERS)
-        hidden = self._hidden_layer_sizes()
-        self._hidden_activations(len(hidden))
-        check_choice("learning_rate", self.learning_rate, SCHEDULE_OPTIONS)
+        self._hidden_activations(len(self._hidden_layer_sizes()))
+        if not callable(self.learning_rate):
+            check_choice("learning_rate", self.learning_rate, SCHEDULE_OPTIONS)
         if self.learning_rate_init != "auto":
-            check_learning_rate("learning_rate_init", self.learning_rate_init)
+            check_real("learning_rate_init", self.learning_rate_init, minimum=0, open_minimum=True)
         if self.batch_size != "auto":
             check_integer("batch_size", self.batch_size, minimum=1)
         for name in ("alpha", "power_t", "tol"):
             check_real(name, getattr(self, name), minimum=0)
+        for name in ("momentum", "beta_1", "beta_2", "validation_fraction"):
+            check_real(name, getattr(self, name), minimum=0, maximum=1, open_maximum=True)
         check_real("epsilon", self.epsilon, minimum=0, open_minimum=True)
-        for name in ("momentum", "beta_1", "beta_2"):
-            check_real(name, getattr(self, name), minimum=0, maximum=1, open_maximum=name != "momentum")
-        for name in ("max_iter", "n_iter_no_change"):
-            if getattr(self, name) != np.inf or name == "max_iter":
-                check_integer(name, getattr(self, name), minimum=1)
+        for name in ("max_iter", "max_fun"):
+            check_integer(name, getattr(self, name), minimum=1)
+        if self.n_iter_no_change != np.inf:
+            check_integer("n_iter_no_change", self.n_iter_no_change, minimum=1)
+        if not isinstance(self.verbose, bool | np.bool_):
+            check_integer("verbose", self.verbose, minimum=0)
         for name in ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping"):
             check_bool(name, getattr(self, name))
-        check_real(
-            "validation_fraction",
-            self.validation_fraction,
-            minimum=0,
-            maximum=1,
-            open_minimum=True,
-            open_maximum=True,
-        )
 
     def _hidden_layer_sizes(self) -> tuple[int, ...]:
         sizes = self.hidden_layer_sizes
         if not hasattr(sizes, "__iter__"):
-            sizes = (sizes,)
+            return (check_integer("hidden_layer_sizes", sizes, minimum=1),)
         return tuple(
             check_integer(f"hidden_layer_sizes[{i}]", size, minimum=1) for i, size in enumerate(sizes)
         )
 
     def _hidden_activations(self, n_hidden: int) -> list[str]:
-        names = [self.activation] * n_hidden if isinstance(self.activation, str) else self.activation
-        if isinstance(self.activation, str) or not hasattr(names, "__iter__"):
-            check_choice("activation", self.activation, (*HIDDEN_ACTIVATIONS, "logistic"))
-        names = list(names)
+        """Names as `Network` has them, one a hidden layer."""
+        allowed = (*HIDDEN_ACTIVATIONS, "logistic")
+        if isinstance(self.activation, str) or not hasattr(self.activation, "__iter__"):
+            names = [check_choice("activation", self.activation, allowed)] * n_hidden
+        else:
+            names = [
+                check_choice(f"activation[{i}]", name, allowed) for i, name in enumerate(self.activation)
+            ]
         if len(names) != n_hidden:
             raise ValueError(
-                f"activation names {len(names)} activations, but hidden_layer_sizes has {n_hidden} layers."
+                f"activation has {len(names)} names, but hidden_layer_sizes has {n_hidden} layers."
             )
-        for i, name in enumerate(names):
-            check_choice(f"activation[{i}]", name, (*HIDDEN_ACTIVATIONS, "logistic"))
         return ["sigmoid" if name == "logistic" else name for name in names]
 
-    def _batch_size(self, n_samples: int) -> int:
-        wanted = AUTO_BATCH_SIZE if self.batch_size == "auto" else int(self.batch_size)
-        return min(wanted, n_samples)
-
-    def _check_data(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Any, Any]:
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            multi_output=True,
-            dtype=(np.float64, np.float32),
-            order="C",
-            reset=reset,
-        )
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+    def _check_data(
+        self, X: Any, y: Any, sample_weight: Any, *, reset: bool, suffix: str = ""
+    ) -> tuple[Any, Any, Any]:
+        """Arrays of the right shapes and kinds; `suffix` completes the names X and y for messages."""
+        with _naming("X" + suffix):
+            checked_X = self._check_inputs(X, reset=reset)
+        with _naming("y" + suffix):
+            if y is None:
+                raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+            dtype = "numeric" if isinstance(self, RegressorMixin) else None
+            y = check_array(
+                y, accept_sparse="csr", ensure_2d=False, dtype=dtype, input_name="y", estimator=self
+            )
+            if sparse.issparse(y):
+                y = y.toarray()
+            if y.ndim == 2 and y.shape[1] == 1:
+                y = column_or_1d(y, warn=True)
+        with _naming(f"X{suffix} and y{suffix}"):
+            check_consistent_length(checked_X, y)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
-        return X, y, sample_weight
+            sample_weight = _check_sample_weight(
+                sample_weight, checked_X, dtype=checked_X.dtype, ensure_non_negative=True
+            )
+        return checked_X, y, sample_weight
 
-    def _check_validation(self, X_val: Any, y_val: Any) -> tuple[Any, Any] | None:
+    def _check_inputs(self, X: Any, *, reset: bool = False) -> Any:
+        """X as a dense array or a CSR matrix."""
+        dtype = (np.float64, np.float32)
+        return validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=reset)
+
+    def _check_validation(self, X_val: Any, y_val: Any, targets: Any) -> Validation | None:
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together, but only one of them was given.")
         if X_val is None:
             return None
-        X, y, _ = self._check_data(X_val, y_val, None, reset=False)
-        return X, y
+        X, y, _ = self._check_data(X_val, y_val, None, reset=False, suffix="_val")
+        return X, targets.encode("y_val", y), None
 
-    def _split(
-        self, X: Any, y: Any, Y: np.ndarray, sample_weight: Any, generator: Any
-    ) -> tuple[Any, np.ndarray, Any, tuple[Any, np.ndarray]]:
-        rows = np.arange(len(Y))
-        train, held_out = train_test_split(
-            rows,
-            test_size=self.validation_fraction,
-            random_state=self.network_.random_state if generator is None else generator,
-            stratify=self._stratify(y),
+    def _split(self, y: np.ndarray, targets: Any, generator: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Rows to train with, and rows held out for validation."""
+        n_held_out = int(np.ceil(self.validation_fraction * len(y)))
+        if not 2 <= n_held_out < len(y):
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {len(y)} samples sets {n_held_out} "
+                "aside, but early stopping needs at least 2, and not all. Change it, or give X_val and y_val."
+            )
+        return train_test_split(
+            np.arange(len(y)),
+            test_size=n_held_out,
+            random_state=generator,
+            stratify=self._stratify(y, targets, n_held_out),
         )
-        weights = None if sample_weight is None else sample_weight[train]
-        return X[train], Y[train], weights, (X[held_out], Y[held_out])
 
     # Predictions.
 
-    def _outputs(self, X: Any) -> np.ndarray:
-        """Network outputs for checked X."""
-        if not sparse.issparse(X):
-            return self.network_.forward(X)
-        return np.concatenate(
-            [self.network_.forward(X[rows].toarray()) for rows in _slices(X.shape[0], X.shape[1], 1)]
-        )
+    def _outputs(self, X: Any, before_activation: bool = False) -> np.ndarray:
+        """Network outputs, or their pre-activations, for checked X."""
+        if sparse.issparse(X):
+            slices = _slices(X.shape[0], X.shape[1], 1)
+            return np.concatenate([self._outputs(X[rows].toarray(), before_activation) for rows in slices])
+        if before_activation:
+            return self.network_._outputs(np.ascontiguousarray(X, self.network_.dtype))[0]
+        return self.network_.forward(X)
 
-    def _checked_outputs(self, X: Any) -> np.ndarray:
+    def _predict(self, X: Any, before_activation: bool = False) -> np.ndarray:
+        """`_outputs` for X as users give it."""
         check_is_fitted(self)
-        dtype = (np.float64, np.float32)
-        X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
-        return self._outputs(X)
-
-    @property
-    def coefs_(self) -> list[np.ndarray]:
-        """Weights, one array of shape (fan_in, fan_out) a layer."""
-        return list(self.network_.weights)
-
-    @property
-    def intercepts_(self) -> list[np.ndarray]:
-        """Biases, one array of shape (fan_out,) a layer."""
-        return list(self.network_.biases)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "network_")
+        with _naming("X"):
+            X = self._check_inputs(X)
+        return self._outputs(X, before_activation)
 
 
 class MLPClassifier(ClassifierMixin, _MLP):
     """Classifier: a multi-layer perceptron trained sample by sample.
 
     {parameters}
-        class_weight : dict or "balanced", optional
-            Factors of the classes' samples, as in scikit-learn's other classifiers.
-        loss : str
-            "auto": binary cross-entropy for two classes and for multi-label targets, categorical
-            cross-entropy for several classes. Or "binary_cross_entropy", "categorical_cross_entropy",
-            "squared_error", "absolute_error", "huber".
-        output_activation : {{"sigmoid", "softmax"}}, optional
-            By default softmax for several classes, else sigmoid.
-        init : str
-            Initial weights, as in `Network`.
+    class_weight : dict, "balanced" or list of dict, optional
+        Factors of the steps of each class's samples: by label, or n / (n_classes * samples of the class). For
+        several labels a sample a list, one dict a label.
+    loss : str, default="auto"
+        "auto" is binary cross-entropy for two classes and for several labels a sample, categorical
+        cross-entropy for more classes. Or "binary_cross_entropy", "categorical_cross_entropy",
+        "squared_error", "absolute_error", "huber".
+    output_activation : {"sigmoid", "softmax"}, optional
+        By default what belongs to the loss, or softmax for more than two classes, else sigmoid.
+    init : str, default="glorot_uniform"
+        Initial weights, as in `Network`; biases start at zero.
 
     {attributes}
-        classes_ : ndarray or list of ndarray
-            Class labels.
+    classes_ : ndarray of shape (n_classes,)
+        Labels in the order of the columns of `predict_proba`.
 
     See Also
     --------
-        Network : The network underneath.
+    MLPRegressor : For numbers.
+    Network : The network underneath.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from numbabp import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = MLPClassifier(random_state=0).fit(X, y)
+    >>> bool(clf.score(X, y) > 0.95)
+    True
     """
 
     def __init__(
@@ -602,7 +729,7 @@ class MLPClassifier(ClassifierMixin, _MLP):
         solver: str = "sgd",
         alpha: float = 0.0001,
         batch_size: int | str = 1,
-        learning_rate: str = "constant",
+        learning_rate: Any = "constant",
         learning_rate_init: float | str = "auto",
         power_t: float = 0.5,
         max_iter: int = 200,
@@ -619,241 +746,315 @@ class MLPClassifier(ClassifierMixin, _MLP):
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         n_iter_no_change: int = 10,
+        max_fun: int = 15000,
         class_weight: Any = None,
         loss: str = "auto",
         output_activation: str | None = None,
         init: str = "glorot_uniform",
     ) -> None:
-        arguments = dict(locals())
-        for name in ("self", "class_weight", "__class__"):
-            arguments.pop(name, None)
-        super().__init__(**arguments)
-        self.class_weight = class_weight
+        self._keep(locals())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
 
+    @property
+    def classes_(self) -> np.ndarray:
+        """Labels in the order of the columns of `predict_proba`."""
+        return self._targets.classes
+
     def partial_fit(
         self,
         X: Any,
         y: Any,
-        classes: Any = None,
         sample_weight: Any = None,
+        classes: Any = None,
         *,
         X_val: Any = None,
         y_val: Any = None,
     ) -> "MLPClassifier":
-        """Train for one pass over the samples.
+        """Train for one epoch on the given samples.
+
+        n calls with the same samples do what `fit` does in n epochs, with shuffle=False to the last bit.
 
         Parameters
         ----------
         X, y, sample_weight
             As for `fit`.
-        classes : array-like, optional
-            Every label that will ever come; needed in the first call, except for multi-label targets.
+        classes : array-like of shape (n_classes,)
+            Every label that will ever come; needed in the first call, except for several labels a sample.
         X_val, y_val : optional
-            Validation samples: their score is recorded, and `should_stop_` tells when it has not improved
-            for more than `n_iter_no_change` calls.
+            Validation samples: their score is added to `validation_scores_`, and `should_stop_` tells whether
+            it has not improved for more than `n_iter_no_change` calls. Without them the training loss is
+            watched.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError, TypeError, DivergenceError
+            As `fit`.
         """
+        first = not hasattr(self, "network_")
+        if first and classes is None and not type_of_target(y).startswith("multilabel"):
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if not first and classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
+            raise ValueError(
+                f"classes={np.asarray(classes).tolist()} is not the same as in the first call: "
+                f"{self.classes_.tolist()}."
+            )
         return self._partial_fit(X, y, classes, sample_weight, X_val, y_val)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Class labels of shape (n,), or a 0/1 matrix of shape (n, n_labels) for multi-label targets."""
-        return self._decode(self._checked_outputs(X))
+        """Labels of shape (n,), or 0 and 1 of shape (n, n_labels) for several labels a sample."""
+        outputs = self._predict(X)
+        return self._targets.decode(outputs)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Pre-activations of the outputs: they tell samples apart where probabilities round to 1.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray
+            For two classes the log-odds of the second, shape (n,); else of shape (n, n_classes).
+        """
+        z = self._predict(X, before_activation=True)
+        if self._targets.multilabel or len(self.classes_) > 2:
+            return z
+        return z[:, -1] if self.n_outputs_ == 1 else z[:, 1] - z[:, 0]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of shape (n, n_classes), in the order of `classes_`."""
-        outputs = self._checked_outputs(X)
-        if outputs.shape[1] == 1:
+        outputs = self._predict(X)
+        if self._targets.multilabel or self.out_activation_ == "softmax":
+            return outputs
+        if self.n_outputs_ == 1:
             return np.hstack([1 - outputs, outputs])
-        if self.network_.activations[-1] == "sigmoid" and not self._is_multilabel:
-            outputs = outputs / outputs.sum(axis=1, keepdims=True)
-        return outputs
+        total = outputs.sum(axis=1, keepdims=True)  # one sigmoid a class
+        total[total == 0] = np.inf  # every one underflowed
+        return outputs / total
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithms of `predict_proba`."""
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    @property
-    def _is_multilabel(self) -> bool:
-        return self._binarizer.y_type_.startswith("multilabel")
-
-    def _decode(self, outputs: np.ndarray) -> np.ndarray:
-        if self._is_multilabel:
-            return (outputs > 0.5).astype(int)
-        if outputs.shape[1] == 1:
-            return self.classes_[(outputs[:, 0] > 0.5).astype(int)]
-        return self.classes_[outputs.argmax(axis=1)]
-
-    def _encode(self, y: Any, *, first: bool, classes: Any = None) -> np.ndarray:
-        check_classification_targets(y)
-        multilabel = type_of_target(y).startswith("multilabel")
-        if first:
-            if classes is None and not multilabel and hasattr(self, "_needs_classes"):
-                raise ValueError("classes must be passed on the first call to partial_fit.")
-            binarizer = LabelBinarizer()
-            if multilabel or classes is None:
-                binarizer.fit(y)
-            else:
-                binarizer.fit(classes)
-            unseen = np.setdiff1d(unique_labels(y), binarizer.classes_)
-            if len(unseen):
+    def _learn_targets(self, y: np.ndarray, classes: Any = None) -> _Labels:
+        if _is_multilabel("y", y):
+            if classes is not None and len(classes) != y.shape[1]:
                 raise ValueError(
-                    f"y has labels {unseen.tolist()} that are not in classes={binarizer.classes_.tolist()}."
+                    f"classes has {len(classes)} entries, but y has {y.shape[1]} labels a sample."
                 )
-            self._output_for(binarizer)
-            self._binarizer = binarizer
-            self.classes_ = binarizer.classes_
-        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
-            raise ValueError(
-                f"classes={list(classes)} is not the same as in the first call: {self.classes_.tolist()}."
-            )
-        if multilabel != self._is_multilabel:
-            raise ValueError(
-                f"y is a {type_of_target(y)} target, but training began with {self._binarizer.y_type_}."
-            )
-        if not multilabel:
-            unseen = np.setdiff1d(unique_labels(y), self.classes_)
-            if len(unseen):
-                raise ValueError(
-                    f"y has labels {unseen.tolist()} that training has not begun with; "
-                    f"known: {self.classes_.tolist()}."
-                )
-        Y = np.asarray(self._binarizer.transform(y), dtype=float)
-        if Y.shape[1] == 1 and self._output()[1] == "softmax":
-            Y = np.hstack([1 - Y, Y])
-        return Y
+            return _Labels(np.arange(y.shape[1]), True, y.shape[1])
+        labels = np.unique(y) if classes is None else unique_labels(classes)
+        if len(labels) < 2:
+            where = "y" if classes is None else "classes"
+            raise ValueError(f"{where} has only one class, {labels.tolist()}; at least two are needed.")
+        one_output = len(labels) == 2 and self._output(_Labels(labels, False, 2))[1] == "sigmoid"
+        return _Labels(labels, False, 1 if one_output else len(labels))
 
-    def _output(self) -> tuple[str, str]:
-        return self._output_for(self._binarizer)
-
-    def _output_for(self, binarizer: LabelBinarizer) -> tuple[str, str]:
-        multilabel = binarizer.y_type_.startswith("multilabel")
-        several = not multilabel and len(binarizer.classes_) > 2
+    def _output(self, targets: _Labels) -> tuple[str, str]:
+        loss = check_choice("loss", self.loss, ("auto", *LOSSES))
         output = self.output_activation
-        if self.loss == "categorical_cross_entropy" and output is None:
-            output = "softmax"
-        if self.loss == "binary_cross_entropy" and output is None:
-            output = "sigmoid"
         if output is None:
-            output = "softmax" if several else "sigmoid"
+            output = "softmax" if len(targets.classes) > 2 and not targets.multilabel else "sigmoid"
+            if loss.endswith("cross_entropy"):
+                output = OUTPUT_ACTIVATION[loss]
         check_choice("output_activation", output, ("sigmoid", "softmax"))
-        losses = (
-            "binary_cross_entropy",
-            "categorical_cross_entropy",
-            "squared_error",
-            "absolute_error",
-            "huber",
-        )
-        check_choice("loss", self.loss, ("auto", *losses))
-        loss = self.loss
+        if targets.multilabel and output == "softmax":
+            raise ValueError("softmax is for one label a sample, but y has several; use a sigmoid output.")
         if loss == "auto":
             loss = "categorical_cross_entropy" if output == "softmax" else "binary_cross_entropy"
-        if multilabel and output == "softmax":
+        if loss.endswith("cross_entropy") and output != OUTPUT_ACTIVATION[loss]:
             raise ValueError(
-                "output_activation='softmax' does not go with multi-label targets; use 'sigmoid'."
+                f"output_activation={output!r} does not go with loss={loss!r}, which needs "
+                f"{OUTPUT_ACTIVATION[loss]!r}."
             )
-        needed = {"binary_cross_entropy": "sigmoid", "categorical_cross_entropy": "softmax"}.get(loss, output)
-        if output != needed:
-            raise ValueError(f"output_activation={output!r} does not go with loss={loss!r}; use {needed!r}.")
         return loss, output
 
-    def _weights(self, y: Any, sample_weight: np.ndarray | None, partial: bool) -> np.ndarray | None:
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if not (self.class_weight is None or isinstance(self.class_weight, dict | list)):
+            check_choice("class_weight", self.class_weight, ("balanced",))
+
+    def _weights(self, y: np.ndarray, sample_weight: np.ndarray | None, targets: Any, partial: bool) -> Any:
         if self.class_weight is None:
             return sample_weight
         if partial and self.class_weight == "balanced":
             raise ValueError(
-                "class_weight='balanced' can't be known from the part of the data that partial_fit sees; "
+                "class_weight='balanced' is not for partial_fit, which sees only a part of the samples; "
                 "give a dict of weights."
             )
-        factors = compute_sample_weight(self.class_weight, y)
+        if targets.multilabel:
+            factors = compute_sample_weight(self.class_weight, y)
+        else:
+            by_class = compute_class_weight(self.class_weight, classes=targets.classes, y=y)
+            factors = by_class[np.searchsorted(targets.classes, y)]
+        if factors.min() < 0:
+            raise ValueError(f"class_weight must not be negative, got {factors.min():g}.")
         return factors if sample_weight is None else sample_weight * factors
 
-    def _score_encoded(self, X: Any, Y: np.ndarray) -> float:
-        outputs = self._outputs(X)
-        if Y.shape[1] == 1 or self._is_multilabel:
-            return float(((outputs > 0.5) == (Y > 0.5)).all(axis=1).mean())
-        return float((outputs.argmax(axis=1) == Y.argmax(axis=1)).mean())
-
-    def _stratify(self, y: Any) -> Any:
-        return None if self._is_multilabel else y
+    def _stratify(self, y: np.ndarray, targets: Any, n_held_out: int) -> Any:
+        if targets.multilabel:
+            return None
+        counts = np.unique(y, return_counts=True)[1]
+        possible = counts.min() >= 2 and len(counts) <= min(n_held_out, len(y) - n_held_out)
+        return y if possible else None
 
 
 class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP):
     """Regressor: a multi-layer perceptron trained sample by sample.
 
     {parameters}
-        loss : {{"auto", "squared_error", "absolute_error", "huber"}}
-            "auto" is "squared_error".
-        output_activation : str, optional
-            Any activation but softmax; identity by default.
-        init : str
-            Initial weights, as in `Network`.
+    loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
+        Half the squared residual, its size, or half the square up to 1 and growing linearly from there on.
+        The first positional parameter, as in scikit-learn.
+    output_activation : str, default="identity"
+        Any of the activations of hidden layers.
+    init : str, default="glorot_uniform"
+        Initial weights, as in `Network`; biases start at zero.
 
     {attributes}
 
     See Also
     --------
-        Network : The network underneath.
+    MLPClassifier : For labels.
+    Network : The network underneath.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbabp import MLPRegressor
+    >>> X = np.linspace(-1, 1, 200).reshape(-1, 1)
+    >>> y = np.sin(3 * X[:, 0])
+    >>> reg = MLPRegressor(learning_rate_init=0.05, random_state=0).fit(X, y)
+    >>> bool(reg.score(X, y) > 0.95)
+    True
     """
 
-    _auto_rate = 0.0001
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "sgd",
+        alpha: float = 0.0001,
+        batch_size: int | str = 1,
+        learning_rate: Any = "constant",
+        learning_rate_init: float | str = "auto",
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.0,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: int = 10,
+        max_fun: int = 15000,
+        output_activation: str | None = None,
+        init: str = "glorot_uniform",
+    ) -> None:
+        self._keep(locals())
 
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
     ) -> "MLPRegressor":
-        """Train for one pass over the samples.
+        """Train for one epoch on the given samples.
+
+        n calls with the same samples do what `fit` does in n epochs, with shuffle=False to the last bit.
 
         Parameters
         ----------
         X, y, sample_weight
             As for `fit`.
         X_val, y_val : optional
-            Validation samples: their R^2 is recorded, and `should_stop_` tells when it has not improved for
-            more than `n_iter_no_change` calls.
+            Validation samples: their R^2 is added to `validation_scores_`, and `should_stop_` tells whether
+            it has not improved for more than `n_iter_no_change` calls. Without them the training loss is
+            watched.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError, TypeError, DivergenceError
+            As `fit`.
         """
         return self._partial_fit(X, y, None, sample_weight, X_val, y_val)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predicted targets of shape (n,) or (n, n_outputs)."""
-        outputs = self._checked_outputs(X)
+        """Numbers of shape (n,), or (n, n_outputs) for several targets."""
+        outputs = self._predict(X)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
-    def _encode(self, y: Any, *, first: bool, classes: Any = None) -> np.ndarray:
-        Y = np.asarray(y, dtype=float).reshape(len(y), -1)
-        if first:
-            self._output()
-        elif Y.shape[1] != self.n_outputs_ and hasattr(self, "network_"):
-            raise ValueError(f"y has {Y.shape[1]} targets, but training began with {self.n_outputs_}.")
-        return Y
+    def _learn_targets(self, y: np.ndarray, classes: Any = None) -> _Numbers:
+        return _Numbers(1 if y.ndim == 1 else y.shape[1])
 
-    def _output(self) -> tuple[str, str]:
-        loss = check_choice("loss", self.loss, ("auto", "squared_error", "absolute_error", "huber"))
+    def _output(self, targets: Any) -> tuple[str, str]:
+        loss = check_choice("loss", self.loss, ("squared_error", "absolute_error", "huber"))
         output = "identity" if self.output_activation is None else self.output_activation
-        check_choice("output_activation", output, HIDDEN_ACTIVATIONS)
-        return ("squared_error" if loss == "auto" else loss), output
+        return loss, check_choice("output_activation", output, HIDDEN_ACTIVATIONS)
 
-    def _score_encoded(self, X: Any, Y: np.ndarray) -> float:
-        residual = ((Y - self._outputs(X)) ** 2).sum(axis=0)
-        total = ((Y - Y.mean(axis=0)) ** 2).sum(axis=0)
-        return float(np.mean(1 - residual / np.where(total > 0, total, 1)))
+    def _auto_rate(self, Y: np.ndarray) -> float:
+        rate = super()._auto_rate(Y)
+        if self.solver != "sgd" or self.loss != "squared_error":
+            return rate
+        return rate / max(1.0, float(np.sqrt(np.mean(np.sum(np.square(Y, dtype=float), axis=1)))))
 
 
 for _class in (MLPClassifier, MLPRegressor):
-    _class.__doc__ = (_class.__doc__ or "").format(
-        parameters=_PARAMETERS.rstrip(), attributes=_ATTRIBUTES.rstrip()
+    _class.__doc__ = (
+        inspect.cleandoc(_class.__doc__ or "")
+        .replace("{parameters}", _PARAMETERS)
+        .replace("{attributes}", _ATTRIBUTES)
     )
+
+
+def _is_multilabel(name: str, y: np.ndarray) -> bool:
+    """Whether checked y is a 0/1 matrix of several labels a sample, and not one label each."""
+    kind = type_of_target(y, input_name=name)
+    if kind not in ("binary", "multiclass", "multilabel-indicator", "multiclass-multioutput"):
+        with _naming(name):
+            check_classification_targets(y)
+    if kind == "multiclass-multioutput" or (kind == "multilabel-indicator" and not np.isin(y, (0, 1)).all()):
+        raise ValueError(
+            f"{name} of shape {y.shape} must be a matrix of 0 and 1 for several labels a sample, or one "
+            "column of labels for one."
+        )
+    return kind == "multilabel-indicator"
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Name the argument in errors that do not."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if re.search(rf"\b{name}\b", str(error)):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name}: {error}") from None
+
+
+def _rows_of(values: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    return None if values is None else values[rows]
 
 
 def _slices(n_rows: int, n_columns: int, multiple: int) -> Iterator[slice]:
