@@ -246,6 +246,32 @@ def _categorical_cross_entropy(z: Any, targets: Any, s: Any, start: Any, n: Any)
     return loss
 
 
+@scalar_function
+def accuracy(loss: Any, layout: Any, a: Any, targets: Any, s: Any) -> float:
+    """1.0 where the prediction is right, else 0.0.
+
+    One output, or several labels under binary cross-entropy: every output on its target's side
+    of 1/2, with 1/2 itself a 0. Otherwise: the largest output is the largest target.
+    """
+    last = len(layout) - 1
+    start = layout[last, OUTPUTS]
+    n = layout[last, FAN_OUT]
+    half = a.dtype.type(0.5)
+    if n == _ONE or loss == losses.BINARY_CROSS_ENTROPY:
+        for k in range(n):
+            if (a[start + k] > half) != (targets[s, k] > half):
+                return 0.0
+        return 1.0
+    predicted: Any = np.uint64(0)
+    wanted: Any = np.uint64(0)
+    for k in range(n):
+        if a[start + k] > a[start + predicted]:
+            predicted = k
+        if targets[s, k] > targets[s, wanted]:
+            wanted = k
+    return 1.0 if predicted == wanted else 0.0
+
+
 @subroutine
 def metric(code: Any, loss: Any, layout: Any, z: Any, a: Any, targets: Any, s: Any) -> float:
     """One monitored metric of sample s, from the outputs before its update."""
@@ -254,7 +280,7 @@ def metric(code: Any, loss: Any, layout: Any, z: Any, a: Any, targets: Any, s: A
     n = layout[last, FAN_OUT]
     activation = layout[last, ACTIVATION]
     if code == losses.ACCURACY:
-        return _accuracy(loss, a, targets, s, start, n)
+        return accuracy(loss, layout, a, targets, s)
     if code == losses.CATEGORICAL_CROSS_ENTROPY and activation == act.SOFTMAX:
         return _categorical_cross_entropy(z, targets, s, start, n)
     epsilon = a.dtype.type(np.finfo(a.dtype).eps)
@@ -276,26 +302,3 @@ def metric(code: Any, loss: Any, layout: Any, z: Any, a: Any, targets: Any, s: A
         else:
             total += losses.huber(p, y)
     return total
-
-
-@scalar_function
-def _accuracy(loss: Any, a: Any, targets: Any, s: Any, start: Any, n: Any) -> float:
-    """1.0 where the prediction is right, else 0.0.
-
-    One output, or several labels under binary cross-entropy: every output on its target's side
-    of 1/2, with 1/2 itself a 0. Otherwise: the largest output is the largest target.
-    """
-    half = a.dtype.type(0.5)
-    if n == _ONE or loss == losses.BINARY_CROSS_ENTROPY:
-        for k in range(n):
-            if (a[start + k] > half) != (targets[s, k] > half):
-                return 0.0
-        return 1.0
-    predicted: Any = np.uint64(0)
-    wanted: Any = np.uint64(0)
-    for k in range(n):
-        if a[start + k] > a[start + predicted]:
-            predicted = k
-        if targets[s, k] > targets[s, wanted]:
-            wanted = k
-    return 1.0 if predicted == wanted else 0.0
