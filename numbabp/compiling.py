@@ -63,6 +63,12 @@ def scalar_function(function: Callable[..., Any]) -> Callable[..., Any]:
     return register_jitable(**OPTIONS, forceinline=True)(function)
 
 
+def exact_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for arithmetic whose order must stay as written, such as a range reduction."""
+    options = {**OPTIONS, "fastmath": FASTMATH - {"reassoc"}}
+    return register_jitable(**options, forceinline=True)(function)
+
+
 def subroutine(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same for a part of a kernel off the fast path, which need not be inlined."""
     return register_jitable(**OPTIONS)(function)

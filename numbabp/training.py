@@ -279,12 +279,12 @@ class Training:
                     self._advance(epoch + 1 if watched else self.epochs, bar)
                     if watched and self._watch(epoch, stopping):
                         break
+            if stopping.best_parameters is not None:
+                self.network.parameters[:] = stopping.best_parameters
         except BaseException:
             self.stop_reason = "interrupted"
             raise
         finally:
-            if stopping.best_parameters is not None:
-                self.network.parameters[:] = stopping.best_parameters
             self._state.step = int(self.run.position[STEP])
             self.network.history = self._history(time.perf_counter() - started)
         return self.network.history

@@ -119,7 +119,7 @@ def apply(rule: Any, parameters: Any, layout: Any, gradient: Any, moments: Any, 
     elif rule.code == RMSPROP:
         rho = real(rule.rho)
         for j in range(n):
-            moments[0, j] = rho * moments[0, j] + (real(1) - rho) * gradient[j] * gradient[j]
+            moments[0, j] = rho * moments[0, j] + real(1 - rule.rho) * gradient[j] * gradient[j]
             parameters[j] -= eta * gradient[j] / (np.sqrt(moments[0, j]) + epsilon)
     else:
         if rule.code == ADAMW:
@@ -129,8 +129,8 @@ def apply(rule: Any, parameters: Any, layout: Any, gradient: Any, moments: Any, 
         step_1 = eta / real(1 - rule.beta_1**t)
         correction_2 = real(1 / (1 - rule.beta_2**t))
         for j in range(n):
-            moments[0, j] = beta_1 * moments[0, j] + (real(1) - beta_1) * gradient[j]
-            moments[1, j] = beta_2 * moments[1, j] + (real(1) - beta_2) * gradient[j] * gradient[j]
+            moments[0, j] = beta_1 * moments[0, j] + real(1 - rule.beta_1) * gradient[j]
+            moments[1, j] = beta_2 * moments[1, j] + real(1 - rule.beta_2) * gradient[j] * gradient[j]
             parameters[j] -= step_1 * moments[0, j] / (np.sqrt(moments[1, j] * correction_2) + epsilon)
 
 

@@ -1,0 +1,59 @@
+"""exp, expm1 and log1p as compiled: within the documented units in the last place."""
+
+import numpy as np
+import pytest
+from numba import njit
+
+from numbabp import elementary
+
+
+def compiled(function):
+    @njit
+    def loop(x, y):
+        for i in range(x.size):
+            y[i] = function(x[i])
+
+    return loop
+
+
+def ulps(function, exact, x):
+    y = np.empty_like(x)
+    compiled(function)(x, y)
+    expected = exact(x.astype(np.longdouble))
+    return float(np.max(np.abs(y - expected) / np.spacing(np.abs(expected.astype(x.dtype)))))
+
+
+@pytest.mark.parametrize(
+    "function, exact, low, high, most",
+    [
+        (elementary.exp, np.exp, -1, 1, 1.1),
+        (elementary.exp, np.exp, -20, 20, 1.1),
+        (elementary.exp, np.exp, -87, 88, 1.1),
+        (elementary.expm1, np.expm1, -1e-3, 1e-3, 1.1),
+        (elementary.expm1, np.expm1, -20, 20, 2.5),
+        (elementary.log1p_unit, np.log1p, 0, 1, 4),
+        (elementary.log1p_unit, np.log1p, 0, 1e-4, 4),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_units_in_the_last_place(function, exact, low, high, most, dtype):
+    x = np.random.RandomState(0).uniform(low, high, 100_000).astype(dtype)
+    assert ulps(function, exact, x[x != 0]) < most
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_beyond_the_limits(dtype):
+    x = np.array([-np.inf, -1e4, 1e4, np.inf, np.nan], dtype)
+    for function in (elementary.exp, elementary.expm1):
+        y = np.empty_like(x)
+        compiled(function)(x, y)
+        low, high = elementary.LIMITS[dtype]
+        at_limits = np.array([function(np.dtype(dtype).type(limit)) for limit in (low, low, high, high)])
+        np.testing.assert_allclose(y[:4], at_limits, rtol=1e-6)
+        assert np.isnan(y[4])
+
+
+def test_plain_python_gives_the_same_type():
+    for function in (elementary.exp, elementary.expm1, elementary.log1p_unit):
+        assert function(np.float32(0.5)).dtype == np.float32
+        assert function(0.5) == pytest.approx(float(function(np.float64(0.5))))
