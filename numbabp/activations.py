@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from .compiling import scalar_function
-from .elementary import exp, expm1, log1p_unit
+from .elementary import exp, expm1, log1p_unit, logistic
 
 LEAKY_RELU_SLOPE = 0.01
 _SQRT_HALF = math.sqrt(0.5)
@@ -28,8 +28,7 @@ def identity_derivative(z: Any, a: Any) -> Any:
 
 @scalar_function
 def sigmoid(z: Any) -> Any:
-    real = type(z)
-    return real(1) / (real(1) + exp(-z))
+    return logistic(z)
 
 
 @scalar_function

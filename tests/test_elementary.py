@@ -31,6 +31,7 @@ def ulps(function, exact, x):
         (elementary.exp, np.exp, -87, 88, 1.1),
         (elementary.expm1, np.expm1, -1e-3, 1e-3, 1.1),
         (elementary.expm1, np.expm1, -20, 20, 2.5),
+        (elementary.logistic, lambda x: 1 / (1 + np.exp(-x)), -20, 20, 2.5),
         (elementary.log1p_unit, np.log1p, 0, 1, 4),
         (elementary.log1p_unit, np.log1p, 0, 1e-4, 4),
     ],
