@@ -70,8 +70,12 @@ def exact_function(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def subroutine(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for a part of a kernel off the fast path, which need not be inlined."""
-    return register_jitable(**OPTIONS)(function)
+    """The same for a part of a kernel off the fast path, which need not be inlined.
+
+    Flags are inherited by what a function calls: without the False, what an inlined function calls would be
+    inlined too, and be compiled once more for a caller that isn't.
+    """
+    return register_jitable(**OPTIONS, forceinline=False)(function)
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:

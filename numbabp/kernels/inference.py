@@ -9,7 +9,7 @@ import numpy as np
 
 from ..activations import SOFTMAX
 from ..compiling import kernel
-from .layers import activate, metric, output_delta
+from .layers import activate, metric, output_gradient
 
 
 @kernel
@@ -18,11 +18,9 @@ def activate_rows(code: Any, z: Any, a: Any, n_units: Any) -> None:
 
     The two may not be the same array: LLVM keeps a scalar loop for that case (4 times slower).
     """
-    if code == SOFTMAX:
-        for start in range(np.uint64(0), np.uint64(z.size), n_units):
-            activate(code, z, a, start, n_units)
-    else:
-        activate(code, z, a, np.uint64(0), np.uint64(z.size))
+    n = n_units if code == SOFTMAX else np.uint64(z.size)  # only softmax looks beyond one unit
+    for start in range(np.uint64(0), np.uint64(z.size), n):
+        activate(code, z, a, start, n)
 
 
 @kernel
@@ -45,7 +43,7 @@ def sum_metrics(
     for i in range(len(z)):
         weight = weights[i] if weights.size > 0 else a.dtype.type(1)
         if weight != 0:
-            sums[0] += weight * output_delta(loss, layout, z[i], a[i], targets, i, delta)
+            sums[0] += weight * output_gradient(loss, layout, z[i], a[i], targets, i, delta)
             sums[1] += weight
             for m in range(metrics.size):
                 sums[2 + m] += weight * metric(metrics[m], loss, layout, z[i], a[i], targets, i)

@@ -193,8 +193,11 @@ def forward(parameters: Any, layout: Any, z: Any, a: Any) -> None:
 
 
 @scalar_function
-def output_delta(loss: Any, layout: Any, z: Any, a: Any, targets: Any, s: Any, delta: Any) -> float:
-    """Delta of the output layer for sample s; returns the sample's loss."""
+def output_gradient(loss: Any, layout: Any, z: Any, a: Any, targets: Any, s: Any, delta: Any) -> float:
+    """Loss of sample s, with its gradient left in `delta` of the output layer.
+
+    The gradient is dLoss/dz for the cross-entropies, dLoss/da for the others (see `backward_activation`).
+    """
     last = len(layout) - 1
     start = layout[last, OUTPUTS]
     n = layout[last, FAN_OUT]
@@ -203,15 +206,14 @@ def output_delta(loss: Any, layout: Any, z: Any, a: Any, targets: Any, s: Any, d
         for k in range(n):
             delta[start + k] = a[start + k] - targets[s, k]
             total += losses.binary_cross_entropy(z[start + k], targets[s, k])
-        return total
-    if loss == losses.CATEGORICAL_CROSS_ENTROPY:  # with softmax: delta = a sum(y) - y
+    elif loss == losses.CATEGORICAL_CROSS_ENTROPY:  # with softmax: delta = a sum(y) - y
         mass = a[start] - a[start]
         for k in range(n):
             mass += targets[s, k]
         for k in range(n):
             delta[start + k] = a[start + k] * mass - targets[s, k]
-        return _categorical_cross_entropy(z, targets, s, start, n)
-    if loss == losses.SQUARED_ERROR:
+        total = _categorical_cross_entropy(z, targets, s, start, n)
+    elif loss == losses.SQUARED_ERROR:
         for k in range(n):
             y = targets[s, k]
             total += losses.squared_error(a[start + k], y)
@@ -226,8 +228,16 @@ def output_delta(loss: Any, layout: Any, z: Any, a: Any, targets: Any, s: Any, d
             y = targets[s, k]
             total += losses.huber(a[start + k], y)
             delta[start + k] = losses.huber_gradient(a[start + k], y)
-    multiply_by_derivative(layout[last, ACTIVATION], z, a, delta, start, n)
     return total
+
+
+@scalar_function
+def backward_activation(loss: Any, layout: Any, layer: Any, z: Any, a: Any, delta: Any) -> None:
+    """From dLoss/da to dLoss/dz for one layer, but for an output layer where the loss gave dLoss/dz."""
+    if layer < len(layout) - 1 or loss > losses.CATEGORICAL_CROSS_ENTROPY:
+        multiply_by_derivative(
+            layout[layer, ACTIVATION], z, a, delta, layout[layer, OUTPUTS], layout[layer, FAN_OUT]
+        )
 
 
 @scalar_function

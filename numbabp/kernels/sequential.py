@@ -13,7 +13,6 @@ from ..losses import ACCURACY
 from .layers import (
     _ONE,
     _TWO,
-    ACTIVATION,
     BIASES,
     FAN_IN,
     FAN_OUT,
@@ -21,10 +20,10 @@ from .layers import (
     OUTPUTS,
     WEIGHTS,
     accuracy,
+    backward_activation,
     forward,
     metric,
-    multiply_by_derivative,
-    output_delta,
+    output_gradient,
 )
 from .shuffling import shuffle
 from .update_rules import add_penalties, apply, clip
@@ -74,7 +73,7 @@ def _predict(model: Any, samples: Any, run: Any, s: Any, weight: Any) -> bool:
     for i in range(samples.inputs.shape[1]):
         a[i] = samples.inputs[s, i]
     forward(model.parameters, model.layout, z, a)
-    loss = output_delta(model.loss, model.layout, z, a, samples.targets, s, delta)
+    loss = output_gradient(model.loss, model.layout, z, a, samples.targets, s, delta)
     if not np.isfinite(loss):
         return False
     sums = run.sums[run.position[EPOCH]]
@@ -136,7 +135,9 @@ def _step_sgd(model: Any, rate: Any, shrink: Any, updated: Any) -> None:
     """
     parameters, layout = model.parameters, model.layout
     z, a, delta = model.units[0], model.units[1], model.units[2]
+    real = parameters.dtype.type
     for layer in range(len(layout) - 1, -1, -1):
+        backward_activation(model.loss, layout, layer, z, a, delta)
         fan_in = layout[layer, FAN_IN]
         fan_out = layout[layer, FAN_OUT]
         w = layout[layer, WEIGHTS]
@@ -167,15 +168,16 @@ def _step_sgd(model: Any, rate: Any, shrink: Any, updated: Any) -> None:
             for i in range(fan_in):
                 row = w + i * fan_out
                 g = rate * a[x + i]
-                if updated:
-                    _update_row(parameters, row, fan_out, shrink, g, delta, out)
-                delta[x + i] = _send_back(parameters, row, fan_out, delta, out)
-                if not updated:
-                    _update_row(parameters, row, fan_out, shrink, g, delta, out)
+                total = real(0)
+                for k in range(fan_out):
+                    d = delta[out + k]
+                    old = parameters[row + k]
+                    new = old - (shrink * old + g * d)
+                    parameters[row + k] = new
+                    total += d * (new if updated else old)
+                delta[x + i] = total
         for k in range(fan_out):
             parameters[b + k] -= rate * delta[out + k]
-        if layer > 0:
-            multiply_by_derivative(layout[layer - 1, ACTIVATION], z, a, delta, x, fan_in)
 
 
 @kernel
@@ -231,6 +233,7 @@ def _add_gradient(model: Any, weight: Any) -> None:
     parameters, gradient, layout = model.parameters, model.gradient, model.layout
     z, a, delta = model.units[0], model.units[1], model.units[2]
     for layer in range(len(layout) - 1, -1, -1):
+        backward_activation(model.loss, layout, layer, z, a, delta)
         fan_in = layout[layer, FAN_IN]
         fan_out = layout[layer, FAN_OUT]
         w = layout[layer, WEIGHTS]
@@ -246,8 +249,6 @@ def _add_gradient(model: Any, weight: Any) -> None:
                 gradient[row + k] += g * delta[out + k]
             if layer > 0:
                 delta[x + i] = _send_back(parameters, row, fan_out, delta, out)
-        if layer > 0:
-            multiply_by_derivative(layout[layer - 1, ACTIVATION], z, a, delta, x, fan_in)
 
 
 @subroutine
