@@ -66,6 +66,7 @@ def _mean_gradient(
         moments,
         np.zeros(net.n_parameters),
         np.zeros((3, sum(net.layer_sizes))),
+        np.empty(0),
         net.layout,
         net.loss_code,
     )

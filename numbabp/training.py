@@ -16,6 +16,7 @@ from .checks import (
     check_real,
 )
 from .history import History
+from .kernels.layers import transpose_layout
 from .kernels.sequential import (
     DIVERGED,
     EPOCH,
@@ -224,6 +225,9 @@ class Training:
             names.append("accuracy")
         self._names = list(dict.fromkeys(names))
         gradient_size = 0 if options.is_plain_sgd else network.n_parameters
+        layout, scratch_size = (
+            transpose_layout(network.layout) if options.is_plain_sgd else (network.layout, 0)
+        )
         dtype = network.dtype
         self._state = state
         self.model = Model(
@@ -231,7 +235,8 @@ class Training:
             state.moments,
             np.zeros(gradient_size, dtype),
             np.zeros((3, sum(network.layer_sizes)), dtype),
-            network.layout,
+            np.empty(scratch_size, dtype),
+            layout,
             network.loss_code,
         )
         self.samples = Samples(

@@ -14,8 +14,10 @@ from .layers import (
     _ONE,
     _TWO,
     BIASES,
+    BY_COLUMNS,
     FAN_IN,
     FAN_OUT,
+    FORM,
     INPUTS,
     OUTPUTS,
     WEIGHTS,
@@ -24,6 +26,7 @@ from .layers import (
     forward,
     metric,
     output_gradient,
+    transpose_narrow,
 )
 from .shuffling import shuffle
 from .update_rules import add_penalties, apply, clip
@@ -52,7 +55,8 @@ class Model(NamedTuple):
     moments: np.ndarray  # T (N_MOMENTS, n_parameters)
     gradient: np.ndarray  # T (n_parameters,), of the mini-batch under way; (0,) for plain SGD
     units: np.ndarray  # T (3, n_units), scratch: pre-activations, activations, delta
-    layout: np.ndarray  # uint64 (n_layers, 7), see layers.layout
+    scratch: np.ndarray  # T (n,), for layers.transpose_narrow
+    layout: np.ndarray  # uint64 (n_layers, 8), see layers.layout
     loss: int
 
 
@@ -144,7 +148,13 @@ def _step_sgd(model: Any, rate: Any, shrink: Any, updated: Any) -> None:
         b = layout[layer, BIASES]
         x = layout[layer, INPUTS]
         out = layout[layer, OUTPUTS]
-        if layer == 0:
+        if layer == 0 and layout[layer, FORM] == BY_COLUMNS:
+            for k in range(fan_out):
+                row = w + k * fan_in
+                g = rate * delta[out + k]
+                for i in range(fan_in):
+                    parameters[row + i] -= shrink * parameters[row + i] + g * a[x + i]
+        elif layer == 0:
             odd = fan_in % _TWO
             if odd == _ONE:
                 _update_row(parameters, w, fan_out, shrink, rate * a[x], delta, out)
@@ -157,13 +167,17 @@ def _step_sgd(model: Any, rate: Any, shrink: Any, updated: Any) -> None:
                     d = delta[out + k]
                     parameters[row0 + k] -= shrink * parameters[row0 + k] + g0 * d
                     parameters[row1 + k] -= shrink * parameters[row1 + k] + g1 * d
-        elif fan_out == _ONE:  # the weights lie in one row: vectorise over i
-            g = rate * delta[out]
-            for i in range(fan_in):
-                old = parameters[w + i]
-                new = old - (shrink * old + g * a[x + i])
-                parameters[w + i] = new
-                delta[x + i] = delta[out] * (new if updated else old)
+        elif layout[layer, FORM] == BY_COLUMNS:
+            for k in range(fan_out):
+                row = w + k * fan_in
+                d = delta[out + k]
+                g = rate * d
+                for i in range(fan_in):
+                    old = parameters[row + i]
+                    new = old - (shrink * old + g * a[x + i])
+                    parameters[row + i] = new
+                    back = d * (new if updated else old)
+                    delta[x + i] = back if k == 0 else delta[x + i] + back
         else:
             for i in range(fan_in):
                 row = w + i * fan_out
@@ -206,8 +220,10 @@ def train_sgd(
     """
     real = model.parameters.dtype.type
     position = run.position
+    transpose_narrow(model.parameters, model.layout, model.scratch, False)
+    status = PAUSED
     done = 0
-    while position[EPOCH] < stop_epoch and done < max_samples:
+    while position[EPOCH] < stop_epoch and done < max_samples and status == PAUSED:
         _begin_epoch(samples, run)
         rate = run.learning_rates[position[EPOCH]]
         shrink = real(rate * rule.l2)
@@ -218,13 +234,15 @@ def train_sgd(
             weight = _weight(samples, s)
             if weight != 0:
                 if not _predict(model, samples, run, s, weight):
-                    position[SAMPLE] = i
-                    return DIVERGED
+                    until = i
+                    status = DIVERGED
+                    break
                 _step_sgd(model, real(rate) * weight, shrink, updated)
                 position[STEP] += 1
         position[SAMPLE] = until
         _end_epoch(samples, run)
-    return PAUSED
+    transpose_narrow(model.parameters, model.layout, model.scratch, True)
+    return status
 
 
 @subroutine
