@@ -71,12 +71,8 @@ class Run(NamedTuple):
 
 
 @scalar_function
-def _predict(model: Any, samples: Any, run: Any, s: Any, weight: Any) -> bool:
-    """Forward pass, loss, output delta and record of sample s; False if the loss is not finite."""
-    z, a, delta = model.units[0], model.units[1], model.units[2]
-    for i in range(samples.inputs.shape[1]):
-        a[i] = samples.inputs[s, i]
-    forward(model.parameters, model.layout, z, a)
+def observe(model: Any, samples: Any, run: Any, s: Any, weight: Any, z: Any, a: Any, delta: Any) -> bool:
+    """Loss and output gradient of sample s, whose forward pass is done; on record unless it is not finite."""
     loss = output_gradient(model.loss, model.layout, z, a, samples.targets, s, delta)
     if not np.isfinite(loss):
         return False
@@ -94,18 +90,28 @@ def _predict(model: Any, samples: Any, run: Any, s: Any, weight: Any) -> bool:
 
 
 @scalar_function
-def _weight(samples: Any, s: Any) -> Any:
+def _predict(model: Any, samples: Any, run: Any, s: Any, weight: Any) -> bool:
+    """Forward pass of sample s and what `observe` does."""
+    z, a, delta = model.units[0], model.units[1], model.units[2]
+    for i in range(samples.inputs.shape[1]):
+        a[i] = samples.inputs[s, i]
+    forward(model.parameters, model.layout, z, a)
+    return observe(model, samples, run, s, weight, z, a, delta)
+
+
+@scalar_function
+def sample_weight(samples: Any, s: Any) -> Any:
     return samples.weights[s] if samples.weights.size > 0 else samples.inputs.dtype.type(1)
 
 
 @scalar_function
-def _begin_epoch(samples: Any, run: Any) -> None:
+def begin_epoch(samples: Any, run: Any) -> None:
     if run.position[SAMPLE] == 0 and run.random.size > 0:
         shuffle(samples.order, run.random)
 
 
 @scalar_function
-def _end_epoch(samples: Any, run: Any) -> None:
+def end_epoch(samples: Any, run: Any) -> None:
     if run.position[SAMPLE] == samples.order.size:
         run.position[SAMPLE] = 0
         run.position[EPOCH] += 1
@@ -131,67 +137,74 @@ def _send_back(w: Any, row: Any, n: Any, delta: Any, out: Any) -> Any:
 
 
 @scalar_function
-def _step_sgd(model: Any, rate: Any, shrink: Any, updated: Any) -> None:
-    """Backpropagate and update in one pass over each layer's weights: W -= rate a delta^T + shrink W.
+def step_layer(
+    parameters: Any, layout: Any, layer: Any, a: Any, delta: Any, rate: Any, shrink: Any, updated: Any
+) -> None:
+    """Update a layer, W -= rate a delta^T + shrink W, and send delta back, in one pass over its weights.
 
-    With `updated` delta is sent back through the weights just updated, else through those of the forward
-    pass.
+    Delta goes back through the weights of the forward pass, or with `updated` through those just updated; the
+    derivative of the layer below is not taken yet.
     """
-    parameters, layout = model.parameters, model.layout
-    z, a, delta = model.units[0], model.units[1], model.units[2]
     real = parameters.dtype.type
-    for layer in range(len(layout) - 1, -1, -1):
-        backward_activation(model.loss, layout, layer, z, a, delta)
-        fan_in = layout[layer, FAN_IN]
-        fan_out = layout[layer, FAN_OUT]
-        w = layout[layer, WEIGHTS]
-        b = layout[layer, BIASES]
-        x = layout[layer, INPUTS]
-        out = layout[layer, OUTPUTS]
-        if layer == 0 and layout[layer, FORM] == BY_COLUMNS:
-            for k in range(fan_out):
-                row = w + k * fan_in
-                g = rate * delta[out + k]
-                for i in range(fan_in):
-                    parameters[row + i] -= shrink * parameters[row + i] + g * a[x + i]
-        elif layer == 0:
-            odd = fan_in % _TWO
-            if odd == _ONE:
-                _update_row(parameters, w, fan_out, shrink, rate * a[x], delta, out)
-            for i in range(odd, fan_in, _TWO):
-                g0 = rate * a[x + i]
-                g1 = rate * a[x + i + _ONE]
-                row0 = w + i * fan_out
-                row1 = row0 + fan_out
-                for k in range(fan_out):
-                    d = delta[out + k]
-                    parameters[row0 + k] -= shrink * parameters[row0 + k] + g0 * d
-                    parameters[row1 + k] -= shrink * parameters[row1 + k] + g1 * d
-        elif layout[layer, FORM] == BY_COLUMNS:
-            for k in range(fan_out):
-                row = w + k * fan_in
-                d = delta[out + k]
-                g = rate * d
-                for i in range(fan_in):
-                    old = parameters[row + i]
-                    new = old - (shrink * old + g * a[x + i])
-                    parameters[row + i] = new
-                    back = d * (new if updated else old)
-                    delta[x + i] = back if k == 0 else delta[x + i] + back
-        else:
-            for i in range(fan_in):
-                row = w + i * fan_out
-                g = rate * a[x + i]
-                total = real(0)
-                for k in range(fan_out):
-                    d = delta[out + k]
-                    old = parameters[row + k]
-                    new = old - (shrink * old + g * d)
-                    parameters[row + k] = new
-                    total += d * (new if updated else old)
-                delta[x + i] = total
+    fan_in = layout[layer, FAN_IN]
+    fan_out = layout[layer, FAN_OUT]
+    w = layout[layer, WEIGHTS]
+    b = layout[layer, BIASES]
+    x = layout[layer, INPUTS]
+    out = layout[layer, OUTPUTS]
+    if layer == 0 and layout[layer, FORM] == BY_COLUMNS:
         for k in range(fan_out):
-            parameters[b + k] -= rate * delta[out + k]
+            row = w + k * fan_in
+            g = rate * delta[out + k]
+            for i in range(fan_in):
+                parameters[row + i] -= shrink * parameters[row + i] + g * a[x + i]
+    elif layer == 0:
+        odd = fan_in % _TWO
+        if odd == _ONE:
+            _update_row(parameters, w, fan_out, shrink, rate * a[x], delta, out)
+        for i in range(odd, fan_in, _TWO):
+            g0 = rate * a[x + i]
+            g1 = rate * a[x + i + _ONE]
+            row0 = w + i * fan_out
+            row1 = row0 + fan_out
+            for k in range(fan_out):
+                d = delta[out + k]
+                parameters[row0 + k] -= shrink * parameters[row0 + k] + g0 * d
+                parameters[row1 + k] -= shrink * parameters[row1 + k] + g1 * d
+    elif layout[layer, FORM] == BY_COLUMNS:
+        for k in range(fan_out):
+            row = w + k * fan_in
+            d = delta[out + k]
+            g = rate * d
+            for i in range(fan_in):
+                old = parameters[row + i]
+                new = old - (shrink * old + g * a[x + i])
+                parameters[row + i] = new
+                back = d * (new if updated else old)
+                delta[x + i] = back if k == 0 else delta[x + i] + back
+    else:
+        for i in range(fan_in):
+            row = w + i * fan_out
+            g = rate * a[x + i]
+            total = real(0)
+            for k in range(fan_out):
+                d = delta[out + k]
+                old = parameters[row + k]
+                new = old - (shrink * old + g * d)
+                parameters[row + k] = new
+                total += d * (new if updated else old)
+            delta[x + i] = total
+    for k in range(fan_out):
+        parameters[b + k] -= rate * delta[out + k]
+
+
+@scalar_function
+def _step_sgd(model: Any, rate: Any, shrink: Any, updated: Any) -> None:
+    """Backpropagate and update, from the last layer to the first."""
+    z, a, delta = model.units[0], model.units[1], model.units[2]
+    for layer in range(len(model.layout) - 1, -1, -1):
+        backward_activation(model.loss, model.layout, layer, z, a, delta)
+        step_layer(model.parameters, model.layout, layer, a, delta, rate, shrink, updated)
 
 
 @kernel
@@ -224,14 +237,14 @@ def train_sgd(
     status = PAUSED
     done = 0
     while position[EPOCH] < stop_epoch and done < max_samples and status == PAUSED:
-        _begin_epoch(samples, run)
+        begin_epoch(samples, run)
         rate = run.learning_rates[position[EPOCH]]
         shrink = real(rate * rule.l2)
         until = min(samples.order.size, position[SAMPLE] + max_samples - done)
         done += until - position[SAMPLE]
         for i in range(position[SAMPLE], until):
             s = samples.order[i]
-            weight = _weight(samples, s)
+            weight = sample_weight(samples, s)
             if weight != 0:
                 if not _predict(model, samples, run, s, weight):
                     until = i
@@ -240,7 +253,7 @@ def train_sgd(
                 _step_sgd(model, real(rate) * weight, shrink, updated)
                 position[STEP] += 1
         position[SAMPLE] = until
-        _end_epoch(samples, run)
+        end_epoch(samples, run)
     transpose_narrow(model.parameters, model.layout, model.scratch, True)
     return status
 
@@ -306,12 +319,12 @@ def train_general(
     n_samples = samples.order.size
     done = 0
     while position[EPOCH] < stop_epoch and done < max_samples:
-        _begin_epoch(samples, run)
+        begin_epoch(samples, run)
         until = min(n_samples, position[SAMPLE] + max_samples - done)
         done += until - position[SAMPLE]
         for i in range(position[SAMPLE], until):
             s = samples.order[i]
-            weight = _weight(samples, s)
+            weight = sample_weight(samples, s)
             if weight != 0:
                 if not _predict(model, samples, run, s, weight):
                     position[SAMPLE] = i
@@ -321,5 +334,5 @@ def train_general(
             if position[BATCH] > 0 and ((i + 1) % batch_size == 0 or i + 1 == n_samples):
                 _finish_batch(model, rule, run)
         position[SAMPLE] = until
-        _end_epoch(samples, run)
+        end_epoch(samples, run)
     return PAUSED

@@ -1,0 +1,426 @@
+"""The blocked kernel: the trajectory of per-sample SGD, up to rounding, at the speed of matrix products.
+
+Within a block of samples the first layer's weights are only read: they are those of the block's start plus a
+sum of products of inputs and deltas, which is known through the inputs' Gram matrix. Wide hidden layers go the
+same way, in sub-blocks. docs/blocked.md derives every line; the numbers in brackets are its equations.
+Reference: `train` in tests/reference.py.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..compiling import kernel, scalar_function, subroutine
+from .layers import (
+    _FOUR,
+    _ONE,
+    _THREE,
+    _TWO,
+    ACTIVATION,
+    BIASES,
+    BY_COLUMNS,
+    DELAYED,
+    FAN_IN,
+    FAN_OUT,
+    FORM,
+    INPUTS,
+    OUTPUTS,
+    WEIGHTS,
+    activate,
+    affine,
+    backward_activation,
+    transpose_narrow,
+)
+from .products import add_product
+from .sequential import (
+    DIVERGED,
+    EPOCH,
+    PAUSED,
+    SAMPLE,
+    STEP,
+    begin_epoch,
+    end_epoch,
+    observe,
+    sample_weight,
+    step_layer,
+)
+from .update_rules import MOMENTUM, SGD
+
+# Columns of Block.powers: row s holds A^s, by rows, and A^s b (equation 4).
+W_FROM_W, W_FROM_V, V_FROM_W, V_FROM_V, W_FROM_G, V_FROM_G = range(6)
+
+
+class Block(NamedTuple):
+    """Scratch of a block of up to K samples; row t belongs to its sample t."""
+
+    z: np.ndarray  # T (K, n_units), pre-activations
+    a: np.ndarray  # T (K, n_units), activations; the first n_inputs columns are the samples
+    delta: np.ndarray  # T (K, n_units), dLoss/dz times the sample's weight
+    gram: np.ndarray  # T (K, K), below the diagonal equation 6
+    carried: np.ndarray  # T (K, fan_out of the first layer), samples times velocity; (0, 0) for plain SGD
+    powers: np.ndarray  # float64 (K + 1, 6)
+    within: np.ndarray  # T (sub-block,), coefficients of one step's correction
+    at: np.ndarray  # int64 (K,), positions of the samples in the order
+
+
+class Step(NamedTuple):
+    """One step of an update rule, W -= eta_v v + eta_g g with v = mu v + g, in the network's dtype."""
+
+    momentum: Any  # mu
+    of_velocity: Any  # eta_v
+    of_gradient: Any  # eta_g
+    l2: Any
+
+
+@scalar_function
+def _step_rates(rule: Any, rate: Any) -> Any:
+    """(mu, eta_v, eta_g) of sgd, momentum or nesterov, float64 (equation 2)."""
+    if rule.code == SGD:
+        return 0.0, 0.0, rate
+    if rule.code == MOMENTUM:
+        return rule.momentum, rate, 0.0
+    return rule.momentum, rate * rule.momentum, rate
+
+
+@subroutine
+def _fill_powers(powers: Any, rule: Any, rate: Any) -> None:
+    """Powers of the recurrence of one weight and its velocity, A^s and A^s b (equations 3 and 4)."""
+    mu, of_velocity, of_gradient = _step_rates(rule, rate)
+    both = of_velocity + of_gradient
+    powers[0, W_FROM_W], powers[0, W_FROM_V], powers[0, V_FROM_W], powers[0, V_FROM_V] = 1.0, 0.0, 0.0, 1.0
+    powers[0, W_FROM_G], powers[0, V_FROM_G] = -both, 1.0
+    for s in range(1, len(powers)):
+        for w, v in ((W_FROM_W, V_FROM_W), (W_FROM_V, V_FROM_V), (W_FROM_G, V_FROM_G)):
+            before_w, before_v = powers[s - 1, w], powers[s - 1, v]
+            powers[s, w] = before_w - both * rule.l2 * before_w - of_velocity * mu * before_v
+            powers[s, v] = mu * before_v + rule.l2 * before_w
+
+
+@scalar_function
+def _add_rows(target: Any, coefficients: Any, rows: Any, first: Any, last: Any, start: Any, n: Any) -> None:
+    """target += sum over first <= j < last of coefficients[j - first] rows[j], in n columns from start."""
+    zero = target.dtype.type(0)
+    for j in range(first, last, 4):
+        # missing ones of the four count as 0 times the first
+        j1 = j + 1 if j + 1 < last else j
+        j2 = j + 2 if j + 2 < last else j
+        j3 = j + 3 if j + 3 < last else j
+        c0 = coefficients[j - first]
+        c1 = coefficients[j1 - first] if j1 > j else zero
+        c2 = coefficients[j2 - first] if j2 > j else zero
+        c3 = coefficients[j3 - first] if j3 > j else zero
+        for k in range(start, start + n):
+            target[k] += (c0 * rows[j, k] + c1 * rows[j1, k]) + (c2 * rows[j2, k] + c3 * rows[j3, k])
+
+
+@scalar_function
+def _dot_rows(products: Any, vector: Any, rows: Any, first: Any, last: Any, start: Any, n: Any) -> None:
+    """products[j - first] = vector . rows[j] for first <= j < last, over n columns from start."""
+    zero = vector.dtype.type(0)
+    for j in range(first, last, 4):
+        j1 = j + 1 if j + 1 < last else j
+        j2 = j + 2 if j + 2 < last else j
+        j3 = j + 3 if j + 3 < last else j
+        p0, p1, p2, p3 = zero, zero, zero, zero
+        for k in range(start, start + n):
+            v = vector[k]
+            p0 += v * rows[j, k]
+            p1 += v * rows[j1, k]
+            p2 += v * rows[j2, k]
+            p3 += v * rows[j3, k]
+        # a missing one is written first and then over
+        products[j3 - first] = p3
+        products[j2 - first] = p2
+        products[j1 - first] = p1
+        products[j - first] = p0
+
+
+@scalar_function
+def _gather(samples: Any, block: Any, start: Any, until: Any) -> int:
+    """Copy the samples of the order's positions start to until, but those of weight 0; how many they are."""
+    n = 0
+    for i in range(start, until):
+        s = samples.order[i]
+        if sample_weight(samples, s) != 0:
+            row = block.a[n]
+            for k in range(np.uint64(samples.inputs.shape[1])):
+                row[k] = samples.inputs[s, k]
+            block.at[n] = i
+            n += 1
+    return n
+
+
+@subroutine
+def _begin_block(model: Any, velocity: Any, block: Any, n: Any) -> None:
+    """Samples times first-layer weights (equation 5), and the coefficients of the deltas (equation 6)."""
+    real = model.parameters.dtype.type
+    fan_in, fan_out = np.int64(model.layout[0, FAN_IN]), np.int64(model.layout[0, FAN_OUT])
+    out = np.int64(model.layout[0, OUTPUTS])
+    powers = block.powers
+    x = block.a[:n, :fan_in]
+    weights = model.parameters[: fan_in * fan_out].reshape((fan_in, fan_out))
+    add_product(0, block.z[:n, out : out + fan_out], x, weights)
+    if velocity.size > 0:
+        velocities = velocity[: fan_in * fan_out].reshape((fan_in, fan_out))
+        add_product(0, block.carried[:n], x, velocities)
+        for t in range(n):
+            kept, carried = real(powers[t, W_FROM_W]), real(powers[t, W_FROM_V])
+            for k in range(np.uint64(fan_out)):
+                j = np.uint64(out) + k
+                block.z[t, j] = kept * block.z[t, j] + carried * block.carried[t, k]
+    elif powers[1, W_FROM_W] != 1:
+        for t in range(n):
+            kept = real(powers[t, W_FROM_W])
+            for k in range(np.uint64(out), np.uint64(out + fan_out)):
+                block.z[t, k] *= kept
+    add_product(0, block.gram[:n, :n], x, x.T)
+    for t in range(1, n):
+        for j in range(t):
+            block.gram[t, j] *= real(powers[t - 1 - j, W_FROM_G])
+
+
+@scalar_function
+def _forward(model: Any, block: Any, first: Any, t: Any) -> None:
+    """Forward pass of the block's sample t, in the sub-block that began with sample `first`."""
+    parameters, layout = model.parameters, model.layout
+    real = parameters.dtype.type
+    z, a = block.z[t], block.a[t]
+    for layer in range(len(layout)):
+        fan_in, fan_out = layout[layer, FAN_IN], layout[layer, FAN_OUT]
+        x, out = layout[layer, INPUTS], layout[layer, OUTPUTS]
+        b = layout[layer, BIASES]
+        if layer == 0:
+            _add_rows(z, block.gram[t, first:t], block.delta, first, t, out, fan_out)
+            for k in range(fan_out):
+                z[out + k] += parameters[b + k]
+        else:
+            affine(parameters, layout, layer, a, z)
+            if layout[layer, FORM] == DELAYED:
+                kept = real(block.powers[t - first, W_FROM_W])
+                if kept != 1:
+                    for k in range(fan_out):
+                        z[out + k] = kept * z[out + k] + (1 - kept) * parameters[b + k]
+                _dot_rows(block.within, a, block.a, first, t, x, fan_in)
+                for j in range(first, t):
+                    block.within[j - first] *= real(block.powers[t - 1 - j, W_FROM_G])
+                _add_rows(z, block.within, block.delta, first, t, out, fan_out)
+        activate(layout[layer, ACTIVATION], z, a, out, fan_out)
+
+
+@scalar_function
+def _send_back_delayed(model: Any, block: Any, layer: Any, first: Any, t: Any, updated: Any) -> None:
+    """Delta of a delayed layer times the weights that it would have at sample t (equation 9)."""
+    parameters, layout = model.parameters, model.layout
+    real = parameters.dtype.type
+    fan_in, fan_out = layout[layer, FAN_IN], layout[layer, FAN_OUT]
+    w, x, out = layout[layer, WEIGHTS], layout[layer, INPUTS], layout[layer, OUTPUTS]
+    delta = block.delta[t]
+    end = t + 1 if updated else t
+    kept = real(block.powers[end - first, W_FROM_W])
+    for i in range(fan_in):
+        row = w + i * fan_out
+        total = real(0)
+        for k in range(fan_out):
+            total += parameters[row + k] * delta[out + k]
+        delta[x + i] = kept * total
+    _dot_rows(block.within, delta, block.delta, first, end, out, fan_out)
+    for j in range(first, end):
+        block.within[j - first] *= real(block.powers[end - 1 - j, W_FROM_G])
+    _add_rows(delta, block.within, block.a, first, end, x, fan_in)
+
+
+@subroutine
+def _step_with_velocity(model: Any, velocity: Any, layer: Any, a: Any, delta: Any, step: Any) -> None:
+    """What `sequential.step_layer` does, for momentum and nesterov (equation 2)."""
+    parameters, layout = model.parameters, model.layout
+    real = parameters.dtype.type
+    fan_in, fan_out = layout[layer, FAN_IN], layout[layer, FAN_OUT]
+    w, x, out = layout[layer, WEIGHTS], layout[layer, INPUTS], layout[layer, OUTPUTS]
+    by_columns = layout[layer, FORM] == BY_COLUMNS
+    rows, columns = (fan_out, fan_in) if by_columns else (fan_in, fan_out)
+    if by_columns:
+        for i in range(fan_in):
+            delta[x + i] = 0
+    for r in range(rows):
+        along = w + r * columns
+        total = real(0)
+        d = delta[out + r] if by_columns else a[x + r]
+        for c in range(columns):
+            old = parameters[along + c]
+            g = d * (a[x + c] if by_columns else delta[out + c]) + step.l2 * old
+            v = step.momentum * velocity[along + c] + g
+            velocity[along + c] = v
+            parameters[along + c] = old - (step.of_velocity * v + step.of_gradient * g)
+            if by_columns:
+                delta[x + c] += d * old
+            else:
+                total += delta[out + c] * old
+        if not by_columns:
+            delta[x + r] = total
+    _step_biases(model, velocity, layer, delta, step)
+
+
+@scalar_function
+def _step_biases(model: Any, velocity: Any, layer: Any, delta: Any, step: Any) -> None:
+    """Biases have no penalty."""
+    parameters, layout = model.parameters, model.layout
+    b, out = layout[layer, BIASES], layout[layer, OUTPUTS]
+    if velocity.size > 0:
+        for k in range(layout[layer, FAN_OUT]):
+            g = delta[out + k]
+            v = step.momentum * velocity[b + k] + g
+            velocity[b + k] = v
+            parameters[b + k] -= step.of_velocity * v + step.of_gradient * g
+    else:
+        for k in range(layout[layer, FAN_OUT]):
+            parameters[b + k] -= step.of_gradient * delta[out + k]
+
+
+@scalar_function
+def _backward(
+    model: Any, velocity: Any, block: Any, first: Any, t: Any, step: Any, shrink: Any, updated: Any
+) -> None:
+    """Delta of every layer for the block's sample t; updates what is not delayed."""
+    layout = model.layout
+    z, a, delta = block.z[t], block.a[t], block.delta[t]
+    for layer in range(len(layout) - 1, -1, -1):
+        backward_activation(model.loss, layout, layer, z, a, delta)
+        if layer == 0:
+            _step_biases(model, velocity, layer, delta, step)
+        elif layout[layer, FORM] == DELAYED:
+            _send_back_delayed(model, block, layer, first, t, updated)
+            _step_biases(model, velocity, layer, delta, step)
+        elif velocity.size > 0:
+            _step_with_velocity(model, velocity, layer, a, delta, step)
+        else:
+            step_layer(model.parameters, layout, layer, a, delta, step.of_gradient, shrink, updated)
+
+
+@subroutine
+def _catch_up(model: Any, velocity: Any, block: Any, layer: Any, first: Any, last: Any) -> None:
+    """Give a layer's weights the steps of samples first to last (equation 8)."""
+    if last == first:
+        return
+    layout, powers = model.layout, block.powers
+    real = model.parameters.dtype.type
+    fan_in, fan_out = np.int64(layout[layer, FAN_IN]), np.int64(layout[layer, FAN_OUT])
+    x, out = np.int64(layout[layer, INPUTS]), np.int64(layout[layer, OUTPUTS])
+    inputs = block.a[first:last, x : x + fan_in]
+    scaled = block.z[first:last, out : out + fan_out]  # pre-activations have had their use
+    n = last - first
+    w, b = np.int64(layout[layer, WEIGHTS]), np.int64(layout[layer, BIASES])
+    weights = model.parameters[w:b].reshape((fan_in, fan_out))
+    kept: Any = real(powers[n, W_FROM_W])
+    if velocity.size > 0:
+        velocities = velocity[w:b].reshape((fan_in, fan_out))
+        carried = real(powers[n, W_FROM_V])
+        lost, kept_velocity = real(powers[n, V_FROM_W]), real(powers[n, V_FROM_V])
+        for j in range(layout[layer, WEIGHTS], layout[layer, BIASES]):
+            old, v = model.parameters[j], velocity[j]
+            model.parameters[j] = kept * old + carried * v
+            velocity[j] = lost * old + kept_velocity * v
+        kept = real(1)
+        _scale_rows(scaled, block.delta, first, out, powers, V_FROM_G)
+        add_product(1, velocities, inputs.T, scaled)
+    _scale_rows(scaled, block.delta, first, out, powers, W_FROM_G)
+    add_product(kept, weights, inputs.T, scaled)
+
+
+@scalar_function
+def _scale_rows(scaled: Any, delta: Any, first: Any, out: Any, powers: Any, column: Any) -> None:
+    """Each sample's delta times the coefficient that it has at the end."""
+    n, width = scaled.shape
+    for t in range(n):
+        c = scaled.dtype.type(powers[n - 1 - t, column])
+        for k in range(np.uint64(width)):
+            scaled[t, k] = c * delta[first + t, np.uint64(out) + k]
+
+
+@kernel
+def train_blocked(
+    model: Any, samples: Any, rule: Any, run: Any, block: Any, updated: Any, stop_epoch: Any, max_samples: Any
+) -> int:
+    """Per-sample sgd, momentum or nesterov, with L2; otherwise as `sequential.train_sgd`.
+
+    Blocks begin at multiples of K in the order of samples. A call ends with a block and so may take up to
+    K - 1 samples more than `max_samples`.
+
+    Parameters
+    ----------
+    model, samples, rule, run
+        See `sequential.Model`, `Samples`, `update_rules.Rule` and `Run`; changed in place.
+    block
+        Scratch, whose sizes are the block's and the sub-blocks' lengths.
+    updated
+        propagate="updated", for sgd.
+    stop_epoch, max_samples
+        Where to pause.
+
+    Returns
+    -------
+    int
+        `PAUSED`, or `DIVERGED` when the loss of the sample at run.position is not finite; that
+        sample has changed nothing.
+    """
+    real = model.parameters.dtype.type
+    layout = model.layout
+    position = run.position
+    velocity = model.moments.reshape(model.moments.size)
+    length, sub_length = len(block.a), len(block.within)
+    transpose_narrow(model.parameters, layout, model.scratch, False)
+    if velocity.size > 0:
+        transpose_narrow(velocity, layout, model.scratch, False)
+    rated = -1
+    status = PAUSED
+    done = 0
+    while position[EPOCH] < stop_epoch and done < max_samples and status == PAUSED:
+        begin_epoch(samples, run)
+        rate = run.learning_rates[position[EPOCH]]
+        if rated != position[EPOCH]:
+            rated = position[EPOCH]
+            _fill_powers(block.powers, rule, rate)
+        mu, of_velocity, of_gradient = _step_rates(rule, rate)
+        step = Step(real(mu), real(of_velocity), real(of_gradient), real(rule.l2))
+        shrink = real(rate * rule.l2)
+        start = position[SAMPLE]
+        until = min(samples.order.size, start - start % length + length)
+        done += until - start
+        n = _gather(samples, block, start, until)
+        if n > 0:
+            _begin_block(model, velocity, block, n)
+        t = 0
+        out, width = np.int64(layout[0, OUTPUTS]), np.int64(layout[0, FAN_OUT])
+        for first in range(0, n, sub_length):
+            last = min(first + sub_length, n)
+            if first > 0:  # what the steps before this sub-block changed (equation 7)
+                add_product(
+                    1,
+                    block.z[first:last, out : out + width],
+                    block.gram[first:last, :first],
+                    block.delta[:first, out : out + width],
+                )
+            while t < last:
+                s = samples.order[block.at[t]]
+                weight = sample_weight(samples, s)
+                _forward(model, block, first, t)
+                if not observe(model, samples, run, s, weight, block.z[t], block.a[t], block.delta[t]):
+                    status = DIVERGED
+                    break
+                for k in range(layout[len(layout) - 1, FAN_OUT]):
+                    block.delta[t, layout[len(layout) - 1, OUTPUTS] + k] *= weight
+                _backward(model, velocity, block, first, t, step, shrink, updated)
+                t += 1
+            for layer in range(1, len(layout)):
+                if layout[layer, FORM] == DELAYED:
+                    _catch_up(model, velocity, block, layer, first, t)
+            if status == DIVERGED:
+                until = block.at[t]
+                break
+        _catch_up(model, velocity, block, 0, 0, t)
+        position[STEP] += t
+        position[SAMPLE] = until
+        end_epoch(samples, run)
+    transpose_narrow(model.parameters, layout, model.scratch, True)
+    if velocity.size > 0:
+        transpose_narrow(velocity, layout, model.scratch, True)
+    return status
