@@ -244,16 +244,27 @@ def _send_back_delayed(model: Any, block: Any, layer: Any, first: Any, t: Any, u
     parameters, layout = model.parameters, model.layout
     real = parameters.dtype.type
     fan_in, fan_out = layout[layer, FAN_IN], layout[layer, FAN_OUT]
-    w, x, out = layout[layer, WEIGHTS], layout[layer, INPUTS], layout[layer, OUTPUTS]
+    w, b = layout[layer, WEIGHTS], layout[layer, BIASES]
+    x, out = layout[layer, INPUTS], layout[layer, OUTPUTS]
     delta = block.delta[t]
     end = t + 1 if updated else t
     kept = real(block.powers[end - first, W_FROM_W])
-    for i in range(fan_in):
+    for i in range(np.uint64(0), fan_in, _FOUR):  # four rows at a time; missing ones repeat the last
         row = w + i * fan_out
-        total = real(0)
+        row1 = min(row + fan_out, b - fan_out)
+        row2 = min(row1 + fan_out, b - fan_out)
+        row3 = min(row2 + fan_out, b - fan_out)
+        p0 = p1 = p2 = p3 = real(0)
         for k in range(fan_out):
-            total += parameters[row + k] * delta[out + k]
-        delta[x + i] = kept * total
+            d = delta[out + k]
+            p0 += parameters[row + k] * d
+            p1 += parameters[row1 + k] * d
+            p2 += parameters[row2 + k] * d
+            p3 += parameters[row3 + k] * d
+        delta[x + min(i + _THREE, fan_in - _ONE)] = kept * p3
+        delta[x + min(i + _TWO, fan_in - _ONE)] = kept * p2
+        delta[x + min(i + _ONE, fan_in - _ONE)] = kept * p1
+        delta[x + i] = kept * p0
     _dot_rows(block.within, delta, block.delta, first, end, out, fan_out)
     for j in range(first, end):
         block.within[j - first] *= real(block.powers[end - 1 - j, W_FROM_G])
