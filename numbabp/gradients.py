@@ -65,7 +65,7 @@ def _mean_gradient(
         net.parameters.copy(),
         moments,
         np.zeros(net.n_parameters),
-        np.zeros((3, sum(net.layer_sizes))),
+        np.zeros((3, n_units(net.layout))),
         np.empty(0),
         net.layout,
         net.loss_code,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
+from .arrays import aligned_zeros
 from .checks import (
     check_choice,
     check_dtype,
@@ -108,7 +109,7 @@ class Network:
         self.random_state = check_random_state(random_state)
         codes = tuple(ACTIVATIONS[name] for name in self.activations)
         self.layout = layout(self.layer_sizes, codes)
-        self.parameters = np.zeros(int(self.layout[-1, BIASES] + self.layout[-1, FAN_OUT]), self.dtype)
+        self.parameters = aligned_zeros(int(self.layout[-1, BIASES] + self.layout[-1, FAN_OUT]), self.dtype)
         self.history: History | None = None
         self._rule_state: RuleState | None = None
         if not _draw:  # the caller has the weights
@@ -403,7 +404,8 @@ class Network:
         """Copy with the parameters in another dtype, without history and rule state."""
         twin = copy.copy(self)
         twin.dtype = check_dtype(dtype)
-        twin.parameters = self.parameters.astype(twin.dtype)
+        twin.parameters = aligned_zeros(self.n_parameters, twin.dtype)
+        twin.parameters[:] = self.parameters
         twin.history = None
         twin._rule_state = None
         twin.random_state = copy.deepcopy(self.random_state)

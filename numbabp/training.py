@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .arrays import aligned_zeros
 from .checks import (
     check_bool,
     check_choice,
@@ -16,7 +17,7 @@ from .checks import (
     check_real,
 )
 from .history import History
-from .kernels.layers import transpose_layout
+from .kernels.layers import n_units, transpose_layout
 from .kernels.sequential import (
     DIVERGED,
     EPOCH,
@@ -234,7 +235,7 @@ class Training:
             network.parameters,
             state.moments,
             np.zeros(gradient_size, dtype),
-            np.zeros((3, sum(network.layer_sizes)), dtype),
+            aligned_zeros((3, n_units(layout)), dtype),
             np.empty(scratch_size, dtype),
             layout,
             network.loss_code,

@@ -47,16 +47,28 @@ def layout(layer_sizes: tuple[int, ...], activation_codes: tuple[int, ...]) -> n
     -------
     ndarray of uint64, shape (n_layers, 8)
         Fan-in, fan-out, offsets of weights and biases in the parameters, offsets of the layer's inputs and
-        outputs among the units (the network's inputs come first), activation code, form.
+        outputs among the units (the network's inputs come first, each layer on a cache line), activation
+        code, form.
     """
     rows = []
     parameter, unit = 0, 0
+    outputs = _padded(layer_sizes[0])
     for fan_in, fan_out, code in zip(layer_sizes, layer_sizes[1:], activation_codes, strict=False):
         biases = parameter + fan_in * fan_out
         form = BY_COLUMNS if fan_out == 1 else BY_ROWS  # with one output they are the same
-        rows.append((fan_in, fan_out, parameter, biases, unit, unit + fan_in, code, form))
-        parameter, unit = biases + fan_out, unit + fan_in
+        rows.append((fan_in, fan_out, parameter, biases, unit, outputs, code, form))
+        parameter, unit, outputs = biases + fan_out, outputs, outputs + _padded(fan_out)
     return np.array(rows, dtype=np.uint64)
+
+
+def _padded(n: int) -> int:
+    """Units that a layer of n takes up: each layer begins on a cache line (numbabp.arrays.LINE)."""
+    return -(-n // 16) * 16
+
+
+def n_units(layout: np.ndarray) -> int:
+    """Length of the arrays of units that belong to a layout."""
+    return int(layout[-1, OUTPUTS]) + _padded(int(layout[-1, FAN_OUT]))
 
 
 def transpose_layout(layout: np.ndarray) -> tuple[np.ndarray, int]:

@@ -137,6 +137,21 @@ def _send_back(w: Any, row: Any, n: Any, delta: Any, out: Any) -> Any:
 
 
 @scalar_function
+def _update_and_send_back(
+    w: Any, row: Any, n: Any, shrink: Any, g: Any, delta: Any, out: Any, updated: Any
+) -> Any:
+    """What `_update_row` does; returns W[i] delta, with W before or after it."""
+    total = w.dtype.type(0)
+    for k in range(n):
+        d = delta[out + k]
+        old = w[row + k]
+        new = old - (shrink * old + g * d)
+        w[row + k] = new
+        total += d * (new if updated else old)
+    return total
+
+
+@scalar_function
 def step_layer(
     parameters: Any, layout: Any, layer: Any, a: Any, delta: Any, rate: Any, shrink: Any, updated: Any
 ) -> None:
@@ -183,17 +198,25 @@ def step_layer(
                 back = d * (new if updated else old)
                 delta[x + i] = back if k == 0 else delta[x + i] + back
     else:
-        for i in range(fan_in):
-            row = w + i * fan_out
-            g = rate * a[x + i]
-            total = real(0)
+        odd = fan_in % _TWO
+        if odd == _ONE:
+            delta[x] = _update_and_send_back(parameters, w, fan_out, shrink, rate * a[x], delta, out, updated)
+        for i in range(odd, fan_in, _TWO):
+            g0 = rate * a[x + i]
+            g1 = rate * a[x + i + _ONE]
+            row0 = w + i * fan_out
+            row1 = row0 + fan_out
+            p0 = p1 = real(0)
             for k in range(fan_out):
                 d = delta[out + k]
-                old = parameters[row + k]
-                new = old - (shrink * old + g * d)
-                parameters[row + k] = new
-                total += d * (new if updated else old)
-            delta[x + i] = total
+                old0, old1 = parameters[row0 + k], parameters[row1 + k]
+                new0 = old0 - (shrink * old0 + g0 * d)
+                new1 = old1 - (shrink * old1 + g1 * d)
+                parameters[row0 + k], parameters[row1 + k] = new0, new1
+                p0 += d * (new0 if updated else old0)
+                p1 += d * (new1 if updated else old1)
+            delta[x + i] = p0
+            delta[x + i + _ONE] = p1
     for k in range(fan_out):
         parameters[b + k] -= rate * delta[out + k]
 
