@@ -10,7 +10,7 @@ LINE = 64
 
 
 def aligned_zeros(shape: int | tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Zeros on a cache line's boundary; where NumPy puts them by chance is worth a tenth to a fifth of a step."""
+    """Zeros on a cache line's boundary: where NumPy puts them by chance is worth up to a fifth of a step."""
     dtype = np.dtype(dtype)
     size = math.prod(shape) if isinstance(shape, tuple) else shape
     memory = np.zeros(size * dtype.itemsize + LINE, np.uint8)

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .kernels.layers import n_units
 from .kernels.sequential import Model, Run, Samples, train_general
-from .training import Options
+from .options import Options
 
 if TYPE_CHECKING:
     from .network import Network

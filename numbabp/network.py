@@ -1,6 +1,7 @@
 """The network: layer sizes, parameters, predictions and training."""
 
 import copy
+import numbers
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,8 +25,10 @@ from .initializers import INITIALIZERS
 from .kernels.inference import activate_rows, sum_metrics
 from .kernels.layers import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS, layout
 from .losses import LOSSES, METRICS, OUTPUT_ACTIVATION
+from .options import Options
+from .planning import Plan, make_plan
 from .schedules import Schedule
-from .training import Callback, Options, RuleState, Training
+from .training import Callback, RuleState, Training
 
 CHUNK_BYTES = 1 << 23
 """`forward` takes as many rows at a time as keep a layer's units about this large.
@@ -270,6 +273,9 @@ class Network:
         callback: Callback | None = None,
         progress: bool | None = None,
         device: str = "auto",
+        kernel: str = "auto",
+        block_length: int | None = None,
+        n_threads: int | None = None,
     ) -> History:
         """Train from the present parameters on.
 
@@ -326,6 +332,13 @@ class Network:
             Show a progress bar; by default if standard error is a terminal.
         device : {"auto", "cpu"}
             Where to train.
+        kernel : {"auto", "sequential", "general", "blocked"}
+            "auto" takes what `plan` predicts to be the fastest. All give the same trajectory up to rounding;
+            the same kernel with the same block length gives the same bits.
+        block_length : int, optional
+            Samples of a block; asks for the blocked kernel.
+        n_threads : int, optional
+            Most threads for the products of large blocks; by default as many as BLAS is set to use.
 
         Returns
         -------
@@ -365,8 +378,41 @@ class Network:
             shuffle=shuffle,
             progress=progress,
             device=device,
+            kernel=kernel,
+            block_length=block_length,
+            n_threads=n_threads,
         )
         return self._train(X, y, sample_weight, options, epochs, random_state, validation_data, callback)
+
+    def plan(self, X: Any, **options: Any) -> Plan:
+        """How `fit` would train on X, without doing it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_inputs), or int
+            Samples, of which only the number matters; or that number.
+        **options
+            Arguments of `fit` on how to take a step, and kernel, block_length, n_threads.
+
+        Returns
+        -------
+        Plan
+            ``print(net.plan(X).explain())`` shows the choice, the alternatives and their predicted times.
+
+        Raises
+        ------
+        ValueError
+            If the options ask for something that is not possible.
+        """
+        for name in options:
+            if name not in Options.__dataclass_fields__:
+                allowed = ", ".join(sorted(Options.__dataclass_fields__))
+                raise TypeError(f"plan takes no {name!r}; allowed: {allowed}.")
+        if isinstance(X, numbers.Integral):
+            n_samples = check_integer("X", X, minimum=1)
+        else:
+            n_samples = len(check_inputs("X", X, self.n_inputs, self.dtype))
+        return make_plan(self, n_samples, Options(**options))
 
     def partial_fit(
         self,

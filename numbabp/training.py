@@ -1,41 +1,22 @@
 """The epoch loop: a kernel called in slices, and what is watched between them."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import aligned_zeros
-from .checks import (
-    check_bool,
-    check_choice,
-    check_integer,
-    check_learning_rate,
-    check_random_state,
-    check_real,
-)
+from .checks import check_random_state
+from .engines import make_engine
 from .history import History
-from .kernels.layers import n_units, transpose_layout
-from .kernels.sequential import (
-    DIVERGED,
-    EPOCH,
-    FIRST_METRIC,
-    LOSS,
-    SAMPLE,
-    STEP,
-    WEIGHT,
-    Model,
-    Run,
-    Samples,
-    train_general,
-    train_sgd,
-)
-from .kernels.update_rules import N_MOMENTS, UPDATE_RULES, Rule
+from .kernels.sequential import DIVERGED, EPOCH, FIRST_METRIC, LOSS, SAMPLE, STEP, WEIGHT, Run, Samples
+from .kernels.update_rules import N_MOMENTS
 from .losses import METRICS
+from .options import Options
+from .planning import Plan, make_plan
 from .progress import ProgressBar
-from .schedules import Schedule, check_schedule, learning_rates
+from .schedules import check_schedule, learning_rates
 
 if TYPE_CHECKING:
     from .network import Network
@@ -71,93 +52,6 @@ class DivergenceError(ArithmeticError):
             f"{self.learning_rate:g}: the loss or the parameters are no longer finite. The last finite "
             "parameters were kept. Try a smaller learning_rate, inputs scaled to about unit variance, or "
             "clip_norm."
-        )
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to train; every field is an argument of `Network.fit`, where they are described."""
-
-    learning_rate: float = 0.1
-    batch_size: int = 1
-    update_rule: str = "sgd"
-    momentum: float = 0.9
-    rho: float = 0.9
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-8
-    l1: float = 0.0
-    l2: float = 0.0
-    clip_norm: float | None = None
-    clip_value: float | None = None
-    schedule: Schedule = "constant"
-    schedule_options: Mapping[str, float] | None = None
-    propagate: str = "exact"
-    monitor: Sequence[str] = ()
-    early_stopping: bool = False
-    patience: int = 10
-    tol: float = 0.0
-    shuffle: bool = True
-    progress: bool | None = None
-    device: str = "auto"
-
-    def __post_init__(self) -> None:
-        check_learning_rate("learning_rate", self.learning_rate)
-        check_integer("batch_size", self.batch_size, minimum=1)
-        check_choice("update_rule", self.update_rule, UPDATE_RULES)
-        for name in ("momentum", "rho", "beta_1", "beta_2"):
-            check_real(name, getattr(self, name), minimum=0, maximum=1, open_maximum=True)
-        check_real("epsilon", self.epsilon, minimum=0, open_minimum=True)
-        for name in ("l1", "l2"):
-            check_real(name, getattr(self, name), minimum=0)
-        for name in ("clip_norm", "clip_value"):
-            if getattr(self, name) is not None:
-                check_real(name, getattr(self, name), minimum=0, open_minimum=True)
-        check_schedule(self.schedule, self.schedule_options)
-        check_choice("propagate", self.propagate, ("exact", "updated"))
-        if isinstance(self.monitor, str):
-            raise TypeError(f"monitor must be a sequence of names, got the string {self.monitor!r}.")
-        for name in self.monitor:
-            check_choice("monitor", name, METRICS)
-        check_integer("patience", self.patience, minimum=1)
-        check_real("tol", self.tol)
-        for name in ("early_stopping", "shuffle"):
-            check_bool(name, getattr(self, name))
-        if self.progress is not None:
-            check_bool("progress", self.progress)
-        if self.device not in ("auto", "cpu"):
-            raise ValueError(f"device={self.device!r} is not available; allowed: 'auto', 'cpu'.")
-        if self.propagate == "updated" and not self.is_plain_sgd:
-            raise ValueError(
-                "propagate='updated' needs update_rule='sgd' with batch_size=1, l1=0 and no clipping: "
-                "other steps are taken only after the whole gradient is known."
-            )
-
-    @property
-    def is_plain_sgd(self) -> bool:
-        """Whether `train_sgd` serves."""
-        return (
-            self.update_rule == "sgd"
-            and self.batch_size == 1
-            and self.l1 == 0
-            and self.clip_norm is None
-            and self.clip_value is None
-        )
-
-    @property
-    def rule(self) -> Rule:
-        """The update rule as kernels take it."""
-        return Rule(
-            UPDATE_RULES[self.update_rule],
-            float(self.momentum),
-            float(self.rho),
-            float(self.beta_1),
-            float(self.beta_2),
-            float(self.epsilon),
-            float(self.l1),
-            float(self.l2),
-            float(self.clip_norm or 0.0),
-            float(self.clip_value or 0.0),
         )
 
 
@@ -208,7 +102,7 @@ class Training:
     validation: tuple[np.ndarray, np.ndarray] | None = None
     callback: Callback | None = None
 
-    model: Model = field(init=False)
+    plan: Plan = field(init=False)
     samples: Samples = field(init=False)
     run: Run = field(init=False)
     stop_reason: str = field(init=False, default="finished")
@@ -225,21 +119,7 @@ class Training:
         if network.loss.endswith("cross_entropy"):
             names.append("accuracy")
         self._names = list(dict.fromkeys(names))
-        gradient_size = 0 if options.is_plain_sgd else network.n_parameters
-        layout, scratch_size = (
-            transpose_layout(network.layout) if options.is_plain_sgd else (network.layout, 0)
-        )
-        dtype = network.dtype
         self._state = state
-        self.model = Model(
-            network.parameters,
-            state.moments,
-            np.zeros(gradient_size, dtype),
-            aligned_zeros((3, n_units(layout)), dtype),
-            np.empty(scratch_size, dtype),
-            layout,
-            network.loss_code,
-        )
         self.samples = Samples(
             self.inputs, self.targets, self.weights, np.arange(len(self.inputs), dtype=np.int64)
         )
@@ -253,7 +133,7 @@ class Training:
             np.array([METRICS[name] for name in self._names], np.int64),
             np.zeros((self.epochs, FIRST_METRIC + len(self._names))),
         )
-        self._rule = options.rule
+        self._use(make_plan(network, len(self.inputs), options))
         self._validation_metrics: list[dict[str, float]] = []
         # a first guess, well under SLICE_SECONDS: 10 ns a parameter and 200 ns a sample
         self._slice = max(1, int(SLICE_SECONDS / (1e-8 * network.n_parameters + 2e-7) / 4))
@@ -306,9 +186,9 @@ class Training:
             elapsed = time.perf_counter() - started
             done = self._samples_done() - before
             if status == DIVERGED or not self._is_finite():
-                self._raise_divergence(snapshot, stop_epoch, min(done + 1, self._slice))
+                self._raise_divergence(snapshot, stop_epoch, done + (status == DIVERGED))
             wanted = done * SLICE_SECONDS / max(elapsed, 1e-9)
-            if done == self._slice or wanted < self._slice:  # else the epoch's end came first
+            if done >= self._slice or wanted < self._slice:  # else the epoch's end came first
                 self._slice = max(1, int(min(max(wanted, self._slice / 4), self._slice * 4)))
             epoch = int(position[EPOCH])
             at_start = position[SAMPLE] == 0 and epoch > 0
@@ -319,23 +199,19 @@ class Training:
     def _samples_done(self) -> int:
         return int(self.run.position[EPOCH]) * len(self.inputs) + int(self.run.position[SAMPLE])
 
-    def _call_kernel(self, stop_epoch: int, max_samples: int) -> int:
-        if self.options.is_plain_sgd:
-            updated = self.options.propagate == "updated"
-            return train_sgd(self.model, self.samples, self._rule, self.run, updated, stop_epoch, max_samples)
-        return train_general(
-            self.model,
-            self.samples,
-            self._rule,
-            self.run,
-            self.options.batch_size,
-            stop_epoch,
-            max_samples,
+    def _use(self, plan: Plan) -> None:
+        """Train with the plan's kernel from now on."""
+        self.plan = plan
+        self._engine = make_engine(
+            plan, self.network, self._state.moments, self.samples, self.options, self.run
         )
+
+    def _call_kernel(self, stop_epoch: int, max_samples: int) -> int:
+        return self._engine.advance(stop_epoch, max_samples)
 
     def _is_finite(self) -> bool:
         # a finite sum settles it quickly; one that is not may come from an overflow of the sum alone
-        parameters = self.model.parameters
+        parameters = self._engine.model.parameters
         return bool(np.isfinite(parameters.sum(dtype=np.float64)) or np.isfinite(parameters).all())
 
     def _snapshot(self) -> tuple[np.ndarray, ...]:
@@ -346,9 +222,9 @@ class Training:
         run = self.run
         epoch = run.position[EPOCH]
         return (
-            self.model.parameters,
-            self.model.moments,
-            self.model.gradient,
+            self._engine.model.parameters,
+            self._engine.model.moments,
+            self._engine.model.gradient,
             self.samples.order,
             run.random,
             run.sums[epoch : epoch + 1],
@@ -365,13 +241,18 @@ class Training:
         """Go back to the last finite step of the n_samples since `snapshot`, and raise.
 
         Kernels are deterministic, so the slice can be run again; how far it stays finite is found by
-        bisection.
+        bisection. A blocked kernel's run is repeated step by step, which differs by rounding; should it then
+        stay finite, training goes on step by step.
         """
+        if self.plan.kernel == "blocked":
+            self._use(self.plan.step_by_step(self.options))
 
         def stays_finite(n_samples: int) -> bool:
             self._restore(snapshot)
             return self._call_kernel(stop_epoch, n_samples) != DIVERGED and self._is_finite()
 
+        if stays_finite(n_samples):
+            return
         finite, not_finite = 0, n_samples
         while not_finite - finite > 1:
             middle = (finite + not_finite) // 2
@@ -401,7 +282,7 @@ class Training:
         rate = stopping.next_rate(metrics["loss"], float(self.run.learning_rates[epoch]))
         if self.options.schedule == "adaptive":
             self.run.learning_rates[epoch + 1 :] = rate
-        if self.options.early_stopping and stopping.is_over(watched, self.model.parameters):
+        if self.options.early_stopping and stopping.is_over(watched, self._engine.model.parameters):
             self.stop_reason = "early stopping"
         elif rate == 0:
             self.stop_reason = "learning rate"

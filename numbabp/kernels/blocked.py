@@ -1,8 +1,8 @@
 """The blocked kernel: the trajectory of per-sample SGD, up to rounding, at the speed of matrix products.
 
-Within a block of samples the first layer's weights are only read: they are those of the block's start plus a
-sum of products of inputs and deltas, which is known through the inputs' Gram matrix. Wide hidden layers go the
-same way, in sub-blocks. docs/blocked.md derives every line; the numbers in brackets are its equations.
+Within a block of samples the first layer's weights are only read: they are those of the block's start plus
+a sum of products of inputs and deltas, which is known through the inputs' Gram matrix. Wide hidden layers go
+the same way, in sub-blocks. docs/blocked.md derives every line; numbers in brackets are its equations.
 Reference: `train` in tests/reference.py.
 """
 
@@ -31,7 +31,7 @@ from .layers import (
     backward_activation,
     transpose_narrow,
 )
-from .products import add_product
+from .products import add_product, panel_width
 from .sequential import (
     DIVERGED,
     EPOCH,
@@ -190,20 +190,25 @@ def _begin_block(model: Any, velocity: Any, block: Any, n: Any) -> None:
     powers = block.powers
     x = block.a[:n, :fan_in]
     weights = model.parameters[: fan_in * fan_out].reshape((fan_in, fan_out))
-    add_product(0, block.z[:n, out : out + fan_out], x, weights)
+    panel = panel_width(len(block.a), fan_in, fan_out)
+    for k in range(0, fan_out, panel):
+        end = min(k + panel, fan_out)
+        add_product(0, block.z[:n, out + k : out + end], x, weights[:, k:end])
     if velocity.size > 0:
         velocities = velocity[: fan_in * fan_out].reshape((fan_in, fan_out))
-        add_product(0, block.carried[:n], x, velocities)
+        for k in range(0, fan_out, panel):
+            end = min(k + panel, fan_out)
+            add_product(0, block.carried[:n, k:end], x, velocities[:, k:end])
         for t in range(n):
             kept, carried = real(powers[t, W_FROM_W]), real(powers[t, W_FROM_V])
             for k in range(np.uint64(fan_out)):
-                j = np.uint64(out) + k
-                block.z[t, j] = kept * block.z[t, j] + carried * block.carried[t, k]
+                unit = np.uint64(out) + k
+                block.z[t, unit] = kept * block.z[t, unit] + carried * block.carried[t, k]
     elif powers[1, W_FROM_W] != 1:
         for t in range(n):
             kept = real(powers[t, W_FROM_W])
-            for k in range(np.uint64(out), np.uint64(out + fan_out)):
-                block.z[t, k] *= kept
+            for k in range(np.uint64(fan_out)):
+                block.z[t, np.uint64(out) + k] *= kept
     _fill_gram(block, n, model.layout[0, FAN_IN])
     for t in range(1, n):
         for j in range(t):

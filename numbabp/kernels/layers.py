@@ -17,8 +17,8 @@ from ..compiling import scalar_function, subroutine
 
 # Columns of a layout.
 FAN_IN, FAN_OUT, WEIGHTS, BIASES, INPUTS, OUTPUTS, ACTIVATION, FORM = range(8)
-# Forms of a layer while a kernel runs: weights (fan_in, fan_out) row by row; transposed, for vectors along the
-# longer side; row by row and updated only once a sub-block (see blocked.py).
+# Forms of a layer while a kernel runs: weights (fan_in, fan_out) row by row; transposed, for vectors along
+# the longer side; row by row and updated only once a sub-block (see blocked.py).
 BY_ROWS, BY_COLUMNS, DELAYED = range(3)
 
 NARROW = 15

@@ -101,17 +101,20 @@ def _predict(model: Any, samples: Any, run: Any, s: Any, weight: Any) -> bool:
 
 @scalar_function
 def sample_weight(samples: Any, s: Any) -> Any:
+    """Factor of the sample's gradient and loss."""
     return samples.weights[s] if samples.weights.size > 0 else samples.inputs.dtype.type(1)
 
 
 @scalar_function
 def begin_epoch(samples: Any, run: Any) -> None:
+    """Draw the epoch's order, where it is not fixed."""
     if run.position[SAMPLE] == 0 and run.random.size > 0:
         shuffle(samples.order, run.random)
 
 
 @scalar_function
 def end_epoch(samples: Any, run: Any) -> None:
+    """Go on to the next epoch, where this one's samples are all done."""
     if run.position[SAMPLE] == samples.order.size:
         run.position[SAMPLE] = 0
         run.position[EPOCH] += 1

@@ -1,0 +1,111 @@
+"""How to train: the arguments of `Network.fit` that say how to take a step, checked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .checks import check_bool, check_choice, check_integer, check_learning_rate, check_real
+from .kernels.update_rules import UPDATE_RULES, Rule
+from .losses import METRICS
+from .schedules import Schedule, check_schedule
+
+KERNELS = ("auto", "sequential", "general", "blocked")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train; every field is an argument of `Network.fit`, where they are described."""
+
+    learning_rate: float = 0.1
+    batch_size: int = 1
+    update_rule: str = "sgd"
+    momentum: float = 0.9
+    rho: float = 0.9
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    l1: float = 0.0
+    l2: float = 0.0
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    schedule: Schedule = "constant"
+    schedule_options: Mapping[str, float] | None = None
+    propagate: str = "exact"
+    monitor: Sequence[str] = ()
+    early_stopping: bool = False
+    patience: int = 10
+    tol: float = 0.0
+    shuffle: bool = True
+    progress: bool | None = None
+    device: str = "auto"
+    kernel: str = "auto"
+    block_length: int | None = None
+    n_threads: int | None = None
+
+    def __post_init__(self) -> None:
+        check_learning_rate("learning_rate", self.learning_rate)
+        check_integer("batch_size", self.batch_size, minimum=1)
+        check_choice("update_rule", self.update_rule, UPDATE_RULES)
+        for name in ("momentum", "rho", "beta_1", "beta_2"):
+            check_real(name, getattr(self, name), minimum=0, maximum=1, open_maximum=True)
+        check_real("epsilon", self.epsilon, minimum=0, open_minimum=True)
+        for name in ("l1", "l2"):
+            check_real(name, getattr(self, name), minimum=0)
+        for name in ("clip_norm", "clip_value"):
+            if getattr(self, name) is not None:
+                check_real(name, getattr(self, name), minimum=0, open_minimum=True)
+        check_schedule(self.schedule, self.schedule_options)
+        check_choice("propagate", self.propagate, ("exact", "updated"))
+        if isinstance(self.monitor, str):
+            raise TypeError(f"monitor must be a sequence of names, got the string {self.monitor!r}.")
+        for name in self.monitor:
+            check_choice("monitor", name, METRICS)
+        check_integer("patience", self.patience, minimum=1)
+        check_real("tol", self.tol)
+        for name in ("early_stopping", "shuffle"):
+            check_bool(name, getattr(self, name))
+        if self.progress is not None:
+            check_bool("progress", self.progress)
+        if self.device not in ("auto", "cpu"):
+            raise ValueError(f"device={self.device!r} is not available; allowed: 'auto', 'cpu'.")
+        check_choice("kernel", self.kernel, KERNELS)
+        for name in ("block_length", "n_threads"):
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name), minimum=1)
+        if self.propagate == "updated" and not self.is_plain_sgd:
+            raise ValueError(
+                "propagate='updated' needs update_rule='sgd' with batch_size=1, l1=0 and no clipping: "
+                "other steps are taken only after the whole gradient is known."
+            )
+
+    @property
+    def is_plain_sgd(self) -> bool:
+        """Whether every step is W -= rate (gradient + l2 W) of one sample."""
+        return self.update_rule == "sgd" and self.not_linear is None
+
+    @property
+    def not_linear(self) -> str | None:
+        """Which argument keeps steps from being linear in the gradients of single samples, if any does."""
+        if self.update_rule not in ("sgd", "momentum", "nesterov"):
+            return f"update_rule={self.update_rule!r}"
+        if self.batch_size > 1:
+            return f"batch_size={self.batch_size}"
+        for name in ("l1", "clip_norm", "clip_value"):
+            if getattr(self, name):
+                return f"{name}={getattr(self, name)!r}"
+        return None
+
+    @property
+    def rule(self) -> Rule:
+        """The update rule as kernels take it."""
+        return Rule(
+            UPDATE_RULES[self.update_rule],
+            float(self.momentum),
+            float(self.rho),
+            float(self.beta_1),
+            float(self.beta_2),
+            float(self.epsilon),
+            float(self.l1),
+            float(self.l2),
+            float(self.clip_norm or 0.0),
+            float(self.clip_value or 0.0),
+        )

@@ -1,0 +1,215 @@
+"""Which kernel trains a network fastest: a small cost model, and a plan that explains itself."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from .kernels.layers import NARROW
+from .machine import Machine, this_machine
+
+if TYPE_CHECKING:
+    from .network import Network
+    from .options import Options
+
+BLOCK_LENGTHS = (8, 12, 16, 24, 32, 48, 64, 128, 256)
+"""Lengths that the planner considers; any other may be asked for."""
+DELAYED_LEAST = 4096
+"""Weights of the smallest hidden layer that is worth delaying; smaller ones stay in the first cache."""
+THREADED_FLOPS = 1e8
+"""Smallest product that is worth more than one thread."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which kernel a call of `fit` uses, and what that is expected to cost.
+
+    Attributes
+    ----------
+    device : str
+        "cpu".
+    kernel : str
+        "sequential" takes plain SGD a sample at a time, "general" every rule; "blocked" takes sgd, momentum
+        and nesterov in blocks of samples, with the same trajectory up to rounding.
+    dtype : str
+        The network's.
+    block_length, sub_block : int
+        Samples of a block, and of the parts in which its steps correct each other; 0 unless blocked.
+    delayed_layers : tuple of int
+        Hidden layers whose weights are updated once a sub-block; 0 is the first layer.
+    n_threads : int
+        Most threads that BLAS may use.
+    ns_per_step : float
+        Prediction of the cost model (`numbabp.machine`).
+    flops, bytes : float
+        Of the plain algorithm, a step: four operations a weight; the weights read twice and written once.
+    why_not : str
+        Why this plan was not taken, if so.
+    alternatives : tuple of Plan
+    """
+
+    device: str
+    kernel: str
+    dtype: str
+    block_length: int = 0
+    sub_block: int = 0
+    delayed_layers: tuple[int, ...] = ()
+    n_threads: int = 1
+    ns_per_step: float = float("nan")
+    flops: float = float("nan")
+    bytes: float = float("nan")
+    why_not: str = ""
+    asked_for: bool = False
+    alternatives: tuple["Plan", ...] = field(default=(), repr=False)
+
+    def explain(self) -> str:
+        """The choice, what it is expected to cost, and why every alternative was not taken."""
+        reason = "asked for" if self.asked_for else "the fastest predicted"
+        lines = [
+            f"{self.name} on the {self.device}, {self.dtype}, {self._threads()}: {reason}.",
+            f"Predicted: {_time(self.ns_per_step)} a step; the plain algorithm's {self.flops:,.0f} flops and "
+            f"{self.bytes:,.0f} bytes of weights a step make {self.flops / self.ns_per_step:.3g} GFLOP/s.",
+        ]
+        if self.alternatives:
+            lines.append("Not taken:")
+            width = max(len(plan.name) for plan in self.alternatives)
+            for plan in self.alternatives:
+                time = _time(plan.ns_per_step) if plan.ns_per_step > 0 else "-"
+                lines.append(f"  {plan.name:<{width}}  {time:>9}  {plan.why_not}")
+        return "\n".join(lines)
+
+    @property
+    def name(self) -> str:
+        """Kernel and block in a few words."""
+        if not self.block_length:
+            return self.kernel
+        name = f"{self.kernel}, {self.block_length} samples a block"
+        if self.delayed_layers:
+            name += f", hidden layers every {self.sub_block}"
+        return name
+
+    def step_by_step(self, options: "Options") -> "Plan":
+        """The same training without blocks."""
+        kernel = "sequential" if options.is_plain_sgd else "general"
+        return Plan(self.device, kernel, self.dtype, flops=self.flops, bytes=self.bytes)
+
+    def _threads(self) -> str:
+        return "1 thread" if self.n_threads == 1 else f"up to {self.n_threads} threads for products"
+
+
+def make_plan(network: "Network", n_samples: int, options: "Options") -> Plan:
+    """The fastest predicted plan that does what the options ask for.
+
+    Parameters
+    ----------
+    network
+        Its layer sizes and dtype matter, its weights do not.
+    n_samples
+        Samples of an epoch; blocks are not longer, unless asked for.
+    options
+        kernel, block_length and n_threads restrict the choice.
+
+    Raises
+    ------
+    ValueError
+        If the options ask for a kernel that can't do what else they ask for.
+    """
+    machine = this_machine()
+    candidates = [_costed(machine, network, plan, options) for plan in _candidates(network, options)]
+    possible = [plan for plan in candidates if not plan.why_not]
+    if options.kernel != "auto":
+        for plan in candidates:
+            if plan.kernel == options.kernel and plan.why_not:
+                raise ValueError(f"kernel={options.kernel!r} is not possible: {plan.why_not}.")
+        possible = [plan for plan in possible if plan.kernel == options.kernel]
+    if options.block_length is not None:
+        if options.kernel not in ("auto", "blocked"):
+            raise ValueError(
+                f"block_length={options.block_length} needs kernel='blocked', got {options.kernel!r}."
+            )
+        for plan in candidates:
+            if plan.kernel == "blocked" and plan.why_not:
+                raise ValueError(f"block_length={options.block_length} is not possible: {plan.why_not}.")
+        possible = [plan for plan in possible if plan.block_length == options.block_length]
+    elif n_samples > 0:
+        shorter = [plan for plan in possible if plan.block_length <= max(n_samples, BLOCK_LENGTHS[0])]
+        possible = shorter or possible
+    best = min(possible, key=lambda plan: plan.ns_per_step)
+    rest = []
+    for plan in sorted(candidates, key=lambda plan: plan.ns_per_step):
+        if plan is best:
+            continue
+        why = plan.why_not
+        if not why and plan not in possible:
+            why = (
+                "longer than an epoch"
+                if options.kernel == "auto" and not options.block_length
+                else "not asked for"
+            )
+        elif not why:
+            why = f"{plan.ns_per_step / best.ns_per_step:.2f} times the time"
+        rest.append(replace(plan, why_not=why))
+    asked_for = options.kernel != "auto" or options.block_length is not None
+    return replace(best, alternatives=tuple(rest), asked_for=asked_for)
+
+
+def _candidates(network: "Network", options: "Options") -> Iterator[Plan]:
+    """Every plan for this network; `why_not` says why the options rule one out."""
+    device, dtype = "cpu", network.dtype.name
+    not_linear = options.not_linear
+    if not_linear is None and options.update_rule != "sgd":
+        why = f"update_rule={options.update_rule!r} keeps a velocity"
+    else:
+        why = f"{not_linear} needs the whole gradient before a step" if not_linear else ""
+    yield Plan(device, "sequential", dtype, why_not=why)
+    why = "propagate='updated' goes with the step of one layer at a time"
+    yield Plan(device, "general", dtype, why_not=why if options.propagate == "updated" else "")
+    why = f"{not_linear} makes steps that are not linear in the gradients" if not_linear else ""
+    delayed = _delayed_layers(network.layer_sizes) if options.update_rule == "sgd" else ()
+    lengths = BLOCK_LENGTHS if options.block_length is None else (options.block_length,)
+    for length in lengths:
+        for layers in {(), delayed}:
+            sub_block = min(length, 16 if length > 16 else 8)
+            plan = Plan(device, "blocked", dtype, length, sub_block, layers, why_not=why)
+            width = network.layer_sizes[1]
+            flops = 2.0 * length * network.n_inputs * width
+            yield replace(plan, n_threads=_n_threads(flops, options))
+        if why:
+            return
+
+
+def _delayed_layers(layer_sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Hidden layers that are large enough to be read only, within a sub-block."""
+    return tuple(
+        layer
+        for layer in range(1, len(layer_sizes) - 1)
+        if layer_sizes[layer + 1] > NARROW and layer_sizes[layer] * layer_sizes[layer + 1] >= DELAYED_LEAST
+    )
+
+
+def _n_threads(flops: float, options: "Options") -> int:
+    if flops < THREADED_FLOPS:
+        return 1
+    from .engines import most_blas_threads
+
+    most = most_blas_threads()
+    return most if options.n_threads is None else min(options.n_threads, most)
+
+
+def _costed(machine: Machine, network: "Network", plan: Plan, options: "Options") -> Plan:
+    itemsize = network.dtype.itemsize
+    ns = machine.ns_per_step(
+        network.layer_sizes,
+        itemsize,
+        plan.kernel,
+        plan.block_length,
+        plan.sub_block,
+        plan.delayed_layers,
+        velocity=options.update_rule != "sgd",
+    )
+    return replace(
+        plan, ns_per_step=ns, flops=4.0 * network.n_weights, bytes=3.0 * itemsize * network.n_weights
+    )
+
+
+def _time(ns: float) -> str:
+    return f"{ns:.0f} ns" if ns < 1e3 else f"{ns / 1e3:.3g} us" if ns < 1e6 else f"{ns / 1e6:.3g} ms"
