@@ -246,6 +246,8 @@ class Training:
         """
         if self.plan.kernel == "blocked":
             self._use(self.plan.step_by_step(self.options))
+            no_gradient = np.zeros_like(self._engine.model.gradient)  # as no mini-batch is under way
+            snapshot = (*snapshot[:2], no_gradient, *snapshot[3:])
 
         def stays_finite(n_samples: int) -> bool:
             self._restore(snapshot)

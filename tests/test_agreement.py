@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import reference
+from problems import draw_problem, network_of, parameters_error, solve
 
 import numbabp as nbp
 from numbabp import gradients, training
@@ -40,48 +41,6 @@ OF_ABSOLUTE_ERROR = 1 / 8
 MARGIN = 1e-5  # from a jump: many times the float32 error of a pre-activation
 
 
-def targets_for(loss, output, random_state, shape):
-    if loss == "binary_cross_entropy":
-        return random_state.randint(2, size=shape).astype(float)
-    if loss == "categorical_cross_entropy":
-        return np.eye(shape[1])[random_state.randint(shape[1], size=shape[0])]
-    if output == "softmax":  # on both sides of the outputs: else absolute error has no gradient at all
-        return 2.0 * np.eye(shape[1])[random_state.randint(shape[1], size=shape[0])] - 0.5
-    return random_state.standard_normal(shape) + 0.5
-
-
-def draw_problem(seed, sizes, activations, loss, n_samples=N_SAMPLES):
-    """Initial parameters and samples, all of them float32 numbers held as float64."""
-    random_state = np.random.RandomState(seed)
-    weights, _ = reference.lecun_normal(sizes, seed)
-    biases = [0.3 * random_state.standard_normal(fan_out) for fan_out in sizes[1:]]
-    X = random_state.standard_normal((n_samples, sizes[0]))
-    Y = targets_for(loss, activations[-1], random_state, (n_samples, sizes[-1]))
-    rounded = [np.float32(array).astype(np.float64) for array in [*weights, *biases, X, Y]]
-    return SimpleNamespace(
-        sizes=sizes,
-        activations=activations,
-        loss=loss,
-        weights=rounded[: len(weights)],
-        biases=rounded[len(weights) : -2],
-        X=rounded[-2],
-        Y=rounded[-1],
-    )
-
-
-def solve(problem, *, learning_rates, **options):
-    return reference.train(
-        problem.weights,
-        problem.biases,
-        problem.X,
-        problem.Y,
-        activations=problem.activations,
-        loss=problem.loss,
-        learning_rates=learning_rates,
-        **options,
-    )
-
-
 def well_posed(sizes, activations, loss, *, rule="sgd", epochs=EPOCHS, rate=None, **options):
     """The first problem that stays `MARGIN` clear of jumps and moves the first layer; its solution."""
     learning_rates = [RATES[rule] if rate is None else rate] * epochs
@@ -94,41 +53,40 @@ def well_posed(sizes, activations, loss, *, rule="sgd", epochs=EPOCHS, rate=None
     raise AssertionError("no well-posed problem among 50 seeds")
 
 
-def network_of(problem, dtype):
-    net = nbp.Network(
-        problem.sizes,
-        hidden_activation=problem.activations[:-1],
-        output_activation=problem.activations[-1],
-        loss=problem.loss,
-        init="zeros",
-        dtype=dtype,
-    )
-    net.weights, net.biases = problem.weights, problem.biases
-    return net
-
-
-def parameters_error(net, solution):
-    return reference.largest_relative_error(
-        [*net.weights, *net.biases], [*solution.weights, *solution.biases]
-    )
-
-
 def disagreement(problem, solution, dtype, *, rule="sgd", rate=None, **options):
-    """Train the package on the problem; the larger of the errors of parameters and losses."""
-    net = network_of(problem, dtype)
-    history = net.fit(
-        problem.X,
-        problem.Y,
-        learning_rate=RATES[rule] if rate is None else rate,
-        epochs=len(solution.loss),
-        shuffle=False,
-        update_rule=rule,
-        **options,
-    )
-    assert net.parameters.dtype == dtype
-    assert history.loss.dtype == np.float64
-    losses = reference.largest_relative_error([history.loss], [solution.loss])
-    return max(parameters_error(net, solution), losses)
+    """Train the package on the problem, by every kernel; the largest error of parameters and losses."""
+    errors = []
+    for kernel in kernels(rule, options):
+        net = network_of(problem, dtype)
+        history = net.fit(
+            problem.X,
+            problem.Y,
+            learning_rate=RATES[rule] if rate is None else rate,
+            epochs=len(solution.loss),
+            shuffle=False,
+            update_rule=rule,
+            **options,
+            **kernel,
+        )
+        assert net.parameters.dtype == dtype
+        assert history.loss.dtype == np.float64
+        losses = reference.largest_relative_error([history.loss], [solution.loss])
+        errors += [parameters_error(net, solution), losses]
+    return max(errors)
+
+
+def kernels(rule, options):
+    """Options of the kernels that can train so; test_blocked.py has more of the blocked one."""
+    linear = rule in ("sgd", "momentum", "nesterov") and options.get("batch_size", 1) == 1
+    linear = linear and not any(options.get(name) for name in ("l1", "clip_norm", "clip_value"))
+    if linear:
+        yield {"kernel": "blocked", "block_length": 7}
+    if linear and rule == "sgd":
+        yield {"kernel": "sequential"}
+    if options.get("propagate") != "updated":
+        yield {"kernel": "general"}
+    elif not linear:
+        raise AssertionError(f"no kernel for {rule} with {options}")
 
 
 def layer_sizes(depth):
