@@ -31,7 +31,7 @@ def make_engine(
     plan: "Plan", network: "Network", moments: np.ndarray, samples: Samples, options: "Options", run: Run
 ) -> Engine:
     """The engine that a plan asks for."""
-    make = {"sequential": _sequential, "general": _general, "blocked": _blocked}[plan.kernel]
+    make = {"sequential": _sequential, "general": _general, "blocked": _blocked, "tiny": _tiny}[plan.kernel]
     return make(plan, network, moments, samples, options, run)
 
 
@@ -44,6 +44,30 @@ def _sequential(
 
     def advance(stop_epoch: int, max_samples: int) -> int:
         return train_sgd(model, samples, rule, run, updated, stop_epoch, max_samples)
+
+    return Engine(model, advance)
+
+
+def _tiny(
+    plan: "Plan", network: "Network", moments: np.ndarray, samples: Samples, options: "Options", run: Run
+) -> Engine:
+    from .kernels.tiny import make_train_tiny
+
+    n_inputs, n_hidden, n_outputs = network.layer_sizes
+    updated = options.propagate == "updated"
+    train_tiny = make_train_tiny(
+        (n_inputs, n_hidden, n_outputs),
+        network.activations,
+        network.loss,
+        network.dtype.name,
+        updated,
+        options.l2 > 0,
+    )
+    model = _model(network, moments, network.layout, 0)
+    rule = options.rule
+
+    def advance(stop_epoch: int, max_samples: int) -> int:
+        return train_tiny(model, samples, rule, run, updated, stop_epoch, max_samples)
 
     return Engine(model, advance)
 

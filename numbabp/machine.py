@@ -32,6 +32,8 @@ class Machine:
     """A byte of weights read, updated and written, all parameters in the first cache."""
     second_cache: float = 0.0276
     memory: float = 0.0518
+    tiny: float = 0.84
+    """A step of the tiny kernel, in sequential ones."""
     block_step: float = 81.0
     """A step in a block, beside a step without one."""
     multiply_add: float = 0.00616
@@ -112,7 +114,7 @@ class Machine:
                 narrow = fan_out == 1 or (fan_out <= NARROW and fan_out < fan_in)
                 ns += self.row * (fan_out if narrow else fan_in)
                 ns += weights * through * (self.velocity if velocity and layer > 0 else 1)
-        return ns
+        return ns * self.tiny if kernel == "tiny" else ns
 
     def _first_layer_blocked(
         self, fan_in: int, fan_out: int, itemsize: int, length: int, sub_block: int, total: float

@@ -133,7 +133,7 @@ class Training:
             np.array([METRICS[name] for name in self._names], np.int64),
             np.zeros((self.epochs, FIRST_METRIC + len(self._names))),
         )
-        self._use(make_plan(network, len(self.inputs), options))
+        self._use(make_plan(network, len(self.inputs), self.epochs, options))
         self._validation_metrics: list[dict[str, float]] = []
         # a first guess, well under SLICE_SECONDS: 10 ns a parameter and 200 ns a sample
         self._slice = max(1, int(SLICE_SECONDS / (1e-8 * network.n_parameters + 2e-7) / 4))
