@@ -10,7 +10,7 @@ import numpy as np
 
 from .arrays import LINE, aligned_zeros
 from .kernels.layers import BY_ROWS, DELAYED, FAN_OUT, FORM, n_units, transpose_layout
-from .kernels.sequential import Model, Run, Samples, train_general, train_sgd
+from .kernels.sequential import ROWS_SIZE, Model, Run, Samples, train_general, train_sgd
 
 if TYPE_CHECKING:
     from .network import Network
@@ -75,8 +75,11 @@ def _tiny(
 def _general(
     plan: "Plan", network: "Network", moments: np.ndarray, samples: Samples, options: "Options", run: Run
 ) -> Engine:
-    model = _model(network, moments, network.layout, 0, gradient_size=network.n_parameters)
     rule, batch_size = options.rule, options.batch_size
+    size = network.n_parameters
+    if batch_size == 1 and rule.clip_norm == 0:  # some rows at a time
+        size = min(size, int(ROWS_SIZE) + 2 * max(network.layer_sizes))
+    model = _model(network, moments, network.layout, 0, gradient_size=size)
 
     def advance(stop_epoch: int, max_samples: int) -> int:
         return train_general(model, samples, rule, run, batch_size, stop_epoch, max_samples)

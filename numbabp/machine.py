@@ -59,10 +59,10 @@ class Machine:
     carry_far: float = 0.15
     velocity: float = 2.2
     """Updating hidden weights with a velocity, in updates without."""
-    general_first: float = 0.07
+    general_first: float = 0.055
     """A byte of parameters in the general kernel's passes over gradient, state and parameters."""
-    general_second: float = 0.10
-    general_memory: float = 0.22
+    general_second: float = 0.058
+    general_memory: float = 0.12
     first_cache_size: float = 40e3
     """Bytes of parameters that the first cache holds beside the rest."""
     second_cache_size: float = 1.8e6
