@@ -355,8 +355,13 @@ def predict(
 
 @app.command()
 @reported
-def info(as_json: Json = False) -> None:
-    """Show versions, processor, threads, GPU and cache folder."""
+def info(
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Measure what the planner should expect; some minutes.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show versions, processor, threads, GPU, cache folder and where the planner's constants are from."""
     import platform
 
     import llvmlite.binding as llvm
@@ -366,8 +371,11 @@ def info(as_json: Json = False) -> None:
     import sklearn
 
     from .kernels.sequential import train_sgd
+    from .machine import Machine, settings_path, this_machine
     from .smoke import gpu_name
 
+    if calibrate:
+        _calibrate()
     features = llvm.get_host_cpu_features()
     cache = getattr(train_sgd, "_cache", None)
     facts = {
@@ -385,6 +393,7 @@ def info(as_json: Json = False) -> None:
         ],
         "threads": numba.config.NUMBA_NUM_THREADS,
         "gpu": gpu_name() or "none",
+        "planner's constants": "built in" if this_machine() == Machine() else str(settings_path()),
         "cache folder": getattr(cache, "cache_path", None) or "none: kernels are compiled in every process",
     }
     if as_json:
@@ -394,6 +403,20 @@ def info(as_json: Json = False) -> None:
     for name, value in facts.items():
         table.add_row(name, ", ".join(value) if isinstance(value, list) else str(value))
     _print(table)
+
+
+def _calibrate() -> None:
+    """Fit the planner's constants to this machine and keep them."""
+    from rich.console import Console
+
+    from .calibration import calibrate
+    from .machine import keep
+
+    console = Console(stderr=True)
+    with console.status("measuring") as status:
+        machine, error = calibrate(lambda text: status.update(f"measuring {text}"))
+        path = keep(machine)
+    console.print(f"Predictions are within {100 * error:.0f} %; the constants are kept in {path}.")
 
 
 class _Pipeline:

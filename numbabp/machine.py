@@ -15,6 +15,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+from .arrays import LINE
 from .kernels.layers import NARROW
 
 
@@ -48,6 +49,8 @@ class Machine:
     """A byte of weights packed for a product too large to do without."""
     panel_row: float = 12.7
     """A row of a panel of weights 2 KiB apart, in products without packing; less where they lie closer."""
+    odd_row: float = 6.0
+    """A row of weights that is no whole number of cache lines, in a block's products."""
     update_near: float = 0.0095
     """A byte of weights read and written by a product that updates them."""
     update_far: float = 0.0444
@@ -124,7 +127,7 @@ class Machine:
         wide = itemsize / 4
         weights = itemsize * fan_in * fan_out
         in_vectors = (
-            max(2, math.ceil(fan_out * itemsize / 64)) * 64 / itemsize
+            max(2, math.ceil(fan_out * itemsize / LINE)) * LINE / itemsize
         )  # products work on whole vectors
         ns = self.block_step + 4 * self.multiply_add * wide * fan_in * in_vectors
         near = self._level(total, self.update_near / 3, self.update_near, self.update_far)
@@ -135,6 +138,8 @@ class Machine:
             ns += self.panel_row * rows / length
         elif length * fan_in * fan_out > SMALL_PRODUCT:
             ns += self.pack * weights / length
+        if fan_out * itemsize % LINE:
+            ns += self.odd_row * fan_in / length
         ns += self.gram * wide * fan_in * length
         ns += self.correction * itemsize * fan_out * sub_block / 2
         ns += self.multiply_add * wide * fan_out * (length - sub_block)
