@@ -18,6 +18,8 @@ from pathlib import Path
 from .arrays import LINE
 from .kernels.layers import NARROW
 
+NARROW_PRODUCT = 32
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -49,8 +51,10 @@ class Machine:
     """A byte of weights packed for a product too large to do without."""
     panel_row: float = 12.7
     """A row of a panel of weights 2 KiB apart, in products without packing; less where they lie closer."""
-    odd_row: float = 6.0
+    odd_row: float = 3.0
     """A row of weights that is no whole number of cache lines, in a block's products."""
+    ragged: float = 0.25
+    """What a narrow product costs more if its samples are no multiple of 12, OpenBLAS's step."""
     update_near: float = 0.0095
     """A byte of weights read and written by a product that updates them."""
     update_far: float = 0.0444
@@ -129,7 +133,10 @@ class Machine:
         in_vectors = (
             max(2, math.ceil(fan_out * itemsize / LINE)) * LINE / itemsize
         )  # products work on whole vectors
-        ns = self.block_step + 4 * self.multiply_add * wide * fan_in * in_vectors
+        products = 4 * self.multiply_add * wide * fan_in * in_vectors
+        if length % 12 and fan_out <= NARROW_PRODUCT:
+            products *= 1 + self.ragged
+        ns = self.block_step + products
         near = self._level(total, self.update_near / 3, self.update_near, self.update_far)
         ns += weights * near / length
         panel = panel_width(length, fan_in, fan_out)
