@@ -11,6 +11,7 @@ from .checks import check_random_state
 from .engines import make_engine
 from .history import History
 from .kernels.sequential import DIVERGED, EPOCH, FIRST_METRIC, LOSS, SAMPLE, STEP, WEIGHT, Run, Samples
+from .kernels.sparse import SparseSamples, sparse_samples
 from .kernels.update_rules import N_MOMENTS
 from .losses import METRICS
 from .options import Options
@@ -79,7 +80,7 @@ class Training:
     network
         Trained in place.
     inputs, targets, weights
-        Checked arrays, as in `kernels.sequential.Samples`.
+        Checked arrays, as in `kernels.sequential.Samples`; inputs may also be a checked CSR matrix.
     options
         How to train.
     epochs
@@ -93,7 +94,7 @@ class Training:
     """
 
     network: "Network"
-    inputs: np.ndarray
+    inputs: Any
     targets: np.ndarray
     weights: np.ndarray
     options: Options
@@ -103,12 +104,15 @@ class Training:
     callback: Callback | None = None
 
     plan: Plan = field(init=False)
-    samples: Samples = field(init=False)
+    samples: Samples | SparseSamples = field(init=False)
     run: Run = field(init=False)
     stop_reason: str = field(init=False, default="finished")
 
     def __post_init__(self) -> None:
         network, options = self.network, self.options
+        self._n_samples = len(self.targets)
+        n_nonzeros = None if isinstance(self.inputs, np.ndarray) else self.inputs.nnz / self._n_samples
+        plan = make_plan(network, self._n_samples, options, n_nonzeros)
         schedule_options = check_schedule(options.schedule, options.schedule_options)
         # before anything is drawn or changed: a schedule of the caller's may raise
         rates = learning_rates(options.schedule, schedule_options, float(options.learning_rate), self.epochs)
@@ -120,9 +124,9 @@ class Training:
             names.append("accuracy")
         self._names = list(dict.fromkeys(names))
         self._state = state
-        self.samples = Samples(
-            self.inputs, self.targets, self.weights, np.arange(len(self.inputs), dtype=np.int64)
-        )
+        make_samples = Samples if n_nonzeros is None else sparse_samples
+        order = np.arange(self._n_samples, dtype=np.int64)
+        self.samples = make_samples(self.inputs, self.targets, self.weights, order)
         position = np.zeros(4, np.int64)
         position[STEP] = state.step
         self._schedule_options = schedule_options
@@ -133,10 +137,11 @@ class Training:
             np.array([METRICS[name] for name in self._names], np.int64),
             np.zeros((self.epochs, FIRST_METRIC + len(self._names))),
         )
-        self._use(make_plan(network, len(self.inputs), options))
+        self._use(plan)
         self._validation_metrics: list[dict[str, float]] = []
         # a first guess, well under SLICE_SECONDS: 10 ns a parameter and 200 ns a sample
-        self._slice = max(1, int(SLICE_SECONDS / (1e-8 * network.n_parameters + 2e-7) / 4))
+        absent = 0 if n_nonzeros is None else (network.n_inputs - n_nonzeros) * network.layer_sizes[1]
+        self._slice = max(1, int(SLICE_SECONDS / (1e-8 * (network.n_parameters - absent) + 2e-7) / 4))
 
     def __call__(self) -> History:
         """Run to the end.
@@ -150,6 +155,7 @@ class Training:
             last finished epoch.
         """
         self._call_kernel(0, 0)  # compiles, or loads from the cache, before the clock runs
+        self._engine.catch_up()  # likewise, before Ctrl-C
         started = time.perf_counter()
         stopping = Stopping(self.options, self._schedule_options)
         watched = (
@@ -171,6 +177,7 @@ class Training:
             self.stop_reason = "interrupted"
             raise
         finally:
+            self._engine.catch_up()
             self._state.step = int(self.run.position[STEP])
             self.network.history = self._history(time.perf_counter() - started)
         return self.network.history
@@ -193,11 +200,11 @@ class Training:
             epoch = int(position[EPOCH])
             at_start = position[SAMPLE] == 0 and epoch > 0
             bar.update(
-                epoch + position[SAMPLE] / len(self.inputs), self._mean(epoch - 1 if at_start else epoch)
+                epoch + position[SAMPLE] / self._n_samples, self._mean(epoch - 1 if at_start else epoch)
             )
 
     def _samples_done(self) -> int:
-        return int(self.run.position[EPOCH]) * len(self.inputs) + int(self.run.position[SAMPLE])
+        return int(self.run.position[EPOCH]) * self._n_samples + int(self.run.position[SAMPLE])
 
     def _use(self, plan: Plan) -> None:
         """Train with the plan's kernel from now on."""
@@ -210,8 +217,15 @@ class Training:
         return self._engine.advance(stop_epoch, max_samples)
 
     def _is_finite(self) -> bool:
-        # a finite sum settles it quickly; one that is not may come from an overflow of the sum alone
         parameters = self._engine.model.parameters
+        rate = self.run.learning_rates[min(self.run.position[EPOCH], self.epochs - 1)]
+        if self._engine.may_overflow(float(rate)):
+            snapshot = self._snapshot()
+            self._engine.catch_up()
+            finite = bool(np.isfinite(parameters).all())
+            self._restore(snapshot)
+            return finite
+        # a finite sum settles it quickly; one that is not may come from an overflow of the sum alone
         return bool(np.isfinite(parameters.sum(dtype=np.float64)) or np.isfinite(parameters).all())
 
     def _snapshot(self) -> tuple[np.ndarray, ...]:
@@ -227,6 +241,7 @@ class Training:
             self._engine.model.gradient,
             self.samples.order,
             run.random,
+            *self._engine.state,
             run.sums[epoch : epoch + 1],
             run.position,
         )
