@@ -117,27 +117,26 @@ def check_sparse_inputs(name: str, value: Any, n_columns: int, dtype: np.dtype) 
     _check_numeric(name, value.dtype)
     _check_input_shape(name, value, n_columns)
     given = value.tocsr()
-    arrays = (given.data, given.indices, given.indptr)
-    # a new matrix: what this one remembers of its order may be out of date
-    matrix = sparse.csr_array(arrays, shape=given.shape)
+    with np.errstate(over="ignore"):  # a float64 too large for float32 is reported below
+        values = _writable(np.ascontiguousarray(given.data, dtype=dtype))
     try:
+        # a new matrix: what the given one remembers of its order may be out of date
+        matrix = sparse.csr_array((values, given.indices, given.indptr), shape=given.shape)
         matrix.check_format(full_check=True)
     except ValueError as error:
-        raise ValueError(f"{name} is not a valid {given.format} matrix: {error}") from None
-    if not matrix.has_canonical_format:
-        matrix = matrix.copy()
-        matrix.sum_duplicates()
-    with np.errstate(over="ignore"):  # a float64 too large for float32 is reported below
-        values = _writable(np.ascontiguousarray(matrix.data, dtype=dtype))
+        raise ValueError(f"{name} is not a valid {given.format} matrix: {error}.") from None
     if not np.isfinite(values.sum(dtype=np.float64)):
         bad = np.flatnonzero(~np.isfinite(values))
         if len(bad):
-            row = np.searchsorted(matrix.indptr, bad[0], side="right") - 1
+            row = np.searchsorted(given.indptr, bad[0], side="right") - 1
             raise ValueError(
-                f"{name} must be finite, but {name}[{row}, {matrix.indices[bad[0]]}] is "
-                f"{matrix.data[bad[0]]} ({len(bad)} such values; dtype {dtype})."
+                f"{name} must be finite, but {name}[{row}, {given.indices[bad[0]]}] is {given.data[bad[0]]}"
+                f" ({len(bad)} such values; dtype {dtype})."
             )
-    return sparse.csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape)
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    return matrix
 
 
 def _check_input_shape(name: str, array: Any, n_columns: int) -> None:
@@ -203,7 +202,7 @@ def check_sample_weight(value: Any, n_samples: int, dtype: np.dtype) -> np.ndarr
 
 def _numeric_array(name: str, value: Any) -> np.ndarray:
     if hasattr(value, "tocsr"):
-        raise TypeError(f"{name} is a sparse matrix, which only X may be; use {name}.toarray().")
+        raise TypeError(f"{name} is a sparse matrix, which is not taken here; use {name}.toarray().")
     try:
         array = np.asarray(value)
     except ValueError as error:

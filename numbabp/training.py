@@ -11,7 +11,6 @@ from .checks import check_random_state
 from .engines import make_engine
 from .history import History
 from .kernels.sequential import DIVERGED, EPOCH, FIRST_METRIC, LOSS, SAMPLE, STEP, WEIGHT, Run, Samples
-from .kernels.sparse import SparseSamples, sparse_samples
 from .kernels.update_rules import N_MOMENTS
 from .losses import METRICS
 from .options import Options
@@ -20,6 +19,7 @@ from .progress import ProgressBar
 from .schedules import check_schedule, learning_rates
 
 if TYPE_CHECKING:
+    from .kernels.sparse import SparseSamples
     from .network import Network
 
 SLICE_SECONDS = 0.05
@@ -104,7 +104,7 @@ class Training:
     callback: Callback | None = None
 
     plan: Plan = field(init=False)
-    samples: Samples | SparseSamples = field(init=False)
+    samples: "Samples | SparseSamples" = field(init=False)
     run: Run = field(init=False)
     stop_reason: str = field(init=False, default="finished")
 
@@ -124,9 +124,13 @@ class Training:
             names.append("accuracy")
         self._names = list(dict.fromkeys(names))
         self._state = state
-        make_samples = Samples if n_nonzeros is None else sparse_samples
         order = np.arange(self._n_samples, dtype=np.int64)
-        self.samples = make_samples(self.inputs, self.targets, self.weights, order)
+        if n_nonzeros is None:
+            self.samples = Samples(self.inputs, self.targets, self.weights, order)
+        else:
+            from .kernels.sparse import sparse_samples
+
+            self.samples = sparse_samples(self.inputs, self.targets, self.weights, order)
         position = np.zeros(4, np.int64)
         position[STEP] = state.step
         self._schedule_options = schedule_options
