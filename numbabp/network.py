@@ -187,8 +187,8 @@ class Network:
 
         Parameters
         ----------
-        X : array-like of shape (n, n_inputs)
-            Finite numbers, converted to the network's dtype.
+        X : array-like or sparse matrix of shape (n, n_inputs)
+            Finite numbers, converted to the network's dtype. What is sparse is not made dense.
 
         Returns
         -------
@@ -201,7 +201,7 @@ class Network:
 
         Parameters
         ----------
-        X : array-like of shape (n, n_inputs)
+        X : array-like or sparse matrix of shape (n, n_inputs)
             Finite numbers.
 
         Returns
@@ -282,8 +282,10 @@ class Network:
 
         Parameters
         ----------
-        X : array-like of shape (n, n_inputs)
-            Finite numbers.
+        X : array-like or sparse matrix of shape (n, n_inputs)
+            Finite numbers. A sparse matrix (SciPy's, best CSR) is not made dense: a step costs what the
+            sample's non-zeros do. It goes with update_rule sgd, momentum or nesterov, batch_size=1, l1=0, no
+            clipping and propagate="exact".
         y : array-like of shape (n, n_outputs), or (n,) for one output
             Targets. With categorical cross-entropy also class indices of shape (n,).
         learning_rate : float
@@ -390,7 +392,7 @@ class Network:
 
         Parameters
         ----------
-        X : array-like of shape (n, n_inputs), or int
+        X : array-like or sparse matrix of shape (n, n_inputs), or int
             Samples, of which only the number matters; or that number.
         **options
             Arguments of `fit` on how to take a step, and kernel, block_length, n_threads.
