@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SLICE_SECONDS = 0.05
 """A kernel returns to Python about this often, for Ctrl-C and progress."""
+SLICE_SHARE = 10
+"""But it runs for so many times what the copies and checks between take, which is long for large networks."""
 
 Callback = Callable[[int, dict[str, float]], Any]
 
@@ -189,8 +191,10 @@ class Training:
     def _advance(self, stop_epoch: int, bar: ProgressBar) -> None:
         """Run the kernel, slice by slice, until `stop_epoch`."""
         position = self.run.position
+        snapshot: tuple[np.ndarray, ...] = ()
         while position[EPOCH] < stop_epoch:
-            snapshot = self._snapshot()
+            begun = time.perf_counter()
+            snapshot = self._snapshot(snapshot)
             before = self._samples_done()
             started = time.perf_counter()
             status = self._call_kernel(stop_epoch, self._slice)
@@ -198,7 +202,8 @@ class Training:
             done = self._samples_done() - before
             if status == DIVERGED or not self._is_finite():
                 self._raise_divergence(snapshot, stop_epoch, done + (status == DIVERGED))
-            wanted = done * SLICE_SECONDS / max(elapsed, 1e-9)
+            between = time.perf_counter() - begun - elapsed
+            wanted = done * max(SLICE_SECONDS, SLICE_SHARE * between) / max(elapsed, 1e-9)
             if done >= self._slice or wanted < self._slice:  # else the epoch's end came first
                 self._slice = max(1, int(min(max(wanted, self._slice / 4), self._slice * 4)))
             epoch = int(position[EPOCH])
@@ -230,11 +235,17 @@ class Training:
             self._restore(snapshot)
             return finite
         # a finite sum settles it quickly; one that is not may come from an overflow of the sum alone
-        return bool(np.isfinite(parameters.sum(dtype=np.float64)) or np.isfinite(parameters).all())
+        return bool(np.isfinite(parameters.sum()) or np.isfinite(parameters).all())
 
-    def _snapshot(self) -> tuple[np.ndarray, ...]:
-        """Copies of everything that a kernel call changes."""
-        return tuple(array.copy() for array in self._changing())
+    def _snapshot(self, into: tuple[np.ndarray, ...] = ()) -> tuple[np.ndarray, ...]:
+        """Copies of everything that a kernel call changes, made in the arrays of an earlier snapshot if given.
+
+        Fresh memory for large arrays takes longer than the copy.
+        """
+        into = into or tuple(np.empty_like(array) for array in self._changing())
+        for copy, array in zip(into, self._changing(), strict=True):
+            copy[...] = array
+        return into
 
     def _changing(self) -> tuple[np.ndarray, ...]:
         run = self.run
