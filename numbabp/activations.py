@@ -6,6 +6,7 @@ one unit: kernels compute it over a whole layer with `exp`.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from .compiling import scalar_function
@@ -140,4 +141,16 @@ ACTIVATIONS: dict[str, int] = {
     "gelu": GELU,
     "softmax": SOFTMAX,
 }
+FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "identity": (identity, identity_derivative),
+    "sigmoid": (sigmoid, sigmoid_derivative),
+    "tanh": (tanh, tanh_derivative),
+    "relu": (relu, relu_derivative),
+    "leaky_relu": (leaky_relu, leaky_relu_derivative),
+    "elu": (elu, elu_derivative),
+    "softplus": (softplus, softplus_derivative),
+    "silu": (silu, silu_derivative),
+    "gelu": (gelu, gelu_derivative),
+}
+"""Each activation of single units, with its derivative."""
 HIDDEN_ACTIVATIONS: tuple[str, ...] = tuple(name for name in ACTIVATIONS if name != "softmax")

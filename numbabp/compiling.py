@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba import njit
+import numpy as np
+from numba import njit, types
+from numba.core import cgutils
 from numba.core.caching import FunctionCache
-from numba.extending import register_jitable
+from numba.core.errors import RequireLiteralValue
+from numba.extending import intrinsic, register_jitable
+from numba.np.arrayobj import populate_array
 
 # NaN and infinity keep their meaning (no "nnan", "ninf"): divergence is detected by them.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
@@ -76,6 +80,44 @@ def subroutine(function: Callable[..., Any]) -> Callable[..., Any]:
     inlined too, and be compiled once more for a caller that isn't.
     """
     return register_jitable(**OPTIONS, forceinline=False)(function)
+
+
+def stack_zeros(size: int, like: Any) -> Any:
+    """Zeros of a constant size and another array's dtype, which in compiled code lie on the stack."""
+    return np.zeros(size, like.dtype)
+
+
+def _stack_zeros(typingctx: Any, size: Any, like: Any) -> Any:
+    from llvmlite import ir
+
+    if not isinstance(size, types.IntegerLiteral):
+        raise RequireLiteralValue("size must be a constant")
+    n = size.literal_value
+    array_type = types.Array(like.dtype, 1, "C")
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        number = context.get_data_type(like.dtype)
+        memory = ir.ArrayType(number, n)
+        place = cgutils.alloca_once(builder, memory)
+        place.align = 64
+        builder.store(ir.Constant(memory, None), place)
+        array = context.make_array(array_type)(context, builder)
+        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(number))
+        populate_array(
+            array,
+            data=builder.bitcast(place, number.as_pointer()),
+            shape=[context.get_constant(types.intp, n)],
+            strides=[itemsize],
+            itemsize=itemsize,
+            meminfo=None,
+        )
+        return array._getvalue()
+
+    return array_type(size, like), codegen
+
+
+if not numba.config.DISABLE_JIT:
+    stack_zeros = intrinsic(_stack_zeros)
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:

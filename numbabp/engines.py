@@ -10,7 +10,7 @@ import numpy as np
 
 from .arrays import LINE, aligned_zeros
 from .kernels.layers import BY_ROWS, DELAYED, FAN_OUT, FORM, n_units, transpose_layout
-from .kernels.sequential import STEP, Model, Run, Samples, train_general, train_sgd
+from .kernels.sequential import ROWS_SIZE, STEP, Model, Run, Samples, train_general, train_sgd
 
 if TYPE_CHECKING:
     from .network import Network
@@ -37,7 +37,13 @@ def make_engine(
     plan: "Plan", network: "Network", moments: np.ndarray, samples: Any, options: "Options", run: Run
 ) -> Engine:
     """The engine that a plan asks for."""
-    make = {"sequential": _sequential, "general": _general, "blocked": _blocked, "sparse": _sparse}
+    make = {
+        "sequential": _sequential,
+        "general": _general,
+        "blocked": _blocked,
+        "tiny": _tiny,
+        "sparse": _sparse,
+    }
     return make[plan.kernel](plan, network, moments, samples, options, run)
 
 
@@ -54,11 +60,38 @@ def _sequential(
     return Engine(model, advance)
 
 
+def _tiny(
+    plan: "Plan", network: "Network", moments: np.ndarray, samples: Samples, options: "Options", run: Run
+) -> Engine:
+    from .kernels.tiny import make_train_tiny
+
+    n_inputs, n_hidden, n_outputs = network.layer_sizes
+    updated = options.propagate == "updated"
+    train_tiny = make_train_tiny(
+        (n_inputs, n_hidden, n_outputs),
+        network.activations,
+        network.loss,
+        network.dtype.name,
+        updated,
+        options.l2 > 0,
+    )
+    model = _model(network, moments, network.layout, 0)
+    rule = options.rule
+
+    def advance(stop_epoch: int, max_samples: int) -> int:
+        return train_tiny(model, samples, rule, run, updated, stop_epoch, max_samples)
+
+    return Engine(model, advance)
+
+
 def _general(
     plan: "Plan", network: "Network", moments: np.ndarray, samples: Samples, options: "Options", run: Run
 ) -> Engine:
-    model = _model(network, moments, network.layout, 0, gradient_size=network.n_parameters)
     rule, batch_size = options.rule, options.batch_size
+    size = network.n_parameters
+    if batch_size == 1 and rule.clip_norm == 0:  # some rows at a time
+        size = min(size, int(ROWS_SIZE) + 2 * max(network.layer_sizes))
+    model = _model(network, moments, network.layout, 0, gradient_size=size)
 
     def advance(stop_epoch: int, max_samples: int) -> int:
         return train_general(model, samples, rule, run, batch_size, stop_epoch, max_samples)

@@ -32,6 +32,8 @@ class Machine:
     """A byte of weights read, updated and written, all parameters in the first cache."""
     second_cache: float = 0.0276
     memory: float = 0.0518
+    tiny: float = 0.84
+    """A step of the tiny kernel, in sequential ones."""
     block_step: float = 81.0
     """A step in a block, beside a step without one."""
     multiply_add: float = 0.00616
@@ -57,10 +59,10 @@ class Machine:
     carry_far: float = 0.15
     velocity: float = 2.2
     """Updating hidden weights with a velocity, in updates without."""
-    general_first: float = 0.07
+    general_first: float = 0.055
     """A byte of parameters in the general kernel's passes over gradient, state and parameters."""
-    general_second: float = 0.10
-    general_memory: float = 0.22
+    general_second: float = 0.058
+    general_memory: float = 0.12
     first_cache_size: float = 40e3
     """Bytes of parameters that the first cache holds beside the rest."""
     second_cache_size: float = 1.8e6
@@ -112,7 +114,7 @@ class Machine:
                 narrow = fan_out == 1 or (fan_out <= NARROW and fan_out < fan_in)
                 ns += self.row * (fan_out if narrow else fan_in)
                 ns += weights * through * (self.velocity if velocity and layer > 0 else 1)
-        return ns
+        return ns * self.tiny if kernel == "tiny" else ns
 
     def ns_per_sparse_step(self, layer_sizes: Sequence[int], itemsize: int, n_nonzeros: float) -> float:
         """Predicted nanoseconds of a step of plain SGD on a sample of so many non-zeros.

@@ -335,7 +335,7 @@ class Network:
             Show a progress bar; by default if standard error is a terminal.
         device : {"auto", "cpu"}
             Where to train.
-        kernel : {"auto", "sequential", "general", "blocked"}
+        kernel : {"auto", "sequential", "general", "blocked", "tiny"}
             "auto" takes what `plan` predicts to be the fastest. All give the same trajectory up to rounding;
             the same kernel with the same block length gives the same bits.
         block_length : int, optional
@@ -387,13 +387,15 @@ class Network:
         )
         return self._train(X, y, sample_weight, options, epochs, random_state, validation_data, callback)
 
-    def plan(self, X: Any, **options: Any) -> Plan:
+    def plan(self, X: Any, *, epochs: int = 100, **options: Any) -> Plan:
         """How `fit` would train on X, without doing it.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n, n_inputs), or int
             Samples, of which only the number matters; or that number.
+        epochs : int
+            How long the run would be.
         **options
             Arguments of `fit` on how to take a step, and kernel, block_length, n_threads.
 
@@ -419,7 +421,8 @@ class Network:
             n_samples = inputs.shape[0]
             if not isinstance(inputs, np.ndarray):
                 n_nonzeros = inputs.nnz / n_samples
-        return make_plan(self, n_samples, Options(**options), n_nonzeros)
+        epochs = check_integer("epochs", epochs, minimum=1)
+        return make_plan(self, n_samples, epochs, Options(**options), n_nonzeros)
 
     def partial_fit(
         self,

@@ -15,7 +15,11 @@ BLOCK_LENGTHS = (8, 12, 16, 24, 32, 48, 64, 128, 256)
 """Lengths that the planner considers; any other may be asked for."""
 DELAYED_LEAST = 4096
 """Weights of the smallest hidden layer that is worth delaying; smaller ones stay in the first cache."""
-THREADED_FLOPS = 1e8
+TINY_INPUTS, TINY_HIDDEN, TINY_OUTPUTS = 4, 64, 1
+"""Largest network of the tiny kernel, one hidden layer; others gained nothing from constant sizes."""
+TINY_COMPILE_SECONDS = 2.0
+"""What compiling for the network's sizes takes; it has to be saved by the run."""
+THREADED_FLOPS = 1e9
 """Smallest product that is worth more than one thread."""
 
 
@@ -29,8 +33,8 @@ class Plan:
         "cpu".
     kernel : str
         "sequential" takes plain SGD a sample at a time, "general" every rule; "blocked" takes sgd, momentum
-        and nesterov in blocks of samples, with the same trajectory up to rounding; "sparse" takes these rules
-        on sparse samples.
+        and nesterov in blocks of samples, with the same trajectory up to rounding; "tiny" is plain SGD
+        compiled for the network's sizes; "sparse" takes sgd, momentum and nesterov on sparse samples.
     dtype : str
         The network's.
     block_length, sub_block : int
@@ -100,7 +104,7 @@ class Plan:
 
 
 def make_plan(
-    network: "Network", n_samples: int, options: "Options", n_nonzeros: float | None = None
+    network: "Network", n_samples: int, epochs: int, options: "Options", n_nonzeros: float | None = None
 ) -> Plan:
     """The fastest predicted plan that does what the options ask for.
 
@@ -110,6 +114,8 @@ def make_plan(
         Its layer sizes and dtype matter, its weights do not.
     n_samples
         Samples of an epoch; blocks are not longer, unless asked for.
+    epochs
+        How long the run is: whether compiling for it pays.
     options
         kernel, block_length and n_threads restrict the choice.
     n_nonzeros
@@ -131,6 +137,8 @@ def make_plan(
             if plan.kernel == options.kernel and plan.why_not:
                 raise ValueError(f"kernel={options.kernel!r} is not possible: {plan.why_not}.")
         possible = [plan for plan in possible if plan.kernel == options.kernel]
+    elif _saved_by_tiny(possible) * n_samples * epochs * 1e-9 < TINY_COMPILE_SECONDS:
+        possible = [plan for plan in possible if plan.kernel != "tiny"]
     if options.block_length is not None:
         if options.kernel not in ("auto", "blocked"):
             raise ValueError(
@@ -145,16 +153,12 @@ def make_plan(
         possible = shorter or possible
     best = min(possible, key=lambda plan: plan.ns_per_step)
     rest = []
-    for plan in sorted(candidates, key=lambda plan: plan.ns_per_step):
+    for plan in sorted(candidates, key=lambda plan: (bool(plan.why_not), plan.ns_per_step)):
         if plan is best:
             continue
         why = plan.why_not
         if not why and plan not in possible:
-            why = (
-                "longer than an epoch"
-                if options.kernel == "auto" and not options.block_length
-                else "not asked for"
-            )
+            why = _why_not_considered(plan, options)
         elif not why:
             why = f"{plan.ns_per_step / best.ns_per_step:.2f} times the time"
         rest.append(replace(plan, why_not=why))
@@ -176,6 +180,20 @@ def _sparse_plan(machine: Machine, network: "Network", n_nonzeros: float) -> Pla
     )
 
 
+def _saved_by_tiny(plans: list[Plan]) -> float:
+    """Nanoseconds a step that the tiny kernel saves; 0 where there is none."""
+    times = {plan.kernel: plan.ns_per_step for plan in plans}
+    return max(0.0, times.get("sequential", 0.0) - times.get("tiny", float("inf")))
+
+
+def _why_not_considered(plan: Plan, options: "Options") -> str:
+    if options.kernel != "auto" or options.block_length is not None:
+        return "not asked for"
+    if plan.kernel == "tiny":
+        return f"compiling it, {TINY_COMPILE_SECONDS:g} s, would take longer than it saves in this run"
+    return "longer than an epoch"
+
+
 def _candidates(network: "Network", options: "Options") -> Iterator[Plan]:
     """Every plan for this network; `why_not` says why the options rule one out."""
     device, dtype = "cpu", network.dtype.name
@@ -185,6 +203,7 @@ def _candidates(network: "Network", options: "Options") -> Iterator[Plan]:
     else:
         why = f"{not_linear} needs the whole gradient before a step" if not_linear else ""
     yield Plan(device, "sequential", dtype, why_not=why)
+    yield Plan(device, "tiny", dtype, why_not=why or _too_large(network.layer_sizes))
     why = "propagate='updated' goes with the step of one layer at a time"
     yield Plan(device, "general", dtype, why_not=why if options.propagate == "updated" else "")
     why = f"{not_linear} makes steps that are not linear in the gradients" if not_linear else ""
@@ -199,6 +218,14 @@ def _candidates(network: "Network", options: "Options") -> Iterator[Plan]:
             yield replace(plan, n_threads=_n_threads(flops, options))
         if why:
             return
+
+
+def _too_large(layer_sizes: tuple[int, ...]) -> str:
+    """Why the tiny kernel is not for a network, if so."""
+    largest = TINY_INPUTS, TINY_HIDDEN, TINY_OUTPUTS
+    if len(layer_sizes) == 3 and all(n <= most for n, most in zip(layer_sizes, largest, strict=True)):
+        return ""
+    return f"it is for one hidden layer, at most {'-'.join(map(str, largest))}"
 
 
 def _delayed_layers(layer_sizes: tuple[int, ...]) -> tuple[int, ...]:
@@ -220,6 +247,9 @@ def _n_threads(flops: float, options: "Options") -> int:
 
 
 def _costed(machine: Machine, network: "Network", plan: Plan, options: "Options") -> Plan:
+    """The plan with its prediction; without one where it is not possible."""
+    if plan.why_not:
+        return plan
     itemsize = network.dtype.itemsize
     ns = machine.ns_per_step(
         network.layer_sizes,

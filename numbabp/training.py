@@ -114,7 +114,7 @@ class Training:
         network, options = self.network, self.options
         self._n_samples = len(self.targets)
         n_nonzeros = None if isinstance(self.inputs, np.ndarray) else self.inputs.nnz / self._n_samples
-        plan = make_plan(network, self._n_samples, options, n_nonzeros)
+        plan = make_plan(network, self._n_samples, self.epochs, options, n_nonzeros)
         schedule_options = check_schedule(options.schedule, options.schedule_options)
         # before anything is drawn or changed: a schedule of the caller's may raise
         rates = learning_rates(options.schedule, schedule_options, float(options.learning_rate), self.epochs)
@@ -238,7 +238,7 @@ class Training:
         return bool(np.isfinite(parameters.sum()) or np.isfinite(parameters).all())
 
     def _snapshot(self, into: tuple[np.ndarray, ...] = ()) -> tuple[np.ndarray, ...]:
-        """Copies of everything that a kernel call changes, made in the arrays of an earlier snapshot if given.
+        """Copies of everything that a kernel call changes, in the arrays of an earlier snapshot if given.
 
         Fresh memory for large arrays takes longer than the copy.
         """

@@ -49,14 +49,14 @@ def learn(epochs: int = 500, random_state: int = 0) -> Experiment:
     return _run(network, "loss", learning_rate=1.0, epochs=epochs)
 
 
-def faithful(dtype: str = "float64") -> Experiment:
+def faithful(dtype: str = "float64", kernel: str = "auto") -> Experiment:
     """The notebook's run: 200 epochs at learning rate 1."""
-    return _notebook("lecun_normal", dtype, learning_rate=1.0, epochs=200)
+    return _notebook("lecun_normal", dtype, learning_rate=1.0, epochs=200, kernel=kernel)
 
 
-def zeros(dtype: str = "float64") -> Experiment:
+def zeros(dtype: str = "float64", kernel: str = "auto") -> Experiment:
     """The notebook's failure: from weights of zero, climbing for 5 epochs, the hidden units never differ."""
-    return _notebook("zeros", dtype, keep_weights=True, learning_rate=-1.0, epochs=5)
+    return _notebook("zeros", dtype, keep_weights=True, learning_rate=-1.0, epochs=5, kernel=kernel)
 
 
 def _notebook(init: str, dtype: str, **options: Any) -> Experiment:

@@ -29,12 +29,23 @@ from .layers import (
     transpose_narrow,
 )
 from .shuffling import shuffle
-from .update_rules import add_penalties, apply, clip
+from .update_rules import (
+    ADAMW,
+    add_penalties,
+    apply,
+    clip_norm,
+    clip_values,
+    numbers,
+    shrink_weights,
+)
 
 # Entries of Run.position.
 EPOCH, SAMPLE, STEP, BATCH = range(4)
 # Columns of Run.sums before the metrics.
 LOSS, WEIGHT, FIRST_METRIC = range(3)
+_ZERO = np.uint64(0)
+ROWS_SIZE = np.uint64(2048)
+"""Weights that `_step_rows` takes at a time, about."""
 # What the kernels return.
 PAUSED, DIVERGED = range(2)
 
@@ -53,7 +64,7 @@ class Model(NamedTuple):
 
     parameters: np.ndarray  # T (n_parameters,)
     moments: np.ndarray  # T (N_MOMENTS, n_parameters)
-    gradient: np.ndarray  # T (n_parameters,), of the mini-batch under way; (0,) for plain SGD
+    gradient: np.ndarray  # T, for train_general: of the mini-batch under way (n_parameters,), or of some rows
     units: np.ndarray  # T (3, n_units), scratch: pre-activations, activations, delta
     scratch: np.ndarray  # T (n,), for layers.transpose_narrow
     layout: np.ndarray  # uint64 (n_layers, 8), see layers.layout
@@ -311,19 +322,72 @@ def _add_gradient(model: Any, weight: Any) -> None:
 @subroutine
 def _finish_batch(model: Any, rule: Any, run: Any) -> None:
     """One step with the mean gradient of the mini-batch, which is cleared."""
-    gradient = model.gradient
+    parameters, gradient, layout = model.parameters, model.gradient, model.layout
     scale = gradient.dtype.type(1.0 / run.position[BATCH])
     for j in range(gradient.size):
         gradient[j] *= scale
     if rule.l1 > 0 or rule.l2 > 0:
-        add_penalties(rule, model.parameters, model.layout, gradient)
-    clip(rule, gradient)
+        for layer in range(len(layout)):
+            w, b = layout[layer, WEIGHTS], layout[layer, BIASES]
+            add_penalties(rule, parameters, w, gradient, w, b - w)
+    if rule.clip_value > 0:
+        clip_values(rule, gradient, gradient.size)
+    if rule.clip_norm > 0:
+        clip_norm(rule, gradient)
     run.position[STEP] += 1
     rate = run.learning_rates[run.position[EPOCH]]
-    apply(rule, model.parameters, model.layout, gradient, model.moments, rate, run.position[STEP])
+    if rule.code == ADAMW:
+        for layer in range(len(layout)):
+            w, b = layout[layer, WEIGHTS], layout[layer, BIASES]
+            shrink_weights(parameters, w, b - w, gradient.dtype.type(rate * rule.l2))
+    step = numbers(rule, parameters, rate, run.position[STEP])
+    apply(rule.code, step, parameters, model.moments, _ZERO, gradient, _ZERO, np.uint64(gradient.size))
     for j in range(gradient.size):
         gradient[j] = 0
     run.position[BATCH] = 0
+
+
+@subroutine
+def _step_rows(model: Any, rule: Any, run: Any, weight: Any) -> None:
+    """One step of one sample, some rows of weights at a time: their gradient never leaves the first cache.
+
+    784-512-10 in float32 took 0.56 of the time of a whole gradient with adam, 0.43 with momentum.
+    """
+    parameters, rows, layout = model.parameters, model.gradient, model.layout
+    z, a, delta = model.units[0], model.units[1], model.units[2]
+    real = parameters.dtype.type
+    run.position[STEP] += 1
+    rate = run.learning_rates[run.position[EPOCH]]
+    step = numbers(rule, parameters, rate, run.position[STEP])
+    decay = real(rate * rule.l2)
+    for layer in range(len(layout) - 1, -1, -1):
+        backward_activation(model.loss, layout, layer, z, a, delta)
+        fan_in, fan_out = layout[layer, FAN_IN], layout[layer, FAN_OUT]
+        w, b = layout[layer, WEIGHTS], layout[layer, BIASES]
+        x, out = layout[layer, INPUTS], layout[layer, OUTPUTS]
+        at_once = ROWS_SIZE // fan_out + _ONE
+        for first in range(_ZERO, fan_in, at_once):
+            last = min(first + at_once, fan_in)
+            start = w + first * fan_out
+            n = (last - first) * fan_out
+            for i in range(first, last):
+                g = weight * a[x + i]
+                if layer > 0:
+                    delta[x + i] = _send_back(parameters, w + i * fan_out, fan_out, delta, out)
+                for k in range(fan_out):
+                    rows[(i - first) * fan_out + k] = g * delta[out + k]
+            if rule.l1 > 0 or rule.l2 > 0:
+                add_penalties(rule, parameters, start, rows, _ZERO, n)
+            if rule.clip_value > 0:
+                clip_values(rule, rows, n)
+            if rule.code == ADAMW:
+                shrink_weights(parameters, start, n, decay)
+            apply(rule.code, step, parameters, model.moments, start, rows, _ZERO, n)
+        for k in range(fan_out):
+            rows[k] = weight * delta[out + k]
+        if rule.clip_value > 0:
+            clip_values(rule, rows, fan_out)
+        apply(rule.code, step, parameters, model.moments, b, rows, _ZERO, fan_out)
 
 
 @kernel
@@ -343,6 +407,7 @@ def train_general(
     """
     position = run.position
     n_samples = samples.order.size
+    by_rows = batch_size == 1 and rule.clip_norm == 0
     done = 0
     while position[EPOCH] < stop_epoch and done < max_samples:
         begin_epoch(samples, run)
@@ -355,8 +420,11 @@ def train_general(
                 if not _predict(model, samples, run, s, weight):
                     position[SAMPLE] = i
                     return DIVERGED
-                _add_gradient(model, weight)
-                position[BATCH] += 1
+                if by_rows:
+                    _step_rows(model, rule, run, weight)
+                else:
+                    _add_gradient(model, weight)
+                    position[BATCH] += 1
             if position[BATCH] > 0 and ((i + 1) % batch_size == 0 or i + 1 == n_samples):
                 _finish_batch(model, rule, run)
         position[SAMPLE] = until

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..compiling import subroutine
-from .layers import BIASES, FAN_IN, FAN_OUT, WEIGHTS
 
 SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM, ADAMW = range(7)
 UPDATE_RULES: dict[str, int] = {
@@ -58,86 +57,122 @@ class Rule(NamedTuple):
     clip_value: float
 
 
+class Numbers(NamedTuple):
+    """What `apply` needs of a rule at one step, in the network's dtype."""
+
+    eta: Any
+    """Learning rate; for adam over 1 - b1^t."""
+    keep: Any
+    """mu, rho or b1."""
+    take: Any
+    """1 - keep."""
+    keep_2: Any
+    """b2."""
+    take_2: Any
+    correction: Any
+    """1 / (1 - b2^t)."""
+    epsilon: Any
+
+
 @subroutine
-def add_penalties(rule: Any, parameters: Any, layout: Any, gradient: Any) -> None:
-    """G += l2 W + l1 sign(W), on weights, never on biases; adamw's l2 is kept apart."""
+def numbers(rule: Any, like: Any, rate: Any, t: Any) -> Any:
+    """The rule's numbers at step t, in the dtype of `like`."""
+    real = like.dtype.type
+    keep, keep_2, eta, correction = rule.momentum, 0.0, rate, 1.0
+    if rule.code == RMSPROP:
+        keep = rule.rho
+    elif rule.code == ADAM or rule.code == ADAMW:
+        keep, keep_2 = rule.beta_1, rule.beta_2
+        eta = rate / (1 - keep**t)
+        correction = 1 / (1 - keep_2**t)
+    return Numbers(
+        real(eta),
+        real(keep),
+        real(1 - keep),
+        real(keep_2),
+        real(1 - keep_2),
+        real(correction),
+        real(rule.epsilon),
+    )
+
+
+@subroutine
+def add_penalties(rule: Any, parameters: Any, start: Any, gradient: Any, first: Any, n: Any) -> None:
+    """G += l2 W + l1 sign(W) over n weights from `start` and gradient from `first`; adamw's l2 is apart."""
     real = parameters.dtype.type
     l1 = real(rule.l1)
     l2 = real(0.0 if rule.code == ADAMW else rule.l2)
-    for layer in range(len(layout)):
-        start = layout[layer, WEIGHTS]
-        for j in range(layout[layer, FAN_IN] * layout[layer, FAN_OUT]):
-            w = parameters[start + j]
-            sign = real(1) if w > real(0) else (real(-1) if w < real(0) else real(0))
-            gradient[start + j] += l2 * w + l1 * sign
+    for j in range(n):
+        w = parameters[start + j]
+        sign = real(1) if w > real(0) else (real(-1) if w < real(0) else real(0))
+        gradient[first + j] += l2 * w + l1 * sign
 
 
 @subroutine
-def clip(rule: Any, gradient: Any) -> None:
-    """Cut each element to +-clip_value, then scale the whole down to norm clip_norm."""
-    real = gradient.dtype.type
-    if rule.clip_value > 0:
-        highest = real(rule.clip_value)
-        for j in range(gradient.size):
-            g = gradient[j]
-            gradient[j] = highest if g > highest else (-highest if g < -highest else g)
-    if rule.clip_norm > 0:
-        square = 0.0
-        for j in range(gradient.size):
-            square += np.float64(gradient[j]) * np.float64(gradient[j])
-        norm = np.sqrt(square)
-        if norm > rule.clip_norm:
-            scale = real(rule.clip_norm / norm)
-            for j in range(gradient.size):
-                gradient[j] *= scale
+def clip_values(rule: Any, gradient: Any, n: Any) -> None:
+    """Cut each of the first n elements to +-clip_value."""
+    highest = gradient.dtype.type(rule.clip_value)
+    for j in range(n):
+        g = gradient[j]
+        gradient[j] = highest if g > highest else (-highest if g < -highest else g)
 
 
 @subroutine
-def apply(rule: Any, parameters: Any, layout: Any, gradient: Any, moments: Any, rate: Any, t: Any) -> None:
-    """One step of the parameters; `moments` has the rows that the rule keeps (`N_MOMENTS`)."""
-    real = parameters.dtype.type
-    eta = real(rate)
-    epsilon = real(rule.epsilon)
-    n = parameters.size
-    if rule.code == SGD:
+def clip_norm(rule: Any, gradient: Any) -> None:
+    """Scale the whole gradient down to norm clip_norm."""
+    square = 0.0
+    for j in range(gradient.size):
+        square += np.float64(gradient[j]) * np.float64(gradient[j])
+    norm = np.sqrt(square)
+    if norm > rule.clip_norm:
+        scale = gradient.dtype.type(rule.clip_norm / norm)
+        for j in range(gradient.size):
+            gradient[j] *= scale
+
+
+@subroutine
+def apply(
+    code: Any, step: Any, parameters: Any, moments: Any, start: Any, gradient: Any, first: Any, n: Any
+) -> None:
+    """One step of n parameters from `start`, their gradient from `first`; `step` is `numbers` of the rule."""
+    if code == SGD:
         for j in range(n):
-            parameters[j] -= eta * gradient[j]
-    elif rule.code == MOMENTUM:
-        mu = real(rule.momentum)
+            parameters[start + j] -= step.eta * gradient[first + j]
+    elif code == MOMENTUM:
         for j in range(n):
-            moments[0, j] = mu * moments[0, j] + gradient[j]
-            parameters[j] -= eta * moments[0, j]
-    elif rule.code == NESTEROV:
-        mu = real(rule.momentum)
+            v = step.keep * moments[0, start + j] + gradient[first + j]
+            moments[0, start + j] = v
+            parameters[start + j] -= step.eta * v
+    elif code == NESTEROV:
         for j in range(n):
-            moments[0, j] = mu * moments[0, j] + gradient[j]
-            parameters[j] -= eta * (gradient[j] + mu * moments[0, j])
-    elif rule.code == ADAGRAD:
+            g = gradient[first + j]
+            v = step.keep * moments[0, start + j] + g
+            moments[0, start + j] = v
+            parameters[start + j] -= step.eta * (g + step.keep * v)
+    elif code == ADAGRAD:
         for j in range(n):
-            moments[0, j] += gradient[j] * gradient[j]
-            parameters[j] -= eta * gradient[j] / (np.sqrt(moments[0, j]) + epsilon)
-    elif rule.code == RMSPROP:
-        rho = real(rule.rho)
+            g = gradient[first + j]
+            s = moments[0, start + j] + g * g
+            moments[0, start + j] = s
+            parameters[start + j] -= step.eta * g / (np.sqrt(s) + step.epsilon)
+    elif code == RMSPROP:
         for j in range(n):
-            moments[0, j] = rho * moments[0, j] + real(1 - rule.rho) * gradient[j] * gradient[j]
-            parameters[j] -= eta * gradient[j] / (np.sqrt(moments[0, j]) + epsilon)
+            g = gradient[first + j]
+            s = step.keep * moments[0, start + j] + step.take * g * g
+            moments[0, start + j] = s
+            parameters[start + j] -= step.eta * g / (np.sqrt(s) + step.epsilon)
     else:
-        if rule.code == ADAMW:
-            shrink_weights(parameters, layout, real(rate * rule.l2))
-        beta_1 = real(rule.beta_1)
-        beta_2 = real(rule.beta_2)
-        step_1 = eta / real(1 - rule.beta_1**t)
-        correction_2 = real(1 / (1 - rule.beta_2**t))
         for j in range(n):
-            moments[0, j] = beta_1 * moments[0, j] + real(1 - rule.beta_1) * gradient[j]
-            moments[1, j] = beta_2 * moments[1, j] + real(1 - rule.beta_2) * gradient[j] * gradient[j]
-            parameters[j] -= step_1 * moments[0, j] / (np.sqrt(moments[1, j] * correction_2) + epsilon)
+            g = gradient[first + j]
+            m = step.keep * moments[0, start + j] + step.take * g
+            s = step.keep_2 * moments[1, start + j] + step.take_2 * g * g
+            moments[0, start + j] = m
+            moments[1, start + j] = s
+            parameters[start + j] -= step.eta * m / (np.sqrt(s * step.correction) + step.epsilon)
 
 
 @subroutine
-def shrink_weights(parameters: Any, layout: Any, factor: Any) -> None:
-    """W -= factor W, biases left alone."""
-    for layer in range(len(layout)):
-        start = layout[layer, WEIGHTS]
-        for j in range(layout[layer, BIASES] - start):
-            parameters[start + j] -= factor * parameters[start + j]
+def shrink_weights(parameters: Any, start: Any, n: Any, factor: Any) -> None:
+    """W -= factor W, adamw's decay."""
+    for j in range(n):
+        parameters[start + j] -= factor * parameters[start + j]
