@@ -147,6 +147,9 @@ def _catch_up_row(parameters: Any, velocity: Any, lazy: Any, row: Any, n: Any, m
     lost: Any = real(1 - w_w)  # not W[i] times w_w, which in float32 has few digits of it left
     if velocity.size > 0:
         carried, gained, kept = real(w_v), real(v_w), real(v_v)
+        # velocities fade for thousands of steps: what is left should not be subnormal, which is slow
+        if abs(kept) < real(np.finfo(parameters.dtype).eps) ** 3:
+            kept = real(0)
         for k in range(row, row + n):
             w, v = parameters[k], velocity[k]
             parameters[k] = w - (lost * w - carried * v)
