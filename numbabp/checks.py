@@ -103,6 +103,43 @@ def check_random_state(value: Any) -> np.random.RandomState:
 def check_inputs(name: str, value: Any, n_columns: int, dtype: np.dtype) -> np.ndarray:
     """Finite samples of shape (n, n_columns), C-contiguous; not copied where they already are."""
     array = _numeric_array(name, value)
+    _check_input_shape(name, array, n_columns)
+    return _finite(name, array, dtype)
+
+
+def check_sparse_inputs(name: str, value: Any, n_columns: int, dtype: np.dtype) -> Any:
+    """Finite samples as a `scipy.sparse.csr_array` of shape (n, n_columns) that names no entry twice.
+
+    Its arrays are those of `value` where nothing has to be converted; `value` itself is left as it is.
+    """
+    from scipy import sparse
+
+    _check_numeric(name, value.dtype)
+    _check_input_shape(name, value, n_columns)
+    given = value.tocsr()
+    with np.errstate(over="ignore"):  # a float64 too large for float32 is reported below
+        values = _writable(np.ascontiguousarray(given.data, dtype=dtype))
+    try:
+        # a new matrix: what the given one remembers of its order may be out of date
+        matrix = sparse.csr_array((values, given.indices, given.indptr), shape=given.shape)
+        matrix.check_format(full_check=True)
+    except ValueError as error:
+        raise ValueError(f"{name} is not a valid {given.format} matrix: {error}.") from None
+    if not np.isfinite(values.sum(dtype=np.float64)):
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
+            row = np.searchsorted(given.indptr, bad[0], side="right") - 1
+            raise ValueError(
+                f"{name} must be finite, but {name}[{row}, {given.indices[bad[0]]}] is {given.data[bad[0]]}"
+                f" ({len(bad)} such values; dtype {dtype})."
+            )
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    return matrix
+
+
+def _check_input_shape(name: str, array: Any, n_columns: int) -> None:
     if array.ndim != 2:
         hint = (
             f" Use {name}.reshape(-1, 1) for one column or {name}.reshape(1, -1) for one sample."
@@ -114,9 +151,8 @@ def check_inputs(name: str, value: Any, n_columns: int, dtype: np.dtype) -> np.n
         )
     if array.shape[1] != n_columns:
         raise ValueError(f"{name} has {array.shape[1]} columns, but the network has {n_columns} inputs.")
-    if len(array) == 0:
+    if array.shape[0] == 0:
         raise ValueError(f"{name} is empty: shape {array.shape}; at least one sample is needed.")
-    return _finite(name, array, dtype)
 
 
 def check_targets(
@@ -166,20 +202,21 @@ def check_sample_weight(value: Any, n_samples: int, dtype: np.dtype) -> np.ndarr
 
 def _numeric_array(name: str, value: Any) -> np.ndarray:
     if hasattr(value, "tocsr"):
-        raise TypeError(
-            f"{name} is a sparse matrix, which Network does not take; use {name}.toarray(), or "
-            "MLPClassifier and MLPRegressor, which take sparse input."
-        )
+        raise TypeError(f"{name} is a sparse matrix, which is not taken here; use {name}.toarray().")
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} is not a rectangular array: {error}") from None
-    if array.dtype.kind not in "biuf":
+    _check_numeric(name, array.dtype)
+    return array
+
+
+def _check_numeric(name: str, dtype: np.dtype) -> None:
+    if dtype.kind not in "biuf":
         raise TypeError(
-            f"{name} must be numeric (bool, int or float), got dtype {array.dtype}. "
+            f"{name} must be numeric (bool, int or float), got dtype {dtype}. "
             "Convert it first, for instance with np.asarray(..., dtype=float)."
         )
-    return array
 
 
 def _finite(name: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .arrays import LINE, aligned_zeros
 from .kernels.layers import BY_ROWS, DELAYED, FAN_OUT, FORM, n_units, transpose_layout
-from .kernels.sequential import ROWS_SIZE, Model, Run, Samples, train_general, train_sgd
+from .kernels.sequential import ROWS_SIZE, STEP, Model, Run, Samples, train_general, train_sgd
 
 if TYPE_CHECKING:
     from .network import Network
@@ -25,14 +25,26 @@ class Engine:
     model: Model
     advance: Callable[[int, int], int]
     """advance(stop_epoch, max_samples) trains on and returns the kernel's status."""
+    state: tuple[np.ndarray, ...] = ()
+    """What else `advance` changes."""
+    catch_up: Callable[[], None] = lambda: None
+    """Takes what steps `advance` has put off, before parameters are looked at within an epoch."""
+    may_overflow: Callable[[float], bool] = lambda learning_rate: False
+    """Whether finite parameters may have put off steps to infinity."""
 
 
 def make_engine(
-    plan: "Plan", network: "Network", moments: np.ndarray, samples: Samples, options: "Options", run: Run
+    plan: "Plan", network: "Network", moments: np.ndarray, samples: Any, options: "Options", run: Run
 ) -> Engine:
     """The engine that a plan asks for."""
-    make = {"sequential": _sequential, "general": _general, "blocked": _blocked, "tiny": _tiny}[plan.kernel]
-    return make(plan, network, moments, samples, options, run)
+    make = {
+        "sequential": _sequential,
+        "general": _general,
+        "blocked": _blocked,
+        "tiny": _tiny,
+        "sparse": _sparse,
+    }
+    return make[plan.kernel](plan, network, moments, samples, options, run)
 
 
 def _sequential(
@@ -119,6 +131,29 @@ def _blocked(
             return train_blocked(model, samples, rule, run, block, updated, stop_epoch, max_samples)
 
     return Engine(model, advance)
+
+
+def _sparse(
+    plan: "Plan", network: "Network", moments: np.ndarray, samples: Any, options: "Options", run: Run
+) -> Engine:
+    from .kernels.sparse import catch_up, grows, lazy_state, sparse_layout, train_sparse
+
+    model = _model(network, moments, *sparse_layout(network.layout))
+    rule = options.rule
+    lazy = lazy_state(rule, network.n_inputs, len(samples.order), int(run.position[STEP]))
+
+    def advance(stop_epoch: int, max_samples: int) -> int:
+        return train_sparse(model, samples, rule, run, lazy, stop_epoch, max_samples)
+
+    if lazy.taken.size == 0:
+        return Engine(model, advance)
+    return Engine(
+        model,
+        advance,
+        (lazy.taken,),
+        lambda: catch_up(model, rule, run, lazy),
+        lambda learning_rate: grows(rule, learning_rate),
+    )
 
 
 def _model(

@@ -360,7 +360,8 @@ class _MLP(BaseEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n, n_features)
-            Samples. A sparse X is made dense in slices, never whole.
+            Samples. A sparse X stays sparse for solver="sgd" with batch_size=1; otherwise it is made dense in
+            slices, never whole.
         y : array-like of shape (n,) or (n, n_outputs)
             Labels or numbers; a 0/1 matrix for several labels a sample.
         sample_weight : array-like of shape (n,), optional
@@ -490,7 +491,8 @@ class _MLP(BaseEstimator):
         """Train for an epoch with each of the rates, or until `watch` says that they should end."""
         if sample_weight is not None and not sample_weight.any():
             raise ValueError("sample_weight, times class_weight, must not be 0 for every sample.")
-        if sparse.issparse(X):
+        options = self._step_options(len(Y))
+        if sparse.issparse(X) and not (self.solver == "sgd" and options["batch_size"] == 1):
             order = np.arange(len(Y))
             random = np.array([self.network_.random_state.randint(0, 2**63 - 1, dtype=np.int64)], np.uint64)
             for epoch, rate in enumerate(rates):
@@ -508,7 +510,7 @@ class _MLP(BaseEstimator):
                 shuffle=bool(self.shuffle),
                 callback=watch,
                 progress=False,
-                **self._step_options(len(Y)),
+                **options,
             )
 
     def _sparse_epoch(
@@ -671,11 +673,8 @@ class _MLP(BaseEstimator):
 
     def _outputs(self, X: Any, before_activation: bool = False) -> np.ndarray:
         """Network outputs, or their pre-activations, for checked X."""
-        if sparse.issparse(X):
-            slices = _slices(X.shape[0], X.shape[1], 1)
-            return np.concatenate([self._outputs(X[rows].toarray(), before_activation) for rows in slices])
         if before_activation:
-            return self.network_._outputs(np.ascontiguousarray(X, self.network_.dtype))[0]
+            return self.network_._outputs(self.network_._check_inputs("X", X))[0]
         return self.network_.forward(X)
 
     def _predict(self, X: Any, before_activation: bool = False) -> np.ndarray:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .checks import check_inputs
 from .kernels.layers import n_units
 from .kernels.sequential import Model, Run, Samples, train_general
 from .options import Options
@@ -36,6 +37,7 @@ def gradient_check(net: "Network", X: Any, y: Any, *, step: float = 1e-5) -> flo
         which a central difference is less exact or wrong.
     """
     twin = net.astype(np.float64)
+    X = check_inputs("X", X, twin.n_inputs, twin.dtype)
     inputs, targets, weights = twin._check_samples(X, y, None)
     gradient = _mean_gradient(twin, inputs, targets, weights)
     difference = np.empty_like(gradient)

@@ -123,6 +123,18 @@ class Machine:
                 ns += weights * through * (self.velocity if velocity and layer > 0 else 1)
         return ns * self.tiny if kernel == "tiny" else ns
 
+    def ns_per_sparse_step(self, layer_sizes: Sequence[int], itemsize: int, n_nonzeros: float) -> float:
+        """Predicted nanoseconds of a step of plain SGD on a sample of so many non-zeros.
+
+        That of a small dense network, but with its first rows from where all the weights lie. Not fitted to
+        measurements.
+        """
+        width = layer_sizes[1]
+        total = itemsize * sum(fan_in * fan_out for fan_in, fan_out in pairwise(layer_sizes))
+        near = self.ns_per_step((max(1, round(n_nonzeros)), *layer_sizes[1:]), itemsize, "sequential")
+        levels = self.first_cache, self.second_cache, self.memory
+        return near + itemsize * n_nonzeros * width * (self._level(total, *levels) - self.first_cache)
+
     def _first_layer_blocked(
         self, fan_in: int, fan_out: int, itemsize: int, length: int, sub_block: int, total: float
     ) -> float:

@@ -18,6 +18,7 @@ from .checks import (
     check_layer_sizes,
     check_random_state,
     check_sample_weight,
+    check_sparse_inputs,
     check_targets,
 )
 from .history import History
@@ -186,21 +187,21 @@ class Network:
 
         Parameters
         ----------
-        X : array-like of shape (n, n_inputs)
-            Finite numbers, converted to the network's dtype.
+        X : array-like or sparse matrix of shape (n, n_inputs)
+            Finite numbers, converted to the network's dtype. What is sparse is not made dense.
 
         Returns
         -------
         ndarray of shape (n, n_outputs)
         """
-        return self._outputs(check_inputs("X", X, self.n_inputs, self.dtype))[1]
+        return self._outputs(self._check_inputs("X", X))[1]
 
     def predict(self, X: Any) -> np.ndarray:
         """Predictions: what `forward` gives, decided.
 
         Parameters
         ----------
-        X : array-like of shape (n, n_inputs)
+        X : array-like or sparse matrix of shape (n, n_inputs)
             Finite numbers.
 
         Returns
@@ -281,8 +282,10 @@ class Network:
 
         Parameters
         ----------
-        X : array-like of shape (n, n_inputs)
-            Finite numbers.
+        X : array-like or sparse matrix of shape (n, n_inputs)
+            Finite numbers. A sparse matrix (SciPy's, best CSR) is not made dense: a step costs what the
+            sample's non-zeros do. It goes with update_rule sgd, momentum or nesterov, batch_size=1, l1=0, no
+            clipping and propagate="exact".
         y : array-like of shape (n, n_outputs), or (n,) for one output
             Targets. With categorical cross-entropy also class indices of shape (n,).
         learning_rate : float
@@ -389,7 +392,7 @@ class Network:
 
         Parameters
         ----------
-        X : array-like of shape (n, n_inputs), or int
+        X : array-like or sparse matrix of shape (n, n_inputs), or int
             Samples, of which only the number matters; or that number.
         epochs : int
             How long the run would be.
@@ -410,12 +413,16 @@ class Network:
             if name not in Options.__dataclass_fields__:
                 allowed = ", ".join(sorted(Options.__dataclass_fields__))
                 raise TypeError(f"plan takes no {name!r}; allowed: {allowed}.")
+        n_nonzeros = None
         if isinstance(X, numbers.Integral):
             n_samples = check_integer("X", X, minimum=1)
         else:
-            n_samples = len(check_inputs("X", X, self.n_inputs, self.dtype))
+            inputs = self._check_inputs("X", X)
+            n_samples = inputs.shape[0]
+            if not isinstance(inputs, np.ndarray):
+                n_nonzeros = inputs.nnz / n_samples
         epochs = check_integer("epochs", epochs, minimum=1)
-        return make_plan(self, n_samples, epochs, Options(**options))
+        return make_plan(self, n_samples, epochs, Options(**options), n_nonzeros)
 
     def partial_fit(
         self,
@@ -474,7 +481,7 @@ class Network:
         return state
 
     def measure(
-        self, inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray, names: Sequence[str]
+        self, inputs: Any, targets: np.ndarray, weights: np.ndarray, names: Sequence[str]
     ) -> dict[str, float]:
         """Mean loss and named metrics of checked samples."""
         z, a = self._outputs(inputs)
@@ -496,36 +503,46 @@ class Network:
         return dict(zip(["loss", *names], means.tolist(), strict=True))
 
     @np.errstate(all="ignore")  # an overflow shows in the result
-    def _outputs(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Pre-activations and activations of the output layer for checked inputs."""
-        n = len(inputs)
+    def _outputs(self, inputs: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Pre-activations and activations of the output layer for checked inputs, dense or sparse."""
+        n = inputs.shape[0]
         z = np.empty((n, self.n_outputs), self.dtype)
         a = np.empty((n, self.n_outputs), self.dtype)
-        widest = max(self.layer_sizes)
+        is_sparse = not isinstance(inputs, np.ndarray)
+        widest = max(self.layer_sizes[1:] if is_sparse else self.layer_sizes)
         rows = min(n, max(64, CHUNK_BYTES // (self.dtype.itemsize * widest)))
         scratch = np.empty((2, rows * widest), self.dtype)
         for start in range(0, n, rows):
             units = inputs[start : start + rows]
-            stop = start + len(units)
+            stop = start + units.shape[0]
             for layer, (weights, biases) in enumerate(zip(self.weights, self.biases, strict=True)):
-                shape = (len(units), len(biases))
+                shape = (stop - start, len(biases))
                 if layer == self.n_layers - 1:
                     product, activated = z[start:stop], a[start:stop]
                 else:
                     product, activated = (part[: shape[0] * shape[1]].reshape(shape) for part in scratch)
-                np.matmul(units, weights, out=product)
+                if is_sparse and layer == 0:
+                    product[...] = units @ weights
+                else:
+                    np.matmul(units, weights, out=product)
                 product += biases
                 code, n_units = self.layout[layer, ACTIVATION], self.layout[layer, FAN_OUT]
                 activate_rows(code, product.reshape(-1), activated.reshape(-1), n_units)
                 units = activated
         return z, a
 
+    def _check_inputs(self, name: str, X: Any) -> Any:
+        """Checked samples: an array, or a CSR matrix where X is sparse."""
+        check = check_sparse_inputs if hasattr(X, "tocsr") else check_inputs
+        return check(name, X, self.n_inputs, self.dtype)
+
     def _check_samples(
         self, X: Any, y: Any, sample_weight: Any, prefix: str = ""
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        inputs = check_inputs(prefix + "X", X, self.n_inputs, self.dtype)
-        targets = check_targets(prefix + "y", y, len(inputs), self.n_outputs, self.loss, self.dtype)
-        return inputs, targets, check_sample_weight(sample_weight, len(inputs), self.dtype)
+    ) -> tuple[Any, np.ndarray, np.ndarray]:
+        inputs = self._check_inputs(prefix + "X", X)
+        n = inputs.shape[0]
+        targets = check_targets(prefix + "y", y, n, self.n_outputs, self.loss, self.dtype)
+        return inputs, targets, check_sample_weight(sample_weight, n, self.dtype)
 
     def _train(
         self,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .checks import check_bool, check_choice, check_integer, check_learning_rate, check_real
 from .kernels.update_rules import UPDATE_RULES, Rule
@@ -93,6 +94,26 @@ class Options:
             if getattr(self, name):
                 return f"{name}={getattr(self, name)!r}"
         return None
+
+    def check_sparse(self) -> None:
+        """Raise ValueError for what the kernel for sparse samples does not do."""
+        possible: dict[str, tuple[Any, ...]] = {
+            "update_rule": ("sgd", "momentum", "nesterov"),
+            "batch_size": (1,),
+            "l1": (0,),
+            "clip_norm": (None,),
+            "clip_value": (None,),
+            "propagate": ("exact",),
+            "kernel": ("auto",),
+            "block_length": (None,),
+        }
+        for name, allowed in possible.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                raise ValueError(
+                    f"{name}={value!r} is not possible with a sparse X, whose steps pass over the weights of "
+                    f"absent columns; allowed: {', '.join(map(repr, allowed))}."
+                )
 
     @property
     def rule(self) -> Rule:

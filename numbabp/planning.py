@@ -34,7 +34,7 @@ class Plan:
     kernel : str
         "sequential" takes plain SGD a sample at a time, "general" every rule; "blocked" takes sgd, momentum
         and nesterov in blocks of samples, with the same trajectory up to rounding; "tiny" is plain SGD
-        compiled for the network's sizes.
+        compiled for the network's sizes; "sparse" takes sgd, momentum and nesterov on sparse samples.
     dtype : str
         The network's.
     block_length, sub_block : int
@@ -69,6 +69,8 @@ class Plan:
     def explain(self) -> str:
         """The choice, what it is expected to cost, and why every alternative was not taken."""
         reason = "asked for" if self.asked_for else "the fastest predicted"
+        if self.kernel == "sparse":
+            reason = "X is sparse"
         lines = [
             f"{self.name} on the {self.device}, {self.dtype}, {self._threads()}: {reason}.",
             f"Predicted: {_time(self.ns_per_step)} a step; the plain algorithm's {self.flops:,.0f} flops and "
@@ -101,7 +103,9 @@ class Plan:
         return "1 thread" if self.n_threads == 1 else f"up to {self.n_threads} threads for products"
 
 
-def make_plan(network: "Network", n_samples: int, epochs: int, options: "Options") -> Plan:
+def make_plan(
+    network: "Network", n_samples: int, epochs: int, options: "Options", n_nonzeros: float | None = None
+) -> Plan:
     """The fastest predicted plan that does what the options ask for.
 
     Parameters
@@ -114,6 +118,8 @@ def make_plan(network: "Network", n_samples: int, epochs: int, options: "Options
         How long the run is: whether compiling for it pays.
     options
         kernel, block_length and n_threads restrict the choice.
+    n_nonzeros
+        Mean of the samples, if X is sparse: then there is one plan.
 
     Raises
     ------
@@ -121,6 +127,9 @@ def make_plan(network: "Network", n_samples: int, epochs: int, options: "Options
         If the options ask for a kernel that can't do what else they ask for.
     """
     machine = this_machine()
+    if n_nonzeros is not None:
+        options.check_sparse()
+        return _sparse_plan(machine, network, n_nonzeros)
     candidates = [_costed(machine, network, plan, options) for plan in _candidates(network, options)]
     possible = [plan for plan in candidates if not plan.why_not]
     if options.kernel != "auto":
@@ -155,6 +164,20 @@ def make_plan(network: "Network", n_samples: int, epochs: int, options: "Options
         rest.append(replace(plan, why_not=why))
     asked_for = options.kernel != "auto" or options.block_length is not None
     return replace(best, alternatives=tuple(rest), asked_for=asked_for)
+
+
+def _sparse_plan(machine: Machine, network: "Network", n_nonzeros: float) -> Plan:
+    itemsize = network.dtype.itemsize
+    ns = machine.ns_per_sparse_step(network.layer_sizes, itemsize, n_nonzeros)
+    touched = network.n_weights - (network.n_inputs - n_nonzeros) * network.layer_sizes[1]
+    return Plan(
+        "cpu",
+        "sparse",
+        network.dtype.name,
+        ns_per_step=ns,
+        flops=4.0 * touched,
+        bytes=3.0 * itemsize * touched,
+    )
 
 
 def _saved_by_tiny(plans: list[Plan]) -> float:

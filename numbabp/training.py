@@ -19,10 +19,13 @@ from .progress import ProgressBar
 from .schedules import check_schedule, learning_rates
 
 if TYPE_CHECKING:
+    from .kernels.sparse import SparseSamples
     from .network import Network
 
 SLICE_SECONDS = 0.05
 """A kernel returns to Python about this often, for Ctrl-C and progress."""
+SLICE_SHARE = 10
+"""But it runs for so many times what the copies and checks between take, which is long for large networks."""
 
 Callback = Callable[[int, dict[str, float]], Any]
 
@@ -79,7 +82,7 @@ class Training:
     network
         Trained in place.
     inputs, targets, weights
-        Checked arrays, as in `kernels.sequential.Samples`.
+        Checked arrays, as in `kernels.sequential.Samples`; inputs may also be a checked CSR matrix.
     options
         How to train.
     epochs
@@ -93,7 +96,7 @@ class Training:
     """
 
     network: "Network"
-    inputs: np.ndarray
+    inputs: Any
     targets: np.ndarray
     weights: np.ndarray
     options: Options
@@ -103,12 +106,15 @@ class Training:
     callback: Callback | None = None
 
     plan: Plan = field(init=False)
-    samples: Samples = field(init=False)
+    samples: "Samples | SparseSamples" = field(init=False)
     run: Run = field(init=False)
     stop_reason: str = field(init=False, default="finished")
 
     def __post_init__(self) -> None:
         network, options = self.network, self.options
+        self._n_samples = len(self.targets)
+        n_nonzeros = None if isinstance(self.inputs, np.ndarray) else self.inputs.nnz / self._n_samples
+        plan = make_plan(network, self._n_samples, self.epochs, options, n_nonzeros)
         schedule_options = check_schedule(options.schedule, options.schedule_options)
         # before anything is drawn or changed: a schedule of the caller's may raise
         rates = learning_rates(options.schedule, schedule_options, float(options.learning_rate), self.epochs)
@@ -120,9 +126,13 @@ class Training:
             names.append("accuracy")
         self._names = list(dict.fromkeys(names))
         self._state = state
-        self.samples = Samples(
-            self.inputs, self.targets, self.weights, np.arange(len(self.inputs), dtype=np.int64)
-        )
+        order = np.arange(self._n_samples, dtype=np.int64)
+        if n_nonzeros is None:
+            self.samples = Samples(self.inputs, self.targets, self.weights, order)
+        else:
+            from .kernels.sparse import sparse_samples
+
+            self.samples = sparse_samples(self.inputs, self.targets, self.weights, order)
         position = np.zeros(4, np.int64)
         position[STEP] = state.step
         self._schedule_options = schedule_options
@@ -133,10 +143,11 @@ class Training:
             np.array([METRICS[name] for name in self._names], np.int64),
             np.zeros((self.epochs, FIRST_METRIC + len(self._names))),
         )
-        self._use(make_plan(network, len(self.inputs), self.epochs, options))
+        self._use(plan)
         self._validation_metrics: list[dict[str, float]] = []
         # a first guess, well under SLICE_SECONDS: 10 ns a parameter and 200 ns a sample
-        self._slice = max(1, int(SLICE_SECONDS / (1e-8 * network.n_parameters + 2e-7) / 4))
+        absent = 0 if n_nonzeros is None else (network.n_inputs - n_nonzeros) * network.layer_sizes[1]
+        self._slice = max(1, int(SLICE_SECONDS / (1e-8 * (network.n_parameters - absent) + 2e-7) / 4))
 
     def __call__(self) -> History:
         """Run to the end.
@@ -150,6 +161,7 @@ class Training:
             last finished epoch.
         """
         self._call_kernel(0, 0)  # compiles, or loads from the cache, before the clock runs
+        self._engine.catch_up()  # likewise, before Ctrl-C
         started = time.perf_counter()
         stopping = Stopping(self.options, self._schedule_options)
         watched = (
@@ -171,6 +183,7 @@ class Training:
             self.stop_reason = "interrupted"
             raise
         finally:
+            self._engine.catch_up()
             self._state.step = int(self.run.position[STEP])
             self.network.history = self._history(time.perf_counter() - started)
         return self.network.history
@@ -178,8 +191,10 @@ class Training:
     def _advance(self, stop_epoch: int, bar: ProgressBar) -> None:
         """Run the kernel, slice by slice, until `stop_epoch`."""
         position = self.run.position
+        snapshot: tuple[np.ndarray, ...] = ()
         while position[EPOCH] < stop_epoch:
-            snapshot = self._snapshot()
+            begun = time.perf_counter()
+            snapshot = self._snapshot(snapshot)
             before = self._samples_done()
             started = time.perf_counter()
             status = self._call_kernel(stop_epoch, self._slice)
@@ -187,17 +202,18 @@ class Training:
             done = self._samples_done() - before
             if status == DIVERGED or not self._is_finite():
                 self._raise_divergence(snapshot, stop_epoch, done + (status == DIVERGED))
-            wanted = done * SLICE_SECONDS / max(elapsed, 1e-9)
+            between = time.perf_counter() - begun - elapsed
+            wanted = done * max(SLICE_SECONDS, SLICE_SHARE * between) / max(elapsed, 1e-9)
             if done >= self._slice or wanted < self._slice:  # else the epoch's end came first
                 self._slice = max(1, int(min(max(wanted, self._slice / 4), self._slice * 4)))
             epoch = int(position[EPOCH])
             at_start = position[SAMPLE] == 0 and epoch > 0
             bar.update(
-                epoch + position[SAMPLE] / len(self.inputs), self._mean(epoch - 1 if at_start else epoch)
+                epoch + position[SAMPLE] / self._n_samples, self._mean(epoch - 1 if at_start else epoch)
             )
 
     def _samples_done(self) -> int:
-        return int(self.run.position[EPOCH]) * len(self.inputs) + int(self.run.position[SAMPLE])
+        return int(self.run.position[EPOCH]) * self._n_samples + int(self.run.position[SAMPLE])
 
     def _use(self, plan: Plan) -> None:
         """Train with the plan's kernel from now on."""
@@ -210,13 +226,26 @@ class Training:
         return self._engine.advance(stop_epoch, max_samples)
 
     def _is_finite(self) -> bool:
-        # a finite sum settles it quickly; one that is not may come from an overflow of the sum alone
         parameters = self._engine.model.parameters
-        return bool(np.isfinite(parameters.sum(dtype=np.float64)) or np.isfinite(parameters).all())
+        rate = self.run.learning_rates[min(self.run.position[EPOCH], self.epochs - 1)]
+        if self._engine.may_overflow(float(rate)):
+            snapshot = self._snapshot()
+            self._engine.catch_up()
+            finite = bool(np.isfinite(parameters).all())
+            self._restore(snapshot)
+            return finite
+        # a finite sum settles it quickly; one that is not may come from an overflow of the sum alone
+        return bool(np.isfinite(parameters.sum()) or np.isfinite(parameters).all())
 
-    def _snapshot(self) -> tuple[np.ndarray, ...]:
-        """Copies of everything that a kernel call changes."""
-        return tuple(array.copy() for array in self._changing())
+    def _snapshot(self, into: tuple[np.ndarray, ...] = ()) -> tuple[np.ndarray, ...]:
+        """Copies of everything that a kernel call changes, in the arrays of an earlier snapshot if given.
+
+        Fresh memory for large arrays takes longer than the copy.
+        """
+        into = into or tuple(np.empty_like(array) for array in self._changing())
+        for copy, array in zip(into, self._changing(), strict=True):
+            copy[...] = array
+        return into
 
     def _changing(self) -> tuple[np.ndarray, ...]:
         run = self.run
@@ -227,6 +256,7 @@ class Training:
             self._engine.model.gradient,
             self.samples.order,
             run.random,
+            *self._engine.state,
             run.sums[epoch : epoch + 1],
             run.position,
         )

@@ -581,6 +581,7 @@ def test_slices_follow_the_clock(monkeypatch):
     whole, sliced = network_of(problem, "float64"), network_of(problem, "float64")
     whole.fit(problem.X, problem.Y, epochs=4, random_state=3)
     monkeypatch.setattr(training, "SLICE_SECONDS", 1e-12)
+    monkeypatch.setattr(training, "SLICE_SHARE", 0)
     sliced.fit(problem.X, problem.Y, epochs=4, random_state=3)
     assert sliced.parameters.tobytes() == whole.parameters.tobytes()
 

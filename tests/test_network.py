@@ -182,7 +182,7 @@ nan[3, 1], inf[0, 2] = np.nan, -np.inf
         ({"X": X.astype(str)}, TypeError, "X must be numeric"),
         ({"X": X.astype(complex)}, TypeError, "X must be numeric"),
         ({"X": [[1, 2, 3], [1, 2]]}, ValueError, "X is not a rectangular array"),
-        ({"X": sparse.csr_matrix(X)}, TypeError, "X is a sparse matrix"),
+        ({"y": sparse.csr_matrix(Y)}, TypeError, "y is a sparse matrix"),
         ({"X": None}, TypeError, "X must be numeric"),
         ({"y": Y[:5]}, ValueError, "y has 5 samples, but X has 10"),
         ({"y": Y[:, :1]}, ValueError, "y has 1 columns, but the network has 2 outputs"),

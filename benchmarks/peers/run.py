@@ -25,6 +25,7 @@ import handwritten
 import numba
 import numpy as np
 import sklearn
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
@@ -56,6 +57,7 @@ TARGETS = {  # peer, network: dtypes, smallest peer's time / numbabp's
     ("hand-written Numba", "64-32-10"): (BOTH, 1 / 1.3),
     ("hand-written Numba", "784-128-10"): (BOTH, 1 / 1.3),
     ("scikit-learn", "predict"): (BOTH, 1),
+    ("C", "50000-64-10 sparse, 60 non-zeros"): (("float32",), 1 / 1.3),
 }
 
 
@@ -115,6 +117,7 @@ class Twin(Peer):
     """The C twin; with constant sizes, a build of its own for each network."""
 
     name = "C"
+    source = "twin.c"
     constant_sizes = False
 
     def __init__(self, problem, folder):
@@ -123,7 +126,7 @@ class Twin(Peer):
         flags = ["-DREAL=" + ("float" if problem.dtype == np.float32 else "double")]
         if self.constant_sizes:
             flags += [f"-DINPUTS={inputs}", f"-DHIDDEN={hidden}", f"-DOUTPUTS={outputs}"]
-        source = Path(__file__).with_name("twin.c")
+        source = Path(__file__).with_name(self.source)
         library = Path(folder) / f"{self.name}-{problem.name}-{problem.dtype}.so".replace(" ", "")
         command = ["gcc", "-O3", "-march=native", "-ffast-math", "-shared", "-fPIC", *flags, source]
         subprocess.run([*command, "-o", library, "-lm"], check=True)
@@ -131,13 +134,40 @@ class Twin(Peer):
         self.function.restype = ctypes.c_double
         self.scratch = [np.empty(size, problem.dtype) for size in (hidden, outputs, hidden, outputs)]
 
+    def samples(self):
+        return self.problem.X, self.problem.Y
+
     def train(self, n, epochs):
         self.function(
-            *(pointer(array) for array in (self.net.parameters, self.problem.X, self.problem.Y)),
+            *(pointer(array) for array in (self.net.parameters, *self.samples())),
             *(ctypes.c_long(number) for number in (n, epochs, *self.problem.sizes)),
             ctypes.c_double(RATE),
             *map(pointer, self.scratch),
         )
+
+
+class SparseProblem(Problem):
+    """20,000 random samples with so many non-zeros each."""
+
+    def __init__(self, sizes, dtype, n_nonzeros):
+        self.sizes, self.dtype, self.shuffle = sizes, np.dtype(dtype), False
+        self.name = "-".join(map(str, sizes)) + f" sparse, {n_nonzeros} non-zeros"
+        generator = np.random.default_rng(0)
+        n, columns = 20_000, sizes[0]
+        named = np.sort([generator.choice(columns, n_nonzeros, replace=False) for _ in range(n)], axis=1)
+        values = generator.standard_normal(n * n_nonzeros).astype(dtype)
+        starts = np.arange(0, n * n_nonzeros + 1, n_nonzeros, dtype=np.int32)
+        self.X = sparse.csr_matrix((values, named.ravel().astype(np.int32), starts), (n, columns))
+        self.Y = (generator.random((n, sizes[-1])) < 0.5).astype(dtype)
+
+
+class SparseTwin(Twin):
+    """The C twin over the non-zeros."""
+
+    source = "sparse_twin.c"
+
+    def samples(self):
+        return self.problem.X.data, self.problem.X.indices, self.problem.X.indptr, self.problem.Y
 
 
 class ConstantTwin(Twin):
@@ -250,7 +280,7 @@ def check_trajectory(peers, n):
 
 def time_training(problem, peers, repeats, least):
     """Nanoseconds a step, (repeats, peers); the peers take turns."""
-    n = len(problem.X)
+    n = problem.X.shape[0]
     if not problem.shuffle:
         check_trajectory(peers, min(n, STEPS_COMPARED))
     epochs = []
@@ -350,6 +380,12 @@ def main():
             peers = [Numbabp(problem), Handwritten(problem), NumPy(problem), ScikitLearn(problem)]
             if "gcc" in about:
                 peers[1:1] = [Twin(problem, folder), ConstantTwin(problem, folder)]
+            times = time_training(problem, peers, arguments.repeats, arguments.seconds)
+            report.add(problem.name, dtype, [peer.name for peer in peers], times, "ns/step")
+    with tempfile.TemporaryDirectory() as folder:
+        for dtype in BOTH if "gcc" in about else ():
+            problem = SparseProblem((50_000, 64, 10), dtype, 60)
+            peers = [Numbabp(problem), SparseTwin(problem, folder)]
             times = time_training(problem, peers, arguments.repeats, arguments.seconds)
             report.add(problem.name, dtype, [peer.name for peer in peers], times, "ns/step")
     for dtype in BOTH:

@@ -113,7 +113,7 @@ def _predict(model: Any, samples: Any, run: Any, s: Any, weight: Any) -> bool:
 @scalar_function
 def sample_weight(samples: Any, s: Any) -> Any:
     """Factor of the sample's gradient and loss."""
-    return samples.weights[s] if samples.weights.size > 0 else samples.inputs.dtype.type(1)
+    return samples.weights[s] if samples.weights.size > 0 else samples.targets.dtype.type(1)
 
 
 @scalar_function
