@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 SLICE_SECONDS = 0.05
 """A kernel returns to Python about this often, for Ctrl-C and progress."""
 SLICE_SHARE = 10
-"""But it runs for so many times what the copies and checks between take, which is long for large networks."""
+"""But it runs for so many times what the copies and checks between take, which is long for large networks,"""
+LONGEST_SLICE_SECONDS = 0.15
+"""and never longer than Ctrl-C may wait."""
 
 Callback = Callable[[int, dict[str, float]], Any]
 
@@ -203,7 +205,8 @@ class Training:
             if status == DIVERGED or not self._is_finite():
                 self._raise_divergence(snapshot, stop_epoch, done + (status == DIVERGED))
             between = time.perf_counter() - begun - elapsed
-            wanted = done * max(SLICE_SECONDS, SLICE_SHARE * between) / max(elapsed, 1e-9)
+            seconds = max(SLICE_SECONDS, min(SLICE_SHARE * between, LONGEST_SLICE_SECONDS))
+            wanted = done * seconds / max(elapsed, 1e-9)
             if done >= self._slice or wanted < self._slice:  # else the epoch's end came first
                 self._slice = max(1, int(min(max(wanted, self._slice / 4), self._slice * 4)))
             epoch = int(position[EPOCH])
