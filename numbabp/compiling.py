@@ -20,6 +20,8 @@ from numba.core.errors import RequireLiteralValue
 from numba.extending import intrinsic, register_jitable
 from numba.np.arrayobj import populate_array
 
+from .linking import LinkOnlyCompiler
+
 # NaN and infinity keep their meaning (no "nnan", "ninf"): divergence is detected by them.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 OPTIONS: dict[str, Any] = {
@@ -28,6 +30,8 @@ OPTIONS: dict[str, Any] = {
     "nogil": True,
     "_nrt": False,
 }
+LINKED: dict[str, Any] = {**OPTIONS, "pipeline_class": LinkOnlyCompiler}
+"""Options of everything but kernels."""
 
 
 @cache
@@ -64,12 +68,12 @@ class _PackageCache(FunctionCache):
 
 def scalar_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make a small function known to the compiler, to be inlined; from Python it runs as it is."""
-    return register_jitable(**OPTIONS, forceinline=True)(function)
+    return register_jitable(**LINKED, forceinline=True)(function)
 
 
 def exact_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same for arithmetic whose order must stay as written, such as a range reduction."""
-    options = {**OPTIONS, "fastmath": FASTMATH - {"reassoc"}}
+    options = {**LINKED, "fastmath": FASTMATH - {"reassoc"}}
     return register_jitable(**options, forceinline=True)(function)
 
 
@@ -79,7 +83,7 @@ def subroutine(function: Callable[..., Any]) -> Callable[..., Any]:
     Flags are inherited by what a function calls: without the False, what an inlined function calls would be
     inlined too, and be compiled once more for a caller that isn't.
     """
-    return register_jitable(**OPTIONS, forceinline=False)(function)
+    return register_jitable(**LINKED, forceinline=False)(function)
 
 
 def stack_zeros(size: int, like: Any) -> Any:

@@ -12,7 +12,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 from numba.np.linalg import check_blas_return, ensure_blas, get_blas_kind
 
-from ..compiling import OPTIONS, scalar_function
+from ..compiling import LINKED, scalar_function
 
 SMALL_PRODUCT = 1_000_000
 """Multiply-adds of the largest product that OpenBLAS does without packing."""
@@ -104,7 +104,7 @@ def _gemm(typingctx: Any, scale: Any, c: Any, a: Any, b: Any) -> Any:
     return types.void(scale, c, a, b), codegen
 
 
-@overload(add_product, jit_options=OPTIONS)
+@overload(add_product, jit_options=LINKED)
 def _add_product_compiled(scale: Any, c: Any, a: Any, b: Any) -> Any:
     def compiled(scale: Any, c: Any, a: Any, b: Any) -> None:
         _gemm(scale, c, a, b)
