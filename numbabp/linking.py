@@ -62,7 +62,7 @@ class _Register(LoweringPass):
 class LinkOnlyCompiler(CompilerBase):
     """Numba's nopython pipeline, up to code that can be linked; for the option `pipeline_class`."""
 
-    def define_pipelines(self):  # noqa: D102  # type: ignore[no-untyped-def]
+    def define_pipelines(self):  # type: ignore[no-untyped-def]  # noqa: D102
         passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
         passes.add_pass_after(_UseLinkOnlyLibrary, IRProcessing)
         passes.add_pass_after(_Register, NativeLowering)
