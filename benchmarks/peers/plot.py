@@ -1,5 +1,7 @@
 """The picture: nanoseconds a step, a row of dots for each network."""
 
+import importlib.util
+
 STYLES = {  # system: colour, marker
     "numbabp": ("#d62728", "D"),
     "C": ("#1f1f1f", "o"),
@@ -19,6 +21,12 @@ STYLES = {  # system: colour, marker
 
 OFFSETS = {"numbabp": 0, "C": -0.24, "hand": -0.12, "JAX": 0.16, "NumPy": -0.14, "PyTorch": 0.14, "FANN": 0}
 """Of a family's rows up or down, so that systems of about the same time do not hide each other."""
+
+
+def check():
+    """Say at the start, not after ten minutes, that there is no matplotlib."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise SystemExit("--plot and --publish need matplotlib: pip install matplotlib")
 
 
 def write(report, path):

@@ -130,6 +130,8 @@ def main():
     files = {name: getattr(arguments, name) for name in PUBLISHED}
     if arguments.publish:
         files = {name: files[name] or ROOT / default for name, default in PUBLISHED.items()}
+    if files["plot"]:
+        plot.check()
     rows = list(problems())
     names = dict.fromkeys([*(row.name for row in rows), PREDICTION])
     networks = chosen(arguments.only, list(names), "network")

@@ -113,6 +113,8 @@ def available(kinds, problem):
             peer = kind(problem)
             if peer.comparable and not problem.shuffle and kind is not Numbabp:
                 peer.difference = check_trajectory(peer)
+            else:
+                take_steps(peer, min(len(problem.X), STEPS_COMPARED))  # whether it can
             peers.append(peer)
         except OutOfScope:
             pass
