@@ -1,0 +1,57 @@
+"""numbabp itself, and its kernel of one hidden layer written by hand."""
+
+import handwritten
+import numpy as np
+from peer import OutOfScope, Peer
+
+
+class Numbabp(Peer):
+    name = "numbabp"
+
+    @classmethod
+    def check(cls, problem):
+        """Does everything."""
+
+    def allocate(self):
+        return self.net.parameters  # as it comes
+
+    def prepare(self):
+        super().prepare()
+        self.net._rule_state = None  # momentum begins at zero
+
+    def train(self, n, epochs):
+        problem, options = self.problem, {}
+        if not problem.plain:
+            options = {"update_rule": "momentum", "momentum": problem.momentum, "l2": problem.l2}
+        self.net.fit(
+            problem.X[:n],
+            problem.Y[:n],
+            learning_rate=self.rate,
+            epochs=epochs,
+            shuffle=problem.shuffle,
+            kernel=problem.kernel,
+            progress=False,
+            **options,
+        )
+
+
+class Handwritten(Peer):
+    name = "hand-written Numba"
+
+    @classmethod
+    def check(cls, problem):
+        super().check(problem)
+        if len(problem.sizes) != 3 or not problem.plain:
+            raise OutOfScope
+
+    def __init__(self, problem):
+        super().__init__(problem)
+        inputs, hidden, outputs = problem.sizes
+        units = (inputs, hidden, hidden, outputs, hidden, outputs)
+        self.scratch = [np.empty(size, problem.dtype) for size in units]
+
+    def train(self, n, epochs):
+        (W1, W2), (b1, b2) = self.net.weights, self.net.biases
+        X, Y = self.problem.X[:n], self.problem.Y[:n]
+        rate, losses = X.dtype.type(self.rate), np.zeros(epochs)
+        handwritten.train(W1.ravel(), b1, W2.ravel(), b2, X, Y, epochs, rate, *self.scratch, losses)
