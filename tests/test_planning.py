@@ -1,0 +1,184 @@
+"""The planner: what it takes, what it says of the rest, and the constants it goes by."""
+
+import json
+import math
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import numbabp as nbp
+from numbabp import calibration, engines
+from numbabp.cli import app
+from numbabp.machine import Machine, keep, settings_path, this_machine
+from numbabp.planning import BLOCK_LENGTHS
+
+SHAPES = [(2, 10, 1), (10, 3), (64, 32, 10), (784, 128, 10), (784, 512, 512, 10)]
+
+
+@pytest.fixture(autouse=True)
+def built_in_constants(tmp_path, monkeypatch):
+    """No calibration of whoever runs the tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    this_machine.cache_clear()
+    yield
+    this_machine.cache_clear()
+
+
+def plan_of(layer_sizes, n_samples=1000, **options):
+    return nbp.Network(layer_sizes, dtype="float32").plan(np.zeros((n_samples, layer_sizes[0])), **options)
+
+
+@pytest.mark.parametrize("layer_sizes", SHAPES)
+def test_the_choice_is_the_fastest_of_what_is_possible(layer_sizes):
+    plan = plan_of(layer_sizes)
+    assert not plan.why_not
+    assert plan.ns_per_step > 0
+    for other in plan.alternatives:
+        assert other.why_not
+        if math.isnan(other.ns_per_step):
+            continue
+        assert other.ns_per_step >= plan.ns_per_step or "than it saves" in other.why_not
+    kernels = {plan.kernel, *(other.kernel for other in plan.alternatives)}
+    assert kernels == {"sequential", "general", "blocked", "tiny"}
+
+
+@pytest.mark.parametrize("layer_sizes", SHAPES)
+def test_explain_tells_the_choice_and_every_alternative(layer_sizes):
+    plan = plan_of(layer_sizes)
+    text = plan.explain()
+    assert text.startswith(f"{plan.name} on the cpu, float32")
+    n_weights = sum(a * b for a, b in zip(layer_sizes, layer_sizes[1:], strict=False))
+    assert f"{4 * n_weights:,} flops and {12 * n_weights:,} bytes" in text
+    for other in plan.alternatives:
+        (line,) = [line for line in text.splitlines() if line.strip().startswith(f"{other.name}  ")]
+        assert other.why_not in line
+
+
+def test_small_networks_take_single_steps_and_large_ones_blocks():
+    assert plan_of((2, 10, 1)).kernel == "sequential"
+    assert plan_of((2, 10, 1), epochs=10**6).kernel == "tiny"
+    assert plan_of((784, 128, 10)).kernel == "blocked"
+    deep = plan_of((784, 512, 512, 10))
+    assert deep.kernel == "blocked"
+    assert deep.delayed_layers == (1,)
+
+
+def test_a_block_is_not_longer_than_an_epoch():
+    assert plan_of((784, 512, 10), n_samples=10).block_length <= 10
+    asked = plan_of((784, 512, 10), n_samples=10, block_length=64)
+    assert asked.block_length == 64
+
+
+@pytest.mark.parametrize("length", [1, 5, 500])
+def test_an_override_is_taken_and_said(length):
+    plan = plan_of((64, 32, 10), block_length=length)
+    assert (plan.kernel, plan.block_length) == ("blocked", length)
+    assert "asked for" in plan.explain().splitlines()[0]
+    assert all(other.why_not for other in plan.alternatives)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"update_rule": "adam"}, "update_rule='adam'"),
+        ({"l1": 0.1}, "l1=0.1"),
+        ({"batch_size": 4}, "batch_size=4"),
+        ({"clip_norm": 1.0}, "clip_norm=1.0"),
+    ],
+)
+def test_what_is_not_linear_is_not_blocked(options, reason):
+    plan = plan_of((784, 128, 10), **options)
+    assert plan.kernel == "general"
+    blocked = [other for other in plan.alternatives if other.kernel == "blocked"]
+    assert blocked
+    assert all(reason in other.why_not for other in blocked)
+    for override in ({"kernel": "blocked"}, {"block_length": 16}):
+        with pytest.raises(ValueError, match=f"not possible: .*{reason}"):
+            plan_of((784, 128, 10), **options, **override)
+
+
+def test_overrides_that_contradict_each_other():
+    with pytest.raises(ValueError, match="block_length=8 needs kernel='blocked', got 'sequential'"):
+        plan_of((64, 32, 10), kernel="sequential", block_length=8)
+    with pytest.raises(ValueError, match="kernel='tiny' is not possible: .*4-64-1"):
+        plan_of((64, 32, 10), kernel="tiny")
+    with pytest.raises(ValueError, match="kernel='fast' is not known; allowed: auto, blocked"):
+        plan_of((64, 32, 10), kernel="fast")
+
+
+def test_threads_are_for_large_products_and_capped(monkeypatch):
+    monkeypatch.setattr(engines, "most_blas_threads", lambda: 8)
+    assert plan_of((784, 128, 10)).n_threads == 1
+    large = {"kernel": "blocked", "block_length": 256}
+    assert plan_of((3000, 2000, 10), **large).n_threads == 8
+    assert plan_of((3000, 2000, 10), **large, n_threads=3).n_threads == 3
+    assert plan_of((3000, 2000, 10), **large, n_threads=1).n_threads == 1
+
+
+def test_plans_do_what_fit_does():
+    X = np.random.default_rng(0).standard_normal((50, 12))
+    y = X[:, 0] > 0
+    for kernel in ("sequential", "general", "blocked"):
+        net = nbp.Network((12, 6, 1), random_state=0)
+        net.fit(X, y, epochs=2, kernel=kernel, learning_rate=0.1)
+        assert np.isfinite(net.history.loss).all()
+
+
+def test_kept_constants_are_used_and_broken_ones_are_not(tmp_path):
+    assert this_machine() == Machine()
+    slow_blocks = replace(Machine(), multiply_add=1.0)
+    assert keep(slow_blocks) == settings_path() == tmp_path / "numbabp" / "machine.json"
+    assert this_machine() == slow_blocks
+    assert plan_of((784, 128, 10)).kernel == "sequential"
+    kept = asdict(slow_blocks)
+    missing = {name: value for name, value in kept.items() if name != "row"}
+    broken = [missing, kept | {"row": -1}, kept | {"row": "x"}, kept | {"row": None}, [1], 3]
+    for content in [*map(json.dumps, broken), json.dumps(kept | {"row": math.nan}), "{", ""]:
+        settings_path().write_text(content)
+        this_machine.cache_clear()
+        assert this_machine() == Machine(), content
+
+
+def test_every_possible_plan_is_measured():
+    measurements = calibration.time_plans((20, 8, 2), "float32", seconds=1e-4, repeats=1)
+    assert {m.plan.block_length for m in measurements} == {0, *BLOCK_LENGTHS}
+    assert {m.plan.kernel for m in measurements} == {"sequential", "general", "blocked"}
+    assert all(0 < m.ns_per_step < 1e9 for m in measurements)
+
+
+def test_fit_finds_the_constants_that_made_the_times():
+    truth = replace(Machine(), layer=80.0, multiply_add=0.012, second_cache=0.05, general_first=0.1)
+    measurements = []
+    for sizes in calibration.SHAPES:
+        plan = plan_of(sizes)
+        for one in (plan, *plan.alternatives):
+            if one.ns_per_step > 0:
+                m = calibration.Measurement(sizes, "sgd", one, 1.0)
+                measurements.append(replace(m, ns_per_step=calibration.predict(truth, m)))
+    fitted, error = calibration.fit(measurements)
+    assert error < 0.03  # the loss is robust, the measurements exact
+    for name in ("layer", "multiply_add", "second_cache", "general_first"):
+        assert getattr(fitted, name) == pytest.approx(getattr(truth, name), rel=0.1)
+
+
+def test_picks_compares_the_prediction_with_the_measurement():
+    fast, slow = plan_of((64, 32, 10)), plan_of((64, 32, 10), kernel="general")
+    measured = [
+        calibration.Measurement((64, 32, 10), "sgd", fast, 20.0),
+        calibration.Measurement((64, 32, 10), "sgd", slow, 10.0),
+    ]
+    ((picked, best),) = calibration.picks(measured)
+    assert (picked.ns_per_step, best.ns_per_step) == (20.0, 10.0)
+
+
+def test_info_calibrates_and_keeps_the_constants(monkeypatch):
+    monkeypatch.setattr(calibration, "SHAPES", [(2, 10, 1), (64, 32, 10)])
+    info = CliRunner().invoke(app, ["info", "--json"])
+    assert json.loads(info.stdout)["planner's constants"] == "built in"
+    result = CliRunner().invoke(app, ["info", "--calibrate", "--json"])
+    assert result.exit_code == 0, result.output
+    assert "the constants are kept in" in result.stderr.replace("\n", " ")
+    assert json.loads(result.stdout)["planner's constants"] == str(settings_path())
+    assert this_machine() != Machine()
