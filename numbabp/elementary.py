@@ -53,22 +53,27 @@ def _clamp(x: Any) -> Any:
     return low if x < low else high if x > high else x
 
 
+# Numbers this large have no fraction: adding one rounds to the nearest integer, quicker than floor does.
+_SHIFT32, _SHIFT64 = 1.5 * 2.0**23, 1.5 * 2.0**52
+
+
 @intrinsic
-def _power_of_two(typingctx: Any, exponent: Any) -> Any:
-    """2^exponent as a float of the integer's width, from its bits."""
+def _power_of_two(typingctx: Any, shifted: Any) -> Any:
+    """2^n from n + `_SHIFT32` or `_SHIFT64`, whose low bits are n's."""
     from llvmlite import ir
 
-    mantissa_bits, bias, result, llvm_result = {
-        types.int32: (23, 127, types.float32, ir.FloatType()),
-        types.int64: (52, 1023, types.float64, ir.DoubleType()),
-    }[exponent]
+    mantissa_bits, bias, llvm_integer, llvm_result = {
+        types.float32: (23, 127, ir.IntType(32), ir.FloatType()),
+        types.float64: (52, 1023, ir.IntType(64), ir.DoubleType()),
+    }[shifted]
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (n,) = arguments
-        biased = builder.add(n, ir.Constant(n.type, bias))
-        return builder.bitcast(builder.shl(biased, ir.Constant(n.type, mantissa_bits)), llvm_result)
+        bits = builder.bitcast(arguments[0], llvm_integer)
+        exponent = builder.shl(bits, ir.Constant(llvm_integer, mantissa_bits))
+        one = ir.Constant(llvm_integer, bias << mantissa_bits)
+        return builder.bitcast(builder.add(exponent, one), llvm_result)
 
-    return result(exponent), codegen
+    return shifted(shifted), codegen
 
 
 @exact_function
@@ -76,7 +81,8 @@ def _reduce32(x: Any) -> Any:
     """(e^r - 1, 2^n) of a float32 x = n ln 2 + r."""
     x = np.float32(-87.0) if x < np.float32(-87.0) else x
     x = np.float32(88.0) if x > np.float32(88.0) else x
-    n = np.floor(x * np.float32(1.4426950408889634) + np.float32(0.5))
+    shifted = x * np.float32(1.4426950408889634) + np.float32(_SHIFT32)
+    n = shifted - np.float32(_SHIFT32)
     # ln 2 in two parts, the first with few bits, so that n times it is exact
     r = (x - n * np.float32(0.693359375)) - n * np.float32(-2.12194440054690583e-4)
     r2 = r * r
@@ -84,7 +90,7 @@ def _reduce32(x: Any) -> Any:
     low = f(1 / 2) + r * f(1 / 6)
     middle = f(1 / 24) + r * f(1 / 120)
     high = f(1 / 720) + r * f(1 / 5040)
-    return r + r2 * (low + r2 * (middle + r2 * high)), _power_of_two(np.int32(n))
+    return r + r2 * (low + r2 * (middle + r2 * high)), _power_of_two(shifted)
 
 
 @exact_function
@@ -92,14 +98,15 @@ def _reduce64(x: Any) -> Any:
     """(e^r - 1, 2^n) of a float64 x = n ln 2 + r."""
     x = -708.0 if x < -708.0 else x
     x = 709.0 if x > 709.0 else x
-    n = np.floor(x * 1.4426950408889634 + 0.5)
+    shifted = x * 1.4426950408889634 + _SHIFT64
+    n = shifted - _SHIFT64
     r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10
     r2 = r * r
     r4 = r2 * r2
     low = (1 / 2 + r * (1 / 6)) + r2 * (1 / 24 + r * (1 / 120))
     middle = (1 / 720 + r * (1 / 5040)) + r2 * (1 / 40320 + r * (1 / 362880))
     high = (1 / 3628800 + r * (1 / 39916800)) + r2 * (1 / 479001600 + r * (1 / 6227020800))
-    return r + r2 * (low + r4 * (middle + r4 * high)), _power_of_two(np.int64(n))
+    return r + r2 * (low + r4 * (middle + r4 * high)), _power_of_two(shifted)
 
 
 @overload(exp)

@@ -17,6 +17,7 @@ from .options import Options
 from .planning import Plan, make_plan
 from .progress import ProgressBar
 from .schedules import check_schedule, learning_rates
+from .subnormals import flushed_subnormals
 
 if TYPE_CHECKING:
     from .kernels.sparse import SparseSamples
@@ -226,7 +227,8 @@ class Training:
         )
 
     def _call_kernel(self, stop_epoch: int, max_samples: int) -> int:
-        return self._engine.advance(stop_epoch, max_samples)
+        with flushed_subnormals():
+            return self._engine.advance(stop_epoch, max_samples)
 
     def _is_finite(self) -> bool:
         parameters = self._engine.model.parameters

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import asdict, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def test_explain_tells_the_choice_and_every_alternative(layer_sizes):
     plan = plan_of(layer_sizes)
     text = plan.explain()
     assert text.startswith(f"{plan.name} on the cpu, float32")
-    n_weights = sum(a * b for a, b in zip(layer_sizes, layer_sizes[1:], strict=False))
+    n_weights = sum(a * b for a, b in pairwise(layer_sizes))
     assert f"{4 * n_weights:,} flops and {12 * n_weights:,} bytes" in text
     for other in plan.alternatives:
         (line,) = [line for line in text.splitlines() if line.strip().startswith(f"{other.name}  ")]
@@ -102,7 +103,7 @@ def test_what_is_not_linear_is_not_blocked(options, reason):
 def test_overrides_that_contradict_each_other():
     with pytest.raises(ValueError, match="block_length=8 needs kernel='blocked', got 'sequential'"):
         plan_of((64, 32, 10), kernel="sequential", block_length=8)
-    with pytest.raises(ValueError, match="kernel='tiny' is not possible: .*4-64-1"):
+    with pytest.raises(ValueError, match=r"kernel='tiny' is not possible: .*4-64-1"):
         plan_of((64, 32, 10), kernel="tiny")
     with pytest.raises(ValueError, match="kernel='fast' is not known; allowed: auto, blocked"):
         plan_of((64, 32, 10), kernel="fast")

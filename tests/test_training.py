@@ -1,10 +1,12 @@
 """The epoch loop: slices, stopping, divergence, interruption, callbacks, schedules."""
 
 import os
+import platform
 import signal
 import threading
 import time
 
+import numba
 import numpy as np
 import pytest
 
@@ -182,3 +184,15 @@ def test_read_only_samples_are_trained_on_without_a_copy_or_a_new_kernel():
     b.fit(X, Y, epochs=2, shuffle=False)
     assert np.array_equal(a.parameters, b.parameters)
     assert len(train_sgd.signatures) == compiled
+
+
+def test_saturated_units_do_not_slow_training_down_and_the_switch_is_put_back():
+    """Products with activations next to the smallest normal number are taken as zero, in training only."""
+    smallest = np.finfo(np.float32).tiny
+    net = nbp.Network((1, 1, 1), loss="binary_cross_entropy", dtype="float32", random_state=0)
+    net.weights[0][:], net.weights[1][:] = 1.0, 0.0
+    # a hidden unit of 1e-38, whose weight's step is a tenth of that and so subnormal
+    net.fit([[-87.0]], [1], learning_rate=0.1, epochs=1, shuffle=False)
+    switched = platform.machine() in ("x86_64", "AMD64") and not numba.config.DISABLE_JIT
+    assert (net.weights[1][0, 0] == 0) == switched
+    assert smallest * np.float32(0.1) > 0
