@@ -9,6 +9,7 @@ STYLES = {  # system: colour, marker
     "C fastest build": ("#1f1f1f", "s"),
     "hand-written Numba": ("#ff9896", "d"),
     "JAX": ("#1f77b4", "o"),
+    "JAX unrolled": ("#1f77b4", "d"),
     "JAX manual": ("#1f77b4", "s"),
     "FANN": ("#2ca02c", "^"),
     "Vowpal Wabbit": ("#8c564b", "v"),

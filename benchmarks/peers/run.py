@@ -25,7 +25,7 @@ from problems import problems
 from report import FLOPS_PER_WEIGHT, Report
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
-from with_jax import Jax, WrittenJax
+from with_jax import Jax, UnrolledJax, WrittenJax
 from with_numba import Handwritten, Numbabp
 from with_numpy import NumPy
 from with_sklearn import ScikitLearn
@@ -41,6 +41,7 @@ PEERS = [
     TunedTwin,
     Handwritten,
     Jax,
+    UnrolledJax,
     WrittenJax,
     Fann,
     VowpalWabbit,
