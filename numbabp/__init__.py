@@ -10,6 +10,7 @@ _MODULES = {
     "History": "history",
     "DivergenceError": "training",
     "gradient_check": "gradients",
+    "Population": "population",
     "load": "storage",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .gradients import gradient_check
     from .history import History
     from .network import Network
+    from .population import Population
     from .storage import load
     from .training import DivergenceError
 

@@ -17,6 +17,7 @@ from numba import types
 from numba.extending import intrinsic, overload
 
 from .compiling import exact_function
+from .vectors import Lanes, clamp
 
 __all__ = ["exp", "expm1", "log1p_unit", "logistic"]
 
@@ -26,17 +27,17 @@ LIMITS: dict[str, tuple[float, float]] = {"float32": (-87.0, 88.0), "float64": (
 
 def exp(x: Any) -> Any:
     """e^x, for x clamped to `LIMITS`; NaN stays NaN."""
-    return type(x)(np.exp(_clamp(x)))
+    return _like(x, np.exp(_clamp(x)))
 
 
 def expm1(x: Any) -> Any:
     """e^x - 1 without cancellation near 0, for x clamped to `LIMITS`; NaN stays NaN."""
-    return type(x)(np.expm1(_clamp(x)))
+    return _like(x, np.expm1(_clamp(x)))
 
 
 def logistic(x: Any) -> Any:
     """1 / (1 + e^-x), with 1 + 2^n taken beside the polynomial instead of after it."""
-    return type(x)(1 / (1 + np.exp(-_clamp(x))))
+    return _like(x, 1 / (1 + np.exp(-_clamp(x))))
 
 
 def log1p_unit(x: Any) -> Any:
@@ -45,12 +46,16 @@ def log1p_unit(x: Any) -> Any:
     Few powers of s are taken: Estrin's order has s^8 and s^16, which for small x are subnormal in float32 and
     made training twice as slow once a network's losses were small; Horner's costs 10 % of a 2-10-1 step.
     """
-    return type(x)(np.log1p(x))
+    return _like(x, np.log1p(x))
 
 
 def _clamp(x: Any) -> Any:
-    low, high = LIMITS["float32" if isinstance(x, np.float32) else "float64"]
-    return low if x < low else high if x > high else x
+    return np.clip(x, *LIMITS[np.asarray(x).dtype.name])
+
+
+def _like(x: Any, value: Any) -> Any:
+    """The value in the type of a number x, or the dtype of an array, which stands for a vector."""
+    return value.astype(x.dtype) if isinstance(x, np.ndarray) else type(x)(value)
 
 
 # Numbers this large have no fraction: adding one rounds to the nearest integer, quicker than floor does.
@@ -62,25 +67,40 @@ def _power_of_two(typingctx: Any, shifted: Any) -> Any:
     """2^n from n + `_SHIFT32` or `_SHIFT64`, whose low bits are n's."""
     from llvmlite import ir
 
-    mantissa_bits, bias, llvm_integer, llvm_result = {
-        types.float32: (23, 127, ir.IntType(32), ir.FloatType()),
-        types.float64: (52, 1023, ir.IntType(64), ir.DoubleType()),
-    }[shifted]
+    number = getattr(shifted, "dtype", shifted)
+    mantissa_bits, bias, n_bits = {types.float32: (23, 127, 32), types.float64: (52, 1023, 64)}[number]
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        bits = builder.bitcast(arguments[0], llvm_integer)
-        exponent = builder.shl(bits, ir.Constant(llvm_integer, mantissa_bits))
-        one = ir.Constant(llvm_integer, bias << mantissa_bits)
-        return builder.bitcast(builder.add(exponent, one), llvm_result)
+        result = arguments[0].type
+        integer: Any = ir.IntType(n_bits)
+        size: Any = mantissa_bits
+        one: Any = bias << mantissa_bits
+        if isinstance(result, ir.VectorType):
+            integer = ir.VectorType(integer, result.count)
+            size, one = [size] * result.count, [one] * result.count
+        exponent = builder.shl(builder.bitcast(arguments[0], integer), ir.Constant(integer, size))
+        return builder.bitcast(builder.add(exponent, ir.Constant(integer, one)), result)
 
     return shifted(shifted), codegen
 
 
 @exact_function
+def _clamp_number(x: Any, low: Any, high: Any) -> Any:
+    x = low if x < low else x
+    return high if x > high else x
+
+
+def _parts(x: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """For numbers or vectors of a type: reduction, clamp, its limits, and the type's own conversion."""
+    number = getattr(x, "dtype", x)
+    low, high = LIMITS[number.name]
+    reduce, real = (_reduce32, np.float32) if number == types.float32 else (_reduce64, np.float64)
+    return reduce, clamp if isinstance(x, Lanes) else _clamp_number, real(low), real(high), real
+
+
+@exact_function
 def _reduce32(x: Any) -> Any:
     """(e^r - 1, 2^n) of a float32 x = n ln 2 + r."""
-    x = np.float32(-87.0) if x < np.float32(-87.0) else x
-    x = np.float32(88.0) if x > np.float32(88.0) else x
     shifted = x * np.float32(1.4426950408889634) + np.float32(_SHIFT32)
     n = shifted - np.float32(_SHIFT32)
     # ln 2 in two parts, the first with few bits, so that n times it is exact
@@ -96,8 +116,6 @@ def _reduce32(x: Any) -> Any:
 @exact_function
 def _reduce64(x: Any) -> Any:
     """(e^r - 1, 2^n) of a float64 x = n ln 2 + r."""
-    x = -708.0 if x < -708.0 else x
-    x = 709.0 if x > 709.0 else x
     shifted = x * 1.4426950408889634 + _SHIFT64
     n = shifted - _SHIFT64
     r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10
@@ -111,10 +129,10 @@ def _reduce64(x: Any) -> Any:
 
 @overload(exp)
 def _exp_compiled(x: Any) -> Any:
-    reduce = _reduce32 if x == types.float32 else _reduce64
+    reduce, clamped, low, high, _ = _parts(x)
 
     def compiled(x: Any) -> Any:
-        fraction, scale = reduce(x)
+        fraction, scale = reduce(clamped(x, low, high))
         return scale + scale * fraction
 
     return compiled
@@ -122,18 +140,18 @@ def _exp_compiled(x: Any) -> Any:
 
 @overload(expm1)
 def _expm1_compiled(x: Any) -> Any:
-    reduce = _reduce32 if x == types.float32 else _reduce64
+    reduce, clamped, low, high, real = _parts(x)
 
     def compiled(x: Any) -> Any:
-        fraction, scale = reduce(x)
-        return scale * fraction + (scale - type(x)(1))
+        fraction, scale = reduce(clamped(x, low, high))
+        return scale * fraction + (scale - real(1))
 
     return compiled
 
 
 @overload(log1p_unit)
 def _log1p_unit_compiled(x: Any) -> Any:
-    if x == types.float32:
+    if getattr(x, "dtype", x) == types.float32:
 
         def compiled(x: Any) -> Any:
             f = np.float32
@@ -162,11 +180,10 @@ def _log1p_unit_compiled(x: Any) -> Any:
 
 @overload(logistic)
 def _logistic_compiled(x: Any) -> Any:
-    reduce = _reduce32 if x == types.float32 else _reduce64
+    reduce, clamped, low, high, real = _parts(x)
 
     def compiled(x: Any) -> Any:
-        fraction, scale = reduce(-x)
-        one = type(x)(1)
-        return one / ((one + scale) + scale * fraction)
+        fraction, scale = reduce(clamped(real(0) - x, low, high))
+        return real(1) / ((real(1) + scale) + scale * fraction)
 
     return compiled

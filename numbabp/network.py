@@ -116,11 +116,14 @@ class Network:
         self.parameters = aligned_zeros(int(self.layout[-1, BIASES] + self.layout[-1, FAN_OUT]), self.dtype)
         self.history: History | None = None
         self._rule_state: RuleState | None = None
-        if not _draw:  # the caller has the weights
-            return
+        if _draw:  # else the caller has the weights
+            self.draw(self.random_state)
+
+    def draw(self, random_state: np.random.RandomState) -> None:
+        """Draw the initial weights, layer by layer; biases are left as they are."""
         for weights in self.weights:
             fan_in, fan_out = weights.shape
-            weights[...] = INITIALIZERS[self.init](fan_in, fan_out, self.random_state)
+            weights[...] = INITIALIZERS[self.init](fan_in, fan_out, random_state)
 
     @property
     def n_layers(self) -> int:
@@ -211,7 +214,10 @@ class Network:
             Softmax output: the most probable class, shape (n,). Otherwise the outputs themselves,
             shape (n,) for one.
         """
-        outputs = self.forward(X)
+        return self.decide(self.forward(X))
+
+    def decide(self, outputs: np.ndarray) -> np.ndarray:
+        """Predictions from outputs of shape (n, n_outputs), as `predict` tells."""
         if self.loss == "binary_cross_entropy":
             outputs = (outputs > 0.5).astype(np.int64)
         elif self.activations[-1] == "softmax":

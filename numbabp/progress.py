@@ -30,9 +30,14 @@ class ProgressBar:
     def __enter__(self) -> "ProgressBar":
         return self
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether `update` would show something."""
+        return self._enabled and time.perf_counter() >= self._show_at
+
     def update(self, epochs_done: float, loss: float) -> None:
         """Move to `epochs_done`, with the loss to show."""
-        if not self._enabled or time.perf_counter() < self._show_at:
+        if not self.is_shown:
             return
         if self._bar is None:
             self._start()

@@ -8,11 +8,13 @@ import numpy as np
 
 from .datasets import xor
 from .network import Network
+from .population import Population
 from .xor_experiments import FAITHFUL_ACCURACIES, FAITHFUL_LOSSES, faithful, zeros
 
 TOLERANCES = {"float64": 1e-12, "float32": 1e-4}
 TIMED_EPOCHS = 50_000
 N_WEIGHTS = 2 * 10 + 10 * 1
+N_NETWORKS, TIMED_POPULATION_EPOCHS = 1024, 200
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ def run() -> list[Row]:
     for dtype in TOLERANCES:
         rows += [_check(kernel, dtype, _faithful_error) for kernel in ("sequential", "blocked", "tiny")]
         rows.append(_check("general", dtype, _general_error))
+        rows.append(_check("lanes", dtype, _lanes_error))
     note = "no GPU here" if gpu_name() is None else "no kernel for GPUs yet"
     rows.append(Row("cuda", "-", "-", None, None, None, None, note))
     return rows
@@ -79,13 +82,48 @@ def _general_error(kernel: str, dtype: str) -> float:
     return float(np.abs(a - b).max() / np.abs(b).max())
 
 
+def _lanes_error(kernel: str, dtype: str) -> float:
+    """Largest relative difference of a population's networks from the same ones trained alone."""
+    population = _population(dtype, 40)
+    _train_in_lanes(population, 200)
+    errors = []
+    for i in (0, 39):
+        alone = Network(
+            (2, 10, 1), loss="binary_cross_entropy", dtype=dtype, random_state=int(population.seeds[i])
+        )
+        X, y = xor()
+        alone.fit(X, y, learning_rate=0.5, epochs=200, shuffle=False, kernel="sequential", progress=False)
+        own, expected = population.parameters[i].astype(float), alone.parameters.astype(float)
+        errors.append(np.abs(own - expected).max() / np.abs(expected).max())
+    return float(max(errors))
+
+
 def _ns_per_step(kernel: str, dtype: str) -> float:
+    """Of one network; in lanes, of one of many on all threads together."""
+    if kernel == "lanes":
+        population = _population(dtype, N_NETWORKS)
+        steps = TIMED_POPULATION_EPOCHS * 4 * N_NETWORKS
+    else:
+        steps = TIMED_EPOCHS * 4
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
-        _train(kernel, dtype, epochs=TIMED_EPOCHS)
+        if kernel == "lanes":
+            _train_in_lanes(population, TIMED_POPULATION_EPOCHS)
+        else:
+            _train(kernel, dtype, epochs=TIMED_EPOCHS)
         seconds.append(time.perf_counter() - started)
-    return min(seconds) / (TIMED_EPOCHS * 4) * 1e9
+    return min(seconds) / steps * 1e9
+
+
+def _population(dtype: str, n_networks: int) -> Population:
+    loss = "binary_cross_entropy"
+    return Population((2, 10, 1), n_networks, loss=loss, dtype=dtype, random_state=0)
+
+
+def _train_in_lanes(population: Population, epochs: int) -> None:
+    X, y = xor()
+    population.fit(X, y, learning_rate=0.5, epochs=epochs, shuffle=False, kernel="lanes", progress=False)
 
 
 def _train(kernel: str, dtype: str, epochs: int) -> Network:

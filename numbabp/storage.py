@@ -19,7 +19,7 @@ import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import pairwise
-from typing import Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import numpy as np
 
@@ -27,12 +27,16 @@ from .checks import check_choice, check_dtype, check_layer_sizes
 from .initializers import INITIALIZERS
 from .network import Network
 
+if TYPE_CHECKING:
+    from .population import Population
+
 FORMAT = "numbabp-network"
+POPULATION_FORMAT = "numbabp-population"
 FORMAT_VERSION = 1
 MAX_HEADER_BYTES = 4 << 20
 """Longer headers are neither written nor read: JSON takes several times its length in memory."""
 
-_TENSOR_DTYPES = {"float32": "F32", "float64": "F64"}
+_TENSOR_DTYPES = {"float32": "F32", "float64": "F64", "int64": "I64"}
 _LENGTH_BYTES = 8
 
 PathLike = str | os.PathLike[str]
@@ -62,6 +66,29 @@ def save(network: Network, path: PathLike, metadata: Mapping[str, Any] | None = 
     OSError
         If the file can't be written; an existing one is left as it is.
     """
+    tensors = {}
+    for layer, (weights, biases) in enumerate(zip(network.weights, network.biases, strict=True)):
+        tensors[_weights_name(layer)] = weights
+        tensors[_biases_name(layer)] = biases
+    _write(path, FORMAT, network, tensors, [network.parameters], metadata)
+
+
+def save_population(
+    population: "Population", path: PathLike, metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Write a population to a safetensors file, as `save` does a network: all parameters, and the seeds."""
+    tensors = {"parameters": population.parameters, "seeds": population.seeds}
+    _write(path, POPULATION_FORMAT, population[0], tensors, list(tensors.values()), metadata)
+
+
+def _write(
+    path: PathLike,
+    file_format: str,
+    network: Network,
+    tensors: dict[str, np.ndarray],
+    digested: list[np.ndarray],
+    metadata: Mapping[str, Any] | None,
+) -> None:
     from safetensors.numpy import save as serialize
 
     if metadata is not None and not isinstance(metadata, Mapping):
@@ -76,18 +103,14 @@ def save(network: Network, path: PathLike, metadata: Mapping[str, Any] | None = 
         }
     )
     extra = json.dumps(dict(metadata or {}), allow_nan=False)
-    tensors = {}
-    for layer, (weights, biases) in enumerate(zip(network.weights, network.biases, strict=True)):
-        tensors[_weights_name(layer)] = weights
-        tensors[_biases_name(layer)] = biases
     content = serialize(
         tensors,
         metadata={
-            "format": FORMAT,
+            "format": file_format,
             "version": str(FORMAT_VERSION),
             "architecture": architecture,
             "metadata": extra,
-            "sha256": _digest(architecture, extra, network.parameters),
+            "sha256": _digest(architecture, extra, *digested),
         },
     )
     if int.from_bytes(content[:_LENGTH_BYTES], "little") > MAX_HEADER_BYTES:
@@ -127,11 +150,20 @@ def load_metadata(path: PathLike) -> dict[str, Any]:
 
 def load_with_metadata(path: PathLike) -> tuple[Network, dict[str, Any]]:
     """Both of `load` and `load_metadata` in one go."""
+    return _opened(path, _read)
+
+
+def load_population(path: PathLike) -> "Population":
+    """Read a population that `save_population` wrote; checks and errors as for `load`."""
+    return _opened(path, _read_population)
+
+
+def _opened(path: PathLike, read: Callable[[BinaryIO], Any]) -> Any:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ValueError("not a regular file")
         with open(path, "rb") as file:
-            return _read(file)
+            return read(file)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {str(error).removesuffix('.'):.500}.") from None
 
@@ -182,32 +214,29 @@ def _biases_name(layer: int) -> str:
     return f"layers.{layer}.biases"
 
 
-def _digest(architecture: str, extra: str, parameters: np.ndarray) -> str:
+def _digest(architecture: str, extra: str, *arrays: np.ndarray) -> str:
     digest = hashlib.sha256()
     for text in (architecture, extra):
         digest.update(text.encode() + b"\0")
-    digest.update(parameters.data)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 
 def _read(file: BinaryIO) -> tuple[Network, dict[str, Any]]:
     header, data_start, data_bytes = _read_header(file)
-    strings = _read_strings(header)
+    strings = _read_strings(header, FORMAT)
     architecture = _parse_json("architecture", strings["architecture"])
     layer_sizes, dtype = _check_architecture(architecture)
-    offsets = _check_tensors(header, layer_sizes, dtype, data_bytes)
+    shapes: dict[str, list[int]] = {}
+    for layer, (fan_in, fan_out) in enumerate(pairwise(layer_sizes)):
+        shapes[_weights_name(layer)] = [fan_in, fan_out]
+        shapes[_biases_name(layer)] = [fan_out]
+    dtypes = dict.fromkeys(shapes, dtype)
+    offsets = _check_tensors(header, f"layer_sizes={layer_sizes}", shapes, dtypes, data_bytes)
     extra = _parse_json("metadata", strings["metadata"])
 
-    network = Network(
-        layer_sizes,
-        hidden_activation=architecture["activations"][:-1],
-        output_activation=architecture["activations"][-1],
-        loss=architecture["loss"],
-        init=architecture["init"],
-        dtype=dtype,
-        random_state=np.random.RandomState(),
-        _draw=False,
-    )
+    network = _empty_network(architecture, layer_sizes, dtype)
     for layer, (weights, biases) in enumerate(zip(network.weights, network.biases, strict=True)):
         for name, view in ((_weights_name(layer), weights), (_biases_name(layer), biases)):
             file.seek(data_start + offsets[name])
@@ -217,6 +246,45 @@ def _read(file: BinaryIO) -> tuple[Network, dict[str, Any]]:
     if digest != strings["sha256"]:
         raise ValueError("altered: its content does not have the digest that was saved with it")
     return network, extra
+
+
+def _empty_network(architecture: dict[str, Any], layer_sizes: tuple[int, ...], dtype: np.dtype) -> Network:
+    return Network(
+        layer_sizes,
+        hidden_activation=architecture["activations"][:-1],
+        output_activation=architecture["activations"][-1],
+        loss=architecture["loss"],
+        init=architecture["init"],
+        dtype=dtype,
+        random_state=np.random.RandomState(),
+        _draw=False,
+    )
+
+
+def _read_population(file: BinaryIO) -> "Population":
+    from .population import Population
+
+    header, data_start, data_bytes = _read_header(file)
+    strings = _read_strings(header, POPULATION_FORMAT)
+    architecture = _parse_json("architecture", strings["architecture"])
+    layer_sizes, dtype = _check_architecture(architecture)
+    n_parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(layer_sizes))
+    n_networks = data_bytes // (n_parameters * dtype.itemsize + 8)
+    if n_networks < 1:
+        raise ValueError("truncated: it holds no network")
+    shapes = {"parameters": [n_networks, n_parameters], "seeds": [n_networks]}
+    dtypes = {"parameters": dtype, "seeds": np.dtype(np.int64)}
+    of_what = f"{n_networks} networks of layer_sizes={layer_sizes}"
+    offsets = _check_tensors(header, of_what, shapes, dtypes, data_bytes)
+    arrays = {name: np.empty(shapes[name], dtypes[name]) for name in shapes}
+    for name, array in arrays.items():
+        file.seek(data_start + offsets[name])
+        if file.readinto(array.reshape(-1).view(np.uint8)) != array.nbytes:  # type: ignore[attr-defined]
+            raise ValueError("truncated: the file ends before its last tensor")
+    if _digest(strings["architecture"], strings["metadata"], *arrays.values()) != strings["sha256"]:
+        raise ValueError("altered: its content does not have the digest that was saved with it")
+    network = _empty_network(architecture, layer_sizes, dtype)
+    return Population._of(network, arrays["parameters"], arrays["seeds"], np.random.RandomState())
 
 
 def _read_header(file: BinaryIO) -> tuple[dict[str, Any], int, int]:
@@ -260,11 +328,17 @@ def _parse_json(what: str, text: str) -> dict[str, Any]:
     return value
 
 
-def _read_strings(header: dict[str, Any]) -> dict[str, str]:
+def _read_strings(header: dict[str, Any], file_format: str) -> dict[str, str]:
     """The strings that `save` puts beside the tensors."""
     strings = header.pop("__metadata__", None)
-    if not isinstance(strings, dict) or strings.get("format") != FORMAT:
-        raise ValueError("not a network of numbabp: its metadata do not say so")
+    found = strings.get("format") if isinstance(strings, dict) else None
+    if not isinstance(strings, dict) or found != file_format:
+        what, other = ("network", "population")
+        if file_format == POPULATION_FORMAT:
+            what, other = other, what
+        if found in (FORMAT, POPULATION_FORMAT):
+            raise ValueError(f"a {other} of numbabp, not a {what}: load it as one")
+        raise ValueError(f"not a {what} of numbabp: its metadata do not say so")
     if strings.get("version") != str(FORMAT_VERSION):
         raise ValueError(
             f"format version {strings.get('version')!r} is not known; "
@@ -284,7 +358,7 @@ def _check_architecture(architecture: dict[str, Any]) -> tuple[tuple[int, ...], 
     try:
         layer_sizes = check_layer_sizes(architecture["layer_sizes"])
         check_choice("init", architecture["init"], INITIALIZERS)
-        check_choice("dtype", architecture["dtype"], _TENSOR_DTYPES)
+        check_choice("dtype", architecture["dtype"], ("float32", "float64"))
     except TypeError as error:
         raise ValueError(str(error)) from None
     activations = architecture["activations"]
@@ -294,23 +368,23 @@ def _check_architecture(architecture: dict[str, Any]) -> tuple[tuple[int, ...], 
 
 
 def _check_tensors(
-    header: dict[str, Any], layer_sizes: tuple[int, ...], dtype: np.dtype, data_bytes: int
+    header: dict[str, Any],
+    of_what: str,
+    shapes: dict[str, list[int]],
+    dtypes: dict[str, np.dtype],
+    data_bytes: int,
 ) -> dict[str, int]:
-    """Where each tensor begins, once it is sure that they are those of the layers and fill the file."""
-    shapes: dict[str, list[int]] = {}
-    for layer, (fan_in, fan_out) in enumerate(pairwise(layer_sizes)):
-        shapes[_weights_name(layer)] = [fan_in, fan_out]
-        shapes[_biases_name(layer)] = [fan_out]
+    """Where each tensor begins, once it is sure that they are those expected and fill the file."""
     if set(header) != set(shapes):
         names = sorted(set(header) ^ set(shapes))
         raise ValueError(
-            f"its tensors are not those of layer_sizes={layer_sizes}: {names[0]!r} is "
+            f"its tensors are not those of {of_what}: {names[0]!r} is "
             f"{'missing' if names[0] in shapes else 'too many'}"
         )
     spans = []
     for name, shape in shapes.items():
         tensor = header[name]
-        expected = {"dtype": _TENSOR_DTYPES[dtype.name], "shape": shape}
+        expected = {"dtype": _TENSOR_DTYPES[dtypes[name].name], "shape": shape}
         if not isinstance(tensor, dict) or set(tensor) != {*expected, "data_offsets"}:
             raise ValueError(f"tensor {name!r} must have dtype, shape and data_offsets")
         for key, value in expected.items():
@@ -324,7 +398,7 @@ def _check_tensors(
         spans.append((offsets[0], offsets[1], name))
     position = 0
     for begin, end, name in sorted(spans):
-        n_bytes = math.prod(shapes[name]) * dtype.itemsize
+        n_bytes = math.prod(shapes[name]) * dtypes[name].itemsize
         if begin != position or end - begin != n_bytes:
             raise ValueError(
                 f"tensor {name!r} lies at bytes {begin} to {end}, but should take {n_bytes} from {position}"

@@ -1,5 +1,6 @@
 """The epoch loop: a kernel called in slices, and what is watched between them."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -96,6 +97,8 @@ class Training:
         Checked inputs and targets measured after every epoch.
     callback
         Called after every epoch as callback(epoch, metrics); a true result ends training.
+    stop
+        Once set, training ends as by Ctrl-C; for runs in threads that Ctrl-C does not reach.
     """
 
     network: "Network"
@@ -107,6 +110,7 @@ class Training:
     generator: np.random.RandomState | None = None
     validation: tuple[np.ndarray, np.ndarray] | None = None
     callback: Callback | None = None
+    stop: threading.Event | None = None
 
     plan: Plan = field(init=False)
     samples: "Samples | SparseSamples" = field(init=False)
@@ -196,6 +200,8 @@ class Training:
         position = self.run.position
         snapshot: tuple[np.ndarray, ...] = ()
         while position[EPOCH] < stop_epoch:
+            if self.stop is not None and self.stop.is_set():
+                raise KeyboardInterrupt
             begun = time.perf_counter()
             snapshot = self._snapshot(snapshot)
             before = self._samples_done()

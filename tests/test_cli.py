@@ -195,7 +195,7 @@ def test_demo_takes_one_experiment():
 
 def test_smoke():
     output = run("smoke").stdout
-    assert output.count("pass") == 8
+    assert output.count("pass") == 10
     assert "cuda" in output
     result = run_json("smoke")
     assert result["passed"] is True

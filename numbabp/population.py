@@ -1,0 +1,589 @@
+"""Populations: many networks of one architecture, trained at once on the same samples."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, overload
+
+import numpy as np
+
+from .checks import check_integer, check_random_state, check_real
+from .history import History
+from .network import Network
+from .options import Options
+from .population_plan import PopulationPlan, make_population_plan
+from .population_training import PopulationTraining, each_network
+from .training import DivergenceError, RuleState
+
+PER_NETWORK = ("learning_rate", "momentum", "l2")
+"""Arguments of `fit` that may be one number for each network."""
+
+
+class Population:
+    """Many networks of one architecture, each with weights, learning rate and penalty of its own.
+
+    Network i takes the steps that it would take alone, up to rounding, and begins where
+    ``Network(..., random_state=seeds[i])`` begins.
+
+    Parameters
+    ----------
+    layer_sizes : sequence of int
+        (n_inputs, ..., n_outputs), as for `Network`.
+    n_networks : int
+        How many.
+    hidden_activation, output_activation, loss, init, dtype
+        As for `Network`, for all networks.
+    random_state : None, int, numpy.random.RandomState, or sequence of n_networks ints
+        A seed for each network's initial weights; or what draws the seeds, and then the orders of samples.
+
+    Attributes
+    ----------
+    parameters : ndarray of shape (n_networks, n_parameters)
+        A row is the `parameters` of one network.
+    seeds : ndarray of int64, shape (n_networks,)
+    history : PopulationHistory or None
+        Of the last `fit` or `partial_fit`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an argument that is not allowed, naming it and what is.
+    MemoryError
+        If the parameters would not fit into memory; it says how many networks would.
+
+    Examples
+    --------
+    >>> import numbabp as nbp
+    >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+    >>> population = nbp.Population((2, 10, 1), 64, loss="binary_cross_entropy", random_state=0)
+    >>> history = population.fit(X, y, learning_rate=1.0, epochs=1000)
+    >>> history.loss.shape
+    (64, 1000)
+    >>> population.best().predict(X)
+    array([0, 1, 1, 0])
+    """
+
+    def __init__(
+        self,
+        layer_sizes: Sequence[int],
+        n_networks: int,
+        *,
+        hidden_activation: str | Sequence[str] = "sigmoid",
+        output_activation: str | None = None,
+        loss: str = "squared_error",
+        init: str = "lecun_normal",
+        dtype: Any = "float64",
+        random_state: int | np.random.RandomState | Sequence[int] | None = None,
+    ) -> None:
+        n_networks = check_integer("n_networks", n_networks, minimum=1)
+        self._network = Network(
+            layer_sizes,
+            hidden_activation=hidden_activation,
+            output_activation=output_activation,
+            loss=loss,
+            init=init,
+            dtype=dtype,
+            _draw=False,
+        )
+        check_memory(n_networks, self._network.parameters.nbytes, "parameters")
+        self.seeds, self.random_state = _check_seeds(random_state, n_networks)
+        self.parameters = np.zeros((n_networks, self._network.n_parameters), self.dtype)
+        generator = np.random.RandomState()
+        for seed, network in zip(
+            self.seeds.tolist(), each_network(self._network, self.parameters), strict=True
+        ):
+            generator.seed(seed)
+            network.draw(generator)
+        self.history: PopulationHistory | None = None
+        self._rule_state: RuleState | None = None
+
+    @classmethod
+    def from_networks(
+        cls, networks: Sequence[Network], random_state: int | np.random.RandomState | None = None
+    ) -> "Population":
+        """Population of copies of networks, which must be of one architecture and dtype.
+
+        Parameters
+        ----------
+        networks
+            At least one.
+        random_state
+            Draws the orders of samples.
+        """
+        networks = list(networks)
+        if not networks or not all(isinstance(network, Network) for network in networks):
+            raise TypeError("networks must be a sequence of at least one Network.")
+        first = networks[0]
+        for i, network in enumerate(networks):
+            for name in ("layer_sizes", "activations", "loss", "dtype"):
+                own, expected = getattr(network, name), getattr(first, name)
+                if own != expected:
+                    raise ValueError(f"networks[{i}] has {name} {own}, but networks[0] has {expected}.")
+        rows = np.array([network.parameters for network in networks])
+        return cls._of(first, rows, np.full(len(rows), -1), check_random_state(random_state))
+
+    @classmethod
+    def _of(
+        cls, network: Network, parameters: np.ndarray, seeds: np.ndarray, random_state: np.random.RandomState
+    ) -> "Population":
+        self = cls.__new__(cls)
+        self._network = network.astype(network.dtype)
+        self.parameters, self.seeds, self.random_state = parameters, seeds, random_state
+        self.history = None
+        self._rule_state = None
+        return self
+
+    @property
+    def layer_sizes(self) -> tuple[int, ...]:
+        """(n_inputs, ..., n_outputs)."""
+        return self._network.layer_sizes
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """One a layer, the output's last."""
+        return self._network.activations
+
+    @property
+    def loss(self) -> str:
+        """Name of the loss."""
+        return self._network.loss
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the parameters."""
+        return self._network.dtype
+
+    @property
+    def n_networks(self) -> int:
+        """How many networks."""
+        return len(self.parameters)
+
+    def __len__(self) -> int:
+        return self.n_networks
+
+    def __repr__(self) -> str:
+        return f"<Population of {self.n_networks}: {self._network!r}>"
+
+    @overload
+    def __getitem__(self, index: int) -> Network: ...
+    @overload
+    def __getitem__(self, index: slice | Sequence[int] | np.ndarray) -> "Population": ...
+    def __getitem__(self, index: Any) -> Any:
+        """A copy: of network i, or, for a slice or a list of indices, of some as a population."""
+        if isinstance(index, int | np.integer):
+            network = self._network.astype(self.dtype)
+            network.parameters[:] = self.parameters[index]
+            network.random_state = np.random.RandomState(int(self.seeds[index]) % 2**32)
+            if self.history is not None:
+                network.history = self.history[int(index)]
+            return network
+        rows = self.parameters[index]
+        if rows.ndim != 2 or not len(rows):
+            raise IndexError(f"index {index!r} selects no networks.")
+        random_state = np.random.RandomState()
+        random_state.set_state(self.random_state.get_state())
+        return self._of(self._network, np.array(rows), np.array(self.seeds[index]), random_state)
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        learning_rate: Any = 0.1,
+        momentum: Any = 0.9,
+        l2: Any = 0.0,
+        epochs: int = 100,
+        own_order: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        sample_weight: Any = None,
+        chunk_size: int | None = None,
+        progress: bool | None = None,
+        **options: Any,
+    ) -> "PopulationHistory":
+        """Train every network from its present parameters on.
+
+        Parameters
+        ----------
+        X, y
+            Samples for all networks, as for `Network.fit`.
+        learning_rate, momentum, l2 : float or array-like of shape (n_networks,)
+            As for `Network.fit`.
+        epochs : int
+            Passes over the samples.
+        own_order : bool
+            Shuffle for each network anew; by default all take the samples in the same order, which is faster.
+        random_state : None, int or RandomState
+            Draws the seeds of shuffles; by default the population's own goes on. With one order, network i
+            takes that of ``Network.fit(random_state=RandomState(s))`` for the s drawn first.
+        sample_weight : array-like of shape (n,) or (n_networks, n), optional
+            Factors >= 0: a fold or a bootstrap of its own for each network is a weight of 0, 1, 2, ...
+        chunk_size : int, optional
+            Train so many networks at a time: what training takes beside the parameters is less.
+        progress : bool, optional
+            Show a progress bar; by default if standard error is a terminal.
+        **options
+            Further arguments of `Network.fit` on how to take a step: update_rule, shuffle, schedule, monitor,
+            ..., n_threads; and kernel: "lanes" or "each" override the choice of `plan`.
+
+        Returns
+        -------
+        PopulationHistory
+            Also kept as `history`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For an argument that is not allowed; the population is unchanged.
+        MemoryError
+            If there is not enough memory; it says how many networks would fit.
+        KeyboardInterrupt
+            On Ctrl-C; every network is left after its last finished step.
+
+        Notes
+        -----
+        A network that diverges is left at its last finite parameters, has NaN in the history from that epoch
+        on, and is named in ``history.diverged``; the others go on.
+        """
+        training = self._training(
+            X,
+            y,
+            {"learning_rate": learning_rate, "momentum": momentum, "l2": l2},
+            epochs,
+            own_order,
+            random_state,
+            sample_weight,
+            chunk_size,
+            progress,
+            options,
+        )
+        started = time.perf_counter()
+        try:
+            training()
+        finally:
+            self.history = PopulationHistory(
+                training.metrics, training.diverged, training.stop_reason, time.perf_counter() - started
+            )
+        return self.history
+
+    def partial_fit(self, X: Any, y: Any, **options: Any) -> "PopulationHistory":
+        """Train for one pass over the samples; arguments as for `fit`, but epochs."""
+        if "epochs" in options:
+            raise TypeError("partial_fit takes no 'epochs': it is one pass.")
+        return self.fit(X, y, epochs=1, **{"progress": False, **options})
+
+    def plan(self, X: Any, *, epochs: int = 100, own_order: bool = False, **options: Any) -> PopulationPlan:
+        """How `fit` would train on X, without doing it; X may also be the number of samples.
+
+        Returns
+        -------
+        PopulationPlan
+            ``print(population.plan(X).explain())`` shows the choice and the alternatives.
+        """
+        n_samples = X if isinstance(X, int) else len(self._network._check_inputs("X", X))
+        kernel = options.pop("kernel", "auto")
+        return make_population_plan(
+            self._network, self.n_networks, n_samples, epochs, Options(**options), own_order, kernel
+        )
+
+    def forward(self, X: Any) -> np.ndarray:
+        """Outputs of every network, shape (n_networks, n, n_outputs)."""
+        inputs = self._network._check_inputs("X", X)
+        n = inputs.shape[0]
+        row = n * self._network.n_outputs * self.dtype.itemsize
+        check_memory(self.n_networks, row, "outputs of so many samples")
+        outputs = np.empty((self.n_networks, n, self._network.n_outputs), self.dtype)
+        for network, own in zip(each_network(self._network, self.parameters), outputs, strict=True):
+            own[:] = network._outputs(inputs)[1]
+        return outputs
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predictions of every network, shape (n_networks, ...) before that of `Network.predict`."""
+        inputs = self._network._check_inputs("X", X)
+        return np.array([network.predict(inputs) for network in each_network(self._network, self.parameters)])
+
+    def evaluate(
+        self, X: Any, y: Any, sample_weight: Any = None, monitor: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Mean loss and metrics of every network on given samples, arrays of shape (n_networks,) by name."""
+        checked = self._network._check_samples(X, y, sample_weight)
+        names = [*Options(monitor=monitor).monitor]
+        if self.loss.endswith("cross_entropy"):
+            names.append("accuracy")
+        names = list(dict.fromkeys(names))
+        rows = [network.measure(*checked, names) for network in each_network(self._network, self.parameters)]
+        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+    def best_index(self, metric: str = "loss") -> int:
+        """Index of the network whose last value of a recorded metric is best: high accuracy, low others.
+
+        Raises
+        ------
+        RuntimeError
+            If there is no history yet, or every network has diverged.
+        """
+        if self.history is None:
+            raise RuntimeError("there is no history yet: call fit first.")
+        values = self.history[metric][:, -1]
+        if np.isnan(values).all():
+            raise RuntimeError("every network has diverged.")
+        return int(np.nanargmax(values) if "accuracy" in metric else np.nanargmin(values))
+
+    def best(self, metric: str = "loss") -> Network:
+        """A copy of the network at `best_index`."""
+        return self[self.best_index(metric)]
+
+    def ensemble(self) -> "Ensemble":
+        """A predictor that averages the outputs of all networks that have not diverged."""
+        diverged = self.history.diverged if self.history is not None else {}
+        kept = [i for i in range(self.n_networks) if i not in diverged]
+        if not kept:
+            raise RuntimeError("every network has diverged.")
+        return Ensemble(self[kept])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the population to a safetensors file, atomically; see `numbabp.storage.save_population`."""
+        from .storage import save_population
+
+        save_population(self, path)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> "Population":
+        """Read a population from a file that `save` wrote; see `numbabp.storage.load_population`."""
+        from .storage import load_population
+
+        return load_population(path)
+
+    def _training(
+        self,
+        X: Any,
+        y: Any,
+        numbers: dict[str, Any],
+        epochs: int,
+        own_order: bool,
+        random_state: Any,
+        sample_weight: Any,
+        chunk_size: int | None,
+        progress: bool | None,
+        more: dict[str, Any],
+    ) -> PopulationTraining:
+        """Everything checked, and nothing changed yet."""
+        n = self.n_networks
+        epochs = check_integer("epochs", epochs, minimum=1)
+        if chunk_size is not None:
+            check_integer("chunk_size", chunk_size, minimum=1)
+        kernel = more.pop("kernel", "auto")
+        refused = {"early_stopping", "patience", "device", "block_length", "progress"}
+        for name in more:
+            if name not in Options.__dataclass_fields__ or name in refused:
+                allowed = ", ".join(sorted({*Options.__dataclass_fields__} - refused | {"kernel"}))
+                raise TypeError(f"Population.fit takes no {name!r}; allowed: {allowed}.")
+        per_network = {name: _check_numbers(name, value, n) for name, value in numbers.items()}
+        options = []
+        for i in _distinct(per_network):
+            own: dict[str, Any] = {name: float(values[i]) for name, values in per_network.items()}
+            options.append(Options(**own, **more))
+        if options[0].schedule == "adaptive":
+            raise ValueError("schedule='adaptive' is for one network; allowed here: the other schedules.")
+        inputs, targets, _ = self._network._check_samples(X, y, None)
+        weights = _check_weights(sample_weight, n, len(targets), self.dtype)
+        plan = make_population_plan(
+            self._network,
+            n,
+            len(targets),
+            epochs,
+            options[0],
+            own_order,
+            kernel,
+            is_dense=isinstance(inputs, np.ndarray),
+        )
+        state = self._rule_state
+        if state is None or state.update_rule != options[0].update_rule:
+            state = RuleState.new(options[0].update_rule, self.parameters)
+            state.moments = np.zeros((len(state.moments), *self.parameters.shape), self.dtype)
+        n_at_once = n if chunk_size is None else min(chunk_size, n)
+        extra = self.parameters[0].nbytes * (1 + 2 * len(state.moments)) + 8 * epochs * (
+            3 + len(options[0].monitor)
+        )
+        check_memory(n_at_once, extra, "state and history of training", "; chunk_size trains them in turns")
+        generator = self.random_state if random_state is None else check_random_state(random_state)
+        self._rule_state = state
+        return PopulationTraining(
+            self._network,
+            self.parameters,
+            state,
+            inputs,
+            targets,
+            weights,
+            {name: np.asarray(values, float) for name, values in per_network.items()},
+            options[0],
+            epochs,
+            own_order,
+            generator,
+            plan,
+            n_at_once,
+            progress,
+        )
+
+
+class PopulationHistory(Mapping[Any, Any]):
+    """Metrics of a population's training: arrays of shape (n_networks, epochs) by name.
+
+    ``history[i]`` is the `History` of network i.
+
+    Attributes
+    ----------
+    diverged : dict of int to DivergenceError
+        The networks that left the finite numbers; their rows are NaN from that epoch on.
+    stop_reason : str
+        "finished" or "interrupted"; then epochs that were not finished are NaN.
+    seconds : float
+        Wall time.
+    """
+
+    def __init__(
+        self,
+        metrics: Mapping[str, np.ndarray],
+        diverged: Mapping[int, DivergenceError],
+        stop_reason: str,
+        seconds: float,
+    ) -> None:
+        self._metrics = dict(metrics)
+        self.diverged = dict(diverged)
+        self.stop_reason = stop_reason
+        self.seconds = seconds
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, int | np.integer):
+            finished = int(np.isfinite(self.loss[key]).sum())
+            metrics = {name: values[key, :finished] for name, values in self._rows().items()}
+            return History(
+                metrics,
+                learning_rate=self._metrics["learning_rate"][key, :finished],
+                stop_reason="diverged" if int(key) % len(self.loss) in self.diverged else self.stop_reason,
+                seconds=self.seconds,
+            )
+        if key not in self._metrics:
+            raise KeyError(f"{key!r} was not recorded; recorded: {', '.join(self._metrics)}.")
+        return self._metrics[key]
+
+    def _rows(self) -> dict[str, np.ndarray]:
+        return {name: values for name, values in self._metrics.items() if name != "learning_rate"}
+
+    def __iter__(self) -> Any:
+        return iter(self._rows())
+
+    def __len__(self) -> int:
+        return len(self._rows())
+
+    def __repr__(self) -> str:
+        n, epochs = self.loss.shape
+        last = self.loss[:, -1]
+        text = f"{n} networks, {epochs} epochs, {self.stop_reason}"
+        if np.isfinite(last).any():
+            text += f"; last loss: median {np.nanmedian(last):.6g}, best {np.nanmin(last):.6g}"
+        return f"<PopulationHistory: {text}{f'; {len(self.diverged)} diverged' if self.diverged else ''}>"
+
+    @property
+    def loss(self) -> np.ndarray:
+        """Prequential loss, shape (n_networks, epochs)."""
+        return self._metrics["loss"]
+
+    @property
+    def accuracy(self) -> np.ndarray:
+        """Prequential accuracy between 0 and 1, shape (n_networks, epochs)."""
+        if "accuracy" not in self._metrics:
+            raise AttributeError("accuracy was not recorded; ask for it with fit(monitor=('accuracy',)).")
+        return self._metrics["accuracy"]
+
+
+class Ensemble:
+    """The mean of the outputs of many networks, with their spread as uncertainty."""
+
+    def __init__(self, population: Population) -> None:
+        self.population = population
+
+    def forward(self, X: Any) -> np.ndarray:
+        """Mean outputs, shape (n, n_outputs)."""
+        return self.population.forward(X).mean(axis=0)
+
+    def std(self, X: Any) -> np.ndarray:
+        """Standard deviation of the outputs over the networks, shape (n, n_outputs)."""
+        return self.population.forward(X).std(axis=0)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """As `Network.predict`, from the mean outputs."""
+        return self.population._network.decide(self.forward(X))
+
+
+def check_memory(n_networks: int, bytes_each: int, what: str, advice: str = "") -> None:
+    """Raise MemoryError, before anything is allocated, if so many networks' arrays would not fit."""
+    available = _available_memory()
+    if n_networks * bytes_each > available:
+        raise MemoryError(
+            f"n_networks={n_networks}: {what} of a network take {bytes_each:,} bytes, and {available:,} are "
+            f"available, enough for {max(0, available // bytes_each):,} networks{advice}."
+        )
+
+
+def _available_memory() -> int:
+    """Bytes that can be had without swapping; a large number where the system does not say."""
+    with suppress(OSError, ValueError), open("/proc/meminfo") as file:
+        for line in file:
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    return 2**62
+
+
+def _check_seeds(random_state: Any, n: int) -> tuple[np.ndarray, np.random.RandomState]:
+    """A seed for each network, and what draws the orders of samples."""
+    if random_state is None or isinstance(random_state, int | np.integer | np.random.RandomState):
+        generator = check_random_state(random_state)
+        return generator.randint(0, 2**31 - 1, size=n, dtype=np.int64), generator
+    seeds = np.asarray(random_state)
+    if seeds.shape != (n,) or seeds.dtype.kind not in "iu":
+        raise ValueError(
+            f"random_state must be None, an int, a RandomState, or {n} ints, one for each network; "
+            f"got an array of shape {seeds.shape} and dtype {seeds.dtype}."
+        )
+    if seeds.min() < 0 or seeds.max() >= 2**32:
+        raise ValueError("random_state must have seeds between 0 and 2**32 - 1.")
+    return seeds.astype(np.int64), check_random_state(int(seeds[0]))
+
+
+def _check_numbers(name: str, value: Any, n: int) -> np.ndarray:
+    """One number for each network; that each is allowed, `Options` checks."""
+    if np.ndim(value) == 0:
+        check_real(name, value)
+        return np.full(n, float(value))
+    numbers = np.asarray(value)
+    if numbers.shape != (n,) or numbers.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{name} must be a number or {n} numbers, one for each network; "
+            f"got shape {numbers.shape} and dtype {numbers.dtype}."
+        )
+    return numbers.astype(float)
+
+
+def _distinct(per_network: dict[str, np.ndarray]) -> np.ndarray:
+    """Indices of networks with all the different settings there are, the first network's first."""
+    rows = np.column_stack(list(per_network.values()))
+    return np.sort(np.unique(rows, axis=0, return_index=True)[1])
+
+
+def _check_weights(sample_weight: Any, n_networks: int, n_samples: int, dtype: np.dtype) -> np.ndarray:
+    """Weights of shape (0, 0), (1, n) or (n_networks, n)."""
+    if sample_weight is None:
+        return np.empty((0, 0), dtype)
+    weights = np.asarray(sample_weight, dtype=dtype)
+    if weights.shape not in ((n_samples,), (n_networks, n_samples)):
+        raise ValueError(
+            f"sample_weight must have shape ({n_samples},) or ({n_networks}, {n_samples}), "
+            f"got {weights.shape}."
+        )
+    weights = np.ascontiguousarray(np.atleast_2d(weights))
+    if not np.isfinite(weights).all() or weights.min() < 0:
+        raise ValueError("sample_weight must be finite and not negative.")
+    if (weights.max(axis=1) == 0).any():
+        raise ValueError("sample_weight must not be 0 for all samples of a network.")
+    return weights

@@ -1,0 +1,181 @@
+"""How a population is trained: in lanes, or network by network; and why."""
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from .kernels.layers import n_units
+from .planning import make_plan
+from .vectors import LANES
+
+if TYPE_CHECKING:
+    from .network import Network
+    from .options import Options
+
+KERNELS = ("auto", "lanes", "each")
+NETWORK_SECONDS = 4e-4
+"""What one network costs when it is trained by itself, beside its steps."""
+# Constants of the lanes kernel, ns for float32 and one network, fitted to steps measured between 2-2-1 and
+# 64-32-10: a step, a unit, a weight in the first cache and beyond.
+STEP, UNIT, WEIGHT_NEAR, WEIGHT_FAR = 2.0, 0.45, 0.06, 0.19
+FIRST_CACHE_BYTES = 40e3
+
+
+@dataclass(frozen=True)
+class PopulationPlan:
+    """Which kernel a call of `Population.fit` uses, and what that is expected to cost.
+
+    Attributes
+    ----------
+    kernel : str
+        "lanes" trains networks in the lanes of vectors; "each" trains them one by one, as `Network.fit` does.
+    n_threads : int
+        Threads that share the networks.
+    ns_per_step : float
+        Predicted nanoseconds of one network's step on one thread.
+    seconds : float
+        Predicted for the whole call.
+    bytes : int
+        Of what training takes beside the parameters and the history.
+    why_not : str
+        Why this plan was not taken, if so.
+    of_network : str
+        For "each": how one network is trained.
+    """
+
+    kernel: str
+    n_threads: int
+    ns_per_step: float
+    seconds: float
+    bytes: int
+    why_not: str = ""
+    of_network: str = ""
+    asked_for: bool = False
+    alternatives: tuple["PopulationPlan", ...] = ()
+
+    def explain(self) -> str:
+        """The choice, what it is expected to cost, and why the alternative was not taken."""
+        reason = "asked for" if self.asked_for else "the fastest predicted"
+        if self.alternatives and self.alternatives[0].why_not and not self.alternatives[0].seconds > 0:
+            reason = "the only one possible"
+        threads = "1 thread" if self.n_threads == 1 else f"{self.n_threads} threads"
+        lines = [
+            f"{self._name()} on the cpu, {threads}: {reason}.",
+            f"Predicted: {self.ns_per_step:.3g} ns a step of one network on a thread, "
+            f"{self.seconds:.3g} s in all; {self.bytes:,} bytes beside the parameters and the history.",
+        ]
+        lines += [f"Not taken: {plan._name()}: {plan.why_not}." for plan in self.alternatives]
+        return "\n".join(lines)
+
+    def _name(self) -> str:
+        if self.kernel == "lanes":
+            return f"lanes, {LANES} networks at a time"
+        return f"each network by itself ({self.of_network})" if self.of_network else "each network by itself"
+
+
+def n_threads_of(options: "Options") -> int:
+    """Threads for a population: those this process may use, or fewer if asked for."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return here if options.n_threads is None else min(options.n_threads, here)
+
+
+def make_population_plan(
+    network: "Network",
+    n_networks: int,
+    n_samples: int,
+    epochs: int,
+    options: "Options",
+    own_order: bool,
+    kernel: str,
+    is_dense: bool = True,
+) -> PopulationPlan:
+    """The faster of the two that does what the options ask for.
+
+    Raises
+    ------
+    ValueError
+        If `kernel` is not known, or can't do what else is asked for.
+    """
+    if kernel not in KERNELS:
+        raise ValueError(f"kernel={kernel!r} is not known for a population; allowed: {', '.join(KERNELS)}.")
+    why_not_lanes = _not_in_lanes(options, own_order, is_dense)
+    steps = n_samples * epochs
+    n_threads = min(n_threads_of(options), max(1, n_networks))
+    plans = []
+    if not why_not_lanes:
+        ns = lanes_ns_per_step(network)
+        chunks = -(-n_networks // LANES)
+        threads = min(n_threads, chunks)
+        turns = -(-chunks // threads)
+        size = network.dtype.itemsize * LANES * (network.n_parameters + 4 * n_units(network.layout))
+        plans.append(
+            PopulationPlan(
+                "lanes",
+                threads,
+                ns,
+                ns * steps * 1e-9 * turns * LANES,
+                threads * (size + 8 * n_samples) + network.dtype.itemsize * network.n_parameters * n_networks,
+            )
+        )
+    else:
+        plans.append(PopulationPlan("lanes", n_threads, float("nan"), float("nan"), 0, why_not_lanes))
+    if is_dense:
+        alone = make_plan(network, n_samples, epochs, replace(options, kernel="auto", n_threads=1))
+        of_network, ns = alone.name, alone.ns_per_step
+    else:
+        of_network, ns = "sparse", 1e3
+    turns = -(-n_networks // n_threads)
+    plans.append(
+        PopulationPlan(
+            "each",
+            n_threads,
+            ns,
+            (ns * steps * 1e-9 + NETWORK_SECONDS) * turns,
+            n_threads * (8 * n_samples + 64 * network.dtype.itemsize * n_units(network.layout)),
+            of_network=of_network,
+        )
+    )
+    possible = [plan for plan in plans if not plan.why_not]
+    if kernel != "auto":
+        possible = [plan for plan in possible if plan.kernel == kernel]
+        if not possible:
+            raise ValueError(f"kernel={kernel!r} is not possible: {why_not_lanes}.")
+    best = min(possible, key=lambda plan: plan.seconds)
+    rest = tuple(
+        plan if plan.why_not else replace(plan, why_not=_why_not(plan, best, kernel))
+        for plan in plans
+        if plan is not best
+    )
+    return replace(best, asked_for=kernel != "auto", alternatives=rest)
+
+
+def lanes_ns_per_step(network: "Network") -> float:
+    """Predicted nanoseconds of one network's step in a lane."""
+    wide = network.dtype.itemsize / 4
+    near = LANES * network.parameters.nbytes <= FIRST_CACHE_BYTES
+    of_weights = network.n_parameters * (WEIGHT_NEAR if near else WEIGHT_FAR)
+    return wide * (STEP + UNIT * sum(network.layer_sizes[1:]) + of_weights)
+
+
+def _not_in_lanes(options: "Options", own_order: bool, is_dense: bool) -> str:
+    """Why the lanes kernel can't do it, if so."""
+    if not is_dense:
+        return "X is sparse"
+    if own_order:
+        return "own_order=True: networks in lanes take the same order"
+    if options.update_rule not in ("sgd", "momentum", "nesterov"):
+        return f"update_rule={options.update_rule!r}: lanes take sgd, momentum and nesterov"
+    for name, allowed in (("batch_size", 1), ("l1", 0.0), ("clip_norm", None), ("clip_value", None)):
+        if getattr(options, name) != allowed:
+            return f"{name}={getattr(options, name)}: lanes take {name}={allowed}"
+    if options.propagate != "exact":
+        return f"propagate={options.propagate!r}: lanes take 'exact'"
+    if set(options.monitor) - {"accuracy"}:
+        return f"monitor={tuple(options.monitor)}: lanes record the loss and the accuracy"
+    return ""
+
+
+def _why_not(plan: PopulationPlan, best: PopulationPlan, kernel: str) -> str:
+    if kernel != "auto":
+        return "not asked for"
+    return f"{plan.seconds / best.seconds:.3g} times the time ({plan.ns_per_step:.3g} ns a step)"

@@ -1,0 +1,451 @@
+"""Populations: every network as if it were alone, in lanes and one by one."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import reference
+from problems import draw_problem, network_of, parameters_error, solve
+
+import numbabp as nbp
+from numbabp import population as population_module
+from numbabp import population_training
+from numbabp.datasets import xor
+from numbabp.vectors import LANES
+
+TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
+RULES = ("sgd", "momentum", "nesterov")
+N = LANES + 3
+"""Networks: a chunk and a part of one."""
+CASES = [  # sizes, activations, loss
+    ((2, 10, 1), ("sigmoid", "sigmoid"), "binary_cross_entropy"),
+    ((3, 4), ("softmax",), "categorical_cross_entropy"),
+    ((5, 7, 6, 3), ("tanh", "gelu", "softmax"), "categorical_cross_entropy"),
+    ((4, 6, 3), ("relu", "sigmoid"), "binary_cross_entropy"),
+    ((3, 5, 2), ("softplus", "identity"), "huber"),
+    ((3, 5, 2), ("elu", "softmax"), "squared_error"),
+    ((2, 9, 2), ("silu", "tanh"), "squared_error"),
+    ((3, 4, 1), ("leaky_relu", "identity"), "absolute_error"),
+    ((1, 1, 1), ("identity", "sigmoid"), "squared_error"),
+]
+X, Y = xor()
+
+
+def problems_of(sizes, activations, loss, n=N):
+    """One set of samples, and initial parameters for each network."""
+    first = draw_problem(0, sizes, activations, loss)
+    problems = [draw_problem(seed, sizes, activations, loss) for seed in range(n)]
+    for problem in problems:
+        problem.X, problem.Y = first.X, first.Y
+    return problems
+
+
+def population_of(problems, dtype):
+    return nbp.Population.from_networks([network_of(problem, dtype) for problem in problems])
+
+
+def xor_population(n=N, **options):
+    return nbp.Population((2, 10, 1), n, loss="binary_cross_entropy", random_state=0, **options)
+
+
+# --- as alone -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernel", ["lanes", "each"])
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(("sizes", "activations", "loss"), CASES)
+def test_every_network_agrees_with_the_reference(sizes, activations, loss, rule, kernel):
+    """500 steps, with a rate, momentum, L2 and sample weights for each network."""
+    problems = problems_of(sizes, activations, loss)
+    random_state = np.random.RandomState(1)
+    rates = (0.25 if rule == "sgd" else 0.05) * random_state.choice([0.125, 0.25, 0.5], size=N)
+    if loss == "absolute_error":
+        rates /= 64
+    momenta, l2 = random_state.choice([0.0, 0.25, 0.5], size=N), random_state.choice([0.0, 0.01], size=N)
+    weights = random_state.choice([0.0, 0.5, 1.0, 2.0], size=(N, 25))
+    checked = (0, 7, LANES - 1, LANES, N - 1)
+    solutions = {
+        i: solve(
+            problems[i],
+            learning_rates=[rates[i]] * 20,
+            update_rule=rule,
+            l2=l2[i],
+            sample_weight=weights[i],
+            monitor=("accuracy",),
+            **({"momentum": momenta[i]} if rule != "sgd" else {}),
+        )
+        for i in checked
+    }
+    for dtype, tolerance in TOLERANCE.items():
+        population = population_of(problems, dtype)
+        history = population.fit(
+            problems[0].X,
+            problems[0].Y,
+            learning_rate=rates,
+            momentum=momenta,
+            l2=l2,
+            sample_weight=weights,
+            epochs=20,
+            shuffle=False,
+            update_rule=rule,
+            kernel=kernel,
+            monitor=("accuracy",),
+            progress=False,
+        )
+        assert not history.diverged
+        for i, solution in solutions.items():
+            assert parameters_error(population[i], solution) < tolerance
+            losses = reference.largest_relative_error([history.loss[i]], [solution.loss])
+            assert losses < 10 * tolerance
+            if dtype == "float64":
+                np.testing.assert_allclose(history.accuracy[i], solution.metrics["accuracy"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize(("kernel", "own_order"), [("lanes", False), ("each", False), ("each", True)])
+def test_shuffled_as_alone(kernel, own_order, dtype):
+    population = xor_population(dtype=dtype)
+    alone = [population[i] for i in range(N)]
+    history = population.fit(
+        X,
+        Y,
+        epochs=125,
+        learning_rate=0.5,
+        random_state=5,
+        kernel=kernel,
+        own_order=own_order,
+        progress=False,
+    )
+    seeds = np.random.RandomState(5).randint(0, 2**31 - 1, size=N if own_order else 1, dtype=np.int64)
+    for i, network in enumerate(alone):
+        seed = int(seeds[i if own_order else 0])
+        network.fit(X, Y, epochs=125, learning_rate=0.5, random_state=np.random.RandomState(seed))
+        error = reference.largest_relative_error([population.parameters[i]], [network.parameters])
+        assert error < TOLERANCE[dtype]
+        np.testing.assert_allclose(history.loss[i], network.history.loss, rtol=10 * TOLERANCE[dtype])
+
+
+def test_networks_begin_where_their_seeds_say():
+    population = nbp.Population((3, 4, 2), 5, init="he_normal", random_state=[3, 1, 4, 1, 5])
+    for i, seed in enumerate([3, 1, 4, 1, 5]):
+        alone = nbp.Network((3, 4, 2), init="he_normal", random_state=seed)
+        np.testing.assert_array_equal(population[i].parameters, alone.parameters)
+    drawn = nbp.Population((3, 4, 2), 5, random_state=0)
+    again = nbp.Population((3, 4, 2), 5, random_state=0)
+    np.testing.assert_array_equal(drawn.parameters, again.parameters)
+    assert len(np.unique(drawn.parameters[:, 0])) == 5
+
+
+@pytest.mark.parametrize("rule", ["momentum", "adam"])
+def test_partial_fit_goes_on_where_fit_would(rule):
+    whole, parts = xor_population(), xor_population()
+    options = {"shuffle": False, "update_rule": rule, "learning_rate": 0.1, "progress": False}
+    whole.fit(X, Y, epochs=6, **options)
+    for _ in range(6):
+        parts.partial_fit(X, Y, **options)
+    np.testing.assert_allclose(parts.parameters, whole.parameters, rtol=1e-12)
+
+
+def test_schedules_and_rates_of_each_network():
+    population, rates = xor_population(4), [0.1, 0.2, 0.1, 0.4]
+    history = population.fit(X, Y, learning_rate=rates, epochs=5, schedule="cosine", progress=False)
+    for i, rate in enumerate(rates):
+        alone = xor_population(4)[i]
+        alone.fit(X, Y, learning_rate=rate, epochs=5, schedule="cosine")
+        np.testing.assert_allclose(history[i].learning_rate, alone.history.learning_rate)
+
+
+# --- threads, slices, turns: no bit changes --------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", ["sgd", "momentum"])
+@pytest.mark.parametrize(
+    ("seconds", "options"),
+    [(1e-12, {}), (1e-6, {"n_threads": 1}), (0.05, {"n_threads": 1}), (0.05, {"chunk_size": 5}), (0.05, {})],
+)
+def test_slices_threads_and_turns_change_no_bit(seconds, options, rule, monkeypatch):
+    train = {"epochs": 7, "random_state": 0, "update_rule": rule, "learning_rate": 0.1, "progress": False}
+    whole, parts = xor_population(3 * LANES + 1), xor_population(3 * LANES + 1)
+    of_whole = whole.fit(X, Y, **train, kernel="lanes")
+    monkeypatch.setattr(population_training, "SLICE_SECONDS", seconds)
+    of_parts = parts.fit(X, Y, **train, kernel="lanes", **options)
+    np.testing.assert_array_equal(parts.parameters, whole.parameters)
+    np.testing.assert_array_equal(of_parts.loss, of_whole.loss)
+    np.testing.assert_array_equal(of_parts.accuracy, of_whole.accuracy)
+
+
+# --- divergence ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernel", ["lanes", "each"])
+@pytest.mark.parametrize("rule", ["sgd", "momentum"])
+def test_a_network_that_diverges_is_frozen_and_harms_no_other(kernel, rule):
+    data = np.random.RandomState(0)
+    X, Y = data.standard_normal((20, 3)), data.standard_normal((20, 2))
+    rates = np.full(N, 0.01)
+    rates[[4, LANES + 1]] = 1e3
+    options = {"epochs": 30, "update_rule": rule, "random_state": 0, "progress": False, "kernel": kernel}
+    make = {"hidden_activation": "relu", "random_state": 0}
+    population, healthy = nbp.Population((3, 6, 2), N, **make), nbp.Population((3, 6, 2), N, **make)
+    alone = population[4]
+    history = population.fit(X, Y, learning_rate=rates, **options)
+    healthy.fit(X, Y, learning_rate=0.01, **options)
+    assert sorted(history.diverged) == [4, LANES + 1]
+    assert history.diverged[4].learning_rate == 1e3
+    assert np.isfinite(population.parameters).all()
+    others = np.delete(np.arange(N), [4, LANES + 1])
+    np.testing.assert_array_equal(population.parameters[others], healthy.parameters[others])
+    assert np.isfinite(history.loss[others]).all()
+    seed = int(np.random.RandomState(0).randint(0, 2**31 - 1, size=1, dtype=np.int64)[0])
+    with pytest.raises(nbp.DivergenceError) as error:
+        alone.fit(
+            X, Y, learning_rate=1e3, update_rule=rule, epochs=30, random_state=np.random.RandomState(seed)
+        )
+    assert (error.value.epoch, error.value.sample) == (history.diverged[4].epoch, history.diverged[4].sample)
+    np.testing.assert_allclose(population.parameters[4], alone.parameters, rtol=1e-9)
+    assert np.isnan(history.loss[4, error.value.epoch :]).all()
+    assert history[4].stop_reason == "diverged"
+    assert 4 not in [population.best_index()]
+    assert len(population.ensemble().population) == N - 2
+
+
+# --- interruption ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("kernel", ["lanes", "each"])
+def test_ctrl_c_stops_soon_and_leaves_finite_networks(kernel, n_threads):
+    script = textwrap.dedent(
+        f"""
+        import os, signal, threading, time
+        import numpy as np, numbabp as nbp
+        X, y = np.random.RandomState(0).standard_normal((1000, 8)), np.arange(1000) % 2
+        population = nbp.Population((8, 16, 1), 500, loss="binary_cross_entropy", random_state=0)
+        before = population.parameters.copy()
+        options = {{"kernel": {kernel!r}, "n_threads": {n_threads}, "progress": False}}
+        population[:40].fit(X, y, epochs=1, **options)  # compiles
+        sent = []
+        def interrupt():
+            time.sleep(0.7)
+            sent.append(time.perf_counter())
+            os.kill(os.getpid(), signal.SIGINT)
+        threading.Thread(target=interrupt).start()
+        try:
+            population.fit(X, y, epochs=5_000, **options)
+        except KeyboardInterrupt:
+            print(time.perf_counter() - sent[0])
+            assert np.isfinite(population.parameters).all()
+            assert (population.parameters != before).any()
+            assert population.history.stop_reason == "interrupted"
+            assert population.history.loss.shape == (500, 5_000)
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1.0  # 0.2 s on an idle machine
+
+
+# --- the plan --------------------------------------------------------------------------------------
+
+
+def test_small_networks_go_in_lanes_and_large_ones_by_themselves():
+    assert xor_population().plan(X).kernel == "lanes"
+    large = nbp.Population((200, 300, 10), 4)
+    assert large.plan(1000).kernel == "each"
+    text = xor_population().plan(X, n_threads=1).explain()
+    assert f"lanes, {LANES} networks at a time on the cpu, 1 thread: the fastest predicted." in text
+    assert "Not taken: each network by itself (sequential):" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"update_rule": "adam"}, "update_rule='adam'"),
+        ({"batch_size": 2}, "batch_size=2"),
+        ({"l1": 0.1}, "l1=0.1"),
+        ({"propagate": "updated"}, "propagate='updated'"),
+        ({"monitor": ("squared_error",)}, "monitor="),
+        ({"own_order": True}, "own_order=True"),
+    ],
+)
+def test_what_lanes_do_not_take_is_trained_one_by_one(options, reason):
+    population = xor_population(3)
+    plan = population.plan(X, **options)
+    assert plan.kernel == "each"
+    assert "the only one possible" in plan.explain()
+    assert reason in plan.explain()
+    with pytest.raises(ValueError, match=f"kernel='lanes' is not possible: {reason}"):
+        population.fit(X, Y, kernel="lanes", **options)
+    history = population.fit(X, Y, epochs=3, progress=False, **options)
+    assert np.isfinite(history.loss).all()
+
+
+def test_sparse_samples():
+    from scipy import sparse
+
+    data = sparse.random(40, 30, 0.2, format="csr", random_state=0)
+    y = np.arange(40) % 2
+    dense, of_sparse = (
+        nbp.Population((30, 5, 1), 3, loss="binary_cross_entropy", random_state=0) for _ in range(2)
+    )
+    options = {"epochs": 3, "random_state": 0, "progress": False}
+    dense.fit(data.toarray(), y, **options)
+    of_sparse.fit(data, y, **options)
+    np.testing.assert_allclose(of_sparse.parameters, dense.parameters, rtol=1e-9)
+
+
+# --- predictions, selections, files ----------------------------------------------------------------
+
+
+def test_it_learns_and_predicts():
+    population = xor_population(40)
+    history = population.fit(X, Y, learning_rate=1.0, epochs=2000, progress=False)
+    assert history.loss.shape == history.accuracy.shape == (40, 2000)
+    assert population.forward(X).shape == (40, 4, 1)
+    assert population.predict(X).shape == (40, 4)
+    for i in (0, 17, 39):
+        np.testing.assert_array_equal(population.forward(X)[i], population[i].forward(X))
+        np.testing.assert_array_equal(history[i].loss, history.loss[i])
+    best = population.best_index()
+    assert history.loss[best, -1] == history.loss[:, -1].min()
+    assert history.accuracy[population.best_index("accuracy"), -1] == 1
+    np.testing.assert_array_equal(population.best().predict(X), Y)
+    measured = population.evaluate(X, Y)
+    for name in ("loss", "accuracy"):
+        assert measured[name][3] == population[3].evaluate(X, Y)[name]
+    ensemble = population.ensemble()
+    np.testing.assert_allclose(ensemble.forward(X), population.forward(X).mean(axis=0))
+    np.testing.assert_allclose(ensemble.std(X), population.forward(X).std(axis=0))
+    np.testing.assert_array_equal(ensemble.predict(X), Y)
+    assert "40 networks, 2000 epochs, finished" in repr(history)
+
+
+def test_selections_are_copies():
+    population = xor_population(6)
+    some = population[1:4]
+    assert isinstance(some, nbp.Population)
+    assert len(some) == 3
+    np.testing.assert_array_equal(some.parameters, population.parameters[1:4])
+    np.testing.assert_array_equal(population[[5, 0]].seeds, population.seeds[[5, 0]])
+    some.parameters[:] = 0
+    population[0].parameters[:] = 0
+    assert (population.parameters[:, 0] != 0).all()
+    with pytest.raises(IndexError):
+        population[6]
+    with pytest.raises(IndexError, match="selects no networks"):
+        population[4:4]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_files_keep_every_bit(dtype, tmp_path):
+    population = nbp.Population((3, 4, 2), 7, hidden_activation="gelu", loss="huber", dtype=dtype)
+    population.save(tmp_path / "p.safetensors")
+    loaded = nbp.Population.load(tmp_path / "p.safetensors")
+    np.testing.assert_array_equal(loaded.parameters, population.parameters)
+    np.testing.assert_array_equal(loaded.seeds, population.seeds)
+    assert (loaded.dtype, loaded.activations, loaded.loss) == (dtype, population.activations, "huber")
+    with pytest.raises(ValueError, match="a population of numbabp, not a network"):
+        nbp.load(tmp_path / "p.safetensors")
+    population[0].save(tmp_path / "n.safetensors")
+    with pytest.raises(ValueError, match="a network of numbabp, not a population"):
+        nbp.Population.load(tmp_path / "n.safetensors")
+
+
+def test_files_that_are_not_whole_are_refused(tmp_path):
+    population = nbp.Population((3, 4, 2), 7)
+    population.save(tmp_path / "p.safetensors")
+    content = bytearray((tmp_path / "p.safetensors").read_bytes())
+    broken = tmp_path / "broken.safetensors"
+    for length in (0, 5, 100, len(content) - 8, len(content) - 1):
+        broken.write_bytes(content[:length])
+        with pytest.raises(ValueError, match=r"broken\.safetensors: "):
+            nbp.Population.load(broken)
+    content[-5] ^= 1
+    broken.write_bytes(content)
+    with pytest.raises(ValueError, match="altered"):
+        nbp.Population.load(broken)
+
+
+# --- errors ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"learning_rate": [0.1, 0.2]}, "learning_rate must be a number or 3 numbers"),
+        ({"learning_rate": [0.1, 0.0, 0.1]}, "learning_rate"),
+        ({"learning_rate": [0.1, np.nan, 0.1]}, "learning_rate"),
+        ({"momentum": [0.1, 1.0, 0.1]}, "momentum"),
+        ({"l2": [0, 0, -1]}, "l2"),
+        ({"sample_weight": np.ones((2, 4))}, r"sample_weight must have shape \(4,\) or \(3, 4\)"),
+        ({"sample_weight": -np.ones(4)}, "sample_weight must be finite and not negative"),
+        ({"sample_weight": [[1, 1, 1, 1], [0, 0, 0, 0], [1, 1, 1, 1]]}, "sample_weight must not be 0"),
+        ({"epochs": 0}, "epochs"),
+        ({"chunk_size": 0}, "chunk_size"),
+        ({"kernel": "tiny"}, "kernel='tiny' is not known for a population; allowed: auto, lanes, each"),
+        ({"early_stopping": True}, "Population.fit takes no 'early_stopping'"),
+        ({"schedule": "adaptive"}, "schedule='adaptive' is for one network"),
+    ],
+)
+def test_bad_arguments_change_nothing(options, message):
+    population = xor_population(3)
+    before = population.parameters.copy()
+    with pytest.raises((ValueError, TypeError), match=message):
+        population.fit(X, Y, **options)
+    np.testing.assert_array_equal(population.parameters, before)
+    assert population.history is None
+
+
+def test_bad_populations():
+    for seeds in ([1, 2], [0.5, 1.5, 2.5], "abc"):
+        with pytest.raises(ValueError, match="random_state must be"):
+            nbp.Population((2, 1), 3, random_state=seeds)
+    with pytest.raises(ValueError, match="n_networks must be at least 1"):
+        nbp.Population((2, 1), 0)
+    with pytest.raises(TypeError, match="networks must be a sequence"):
+        nbp.Population.from_networks([])
+    with pytest.raises(ValueError, match=r"networks\[1\] has layer_sizes \(2, 2\)"):
+        nbp.Population.from_networks([nbp.Network((2, 1)), nbp.Network((2, 2))])
+    with pytest.raises(RuntimeError, match="call fit first"):
+        xor_population(3).best()
+
+
+def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch):
+    with pytest.raises(MemoryError, match=r"n_networks=10000000000: .* enough for [\d,]+ networks"):
+        nbp.Population((1000, 1000, 10), 10**10)
+    population = xor_population(100)
+    monkeypatch.setattr(population_module, "_available_memory", lambda: 50_000)
+    with pytest.raises(MemoryError, match="chunk_size trains them in turns"):
+        population.fit(X, Y, epochs=100)
+    population.fit(X, Y, epochs=100, chunk_size=10, progress=False)
+
+
+def test_a_bar_is_shown_when_asked_for(capfd):
+    xor_population(200).fit(X, Y, epochs=50, progress=True, n_threads=1)
+    assert "epoch" in capfd.readouterr().err
+
+
+def test_lanes_without_the_compiler():
+    """The kernel as plain Python gives what it gives compiled."""
+    script = textwrap.dedent(
+        """
+        import numpy as np, numbabp as nbp
+        from numbabp.datasets import xor
+        X, y = xor()
+        p = nbp.Population((2, 3, 1), 3, loss="binary_cross_entropy", random_state=0)
+        p.fit(X, y, epochs=2, kernel="lanes", n_threads=1, learning_rate=[0.5, 0.1, 1.0], progress=False)
+        print(p.parameters.tolist())
+        """
+    )
+    results = []
+    for disabled in ("0", "1"):
+        environment = os.environ | {"NUMBA_DISABLE_JIT": disabled}
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        results.append(np.array(eval(done.stdout)))
+    np.testing.assert_allclose(*results, rtol=1e-12)
