@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from numbabp.calibration import fit, picks, predict, time_plans
+from numbabp import calibration
 from numbabp.machine import this_machine
 
 SHAPES = [
@@ -45,11 +45,13 @@ def main():
     for rule in arguments.rules.split(","):
         for dtype in arguments.dtypes.split(","):
             for sizes in SHAPES:
-                of_this = time_plans(sizes, dtype, update_rule=rule, seconds=arguments.seconds, repeats=5)
+                of_this = calibration.time_plans(
+                    sizes, dtype, update_rule=rule, seconds=arguments.seconds, repeats=5
+                )
                 # compiling for one network is for runs of minutes, so it is no alternative here
                 of_this = [m for m in of_this if m.plan.kernel != "tiny"]
                 measurements += of_this
-                ((pick, fastest),) = picks(of_this)
+                ((pick, fastest),) = calibration.picks(of_this)
                 ratio = pick.ns_per_step / fastest.ns_per_step
                 ratios.append(ratio)
                 lines.append(
@@ -59,7 +61,7 @@ def main():
                 )
                 print(lines[-1], flush=True)
     machine = this_machine()
-    errors = [np.log(predict(machine, m) / m.ns_per_step) for m in measurements]
+    errors = [np.log(calibration.predict(machine, m) / m.ns_per_step) for m in measurements]
     lines += [
         "",
         f"Largest ratio {max(ratios):.2f}, mean {np.mean(ratios):.3f}; {sum(r > LIMIT for r in ratios)} of "
@@ -71,7 +73,7 @@ def main():
         heading = "# The planner's picks\n\n`python benchmarks/plans.py --markdown docs/plans.md`\n\n"
         arguments.markdown.write_text(heading + "\n".join(lines) + "\n")
     if arguments.fit:
-        fitted, error = fit(measurements, machine)
+        fitted, error = calibration.fit(measurements, machine)
         constants = {name: float(f"{value:.3g}") for name, value in asdict(fitted).items()}
         print(f"fitted, error {100 * error:.0f} %: {constants}")
     sys.exit(max(ratios) > LIMIT)

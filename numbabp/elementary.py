@@ -17,7 +17,7 @@ from numba import types
 from numba.extending import intrinsic, overload
 
 from .compiling import exact_function
-from .vectors import Lanes, clamp
+from .vectors import Lanes, clamp, reciprocal
 
 __all__ = ["exp", "expm1", "log1p_unit", "logistic"]
 
@@ -149,13 +149,24 @@ def _expm1_compiled(x: Any) -> Any:
     return compiled
 
 
+@exact_function
+def _divide(x: Any, y: Any) -> Any:
+    return x / y
+
+
+@exact_function
+def _divide_vectors(x: Any, y: Any) -> Any:
+    return x * reciprocal(y)
+
+
 @overload(log1p_unit)
 def _log1p_unit_compiled(x: Any) -> Any:
+    divide = _divide_vectors if isinstance(x, Lanes) else _divide
     if getattr(x, "dtype", x) == types.float32:
 
         def compiled(x: Any) -> Any:
             f = np.float32
-            s = x / (f(2) + x)
+            s = divide(x, f(2) + x)
             t = s * s
             t2 = t * t
             even = f(1) + t2 * (f(1 / 5) + t2 * (f(1 / 9) + t2 * (f(1 / 13) + t2 * f(1 / 17))))
@@ -165,7 +176,7 @@ def _log1p_unit_compiled(x: Any) -> Any:
     else:
 
         def compiled(x: Any) -> Any:
-            s = x / (2.0 + x)
+            s = divide(x, 2.0 + x)
             t = s * s
             t2 = t * t
             t4 = t2 * t2
@@ -181,9 +192,10 @@ def _log1p_unit_compiled(x: Any) -> Any:
 @overload(logistic)
 def _logistic_compiled(x: Any) -> Any:
     reduce, clamped, low, high, real = _parts(x)
+    divide = _divide_vectors if isinstance(x, Lanes) else _divide
 
     def compiled(x: Any) -> Any:
         fraction, scale = reduce(clamped(real(0) - x, low, high))
-        return real(1) / ((real(1) + scale) + scale * fraction)
+        return divide(real(1), (real(1) + scale) + scale * fraction)
 
     return compiled

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .engines import blas_threads
-from .kernels.lanes import LANES, NETWORK, Networks, PopulationSamples, make_chunk, train_lanes
+from .kernels.lanes import LANES, N_SUMS, NETWORK, Networks, PopulationSamples, make_chunk, train_lanes
 from .network import Network
 from .options import Options
 from .population_plan import PopulationPlan
@@ -153,12 +153,13 @@ class PopulationTraining:
             moments,
             self._rates,
             np.ascontiguousarray(self._rate_of[rows], np.int64),
+            bool((self._rates == self._rates[:, :1]).all()),
             self.numbers["momentum"][rows].astype(dtype),
             self.numbers["l2"][rows].astype(dtype),
             self.options.update_rule == "nesterov",
             bool(self.numbers["l2"].any()),
             np.zeros(n, np.uint8),
-            np.zeros((3, n, self.epochs)),
+            np.zeros((-(-n // LANES), self.epochs, N_SUMS * LANES)),
             self.network.loss_code,
         )
         weights = self.weights[rows] if len(self.weights) > 1 else self.weights
@@ -196,11 +197,13 @@ class PopulationTraining:
         try:
             self._share_out(iter(range(0, n, per_task * LANES)), work)
         finally:
-            sums = networks.sums
+            # of each network's epochs, (N_SUMS, n, epochs)
+            sums = networks.sums.reshape(-1, self.epochs, N_SUMS, LANES).transpose(2, 0, 3, 1)
+            sums = sums.reshape(N_SUMS, -1, self.epochs)[:, :n]
             with np.errstate(invalid="ignore"):
-                self.metrics["loss"][rows] = sums[0] / sums[1]
+                np.divide(sums[0], sums[1], out=self.metrics["loss"][rows])
                 if "accuracy" in self.metrics:
-                    self.metrics["accuracy"][rows] = sums[2] / sums[1]
+                    np.divide(sums[2], sums[1], out=self.metrics["accuracy"][rows])
             diverged = np.flatnonzero(networks.diverged)
             self.parameters[first + diverged] = before[diverged]
             if moments.size:

@@ -74,6 +74,11 @@ def clamp(vector: Any, low: Any, high: Any) -> Any:
     return np.minimum(np.maximum(vector, low), high)
 
 
+def reciprocal(vector: Any) -> Any:
+    """1 / vector, to a unit or two in the last place; no number may be 0 or infinite."""
+    return 1 / vector
+
+
 def any_nan(vector: Any) -> bool:
     """Whether one of the numbers is NaN."""
     return bool(np.isnan(vector).any())
@@ -144,6 +149,51 @@ def _clamp(typingctx: Any, vector: Any, low: Any, high: Any) -> Any:
     return vector(vector, low, high), codegen
 
 
+def _reciprocal(typingctx: Any, vector: Any) -> Any:
+    """In float32 with AVX-512 an estimate of 14 bits and a step of Newton's, a third of a division's time."""
+
+    def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        (value,) = arguments
+        number = _number_type(vector.dtype)
+        if vector.dtype == types.float64 or not _has_estimate():
+            return builder.fdiv(_splat(builder, ir.Constant(number, 1.0)), value, flags=FLAGS)
+        estimate = _estimate(builder, value)
+        two = _splat(builder, ir.Constant(number, 2.0))
+        product = builder.fmul(value, estimate, flags=FLAGS)
+        return builder.fmul(estimate, builder.fsub(two, product, flags=FLAGS), flags=FLAGS)
+
+    return vector(vector), codegen
+
+
+def _has_estimate() -> bool:
+    """Whether code is compiled for this processor and it has AVX-512."""
+    import llvmlite.binding as llvm
+
+    if numba.config.CPU_NAME is not None or numba.config.CPU_FEATURES is not None:
+        return False
+    return LANES % 16 == 0 and bool(llvm.get_host_cpu_features().get("avx512f"))
+
+
+def _estimate(builder: Any, value: Any) -> Any:
+    """vrcp14ps of sixteen numbers at a time."""
+    i32, part = ir.IntType(32), ir.VectorType(ir.FloatType(), 16)
+    undefined = ir.Constant(part, ir.Undefined)
+    of_type = ir.FunctionType(part, [part, part, ir.IntType(16)])
+    name = "llvm.x86.avx512.rcp14.ps.512"
+    function = builder.module.globals.get(name) or ir.Function(builder.module, of_type, name)
+    every = ir.Constant(ir.IntType(16), -1)
+    parts = []
+    for first in range(0, LANES, 16):
+        places = ir.Constant(ir.VectorType(i32, 16), list(range(first, first + 16)))
+        sixteen = builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), places)
+        parts.append(builder.call(function, [sixteen, undefined, every]))
+    while len(parts) > 1:
+        size = parts[0].type.count
+        places = ir.Constant(ir.VectorType(i32, 2 * size), list(range(2 * size)))
+        parts = [builder.shuffle_vector(a, b, places) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
+
+
 def _any_nan(typingctx: Any, vector: Any) -> Any:
     def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         unordered = builder.fcmp_unordered("uno", arguments[0], arguments[0])
@@ -193,4 +243,4 @@ if not numba.config.DISABLE_JIT:
         _define(_function, _instruction)
     load, store, splat = intrinsic(_load), intrinsic(_store), intrinsic(_splat_number)
     widen, where_greater = intrinsic(_widen), intrinsic(_where_greater)
-    clamp, any_nan = intrinsic(_clamp), intrinsic(_any_nan)
+    clamp, reciprocal, any_nan = intrinsic(_clamp), intrinsic(_reciprocal), intrinsic(_any_nan)

@@ -47,7 +47,7 @@ N_NUMBERS = 10
 RATE, MOMENTUM, L2, SHRINK, WEIGHT, STEP_RATE, STEP_SHRINK, STEP_MOMENTUM, STEP_L2, STEP_LOSS = (
     np.uint64(LANES * row) for row in range(N_NUMBERS)
 )
-# Rows of Networks.sums, and where Chunk.sums has them.
+# Where Networks.sums and Chunk.sums have what they add up.
 N_SUMS = 3
 LOSS, WEIGHT_SUM, ACCURACY = (np.uint64(LANES * row) for row in range(N_SUMS))
 
@@ -59,12 +59,13 @@ class Networks(NamedTuple):
     moments: np.ndarray  # T (n_networks, n_parameters), velocities; (0, 0) for sgd
     rates: np.ndarray  # float64 (n_rates, epochs), learning rates
     rate_of: np.ndarray  # int64 (n_networks,), row of `rates`
+    same_rates: bool  # in every epoch
     momentum: np.ndarray  # T (n_networks,)
     l2: np.ndarray  # T (n_networks,)
     nesterov: bool
     with_l2: bool  # whether one of `l2` is not 0
     diverged: np.ndarray  # uint8 (n_networks,), 1 where the loss or a parameter stopped being finite
-    sums: np.ndarray  # float64 (3, n_networks, epochs): weighted loss, weight, weighted accuracy
+    sums: np.ndarray  # float64 (n_chunks, epochs, N_SUMS * LANES): weighted loss, weight, weighted accuracy
     loss: int
 
 
@@ -161,21 +162,6 @@ def _unload(networks: Any, chunk: Any, first: Any, n: Any) -> None:
 
 
 @subroutine
-def _begin_epoch(networks: Any, chunk: Any, first: Any, n: Any) -> None:
-    """The epoch's order and rates."""
-    if chunk.random.size > 0:
-        shuffle(chunk.order, chunk.random)
-    real = chunk.parameters.dtype.type
-    for lane in range(_L):
-        network = first + min(np.int64(lane), n - 1)
-        rate = networks.rates[networks.rate_of[network], chunk.position[EPOCH]]
-        chunk.lanes[RATE + lane] = rate
-        chunk.lanes[SHRINK + lane] = real(rate * networks.l2[network])
-    for j in range(chunk.sums.size):
-        chunk.sums[j] = 0
-
-
-@subroutine
 def _set_step(samples: Any, chunk: Any, first: Any, n: Any, s: Any) -> None:
     """The lanes' numbers for sample s; one of weight 0 changes nothing."""
     lanes = chunk.lanes
@@ -192,6 +178,27 @@ def _set_step(samples: Any, chunk: Any, first: Any, n: Any, s: Any) -> None:
         lanes[STEP_SHRINK + lane] = taken * lanes[SHRINK + lane]
         lanes[STEP_L2 + lane] = taken * lanes[L2 + lane]
         lanes[STEP_MOMENTUM + lane] = lanes[MOMENTUM + lane] if weight > real(0) else real(1)
+
+
+@subroutine
+def _begin_epoch(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) -> None:
+    """The epoch's order and rates."""
+    if chunk.random.size > 0:
+        shuffle(chunk.order, chunk.random)
+    zero = splat(0.0)
+    store(chunk.sums, LOSS, zero)
+    store(chunk.sums, WEIGHT_SUM, zero)
+    store(chunk.sums, ACCURACY, zero)
+    if networks.same_rates and chunk.position[EPOCH] > 0:
+        return
+    real = chunk.parameters.dtype.type
+    for lane in range(_L):
+        network = first + min(np.int64(lane), n - 1)
+        rate = networks.rates[networks.rate_of[network], chunk.position[EPOCH]]
+        chunk.lanes[RATE + lane] = rate
+        chunk.lanes[SHRINK + lane] = real(rate * networks.l2[network])
+    if samples.weights.shape[0] == 0:
+        _set_step(samples, chunk, first, n, 0)
 
 
 @scalar_function
@@ -531,11 +538,9 @@ def train_lanes(networks: Any, samples: Any, chunk: Any, stop_network: Any, max_
             _load(networks, samples, chunk, first, n)
         while position[EPOCH] < networks.rates.shape[1] and done < max_samples:
             if position[SAMPLE] == 0:
-                _begin_epoch(networks, chunk, first, n)
+                _begin_epoch(networks, samples, chunk, first, n)
             until = min(n_samples, position[SAMPLE] + max_samples - done)
             done += until - position[SAMPLE]
-            if samples.weights.shape[0] == 0:
-                _set_step(samples, chunk, first, n, 0)
             for j in range(position[SAMPLE], until):
                 s = chunk.order[j]
                 if samples.weights.shape[0] > 0:
@@ -545,9 +550,8 @@ def train_lanes(networks: Any, samples: Any, chunk: Any, stop_network: Any, max_
                 _backward(networks, chunk, samples, s)
             position[SAMPLE] = until
             if until == n_samples:
-                for lane in range(n):
-                    for row in range(N_SUMS):
-                        networks.sums[row, first + lane, position[EPOCH]] = chunk.sums[row * LANES + lane]
+                for j in range(N_SUMS * LANES):
+                    networks.sums[first // LANES, position[EPOCH], j] = chunk.sums[j]
                 position[SAMPLE] = 0
                 position[EPOCH] += 1
         _unload(networks, chunk, first, n)
