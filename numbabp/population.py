@@ -13,8 +13,8 @@ from .history import History
 from .network import Network
 from .options import Options
 from .population_plan import PopulationPlan, make_population_plan
-from .population_training import PopulationTraining, each_network
-from .training import DivergenceError, RuleState
+from .population_training import PopulationState, PopulationTraining, each_network
+from .training import DivergenceError
 
 PER_NETWORK = ("learning_rate", "momentum", "l2")
 """Arguments of `fit` that may be one number for each network."""
@@ -96,7 +96,7 @@ class Population:
             generator.seed(seed)
             network.draw(generator)
         self.history: PopulationHistory | None = None
-        self._rule_state: RuleState | None = None
+        self._rule_state: PopulationState | None = None
 
     @classmethod
     def from_networks(
@@ -399,10 +399,9 @@ class Population:
         )
         state = self._rule_state
         if state is None or state.update_rule != options[0].update_rule:
-            state = RuleState.new(options[0].update_rule, self.parameters)
-            state.moments = np.zeros((len(state.moments), *self.parameters.shape), self.dtype)
+            state = PopulationState.new(options[0].update_rule, self.parameters)
         n_at_once = n if chunk_size is None else min(chunk_size, n)
-        extra = self.parameters[0].nbytes * (1 + 2 * len(state.moments)) + 8 * epochs * (
+        extra = self.parameters[0].nbytes * (1 + 2 * state.moments.shape[1]) + 8 * epochs * (
             3 + len(options[0].monitor)
         )
         check_memory(n_at_once, extra, "state and history of training", "; chunk_size trains them in turns")

@@ -13,6 +13,7 @@ import numpy as np
 
 from .engines import blas_threads
 from .kernels.lanes import LANES, N_SUMS, NETWORK, Networks, PopulationSamples, make_chunk, train_lanes
+from .kernels.update_rules import N_MOMENTS
 from .network import Network
 from .options import Options
 from .population_plan import PopulationPlan
@@ -41,12 +42,28 @@ def view_of(network: Network, row: np.ndarray) -> Network:
 
 
 @dataclass
+class PopulationState:
+    """What an update rule carries from one fit to the next, for each network."""
+
+    update_rule: str
+    moments: np.ndarray  # T (n_networks, N_MOMENTS, n_parameters)
+    steps: np.ndarray  # int64 (n_networks,)
+
+    @classmethod
+    def new(cls, update_rule: str, parameters: np.ndarray) -> "PopulationState":
+        """State before the first step."""
+        n, n_parameters = parameters.shape
+        moments = np.zeros((n, N_MOMENTS[update_rule], n_parameters), parameters.dtype)
+        return cls(update_rule, moments, np.zeros(n, np.int64))
+
+
+@dataclass
 class PopulationTraining:
     """One call of `Population.fit`, checked; see there for the arguments."""
 
     network: Network
     parameters: np.ndarray
-    state: RuleState
+    state: PopulationState
     inputs: Any
     targets: np.ndarray
     weights: np.ndarray  # (0, 0), (1, n) or (n_networks, n)
@@ -100,8 +117,6 @@ class PopulationTraining:
         except BaseException:
             self.stop_reason = "interrupted"
             raise
-        finally:
-            self.state.step += self.epochs * len(self.targets)
 
     def _share_out(self, tasks: Iterator[Any], work: Callable[[int, Any], None]) -> None:
         """Call work(thread, task) for all tasks, on the plan's threads, and look after them."""
@@ -146,7 +161,9 @@ class PopulationTraining:
         rows = slice(first, stop)
         n, dtype = stop - first, self.parameters.dtype
         before = self.parameters[rows].copy()
-        moments = self.state.moments[0, rows] if len(self.state.moments) else np.zeros((0, 0), dtype)
+        moments = (
+            self.state.moments[rows].reshape(n, -1) if self.state.moments.size else np.zeros((0, 0), dtype)
+        )
         moments_before = moments.copy()
         networks = Networks(
             self.parameters[rows],
@@ -204,7 +221,9 @@ class PopulationTraining:
                 np.divide(sums[0], sums[1], out=self.metrics["loss"][rows])
                 if "accuracy" in self.metrics:
                     np.divide(sums[2], sums[1], out=self.metrics["accuracy"][rows])
+            self.state.steps[rows] += in_chunk
             diverged = np.flatnonzero(networks.diverged)
+            self.state.steps[first + diverged] -= in_chunk
             self.parameters[first + diverged] = before[diverged]
             if moments.size:
                 moments[diverged] = moments_before[diverged]
@@ -225,7 +244,8 @@ class PopulationTraining:
         own: dict[str, Any] = {name: float(values[i]) for name, values in self.numbers.items()}
         options = replace(self.options, **own, n_threads=1, progress=False)
         network = view_of(self.network, self.parameters[i])
-        network._rule_state = RuleState(self.options.update_rule, self.state.moments[:, i], self.state.step)
+        state = RuleState(self.options.update_rule, self.state.moments[i], int(self.state.steps[i]))
+        network._rule_state = state
         seed = int(self._seeds[i if self.own_order else 0])
         weights = np.empty(0, self.parameters.dtype)
         if len(self.weights):
@@ -248,6 +268,7 @@ class PopulationTraining:
             if not self._stop.is_set():  # it came to this thread
                 raise
         finally:
+            self.state.steps[i] = state.step
             history = network.history
             if history is not None:
                 for name in history:
