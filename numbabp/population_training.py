@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .engines import blas_threads
-from .kernels.lanes import LANES, N_SUMS, NETWORK, Networks, PopulationSamples, make_chunk, train_lanes
+from .kernels.lanes import LANES, NETWORK, Networks, PopulationSamples, make_chunk, train_lanes
 from .kernels.update_rules import N_MOMENTS
 from .network import Network
 from .options import Options
@@ -176,7 +176,8 @@ class PopulationTraining:
             self.options.update_rule == "nesterov",
             bool(self.numbers["l2"].any()),
             np.zeros(n, np.uint8),
-            np.zeros((-(-n // LANES), self.epochs, N_SUMS * LANES)),
+            self.metrics["loss"][rows],
+            self.metrics["accuracy"][rows] if "accuracy" in self.metrics else np.empty((0, 0)),
             self.network.loss_code,
         )
         weights = self.weights[rows] if len(self.weights) > 1 else self.weights
@@ -214,13 +215,6 @@ class PopulationTraining:
         try:
             self._share_out(iter(range(0, n, per_task * LANES)), work)
         finally:
-            # of each network's epochs, (N_SUMS, n, epochs)
-            sums = networks.sums.reshape(-1, self.epochs, N_SUMS, LANES).transpose(2, 0, 3, 1)
-            sums = sums.reshape(N_SUMS, -1, self.epochs)[:, :n]
-            with np.errstate(invalid="ignore"):
-                np.divide(sums[0], sums[1], out=self.metrics["loss"][rows])
-                if "accuracy" in self.metrics:
-                    np.divide(sums[2], sums[1], out=self.metrics["accuracy"][rows])
             self.state.steps[rows] += in_chunk
             diverged = np.flatnonzero(networks.diverged)
             self.state.steps[first + diverged] -= in_chunk

@@ -47,7 +47,7 @@ N_NUMBERS = 10
 RATE, MOMENTUM, L2, SHRINK, WEIGHT, STEP_RATE, STEP_SHRINK, STEP_MOMENTUM, STEP_L2, STEP_LOSS = (
     np.uint64(LANES * row) for row in range(N_NUMBERS)
 )
-# Where Networks.sums and Chunk.sums have what they add up.
+# Where Chunk.sums has the epoch's weighted losses, weights and weighted accuracies.
 N_SUMS = 3
 LOSS, WEIGHT_SUM, ACCURACY = (np.uint64(LANES * row) for row in range(N_SUMS))
 
@@ -65,7 +65,8 @@ class Networks(NamedTuple):
     nesterov: bool
     with_l2: bool  # whether one of `l2` is not 0
     diverged: np.ndarray  # uint8 (n_networks,), 1 where the loss or a parameter stopped being finite
-    sums: np.ndarray  # float64 (n_chunks, epochs, N_SUMS * LANES): weighted loss, weight, weighted accuracy
+    losses: np.ndarray  # float64 (n_networks, epochs), means over the epoch's samples
+    accuracies: np.ndarray  # float64 (n_networks, epochs), or (0, 0) where they are not wanted
     loss: int
 
 
@@ -425,6 +426,17 @@ def _observe(networks: Any, samples: Any, chunk: Any, first: Any, n: Any, s: Any
     store(sums, ACCURACY, load(sums, ACCURACY) + widen(right))
 
 
+@subroutine
+def _record(networks: Any, chunk: Any, first: Any, n: Any) -> None:
+    """The epoch's means."""
+    epoch = chunk.position[EPOCH]
+    for lane in range(n):
+        j = np.uint64(lane)
+        networks.losses[first + lane, epoch] = chunk.sums[LOSS + j] / chunk.sums[WEIGHT_SUM + j]
+        if networks.accuracies.size > 0:
+            networks.accuracies[first + lane, epoch] = chunk.sums[ACCURACY + j] / chunk.sums[WEIGHT_SUM + j]
+
+
 @scalar_function
 def _step_with_velocity(networks: Any, chunk: Any, j: Any, g: Any) -> None:
     """One momentum step of the vector of parameters at j, of gradient g."""
@@ -550,8 +562,7 @@ def train_lanes(networks: Any, samples: Any, chunk: Any, stop_network: Any, max_
                 _backward(networks, chunk, samples, s)
             position[SAMPLE] = until
             if until == n_samples:
-                for j in range(N_SUMS * LANES):
-                    networks.sums[first // LANES, position[EPOCH], j] = chunk.sums[j]
+                _record(networks, chunk, first, n)
                 position[SAMPLE] = 0
                 position[EPOCH] += 1
         _unload(networks, chunk, first, n)
