@@ -416,7 +416,9 @@ def _calibrate() -> None:
     with console.status("measuring") as status:
         machine, error = calibrate(lambda text: status.update(f"measuring {text}"))
         path = keep(machine)
-    console.print(f"Predictions are within {100 * error:.0f} %; the constants are kept in {path}.")
+    console.print(
+        f"Predictions are {100 * error:.0f} % off (root mean square); the constants are kept in {path}."
+    )
 
 
 class _Pipeline:
