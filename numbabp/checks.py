@@ -200,6 +200,23 @@ def check_sample_weight(value: Any, n_samples: int, dtype: np.dtype) -> np.ndarr
     return array
 
 
+def check_weights_of_networks(value: Any, n_networks: int, n_samples: int, dtype: np.dtype) -> np.ndarray:
+    """Finite weights >= 0, (1, n_samples) for all networks or a row for each; None becomes (0, 0)."""
+    if value is None:
+        return np.empty((0, 0), dtype)
+    array = _numeric_array("sample_weight", value)
+    if array.shape not in ((n_samples,), (n_networks, n_samples)):
+        raise ValueError(
+            f"sample_weight must have shape ({n_samples},) or ({n_networks}, {n_samples}), got {array.shape}."
+        )
+    array = np.atleast_2d(_finite("sample_weight", array, dtype))
+    if array.min() < 0:
+        raise ValueError(f"sample_weight must be finite and not negative, got {array.min():g}.")
+    if not array.any(axis=1).all():
+        raise ValueError("sample_weight must not be 0 for all samples of a network.")
+    return array
+
+
 def _numeric_array(name: str, value: Any) -> np.ndarray:
     if hasattr(value, "tocsr"):
         raise TypeError(f"{name} is a sparse matrix, which is not taken here; use {name}.toarray().")

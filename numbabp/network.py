@@ -243,10 +243,12 @@ class Network:
         """
         options = Options(monitor=monitor)
         inputs, targets, weights = self._check_samples(X, y, sample_weight)
-        names = list(options.monitor)
-        if self.loss.endswith("cross_entropy"):
-            names.append("accuracy")
-        return self.measure(inputs, targets, weights, list(dict.fromkeys(names)))
+        return self.measure(inputs, targets, weights, self.metric_names(options.monitor))
+
+    def metric_names(self, monitor: Sequence[str]) -> list[str]:
+        """What is recorded beside the loss: the metrics monitored, and for a cross-entropy the accuracy."""
+        own = ["accuracy"] if self.loss.endswith("cross_entropy") else []
+        return list(dict.fromkeys([*monitor, *own]))
 
     def fit(
         self,

@@ -8,7 +8,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from .checks import check_integer, check_random_state, check_real
+from .checks import check_integer, check_random_state, check_real, check_weights_of_networks
 from .history import History
 from .network import Network
 from .options import Options
@@ -280,10 +280,17 @@ class Population:
         PopulationPlan
             ``print(population.plan(X).explain())`` shows the choice and the alternatives.
         """
-        n_samples = X if isinstance(X, int) else len(self._network._check_inputs("X", X))
+        inputs = None if isinstance(X, int) else self._network._check_inputs("X", X)
         kernel = options.pop("kernel", "auto")
         return make_population_plan(
-            self._network, self.n_networks, n_samples, epochs, Options(**options), own_order, kernel
+            self._network,
+            self.n_networks,
+            X if inputs is None else inputs.shape[0],
+            epochs,
+            Options(**options),
+            own_order,
+            kernel,
+            is_dense=inputs is None or isinstance(inputs, np.ndarray),
         )
 
     def forward(self, X: Any) -> np.ndarray:
@@ -299,18 +306,14 @@ class Population:
 
     def predict(self, X: Any) -> np.ndarray:
         """Predictions of every network, shape (n_networks, ...) before that of `Network.predict`."""
-        inputs = self._network._check_inputs("X", X)
-        return np.array([network.predict(inputs) for network in each_network(self._network, self.parameters)])
+        return np.array([self._network.decide(outputs) for outputs in self.forward(X)])
 
     def evaluate(
         self, X: Any, y: Any, sample_weight: Any = None, monitor: Sequence[str] = ()
     ) -> dict[str, Any]:
         """Mean loss and metrics of every network on given samples, arrays of shape (n_networks,) by name."""
         checked = self._network._check_samples(X, y, sample_weight)
-        names = [*Options(monitor=monitor).monitor]
-        if self.loss.endswith("cross_entropy"):
-            names.append("accuracy")
-        names = list(dict.fromkeys(names))
+        names = self._network.metric_names(Options(monitor=monitor).monitor)
         rows = [network.measure(*checked, names) for network in each_network(self._network, self.parameters)]
         return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
@@ -386,7 +389,7 @@ class Population:
         if options[0].schedule == "adaptive":
             raise ValueError("schedule='adaptive' is for one network; allowed here: the other schedules.")
         inputs, targets, _ = self._network._check_samples(X, y, None)
-        weights = _check_weights(sample_weight, n, len(targets), self.dtype)
+        weights = check_weights_of_networks(sample_weight, n, len(targets), self.dtype)
         plan = make_population_plan(
             self._network,
             n,
@@ -406,8 +409,7 @@ class Population:
         )
         check_memory(n_at_once, extra, "state and history of training", "; chunk_size trains them in turns")
         generator = self.random_state if random_state is None else check_random_state(random_state)
-        self._rule_state = state
-        return PopulationTraining(
+        training = PopulationTraining(
             self._network,
             self.parameters,
             state,
@@ -423,6 +425,8 @@ class Population:
             n_at_once,
             progress,
         )
+        self._rule_state = state
+        return training
 
 
 class PopulationHistory(Mapping[Any, Any]):
@@ -568,21 +572,3 @@ def _distinct(per_network: dict[str, np.ndarray]) -> np.ndarray:
     """Indices of networks with all the different settings there are, the first network's first."""
     rows = np.column_stack(list(per_network.values()))
     return np.sort(np.unique(rows, axis=0, return_index=True)[1])
-
-
-def _check_weights(sample_weight: Any, n_networks: int, n_samples: int, dtype: np.dtype) -> np.ndarray:
-    """Weights of shape (0, 0), (1, n) or (n_networks, n)."""
-    if sample_weight is None:
-        return np.empty((0, 0), dtype)
-    weights = np.asarray(sample_weight, dtype=dtype)
-    if weights.shape not in ((n_samples,), (n_networks, n_samples)):
-        raise ValueError(
-            f"sample_weight must have shape ({n_samples},) or ({n_networks}, {n_samples}), "
-            f"got {weights.shape}."
-        )
-    weights = np.ascontiguousarray(np.atleast_2d(weights))
-    if not np.isfinite(weights).all() or weights.min() < 0:
-        raise ValueError("sample_weight must be finite and not negative.")
-    if (weights.max(axis=1) == 0).any():
-        raise ValueError("sample_weight must not be 0 for all samples of a network.")
-    return weights

@@ -82,10 +82,7 @@ class PopulationTraining:
 
     def __post_init__(self) -> None:
         n = len(self.parameters)
-        names = [*self.options.monitor]
-        if self.network.loss.endswith("cross_entropy"):
-            names.append("accuracy")
-        names = ["loss", *dict.fromkeys(names)]
+        names = ["loss", *self.network.metric_names(self.options.monitor)]
         self.metrics = {name: np.full((n, self.epochs), np.nan) for name in names}
         schedule_options = check_schedule(self.options.schedule, self.options.schedule_options)
         distinct, self._rate_of = np.unique(self.numbers["learning_rate"], return_inverse=True)

@@ -128,10 +128,7 @@ class Training:
         generator = check_random_state(self.generator)
         seeds = [generator.randint(0, 2**63 - 1, dtype=np.int64)] if options.shuffle else []
         state = network.rule_state(options.update_rule)
-        names = [*options.monitor]
-        if network.loss.endswith("cross_entropy"):
-            names.append("accuracy")
-        self._names = list(dict.fromkeys(names))
+        self._names = network.metric_names(options.monitor)
         self._state = state
         order = np.arange(self._n_samples, dtype=np.int64)
         if n_nonzeros is None:

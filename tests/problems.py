@@ -50,7 +50,7 @@ def solve(problem, *, learning_rates, **options):
     )
 
 
-def network_of(problem, dtype):
+def network_of(problem, dtype="float64"):
     net = nbp.Network(
         problem.sizes,
         hidden_activation=problem.activations[:-1],

@@ -291,6 +291,7 @@ def test_sparse_samples():
     dense, of_sparse = (
         nbp.Population((30, 5, 1), 3, loss="binary_cross_entropy", random_state=0) for _ in range(2)
     )
+    assert "X is sparse" in of_sparse.plan(data).explain()
     options = {"epochs": 3, "random_state": 0, "progress": False}
     dense.fit(data.toarray(), y, **options)
     of_sparse.fit(data, y, **options)

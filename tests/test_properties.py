@@ -13,6 +13,7 @@ import reference
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from problems import network_of
 
 import numbabp as nbp
 
@@ -72,19 +73,6 @@ def problems(draw, *, activations=tuple(reference.ELEMENTWISE), n_layers=(1, 4))
         X=X,
         Y=Y,
     )
-
-
-def network_of(problem, dtype="float64"):
-    net = nbp.Network(
-        problem.sizes,
-        hidden_activation=problem.activations[:-1],
-        output_activation=problem.activations[-1],
-        loss=problem.loss,
-        init="zeros",
-        dtype=dtype,
-    )
-    net.weights, net.biases = problem.weights, problem.biases
-    return net
 
 
 def fit(problem, dtype="float64", *, X=None, Y=None, **options):

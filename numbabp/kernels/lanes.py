@@ -235,21 +235,28 @@ def _affine(chunk: Any, layer: Any) -> None:
         store(z, out + k, even_sum + odd_sum)
 
 
-@subroutine
-def _softmax(chunk: Any, start: Any, size: Any) -> None:
-    """a = e^(z - max z) / sum, lane by lane, over the units of one layer."""
-    z, a = chunk.z, chunk.a
+@scalar_function
+def _exponentials(z: Any, out: Any, start: Any, size: Any) -> Any:
+    """out = e^(z - max z) over the units of one layer; that maximum and their sum, lane by lane."""
     highest = load(z, start)
     for k in range(_L, size, _L):
         other = load(z, start + k)
         highest = where_greater(other, highest, other, highest)
     for k in range(_ZERO, size, _L):
-        store(a, start + k, load(z, start + k) - highest)
+        store(out, start + k, load(z, start + k) - highest)
     for j in range(size):
-        a[start + j] = exp(a[start + j])
-    total = load(a, start)
+        out[start + j] = exp(out[start + j])
+    total = load(out, start)
     for k in range(_L, size, _L):
-        total = total + load(a, start + k)
+        total = total + load(out, start + k)
+    return highest, total
+
+
+@subroutine
+def _softmax(chunk: Any, start: Any, size: Any) -> None:
+    """a = e^(z - max z) / sum, lane by lane, over the units of one layer."""
+    a = chunk.a
+    _, total = _exponentials(chunk.z, a, start, size)
     for k in range(_ZERO, size, _L):
         store(a, start + k, load(a, start + k) / total)
 
@@ -288,18 +295,9 @@ def _categorical_cross_entropy(chunk: Any, samples: Any, s: Any, start: Any, siz
     """Loss -sum y_k log softmax(z)_k and its gradient a sum(y) - y."""
     z, a, delta, lanes = chunk.z, chunk.a, chunk.delta, chunk.lanes
     mass = a.dtype.type(0)
-    highest = load(z, start)
     for k in range(size // _L):
         mass += samples.targets[s, k]
-        other = load(z, start + k * _L)
-        highest = where_greater(other, highest, other, highest)
-    for k in range(_ZERO, size, _L):
-        store(delta, start + k, load(z, start + k) - highest)
-    for j in range(size):
-        delta[start + j] = exp(delta[start + j])
-    total = load(delta, start)
-    for k in range(_L, size, _L):
-        total = total + load(delta, start + k)
+    highest, total = _exponentials(z, delta, start, size)
     store(lanes, STEP_LOSS, total)
     for lane in range(_L):
         lanes[STEP_LOSS + lane] = math.log(lanes[STEP_LOSS + lane])
