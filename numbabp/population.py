@@ -197,6 +197,8 @@ class Population:
         own_order: bool = False,
         random_state: int | np.random.RandomState | None = None,
         sample_weight: Any = None,
+        tol: float = 1e-4,
+        n_iter_no_change: int | None = None,
         chunk_size: int | None = None,
         progress: bool | None = None,
         **options: Any,
@@ -218,6 +220,10 @@ class Population:
             takes that of ``Network.fit(random_state=RandomState(s))`` for the s drawn first.
         sample_weight : array-like of shape (n,) or (n_networks, n), optional
             Factors >= 0: a fold or a bootstrap of its own for each network is a weight of 0, 1, 2, ...
+        tol, n_iter_no_change : float, int, optional
+            A network's training ends when for more than n_iter_no_change epochs in a row its training loss
+            has not improved by at least tol, as that of `MLPClassifier`; its history is NaN from there on.
+            None: all epochs.
         chunk_size : int, optional
             Train so many networks at a time: what training takes beside the parameters is less.
         progress : bool, optional
@@ -256,13 +262,21 @@ class Population:
             chunk_size,
             progress,
             options,
+            check_real("tol", tol, minimum=0),
+            None
+            if n_iter_no_change is None
+            else check_integer("n_iter_no_change", n_iter_no_change, minimum=1),
         )
         started = time.perf_counter()
         try:
             training()
         finally:
             self.history = PopulationHistory(
-                training.metrics, training.diverged, training.stop_reason, time.perf_counter() - started
+                training.metrics,
+                training.diverged,
+                training.stop_reason,
+                time.perf_counter() - started,
+                training.stopped,
             )
         return self.history
 
@@ -327,7 +341,7 @@ class Population:
         """
         if self.history is None:
             raise RuntimeError("there is no history yet: call fit first.")
-        values = self.history[metric][:, -1]
+        values = self.history.last(metric)
         if np.isnan(values).all():
             raise RuntimeError("every network has diverged.")
         return int(np.nanargmax(values) if "accuracy" in metric else np.nanargmin(values))
@@ -369,6 +383,8 @@ class Population:
         chunk_size: int | None,
         progress: bool | None,
         more: dict[str, Any],
+        tol: float,
+        n_iter_no_change: int | None,
     ) -> PopulationTraining:
         """Everything checked, and nothing changed yet."""
         n = self.n_networks
@@ -424,6 +440,8 @@ class Population:
             plan,
             n_at_once,
             progress,
+            tol,
+            n_iter_no_change,
         )
         self._rule_state = state
         return training
@@ -442,6 +460,8 @@ class PopulationHistory(Mapping[Any, Any]):
         "finished" or "interrupted"; then epochs that were not finished are NaN.
     seconds : float
         Wall time.
+    n_epochs : ndarray of int64, shape (n_networks,)
+        Epochs that each network has finished.
     """
 
     def __init__(
@@ -450,20 +470,24 @@ class PopulationHistory(Mapping[Any, Any]):
         diverged: Mapping[int, DivergenceError],
         stop_reason: str,
         seconds: float,
+        stopped: np.ndarray,
     ) -> None:
         self._metrics = dict(metrics)
+        self._stopped = stopped
+        self.n_epochs = np.isfinite(self.loss).sum(axis=1)
         self.diverged = dict(diverged)
         self.stop_reason = stop_reason
         self.seconds = seconds
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, int | np.integer):
-            finished = int(np.isfinite(self.loss[key]).sum())
+            finished = int(self.n_epochs[key])
+            reason = "no change" if self._stopped[key] else self.stop_reason
             metrics = {name: values[key, :finished] for name, values in self._rows().items()}
             return History(
                 metrics,
                 learning_rate=self._metrics["learning_rate"][key, :finished],
-                stop_reason="diverged" if int(key) % len(self.loss) in self.diverged else self.stop_reason,
+                stop_reason="diverged" if int(key) % len(self.loss) in self.diverged else reason,
                 seconds=self.seconds,
             )
         if key not in self._metrics:
@@ -479,9 +503,16 @@ class PopulationHistory(Mapping[Any, Any]):
     def __len__(self) -> int:
         return len(self._rows())
 
+    def last(self, metric: str = "loss") -> np.ndarray:
+        """Values of each network's last finished epoch, shape (n_networks,); NaN for those that diverged."""
+        values = self[metric]
+        last = values[np.arange(len(values)), np.maximum(self.n_epochs, 1) - 1]
+        last[list(self.diverged)] = np.nan
+        return last
+
     def __repr__(self) -> str:
         n, epochs = self.loss.shape
-        last = self.loss[:, -1]
+        last = self.last()
         text = f"{n} networks, {epochs} epochs, {self.stop_reason}"
         if np.isfinite(last).any():
             text += f"; last loss: median {np.nanmedian(last):.6g}, best {np.nanmin(last):.6g}"

@@ -75,15 +75,19 @@ class PopulationTraining:
     plan: PopulationPlan
     n_at_once: int
     progress: bool | None
+    tol: float = 0.0
+    n_iter_no_change: int | None = None
 
     metrics: dict[str, np.ndarray] = field(init=False)
     diverged: dict[int, DivergenceError] = field(init=False, default_factory=dict)
+    stopped: np.ndarray = field(init=False)  # int64 (n,): epochs after which the loss improved no more, or 0
     stop_reason: str = field(init=False, default="finished")
 
     def __post_init__(self) -> None:
         n = len(self.parameters)
         names = ["loss", *self.network.metric_names(self.options.monitor)]
         self.metrics = {name: np.full((n, self.epochs), np.nan) for name in names}
+        self.stopped = np.zeros(n, np.int64)
         schedule_options = check_schedule(self.options.schedule, self.options.schedule_options)
         distinct, self._rate_of = np.unique(self.numbers["learning_rate"], return_inverse=True)
         self._rates = np.array(
@@ -176,6 +180,9 @@ class PopulationTraining:
             self.metrics["loss"][rows],
             self.metrics["accuracy"][rows] if "accuracy" in self.metrics else np.empty((0, 0)),
             self.network.loss_code,
+            self.tol,
+            self.n_iter_no_change or 0,
+            self.stopped[rows],
         )
         weights = self.weights[rows] if len(self.weights) > 1 else self.weights
         # the seed that Network.fit would draw
@@ -200,10 +207,10 @@ class PopulationTraining:
                 before_call = _steps_of(chunk.position, in_chunk, n_samples)
                 started = time.perf_counter()
                 with flushed_subnormals():
-                    train_lanes(networks, samples, chunk, end, slices[thread])
+                    done = train_lanes(networks, samples, chunk, end, slices[thread])
                 elapsed = max(time.perf_counter() - started, 1e-9)
-                done = _steps_of(chunk.position, in_chunk, n_samples) - before_call
-                self._steps_done[thread] += done * LANES
+                advanced = _steps_of(chunk.position, in_chunk, n_samples) - before_call
+                self._steps_done[thread] += advanced * LANES
                 if done >= slices[thread]:
                     slices[thread] = max(1, int(done * SLICE_SECONDS / elapsed))
                 if len(chunks) == 1:
@@ -212,15 +219,17 @@ class PopulationTraining:
         try:
             self._share_out(iter(range(0, n, per_task * LANES)), work)
         finally:
-            self.state.steps[rows] += in_chunk
+            taken = np.where(networks.stopped > 0, networks.stopped * n_samples, in_chunk)
             diverged = np.flatnonzero(networks.diverged)
-            self.state.steps[first + diverged] -= in_chunk
+            taken[diverged] = 0
+            self.state.steps[rows] += taken
             self.parameters[first + diverged] = before[diverged]
             if moments.size:
                 moments[diverged] = moments_before[diverged]
             for name in self.metrics:
                 if name != "learning_rate":
                     self.metrics[name][first + diverged] = np.nan
+            self.stopped[first + diverged] = 0
         # alone, a network that diverges is left at its last finite step
         self._share_out(iter((first + diverged).tolist()), self._train_one)
 
@@ -249,6 +258,7 @@ class PopulationTraining:
             options,
             self.epochs,
             np.random.RandomState(seed),
+            callback=None if self.n_iter_no_change is None else self._no_change(i),
             stop=self._stop,
         )
         try:
@@ -265,6 +275,21 @@ class PopulationTraining:
                 for name in history:
                     self.metrics[name][i, : history.n_epochs] = history[name]
             self._steps_done[thread] += self.epochs * len(self.targets)
+
+    def _no_change(self, i: int) -> Callable[[int, dict[str, float]], bool]:
+        """Callback that ends the training of network i as `kernels.lanes` does."""
+        assert self.n_iter_no_change is not None
+        best, waited, allowed = np.inf, 0, self.n_iter_no_change
+
+        def has_ended(epoch: int, metrics: dict[str, float]) -> bool:
+            nonlocal best, waited
+            waited = 0 if metrics["loss"] <= best - self.tol else waited + 1
+            best = min(best, metrics["loss"])
+            if waited > allowed:
+                self.stopped[i] = epoch + 1
+            return waited > allowed
+
+        return has_ended
 
 
 def _steps_of(position: np.ndarray, in_chunk: int, n_samples: int) -> int:

@@ -450,3 +450,72 @@ def test_lanes_without_the_compiler():
         assert done.returncode == 0, done.stderr
         results.append(np.array(eval(done.stdout)))
     np.testing.assert_allclose(*results, rtol=1e-12)
+
+
+def epochs_until_no_change(losses, tol, n_iter_no_change):
+    """How many epochs scikit-learn's rule lets a network of these losses train."""
+    best, waited = np.inf, 0
+    for epoch, loss in enumerate(losses):
+        waited = 0 if loss <= best - tol else waited + 1
+        best = min(best, loss)
+        if waited > n_iter_no_change:
+            return epoch + 1
+    return len(losses)
+
+
+@pytest.mark.parametrize("kernel", ["lanes", "each"])
+@pytest.mark.parametrize("rule", ["sgd", "momentum"])
+def test_a_network_ends_when_its_loss_improves_no_more(kernel, rule):
+    X, y = nbp.datasets.xor()
+    options = {
+        "learning_rate": np.geomspace(0.05, 5, 40),
+        "update_rule": rule,
+        "momentum": 0.5,
+        "shuffle": False,
+        "kernel": kernel,
+    }
+    whole = xor_population(40).fit(X, y, epochs=60, **options)
+    population = xor_population(40)
+    history = population.fit(X, y, epochs=60, tol=1e-3, n_iter_no_change=3, **options)
+    expected = [epochs_until_no_change(losses, 1e-3, 3) for losses in whole.loss]
+    assert len(set(expected)) > 1 and 60 in expected and min(expected) < 30
+    np.testing.assert_array_equal(history.n_epochs, expected)
+    for i, epochs in enumerate(expected):
+        np.testing.assert_allclose(history.loss[i, :epochs], whole.loss[i, :epochs], rtol=1e-12)
+        assert np.isnan(history.loss[i, epochs:]).all()
+        assert history.last()[i] == history.loss[i, epochs - 1]
+        assert history[i].stop_reason == ("no change" if epochs < 60 else "finished")
+        alone = xor_population(40)[i]
+        alone.fit(
+            X, y, epochs=epochs, progress=False,
+            **{**options, "kernel": "auto", "learning_rate": options["learning_rate"][i]},
+        )  # fmt: skip
+        np.testing.assert_allclose(population.parameters[i], alone.parameters, rtol=1e-10)
+    assert population.best_index() == np.nanargmin(history.last())
+
+
+def test_networks_that_ended_change_no_bit_in_slices_and_harm_no_other(monkeypatch):
+    X, y = nbp.datasets.xor()
+    options = {
+        "learning_rate": np.geomspace(0.05, 1e3, 70),
+        "epochs": 300,
+        "tol": 1e-2,
+        "n_iter_no_change": 2,
+    }
+    one = xor_population(70)
+    first = one.fit(X, y, n_threads=1, **options)
+    monkeypatch.setattr("numbabp.population_training.SLICE_SECONDS", 1e-6)
+    other = xor_population(70)
+    second = other.fit(X, y, n_threads=2, chunk_size=33, **options)
+    assert first.diverged.keys() == second.diverged.keys()
+    np.testing.assert_array_equal(first.n_epochs, second.n_epochs)
+    np.testing.assert_array_equal(one.parameters, other.parameters)
+
+
+@pytest.mark.parametrize("argument", [{"tol": -1.0}, {"n_iter_no_change": 0}, {"n_iter_no_change": 1.5}])
+def test_bad_ends_are_refused(argument):
+    population = xor_population(2)
+    before = population.parameters.copy()
+    with pytest.raises((ValueError, TypeError), match=next(iter(argument))):
+        population.fit(*nbp.datasets.xor(), **argument)
+    np.testing.assert_array_equal(population.parameters, before)

@@ -68,6 +68,9 @@ class Networks(NamedTuple):
     losses: np.ndarray  # float64 (n_networks, epochs), means over the epoch's samples
     accuracies: np.ndarray  # float64 (n_networks, epochs), or (0, 0) where they are not wanted
     loss: int
+    tol: float
+    n_iter_no_change: int  # a network ends after more epochs than this without a loss lower by tol; 0: never
+    stopped: np.ndarray  # int64 (n_networks,), epochs after which training ended so; 0 where it did not
 
 
 class PopulationSamples(NamedTuple):
@@ -90,6 +93,8 @@ class Chunk(NamedTuple):
     update: np.ndarray  # T, likewise: delta times the sample's weight and, without velocity, the rate
     lanes: np.ndarray  # T (N_NUMBERS * LANES,), numbers of each network
     sums: np.ndarray  # float64 (N_SUMS * LANES,)
+    best: np.ndarray  # float64 (LANES,), lowest loss of an epoch yet
+    waited: np.ndarray  # int64 (LANES,), epochs in a row that did not improve it
     layout: np.ndarray  # uint64 (n_layers, 8), see `lanes_layout`
     order: np.ndarray  # int64 (n,)
     random: np.ndarray  # uint64 (1,) or (0,)
@@ -119,6 +124,8 @@ def make_chunk(
         update,
         aligned_zeros(N_NUMBERS * LANES, dtype),
         aligned_zeros(N_SUMS * LANES, np.dtype(np.float64)),
+        np.full(LANES, np.inf),
+        np.zeros(LANES, np.int64),
         lanes_layout(layout),
         np.arange(n_samples, dtype=np.int64),
         seed.copy(),
@@ -136,6 +143,8 @@ def _load(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) -> None:
     for j in range(chunk.random.size):
         chunk.random[j] = samples.seed[j]
     for lane in range(LANES):
+        chunk.best[lane] = np.inf
+        chunk.waited[lane] = 0
         network = first + min(lane, n - 1)
         for p in range(networks.parameters.shape[1]):
             chunk.parameters[p * LANES + lane] = networks.parameters[network, p]
@@ -147,19 +156,26 @@ def _load(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) -> None:
 
 
 @subroutine
-def _unload(networks: Any, chunk: Any, first: Any, n: Any) -> None:
-    """Rows from the lanes; a network whose parameters are not finite has diverged."""
-    for lane in range(n):
-        check = networks.parameters.dtype.type(0)
+def _unload_lane(networks: Any, chunk: Any, network: Any, lane: Any) -> None:
+    """A network's row from its lane; if its parameters are not finite, it has diverged."""
+    check = networks.parameters.dtype.type(0)
+    for p in range(networks.parameters.shape[1]):
+        value = chunk.parameters[p * LANES + lane]
+        networks.parameters[network, p] = value
+        check += value - value
+    if chunk.velocity.size > 0:
         for p in range(networks.parameters.shape[1]):
-            value = chunk.parameters[p * LANES + lane]
-            networks.parameters[first + lane, p] = value
-            check += value - value
-        if chunk.velocity.size > 0:
-            for p in range(networks.parameters.shape[1]):
-                networks.moments[first + lane, p] = chunk.velocity[p * LANES + lane]
-        if not np.isfinite(check):
-            networks.diverged[first + lane] = 1
+            networks.moments[network, p] = chunk.velocity[p * LANES + lane]
+    if not np.isfinite(check):
+        networks.diverged[network] = 1
+
+
+@subroutine
+def _unload(networks: Any, chunk: Any, first: Any, n: Any) -> None:
+    """Rows from the lanes, of all networks whose training has not ended before."""
+    for lane in range(n):
+        if networks.stopped[first + lane] == 0:
+            _unload_lane(networks, chunk, first + lane, lane)
 
 
 @subroutine
@@ -397,7 +413,9 @@ def _freeze(networks: Any, chunk: Any, first: Any, n: Any) -> None:
     for lane in range(_L):
         if np.isfinite(chunk.lanes[STEP_LOSS + lane]):
             continue
-        networks.diverged[first + min(np.int64(lane), n - 1)] = 1
+        network = first + min(np.int64(lane), n - 1)
+        if networks.stopped[network] == 0:
+            networks.diverged[network] = 1
         chunk.lanes[STEP_LOSS + lane] = real(0)
         for p in range(lane, np.uint64(chunk.parameters.size), _L):
             chunk.parameters[p] = real(0)
@@ -425,14 +443,27 @@ def _observe(networks: Any, samples: Any, chunk: Any, first: Any, n: Any, s: Any
 
 
 @subroutine
-def _record(networks: Any, chunk: Any, first: Any, n: Any) -> None:
-    """The epoch's means."""
+def _record(networks: Any, chunk: Any, first: Any, n: Any) -> bool:
+    """The epoch's means; a network that no longer improves ends. True once every one has ended."""
     epoch = chunk.position[EPOCH]
+    all_ended = True
     for lane in range(n):
+        if networks.stopped[first + lane] > 0:
+            continue
         j = np.uint64(lane)
-        networks.losses[first + lane, epoch] = chunk.sums[LOSS + j] / chunk.sums[WEIGHT_SUM + j]
+        loss = chunk.sums[LOSS + j] / chunk.sums[WEIGHT_SUM + j]
+        networks.losses[first + lane, epoch] = loss
         if networks.accuracies.size > 0:
             networks.accuracies[first + lane, epoch] = chunk.sums[ACCURACY + j] / chunk.sums[WEIGHT_SUM + j]
+        chunk.waited[lane] = 0 if loss <= chunk.best[lane] - networks.tol else chunk.waited[lane] + 1
+        chunk.best[lane] = min(loss, chunk.best[lane])
+        if 0 < networks.n_iter_no_change < chunk.waited[lane]:
+            # its lane goes on beside the others, but what it computes is no longer stored
+            _unload_lane(networks, chunk, first + lane, lane)
+            networks.stopped[first + lane] = epoch + 1
+        else:
+            all_ended = False
+    return all_ended
 
 
 @scalar_function
@@ -524,7 +555,7 @@ def _backward(networks: Any, chunk: Any, samples: Any, s: Any) -> None:
 
 
 @kernel
-def train_lanes(networks: Any, samples: Any, chunk: Any, stop_network: Any, max_samples: Any) -> None:
+def train_lanes(networks: Any, samples: Any, chunk: Any, stop_network: Any, max_samples: Any) -> int:
     """Train chunk after chunk, up to network `stop_network`, for `max_samples` steps of a chunk.
 
     Where it stands is in `chunk.position`; the rows of the networks under way are stored at every return.
@@ -537,6 +568,11 @@ def train_lanes(networks: Any, samples: Any, chunk: Any, stop_network: Any, max_
         First network that is not trained.
     max_samples
         Steps of a chunk until the return, at least 1.
+
+    Returns
+    -------
+    int
+        Steps of a chunk that were taken.
     """
     position = chunk.position
     n_samples = chunk.order.size
@@ -560,10 +596,11 @@ def train_lanes(networks: Any, samples: Any, chunk: Any, stop_network: Any, max_
                 _backward(networks, chunk, samples, s)
             position[SAMPLE] = until
             if until == n_samples:
-                _record(networks, chunk, first, n)
+                all_ended = _record(networks, chunk, first, n)
                 position[SAMPLE] = 0
-                position[EPOCH] += 1
+                position[EPOCH] = networks.rates.shape[1] if all_ended else position[EPOCH] + 1
         _unload(networks, chunk, first, n)
         if position[EPOCH] == networks.rates.shape[1]:
             position[NETWORK] += n
             position[EPOCH] = 0
+    return done
