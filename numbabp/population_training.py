@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from .engines import blas_threads
-from .kernels.lanes import LANES, NETWORK, Networks, PopulationSamples, make_chunk, train_lanes
+from .kernels.lane_chunks import NETWORK, Networks, PopulationSamples, make_chunk
+from .kernels.lanes import train_lanes
 from .kernels.update_rules import N_MOMENTS
 from .network import Network
 from .options import Options
@@ -21,6 +22,7 @@ from .progress import ProgressBar
 from .schedules import check_schedule, learning_rates
 from .subnormals import flushed_subnormals
 from .training import SLICE_SECONDS, DivergenceError, RuleState, Training
+from .vectors import LANES
 
 LOOK_SECONDS = 0.05
 """How often the main thread looks after progress and Ctrl-C."""

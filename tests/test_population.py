@@ -30,6 +30,8 @@ CASES = [  # sizes, activations, loss
     ((2, 9, 2), ("silu", "tanh"), "squared_error"),
     ((3, 4, 1), ("leaky_relu", "identity"), "absolute_error"),
     ((1, 1, 1), ("identity", "sigmoid"), "squared_error"),
+    ((9, 6, 3), ("relu", "sigmoid"), "binary_cross_entropy"),  # from 8 inputs on in blocks of samples
+    ((12, 3), ("softmax",), "categorical_cross_entropy"),
 ]
 X, Y = xor()
 
@@ -161,14 +163,19 @@ def test_schedules_and_rates_of_each_network():
 # --- threads, slices, turns: no bit changes --------------------------------------------------------
 
 
-@pytest.mark.parametrize("rule", ["sgd", "momentum"])
+@pytest.mark.parametrize(("rule", "n_inputs"), [("sgd", 2), ("momentum", 2), ("sgd", 10)])
 @pytest.mark.parametrize(
     ("seconds", "options"),
     [(1e-12, {}), (1e-6, {"n_threads": 1}), (0.05, {"n_threads": 1}), (0.05, {"chunk_size": 5}), (0.05, {})],
 )
-def test_slices_threads_and_turns_change_no_bit(seconds, options, rule, monkeypatch):
+def test_slices_threads_and_turns_change_no_bit(seconds, options, rule, n_inputs, monkeypatch):
     train = {"epochs": 7, "random_state": 0, "update_rule": rule, "learning_rate": 0.1, "progress": False}
-    whole, parts = xor_population(3 * LANES + 1), xor_population(3 * LANES + 1)
+    data = np.random.RandomState(0)
+    X, Y = data.standard_normal((19, n_inputs)), data.randint(0, 2, (19, 1))
+    whole, parts = (
+        nbp.Population((n_inputs, 10, 1), 3 * LANES + 1, loss="binary_cross_entropy", random_state=0)
+        for _ in range(2)
+    )
     of_whole = whole.fit(X, Y, **train, kernel="lanes")
     monkeypatch.setattr(population_training, "SLICE_SECONDS", seconds)
     of_parts = parts.fit(X, Y, **train, kernel="lanes", **options)
@@ -181,15 +188,15 @@ def test_slices_threads_and_turns_change_no_bit(seconds, options, rule, monkeypa
 
 
 @pytest.mark.parametrize("kernel", ["lanes", "each"])
-@pytest.mark.parametrize("rule", ["sgd", "momentum"])
-def test_a_network_that_diverges_is_frozen_and_harms_no_other(kernel, rule):
+@pytest.mark.parametrize(("rule", "n_inputs"), [("sgd", 3), ("momentum", 3), ("sgd", 9)])
+def test_a_network_that_diverges_is_frozen_and_harms_no_other(kernel, rule, n_inputs):
     data = np.random.RandomState(0)
-    X, Y = data.standard_normal((20, 3)), data.standard_normal((20, 2))
+    X, Y = data.standard_normal((20, n_inputs)), data.standard_normal((20, 2))
     rates = np.full(N, 0.01)
     rates[[4, LANES + 1]] = 1e3
     options = {"epochs": 30, "update_rule": rule, "random_state": 0, "progress": False, "kernel": kernel}
     make = {"hidden_activation": "relu", "random_state": 0}
-    population, healthy = nbp.Population((3, 6, 2), N, **make), nbp.Population((3, 6, 2), N, **make)
+    population, healthy = (nbp.Population((n_inputs, 6, 2), N, **make) for _ in range(2))
     alone = population[4]
     history = population.fit(X, Y, learning_rate=rates, **options)
     healthy.fit(X, Y, learning_rate=0.01, **options)
