@@ -57,7 +57,7 @@ class PopulationSamples(NamedTuple):
 
 
 class Block(NamedTuple):
-    """The samples of a block and what their steps do to the first layer; K is `SAMPLES`, see `lane_blocks`."""
+    """A block's samples and what their steps do to the first layer; K is `SAMPLES`, see `lane_blocks`."""
 
     inputs: np.ndarray  # T (n_inputs * K,), of every input the block's samples
     gram: np.ndarray  # T (K * K,), products of the samples
