@@ -216,8 +216,9 @@ class Population:
         own_order : bool
             Shuffle for each network anew; by default all take the samples in the same order, which is faster.
         random_state : None, int or RandomState
-            Draws the seeds of shuffles; by default the population's own goes on. With one order, network i
-            takes that of ``Network.fit(random_state=RandomState(s))`` for the s drawn first.
+            Draws the orders of samples; by default the population's own goes on. All networks take the order
+            that ``Network.fit`` takes with this random_state, or with own_order network i takes that of
+            ``Network.fit(random_state=RandomState(s))`` for the i-th seed s drawn.
         sample_weight : array-like of shape (n,) or (n_networks, n), optional
             Factors >= 0: a fold or a bootstrap of its own for each network is a weight of 0, 1, 2, ...
         tol, n_iter_no_change : float, int, optional

@@ -104,8 +104,13 @@ class PopulationTraining:
             if len(distinct) == 1
             else self._rates[self._rate_of]
         )
-        size = n if self.own_order else 1
-        self._seeds = self.generator.randint(0, 2**31 - 1, size=size, dtype=np.int64)
+        # what the orders are drawn from: a seed for each network, or one generator, as it is now, for all
+        self._seeds = np.empty(0, np.int64)
+        self._common = copy.deepcopy(self.generator)
+        if self.own_order:
+            self._seeds = self.generator.randint(0, 2**31 - 1, size=n, dtype=np.int64)
+        elif self.options.shuffle:
+            self.generator.randint(0, 2**63 - 1, dtype=np.int64)
         self._stop = threading.Event()
         self._steps_done = [0] * self.plan.n_threads
 
@@ -187,9 +192,8 @@ class PopulationTraining:
             self.stopped[rows],
         )
         weights = self.weights[rows] if len(self.weights) > 1 else self.weights
-        # the seed that Network.fit would draw
-        seeds = [np.random.RandomState(self._seeds[0]).randint(0, 2**63 - 1, dtype=np.int64)]
-        seed = np.array(seeds if self.options.shuffle else [], np.uint64)
+        seeds = [self._generator_of(first).randint(0, 2**63 - 1, dtype=np.int64)]
+        seed = np.array(seeds if self.options.shuffle else [], np.uint64)  # as Network.fit draws it
         samples = PopulationSamples(self.inputs, self.targets, weights, seed)
         n_samples = len(self.targets)
         chunks = [
@@ -248,7 +252,6 @@ class PopulationTraining:
         network = view_of(self.network, self.parameters[i])
         state = RuleState(self.options.update_rule, self.state.moments[i], int(self.state.steps[i]))
         network._rule_state = state
-        seed = int(self._seeds[i if self.own_order else 0])
         weights = np.empty(0, self.parameters.dtype)
         if len(self.weights):
             weights = self.weights[i if len(self.weights) > 1 else 0]
@@ -259,7 +262,7 @@ class PopulationTraining:
             weights,
             options,
             self.epochs,
-            np.random.RandomState(seed),
+            self._generator_of(i),
             callback=None if self.n_iter_no_change is None else self._no_change(i),
             stop=self._stop,
         )
@@ -277,6 +280,10 @@ class PopulationTraining:
                 for name in history:
                     self.metrics[name][i, : history.n_epochs] = history[name]
             self._steps_done[thread] += self.epochs * len(self.targets)
+
+    def _generator_of(self, i: int) -> np.random.RandomState:
+        """What draws the order of samples of network i."""
+        return np.random.RandomState(self._seeds[i]) if self.own_order else copy.deepcopy(self._common)
 
     def _no_change(self, i: int) -> Callable[[int, dict[str, float]], bool]:
         """Callback that ends the training of network i as `kernels.lanes` does."""
