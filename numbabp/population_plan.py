@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .kernels.layers import n_units
 from .planning import make_plan
-from .vectors import LANES
+from .vectors import lanes_of
 
 if TYPE_CHECKING:
     from .network import Network
@@ -41,6 +41,8 @@ class PopulationPlan:
         Why this plan was not taken, if so.
     of_network : str
         For "each": how one network is trained.
+    n_lanes : int
+        For "lanes": networks of a vector.
     """
 
     kernel: str
@@ -50,6 +52,7 @@ class PopulationPlan:
     bytes: int
     why_not: str = ""
     of_network: str = ""
+    n_lanes: int = 0
     asked_for: bool = False
     alternatives: tuple["PopulationPlan", ...] = ()
 
@@ -69,7 +72,7 @@ class PopulationPlan:
 
     def _name(self) -> str:
         if self.kernel == "lanes":
-            return f"lanes, {LANES} networks at a time"
+            return f"lanes, {self.n_lanes} networks at a time"
         return f"each network by itself ({self.of_network})" if self.of_network else "each network by itself"
 
 
@@ -104,17 +107,19 @@ def make_population_plan(
     plans = []
     if not why_not_lanes:
         ns = lanes_ns_per_step(network)
-        chunks = -(-n_networks // LANES)
+        lanes = lanes_of(network.dtype)
+        chunks = -(-n_networks // lanes)
         threads = min(n_threads, chunks)
         turns = -(-chunks // threads)
-        size = network.dtype.itemsize * LANES * (network.n_parameters + 4 * n_units(network.layout))
+        size = network.dtype.itemsize * lanes * (network.n_parameters + 4 * n_units(network.layout))
         plans.append(
             PopulationPlan(
                 "lanes",
                 threads,
                 ns,
-                ns * steps * 1e-9 * turns * LANES,
+                ns * steps * 1e-9 * turns * lanes,
                 threads * (size + 8 * n_samples) + network.dtype.itemsize * network.n_parameters * n_networks,
+                n_lanes=lanes,
             )
         )
     else:
@@ -152,7 +157,7 @@ def make_population_plan(
 def lanes_ns_per_step(network: "Network") -> float:
     """Predicted nanoseconds of one network's step in a lane."""
     wide = network.dtype.itemsize / 4
-    near = LANES * network.parameters.nbytes <= FIRST_CACHE_BYTES
+    near = lanes_of(network.dtype) * network.parameters.nbytes <= FIRST_CACHE_BYTES
     of_weights = network.n_parameters * (WEIGHT_NEAR if near else WEIGHT_FAR)
     return wide * (STEP + UNIT * sum(network.layer_sizes[1:]) + of_weights)
 

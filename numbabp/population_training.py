@@ -22,7 +22,7 @@ from .progress import ProgressBar
 from .schedules import check_schedule, learning_rates
 from .subnormals import flushed_subnormals
 from .training import SLICE_SECONDS, DivergenceError, RuleState, Training
-from .vectors import LANES
+from .vectors import lanes_of
 
 LOOK_SECONDS = 0.05
 """How often the main thread looks after progress and Ctrl-C."""
@@ -88,7 +88,8 @@ class PopulationTraining:
     def __post_init__(self) -> None:
         n = len(self.parameters)
         names = ["loss", *self.network.metric_names(self.options.monitor)]
-        self.metrics = {name: np.full((n, self.epochs), np.nan) for name in names}
+        # epoch by epoch in memory, as the networks of a chunk record them
+        self.metrics = {name: np.full((self.epochs, n), np.nan).T for name in names}
         self.stopped = np.zeros(n, np.int64)
         schedule_options = check_schedule(self.options.schedule, self.options.schedule_options)
         distinct, self._rate_of = np.unique(self.numbers["learning_rate"], return_inverse=True)
@@ -168,11 +169,18 @@ class PopulationTraining:
         """Train networks from `first` to before `stop` in lanes, chunk by chunk."""
         rows = slice(first, stop)
         n, dtype = stop - first, self.parameters.dtype
+        lanes = lanes_of(dtype)
         before = self.parameters[rows].copy()
         moments = (
             self.state.moments[rows].reshape(n, -1) if self.state.moments.size else np.zeros((0, 0), dtype)
         )
         moments_before = moments.copy()
+        # in turns these are copies, since kernels are compiled for contiguous arrays
+        recorded = {
+            name: np.ascontiguousarray(self.metrics[name].T[:, rows])
+            for name in ("loss", "accuracy")
+            if name in self.metrics
+        }
         networks = Networks(
             self.parameters[rows],
             moments,
@@ -184,8 +192,8 @@ class PopulationTraining:
             self.options.update_rule == "nesterov",
             bool(self.numbers["l2"].any()),
             np.zeros(n, np.uint8),
-            self.metrics["loss"][rows],
-            self.metrics["accuracy"][rows] if "accuracy" in self.metrics else np.empty((0, 0)),
+            recorded["loss"],
+            recorded.get("accuracy", np.empty((0, 0))),
             self.network.loss_code,
             self.tol,
             self.n_iter_no_change or 0,
@@ -197,33 +205,33 @@ class PopulationTraining:
         samples = PopulationSamples(self.inputs, self.targets, weights, seed)
         n_samples = len(self.targets)
         chunks = [
-            make_chunk(self.network.layout, dtype, n_samples, bool(moments.size), seed, 0)
+            make_chunk(self.network.layout, dtype, n_samples, bool(moments.size), networks.with_l2, seed, 0)
             for _ in range(self.plan.n_threads)
         ]
         train_lanes(networks, samples, chunks[0], 0, 0)  # compiles, or loads from the cache
         in_chunk = n_samples * self.epochs
-        slices = [max(1, int(SLICE_SECONDS / (self.plan.ns_per_step * LANES * 1e-9)))] * len(chunks)
+        slices = [max(1, int(SLICE_SECONDS / (self.plan.ns_per_step * lanes * 1e-9)))] * len(chunks)
         # tasks of about a slice, but enough of them to keep every thread busy
-        per_task = max(1, min(slices[0] // in_chunk, -(-n // (LANES * 4 * len(chunks)))))
+        per_task = max(1, min(slices[0] // in_chunk, -(-n // (lanes * 4 * len(chunks)))))
 
         def work(thread: int, begin: int) -> None:
-            chunk, end = chunks[thread], min(n, begin + per_task * LANES)
+            chunk, end = chunks[thread], min(n, begin + per_task * lanes)
             chunk.position[:] = begin, 0, 0
             while chunk.position[NETWORK] < end and not self._stop.is_set():
-                before_call = _steps_of(chunk.position, in_chunk, n_samples)
+                before_call = _steps_of(chunk.position, lanes, in_chunk, n_samples)
                 started = time.perf_counter()
                 with flushed_subnormals():
                     done = train_lanes(networks, samples, chunk, end, slices[thread])
                 elapsed = max(time.perf_counter() - started, 1e-9)
-                advanced = _steps_of(chunk.position, in_chunk, n_samples) - before_call
-                self._steps_done[thread] += advanced * LANES
+                advanced = _steps_of(chunk.position, lanes, in_chunk, n_samples) - before_call
+                self._steps_done[thread] += advanced * lanes
                 if done >= slices[thread]:
                     slices[thread] = max(1, int(done * SLICE_SECONDS / elapsed))
                 if len(chunks) == 1:
                     self._show()
 
         try:
-            self._share_out(iter(range(0, n, per_task * LANES)), work)
+            self._share_out(iter(range(0, n, per_task * lanes)), work)
         finally:
             taken = np.where(networks.stopped > 0, networks.stopped * n_samples, in_chunk)
             diverged = np.flatnonzero(networks.diverged)
@@ -232,9 +240,10 @@ class PopulationTraining:
             self.parameters[first + diverged] = before[diverged]
             if moments.size:
                 moments[diverged] = moments_before[diverged]
-            for name in self.metrics:
-                if name != "learning_rate":
-                    self.metrics[name][first + diverged] = np.nan
+            for name, values in recorded.items():
+                values[:, diverged] = np.nan
+                if not np.may_share_memory(values, self.metrics[name]):
+                    self.metrics[name].T[:, rows] = values
             self.stopped[first + diverged] = 0
         # alone, a network that diverges is left at its last finite step
         self._share_out(iter((first + diverged).tolist()), self._train_one)
@@ -301,7 +310,7 @@ class PopulationTraining:
         return has_ended
 
 
-def _steps_of(position: np.ndarray, in_chunk: int, n_samples: int) -> int:
+def _steps_of(position: np.ndarray, lanes: int, in_chunk: int, n_samples: int) -> int:
     """Steps of a chunk up to a position."""
     network, epoch, sample = position.tolist()
-    return network // LANES * in_chunk + epoch * n_samples + sample
+    return network // lanes * in_chunk + epoch * n_samples + sample
