@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
@@ -13,7 +14,8 @@ from .history import History
 from .network import Network
 from .options import Options
 from .population_plan import PopulationPlan, make_population_plan
-from .population_training import PopulationState, PopulationTraining, each_network
+from .population_training import CommonSamples, PopulationState, PopulationTraining, Shard, each_network
+from .schedules import check_schedule, learning_rates
 from .training import DivergenceError
 
 PER_NETWORK = ("learning_rate", "momentum", "l2")
@@ -273,7 +275,7 @@ class Population:
             training()
         finally:
             self.history = PopulationHistory(
-                training.metrics,
+                {**training.metrics, "learning_rate": training.shard.learning_rates},
                 training.diverged,
                 training.stop_reason,
                 time.perf_counter() - started,
@@ -305,7 +307,7 @@ class Population:
             Options(**options),
             own_order,
             kernel,
-            is_dense=inputs is None or isinstance(inputs, np.ndarray),
+            _mean_nonzeros(inputs),
         )
 
     def forward(self, X: Any) -> np.ndarray:
@@ -407,6 +409,8 @@ class Population:
             raise ValueError("schedule='adaptive' is for one network; allowed here: the other schedules.")
         inputs, targets, _ = self._network._check_samples(X, y, None)
         weights = check_weights_of_networks(sample_weight, n, len(targets), self.dtype)
+        none = np.empty((0, 0), self.dtype)
+        common, own_weights = (weights, none) if len(weights) == 1 else (none, weights)
         plan = make_population_plan(
             self._network,
             n,
@@ -415,35 +419,40 @@ class Population:
             options[0],
             own_order,
             kernel,
-            is_dense=isinstance(inputs, np.ndarray),
+            _mean_nonzeros(inputs),
         )
         state = self._rule_state
         if state is None or state.update_rule != options[0].update_rule:
             state = PopulationState.new(options[0].update_rule, self.parameters)
-        n_at_once = n if chunk_size is None else min(chunk_size, n)
-        extra = self.parameters[0].nbytes * (1 + 2 * state.moments.shape[1]) + 8 * epochs * (
-            3 + len(options[0].monitor)
-        )
-        check_memory(n_at_once, extra, "state and history of training", "; chunk_size trains them in turns")
         generator = self.random_state if random_state is None else check_random_state(random_state)
-        training = PopulationTraining(
+        rates, rate_of = _rates(options[0], per_network["learning_rate"], epochs)
+        shard = Shard(
             self._network,
             self.parameters,
             state,
-            inputs,
-            targets,
-            weights,
-            {name: np.asarray(values, float) for name, values in per_network.items()},
-            options[0],
-            epochs,
-            own_order,
+            own_weights,
+            per_network,
+            rates,
+            rate_of,
+            np.empty(0, np.int64),
             generator,
+            # the schedule has given its rates
+            replace(options[0], schedule="constant", schedule_options=None, n_threads=1, progress=False),
             plan,
-            n_at_once,
-            progress,
+            bool(per_network["l2"].any()),
             tol,
             n_iter_no_change,
         )
+        samples = CommonSamples(inputs, targets, common)
+        n_at_once = n if chunk_size is None else min(chunk_size, n)
+        check_memory(
+            n_at_once,
+            shard.bytes_each,
+            "state and history of training",
+            "; chunk_size trains them in turns",
+        )
+        shard.draw_orders(generator, own_order)
+        training = PopulationTraining(shard, samples, n_at_once, progress)
         self._rule_state = state
         return training
 
@@ -604,3 +613,16 @@ def _distinct(per_network: dict[str, np.ndarray]) -> np.ndarray:
     """Indices of networks with all the different settings there are, the first network's first."""
     rows = np.column_stack(list(per_network.values()))
     return np.sort(np.unique(rows, axis=0, return_index=True)[1])
+
+
+def _rates(options: Options, of_networks: np.ndarray, epochs: int) -> tuple[np.ndarray, np.ndarray]:
+    """The different learning rates of every epoch, (n_rates, epochs), and which of them each network has."""
+    schedule_options = check_schedule(options.schedule, options.schedule_options)
+    distinct, rate_of = np.unique(of_networks, return_inverse=True)
+    rates = [learning_rates(options.schedule, schedule_options, float(rate), epochs) for rate in distinct]
+    return np.array(rates), rate_of
+
+
+def _mean_nonzeros(inputs: Any) -> float | None:
+    """Of checked samples; None where they are dense."""
+    return None if inputs is None or isinstance(inputs, np.ndarray) else inputs.nnz / inputs.shape[0]
