@@ -203,6 +203,7 @@ class Population:
         n_iter_no_change: int | None = None,
         chunk_size: int | None = None,
         progress: bool | None = None,
+        client: Any = None,
         **options: Any,
     ) -> "PopulationHistory":
         """Train every network from its present parameters on.
@@ -228,9 +229,14 @@ class Population:
             has not improved by at least tol, as that of `MLPClassifier`; its history is NaN from there on.
             None: all epochs.
         chunk_size : int, optional
-            Train so many networks at a time: what training takes beside the parameters is less.
+            Train so many networks at a time: what training takes beside the parameters is less. With a
+            client, so many in each task; by default as the workers' threads and memory suggest.
         progress : bool, optional
             Show a progress bar; by default if standard error is a terminal.
+        client : dask.distributed.Client, optional
+            Train on its workers, in tasks that take one thread each; see `numbabp.distribution`. On
+            processors of the same kind the results are those of training here to the last bit. What a lost
+            worker had begun is done again by others.
         **options
             Further arguments of `Network.fit` on how to take a step: update_rule, shuffle, schedule, monitor,
             ..., n_threads; and kernel: "lanes" or "each" override the choice of `plan`.
@@ -247,7 +253,12 @@ class Population:
         MemoryError
             If there is not enough memory; it says how many networks would fit.
         KeyboardInterrupt
-            On Ctrl-C; every network is left after its last finished step.
+            On Ctrl-C; every network is left after its last finished step. With a client, those of finished
+            tasks are trained, and the others unchanged.
+        RuntimeError
+            If a task fails on the client's workers again and again; networks are left as on Ctrl-C.
+        ImportError
+            If a client is given, but distributed is not installed (the extra `dask`).
 
         Notes
         -----
@@ -269,10 +280,16 @@ class Population:
             None
             if n_iter_no_change is None
             else check_integer("n_iter_no_change", n_iter_no_change, minimum=1),
+            client,
         )
         started = time.perf_counter()
         try:
-            training()
+            if client is None:
+                training()
+            else:
+                from .distribution import train_on
+
+                train_on(client, training)
         finally:
             self.history = PopulationHistory(
                 {**training.metrics, "learning_rate": training.shard.learning_rates},
@@ -388,6 +405,7 @@ class Population:
         more: dict[str, Any],
         tol: float,
         n_iter_no_change: int | None,
+        client: Any,
     ) -> PopulationTraining:
         """Everything checked, and nothing changed yet."""
         n = self.n_networks
@@ -444,13 +462,18 @@ class Population:
             n_iter_no_change,
         )
         samples = CommonSamples(inputs, targets, common)
-        n_at_once = n if chunk_size is None else min(chunk_size, n)
-        check_memory(
-            n_at_once,
-            shard.bytes_each,
-            "state and history of training",
-            "; chunk_size trains them in turns",
-        )
+        if client is None:
+            n_at_once = n if chunk_size is None else min(chunk_size, n)
+            check_memory(
+                n_at_once,
+                shard.bytes_each,
+                "state and history of training",
+                "; chunk_size trains them in turns",
+            )
+        else:
+            from .distribution import networks_of_a_task
+
+            n_at_once = networks_of_a_task(client, shard, samples, chunk_size)
         shard.draw_orders(generator, own_order)
         training = PopulationTraining(shard, samples, n_at_once, progress)
         self._rule_state = state
