@@ -15,6 +15,7 @@ from distributed import Client, LocalCluster
 
 import numbabp as nbp
 from numbabp import distribution
+from numbabp.checks import for_kernels
 from numbabp.datasets import xor
 from numbabp.distribution import run_jobs, train_part
 from numbabp.population_training import PopulationTraining
@@ -104,7 +105,7 @@ def test_own_orders_and_steps_that_are_not_linear(client):
     assert_same(here, there)
 
 
-def test_sparse_samples_and_weights_of_layers(client):
+def test_sparse_samples(client):
     from scipy import sparse
 
     data = sparse.random(40, 30, 0.2, format="csr", random_state=0)
@@ -177,8 +178,9 @@ def after_results(monkeypatch, n, act):
 def test_a_killed_worker_loses_nothing(client, n_killed, monkeypatch):
     """With both, the samples are lost as well, and sent again."""
     here, there = xor_population(8 * LANES), xor_population(8 * LANES)
-    options = {"epochs": 30_000, "update_rule": "momentum", "random_state": 0}
-    here.fit(X, Y, **options)
+    samples = np.tile(X, (1000, 1)), np.tile(Y, 1000)
+    options = {"epochs": 100, "update_rule": "momentum", "random_state": 0, "kernel": "lanes"}
+    here.fit(*samples, **options)
     workers = list(client.run(os.getpid).values())
     killed = []
 
@@ -188,7 +190,7 @@ def test_a_killed_worker_loses_nothing(client, n_killed, monkeypatch):
             killed.append(pid)
 
     after_results(monkeypatch, 2, kill)
-    there.fit(X, Y, client=client, chunk_size=LANES, **options)
+    there.fit(*samples, client=client, chunk_size=LANES, **options)
     assert len(killed) == n_killed
     assert_same(here, there)
 
@@ -215,12 +217,12 @@ def test_a_task_that_fails_is_named_and_harms_no_other(client, monkeypatch):
     np.testing.assert_array_equal(there.parameters[~trained], before[~trained])
 
 
-@pytest.mark.slow
-def test_a_task_that_kills_its_workers_is_named(client):
+def test_a_job_that_kills_its_workers_is_given_up(client):
     def dies(job, common):
         os._exit(1)
 
-    with pytest.raises(RuntimeError, match=r"job 0 failed on the client's workers: KilledWorker"):
+    # Dask gives up by itself if there are workers enough
+    with pytest.raises(RuntimeError, match=r"job 0 (lost all workers|failed .* KilledWorker)"):
         run_jobs(client, dies, [0], print)
 
 
@@ -232,9 +234,9 @@ def test_ctrl_c_keeps_the_finished_tasks():
         from distributed import Client, LocalCluster
         from numbabp.population_training import PopulationTraining
         from numbabp.vectors import LANES
-        X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+        X, y = np.random.RandomState(0).standard_normal((4000, 2)), np.arange(4000) % 2
         here, there = (nbp.Population((2, 10, 1), 8 * LANES, random_state=0) for _ in range(2))
-        options = {"epochs": 10_000, "kernel": "lanes", "progress": False, "random_state": 0}
+        options = {"epochs": 60, "kernel": "lanes", "progress": False, "random_state": 0}
         before = there.parameters.copy()
         here.fit(X, y, **options)
         take, sent = PopulationTraining.take, []
@@ -321,6 +323,27 @@ def test_tasks_are_as_large_as_threads_and_memory_suggest(monkeypatch):
     assert size(Workers(1, 2**23), 8192, 4, 100) < 4096
     with pytest.raises(MemoryError, match=f"{LANES} networks take"):
         size(Workers(1, 2**18), 8192, 4, 100)
+
+
+def test_what_came_read_only_or_at_an_odd_address_is_as_kernels_know_it():
+    from scipy import sparse
+
+    numbers = np.arange(10.0)
+    odd = np.frombuffer(b" " + numbers.tobytes(), offset=1)
+    assert not odd.flags.aligned and not odd.flags.writeable
+    matrix = sparse.random_array((5, 4), density=0.5, format="csr", random_state=0)
+    for part in (matrix.data, matrix.indices, matrix.indptr):
+        part.flags.writeable = False
+    taken = for_kernels(matrix)
+    np.testing.assert_array_equal(taken.toarray(), matrix.toarray())
+    for array, expected in [
+        (for_kernels(odd), numbers),
+        (taken.data, matrix.data),
+        (taken.indices, matrix.indices),
+    ]:
+        np.testing.assert_array_equal(array, expected)
+        assert array.flags.aligned and array.flags.writeable
+    assert for_kernels(numbers) is numbers
 
 
 def test_a_bar_is_shown_when_asked_for(client, capfd):
