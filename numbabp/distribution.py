@@ -34,6 +34,8 @@ MEMORY_SHARE = 0.5
 """Of a worker's memory that is used; from 0.6 on Dask writes results to disk."""
 IN_FLIGHT = 2
 """Jobs sent for each thread: the one that it does, and the next."""
+RESULT_SECONDS = 10
+"""How long a finished job's result may take to come after an error or Ctrl-C."""
 RETRIES = 2
 """Of a job that raises, and of all when all workers are lost."""
 
@@ -141,7 +143,11 @@ def run_jobs(
         client.cancel([future for future in running if not future.done()])
         for future, (i, *_) in running.items():
             if future.status == "finished":
-                on_result(i, future.result())
+                try:
+                    result = future.result(timeout=RESULT_SECONDS)
+                except Exception:  # Ctrl-C may have reached its worker too
+                    continue
+                on_result(i, result)
         raise
 
 
