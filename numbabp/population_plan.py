@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .kernels.layers import n_units
-from .planning import make_plan
+from .planning import Plan, make_plan
 from .vectors import lanes_of
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class PopulationPlan:
         Of what training takes beside the parameters and the history.
     why_not : str
         Why this plan was not taken, if so.
-    of_network : str
-        For "each": how one network is trained.
+    of_network : Plan
+        How one network is trained by itself: every one for "each", one that diverges for "lanes".
     n_lanes : int
         For "lanes": networks of a vector.
     """
@@ -50,8 +50,8 @@ class PopulationPlan:
     ns_per_step: float
     seconds: float
     bytes: int
+    of_network: Plan
     why_not: str = ""
-    of_network: str = ""
     n_lanes: int = 0
     asked_for: bool = False
     alternatives: tuple["PopulationPlan", ...] = ()
@@ -73,7 +73,7 @@ class PopulationPlan:
     def _name(self) -> str:
         if self.kernel == "lanes":
             return f"lanes, {self.n_lanes} networks at a time"
-        return f"each network by itself ({self.of_network})" if self.of_network else "each network by itself"
+        return f"each network by itself ({self.of_network.name})"
 
 
 def n_threads_of(options: "Options") -> int:
@@ -90,9 +90,18 @@ def make_population_plan(
     options: "Options",
     own_order: bool,
     kernel: str,
-    is_dense: bool = True,
+    n_nonzeros: float | None = None,
 ) -> PopulationPlan:
     """The faster of the two that does what the options ask for.
+
+    Parameters
+    ----------
+    network
+        Of their architecture; its weights do not matter.
+    n_networks, n_samples, epochs, options, own_order, kernel
+        As for `Population.fit`.
+    n_nonzeros
+        Mean of the samples, if X is sparse.
 
     Raises
     ------
@@ -101,7 +110,9 @@ def make_population_plan(
     """
     if kernel not in KERNELS:
         raise ValueError(f"kernel={kernel!r} is not known for a population; allowed: {', '.join(KERNELS)}.")
-    why_not_lanes = _not_in_lanes(options, own_order, is_dense)
+    why_not_lanes = _not_in_lanes(options, own_order, is_dense=n_nonzeros is None)
+    alone = make_plan(network, n_samples, epochs, replace(options, kernel="auto", n_threads=1), n_nonzeros)
+    alone = replace(alone, alternatives=())
     steps = n_samples * epochs
     n_threads = min(n_threads_of(options), max(1, n_networks))
     plans = []
@@ -119,25 +130,21 @@ def make_population_plan(
                 ns,
                 ns * steps * 1e-9 * turns * lanes,
                 threads * (size + 8 * n_samples) + network.dtype.itemsize * network.n_parameters * n_networks,
+                alone,
                 n_lanes=lanes,
             )
         )
     else:
-        plans.append(PopulationPlan("lanes", n_threads, float("nan"), float("nan"), 0, why_not_lanes))
-    if is_dense:
-        alone = make_plan(network, n_samples, epochs, replace(options, kernel="auto", n_threads=1))
-        of_network, ns = alone.name, alone.ns_per_step
-    else:
-        of_network, ns = "sparse", 1e3
+        plans.append(PopulationPlan("lanes", n_threads, float("nan"), float("nan"), 0, alone, why_not_lanes))
     turns = -(-n_networks // n_threads)
     plans.append(
         PopulationPlan(
             "each",
             n_threads,
-            ns,
-            (ns * steps * 1e-9 + NETWORK_SECONDS) * turns,
+            alone.ns_per_step,
+            (alone.ns_per_step * steps * 1e-9 + NETWORK_SECONDS) * turns,
             n_threads * (8 * n_samples + 64 * network.dtype.itemsize * n_units(network.layout)),
-            of_network=of_network,
+            alone,
         )
     )
     possible = [plan for plan in plans if not plan.why_not]

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,6 +99,8 @@ class Training:
         Called after every epoch as callback(epoch, metrics); a true result ends training.
     stop
         Once set, training ends as by Ctrl-C; for runs in threads that Ctrl-C does not reach.
+    made_plan, rates
+        The plan, and the learning rate of every epoch, where they have been made before.
     """
 
     network: "Network"
@@ -111,20 +113,23 @@ class Training:
     validation: tuple[np.ndarray, np.ndarray] | None = None
     callback: Callback | None = None
     stop: threading.Event | None = None
+    made_plan: InitVar[Plan | None] = None
+    rates: InitVar[np.ndarray | None] = None
 
     plan: Plan = field(init=False)
     samples: "Samples | SparseSamples" = field(init=False)
     run: Run = field(init=False)
     stop_reason: str = field(init=False, default="finished")
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, made_plan: Plan | None, rates: np.ndarray | None) -> None:
         network, options = self.network, self.options
         self._n_samples = len(self.targets)
         n_nonzeros = None if isinstance(self.inputs, np.ndarray) else self.inputs.nnz / self._n_samples
-        plan = make_plan(network, self._n_samples, self.epochs, options, n_nonzeros)
+        plan = made_plan or make_plan(network, self._n_samples, self.epochs, options, n_nonzeros)
         schedule_options = check_schedule(options.schedule, options.schedule_options)
-        # before anything is drawn or changed: a schedule of the caller's may raise
-        rates = learning_rates(options.schedule, schedule_options, float(options.learning_rate), self.epochs)
+        if rates is None:  # before anything is drawn or changed: a schedule of the caller's may raise
+            rate = float(options.learning_rate)
+            rates = learning_rates(options.schedule, schedule_options, rate, self.epochs)
         generator = check_random_state(self.generator)
         seeds = [generator.randint(0, 2**63 - 1, dtype=np.int64)] if options.shuffle else []
         state = network.rule_state(options.update_rule)
