@@ -296,6 +296,7 @@ class Population:
                 training.diverged,
                 training.stop_reason,
                 time.perf_counter() - started,
+                training.n_epochs,
                 training.stopped,
             )
         return self.history
@@ -503,11 +504,12 @@ class PopulationHistory(Mapping[Any, Any]):
         diverged: Mapping[int, DivergenceError],
         stop_reason: str,
         seconds: float,
+        n_epochs: np.ndarray,
         stopped: np.ndarray,
     ) -> None:
         self._metrics = dict(metrics)
         self._stopped = stopped
-        self.n_epochs = np.isfinite(self.loss).sum(axis=1)
+        self.n_epochs = n_epochs
         self.diverged = dict(diverged)
         self.stop_reason = stop_reason
         self.seconds = seconds
@@ -635,13 +637,18 @@ def _check_numbers(name: str, value: Any, n: int) -> np.ndarray:
 def _distinct(per_network: dict[str, np.ndarray]) -> np.ndarray:
     """Indices of networks with all the different settings there are, the first network's first."""
     rows = np.column_stack(list(per_network.values()))
+    if (rows == rows[0]).all():  # most often, and soon seen
+        return np.zeros(1, np.int64)
     return np.sort(np.unique(rows, axis=0, return_index=True)[1])
 
 
 def _rates(options: Options, of_networks: np.ndarray, epochs: int) -> tuple[np.ndarray, np.ndarray]:
     """The different learning rates of every epoch, (n_rates, epochs), and which of them each network has."""
     schedule_options = check_schedule(options.schedule, options.schedule_options)
-    distinct, rate_of = np.unique(of_networks, return_inverse=True)
+    if (of_networks == of_networks[0]).all():
+        distinct, rate_of = of_networks[:1], np.zeros(len(of_networks), np.int64)
+    else:
+        distinct, rate_of = np.unique(of_networks, return_inverse=True)
     rates = [learning_rates(options.schedule, schedule_options, float(rate), epochs) for rate in distinct]
     return np.array(rates), rate_of
 

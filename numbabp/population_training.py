@@ -158,6 +158,7 @@ class Trained(NamedTuple):
     moments: np.ndarray
     steps: np.ndarray
     metrics: dict[str, np.ndarray]
+    n_epochs: np.ndarray
     stopped: np.ndarray
     diverged: dict[int, DivergenceError]
 
@@ -173,7 +174,9 @@ class PopulationTraining:
     stop: threading.Event = field(default_factory=threading.Event)
     """Ends training once it is set."""
 
-    metrics: dict[str, np.ndarray] = field(init=False)  # float64 (n_networks, epochs) each
+    metrics: dict[str, np.ndarray] = field(init=False)
+    """float64 (n_networks, epochs) each; until the end anything beyond `n_epochs`, then NaN."""
+    n_epochs: np.ndarray = field(init=False)  # int64 (n,), finished
     diverged: dict[int, DivergenceError] = field(init=False, default_factory=dict)
     stopped: np.ndarray = field(init=False)  # int64 (n,): epochs after which the loss improved no more, or 0
     stop_reason: str = field(init=False, default="finished")
@@ -181,8 +184,10 @@ class PopulationTraining:
     def __post_init__(self) -> None:
         shard, n = self.shard, len(self.shard.parameters)
         names = ["loss", *shard.network.metric_names(shard.options.monitor)]
-        # epoch by epoch in memory, as the networks of a chunk record them
-        self.metrics = {name: np.full((shard.epochs, n), np.nan).T for name in names}
+        # in one piece, which gets large pages, and epoch by epoch, as networks in lanes record
+        memory = np.empty((len(names), shard.epochs, n))
+        self.metrics = {name: values.T for name, values in zip(names, memory, strict=True)}
+        self.n_epochs = np.zeros(n, np.int64)
         self.stopped = np.zeros(n, np.int64)
         self._steps_done = [0] * shard.plan.n_threads
 
@@ -201,19 +206,31 @@ class PopulationTraining:
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
-        """Show progress, and note an interruption."""
+        """Show progress, note an interruption, and leave NaN for the epochs that networks did not finish."""
         try:
             with ProgressBar(self.shard.epochs, self.progress) as self._bar:
                 yield
         except BaseException:
             self.stop_reason = "interrupted"
             raise
+        finally:
+            for i in np.flatnonzero(self.n_epochs < self.shard.epochs):
+                for values in self.metrics.values():
+                    values[i, self.n_epochs[i] :] = np.nan
 
     @property
     def trained(self) -> Trained:
         """The outcome, to be sent to where `take` is called."""
         parameters, state = self.shard.parameters, self.shard.state
-        return Trained(parameters, state.moments, state.steps, self.metrics, self.stopped, self.diverged)
+        return Trained(
+            parameters,
+            state.moments,
+            state.steps,
+            self.metrics,
+            self.n_epochs,
+            self.stopped,
+            self.diverged,
+        )
 
     def take(self, rows: slice, trained: Trained) -> None:
         """Put in place what training has made, elsewhere, of some of the networks."""
@@ -222,6 +239,7 @@ class PopulationTraining:
         self.shard.state.steps[rows] = trained.steps
         for name, values in trained.metrics.items():
             self.metrics[name][rows] = values
+        self.n_epochs[rows] = trained.n_epochs
         self.stopped[rows] = trained.stopped
         self.diverged |= {rows.start + i: error for i, error in trained.diverged.items()}
         self._steps_done[0] += len(trained.parameters) * self.shard.epochs * len(self.samples.targets)
@@ -258,9 +276,9 @@ class PopulationTraining:
     def _show(self) -> None:
         if self._bar.is_shown:
             total = len(self.shard.parameters) * len(self.samples.targets)
-            losses = self.metrics["loss"][:, 0] if self.shard.epochs == 1 else self.metrics["loss"]
-            finished = losses[np.isfinite(losses)]
-            loss = float(np.median(finished[-1000:])) if finished.size else float("nan")
+            begun = np.flatnonzero(self.n_epochs)[-1000:]
+            losses = self.metrics["loss"][begun, self.n_epochs[begun] - 1]
+            loss = float(np.median(losses)) if losses.size else float("nan")
             self._bar.update(sum(self._steps_done) / total, loss)
 
     # in lanes
@@ -296,6 +314,7 @@ class PopulationTraining:
             shard.network.loss_code,
             shard.tol,
             shard.n_iter_no_change or 0,
+            self.n_epochs[rows],
             self.stopped[rows],
         )
         seeds = [shard.generator_of(0).randint(0, 2**63 - 1, dtype=np.int64)]
@@ -339,8 +358,8 @@ class PopulationTraining:
             parameters[diverged] = before[diverged]
             if moments.size:
                 moments[diverged] = moments_before[diverged]
+            self.n_epochs[first + diverged] = 0
             for name, values in recorded.items():
-                values[:, diverged] = np.nan
                 if not np.may_share_memory(values, self.metrics[name]):
                     self.metrics[name].T[:, rows] = values
             self.stopped[first + diverged] = 0
@@ -391,6 +410,7 @@ class PopulationTraining:
             if history is not None:
                 for name in history:
                     self.metrics[name][i, : history.n_epochs] = history[name]
+                self.n_epochs[i] = history.n_epochs
             self._steps_done[thread] += shard.epochs * len(samples.targets)
 
     def _no_change(self, i: int) -> Callable[[int, dict[str, float]], bool]:

@@ -45,6 +45,7 @@ class Networks(NamedTuple):
     loss: int
     tol: float
     n_iter_no_change: int  # a network ends after more epochs than this without a loss lower by tol; 0: never
+    n_epochs: np.ndarray  # int64 (n_networks,), epochs that are finished
     stopped: np.ndarray  # int64 (n_networks,), epochs after which training ended so; 0 where it did not
 
 

@@ -148,6 +148,7 @@ def _record(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) -> bool
         if may_end and networks.stopped[first + lane] > 0:
             continue
         j = np.uint64(lane)
+        networks.n_epochs[first + lane] = epoch + 1
         if samples.weights.shape[0] > 0:
             share = 1.0 / sums[WEIGHT_SUM * lanes + j]
         networks.losses[epoch, first + lane] = sums[LOSS * lanes + j] * share
