@@ -9,9 +9,10 @@ What is done with columns that are not plain numbers, for training and predictio
 """
 
 import csv
+import io
 import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,15 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     if table.n_rows == 0:
         raise TableError(f"{path}: there are no rows below the header.")
     return table
+
+
+def csv_text(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Text of a CSV file."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _read_csv(path: Path) -> dict[str, np.ndarray]:

@@ -181,7 +181,7 @@ def test_plot(folder):
     assert "curves drawn into a.png" in run("demo", "xor", "--plot", "a.png").stderr
     assert (folder / "a.png").read_bytes().startswith(b"\x89PNG")
     assert ".png, .svg or .pdf" in refused("demo", "xor", "--plot", "a.txt")
-    assert "No such file or directory" in refused("demo", "xor", "--plot", "absent/a.png")
+    assert "there is no folder absent" in refused("demo", "xor", "--plot", "absent/a.png")
 
 
 def test_plot_without_matplotlib(folder, monkeypatch):
