@@ -13,8 +13,6 @@ from .console import Commands, Json, new_table, print_json, print_table, reporte
 
 if TYPE_CHECKING:
     from .datasets import Dataset
-    from .history import History
-    from .network import Network
     from .pipeline import Split
 
 app = typer.Typer(
@@ -213,6 +211,7 @@ def train(
     are saved with the model. Text features and missing values are errors that name column and row.
     """
     from .network import Network
+    from .reports import report_training
     from .storage import check_writable
 
     sizes = _layout(hidden, "[x,]") if hidden.strip() else ()
@@ -237,7 +236,103 @@ def train(
     scores = split.scores(network)
     if output is not None:
         split.pipeline.save(network, output)
-    _report_training(network, history, split, scores, output, as_json)
+    report_training(network, history, split, scores, output, as_json)
+
+
+@app.command()
+@reported
+def sweep(
+    data: Data = None,
+    target: Target = None,
+    dataset: DatasetName = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Values of learning_rate, momentum or l2, such as learning_rate=0.01,0.1; may be repeated."
+        ),
+    ] = None,
+    hidden: Annotated[
+        str,
+        typer.Option(
+            help="Layouts of hidden layers to try: 8,16 is one layer of 8, then one of 16 units; 16x8 is one "
+            "layout of two layers; none is one without."
+        ),
+    ] = "100",
+    seeds: Annotated[
+        int, typer.Option(min=1, max=2**32, help="Networks of each setting, from --seed on.")
+    ] = 32,
+    output: Annotated[Path | None, typer.Option(help="CSV file for the table of all settings.")] = None,
+    networks: Annotated[Path | None, typer.Option(help="CSV file for the table of all networks.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw loss and scores into this file (PNG, SVG, PDF).")
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Where to save the best setting's best network, for predict.")
+    ] = None,
+    activation: Activation = "relu",
+    epochs: Epochs = 50,
+    schedule: Annotated[
+        str, typer.Option(help="constant, invscaling, exponential, step, cosine.")
+    ] = "constant",
+    update_rule: Annotated[
+        str | None, typer.Option(help="As for train; by default sgd, or momentum where --grid has it.")
+    ] = None,
+    validation_fraction: ValidationFraction = 0.2,
+    task: TaskName = Task.auto,
+    ignore: Ignore = "",
+    dtype: Dtype = "float32",
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="First of the seeds; draws the order of rows too.")
+    ] = 0,
+    n_threads: Annotated[int | None, typer.Option(help="Threads; by default all there are.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train every combination of settings, layouts and seeds on a table, all at once, and rank the settings.
+
+    A setting ranks by its median score over the seeds on rows set aside for it (on the training rows where
+    there are none); a network that diverges counts as the worst. The best score of many is an optimistic one.
+    """
+    from . import plots
+    from . import sweep as sweeps
+    from .reports import report_sweep
+    from .storage import check_writable
+    from .tables import write_csv
+
+    if update_rule is None:
+        has_momentum = any(text.partition("=")[0].strip() == "momentum" for text in grid or ())
+        update_rule = "momentum" if has_momentum else "sgd"
+    values = sweeps.parse_grid(grid or (), update_rule)
+    layouts = [_layout(text) for text in hidden.split(",")]
+    sweeps.check_distinct("--hidden", layouts)
+    if seed + seeds > 2**32:
+        raise ValueError(f"--seed and --seeds together must be at most {2**32}, got {seed} and {seeds}.")
+    for path in filter(None, (output, networks, save)):
+        check_writable(path)
+    if plot is not None:
+        plots.check(plot)
+    split = _split(data, dataset, target, task, ignore, validation_fraction, seed)
+    result = sweeps.sweep(
+        split,
+        layouts,
+        values,
+        range(seed, seed + seeds),
+        activation=activation,
+        dtype=dtype,
+        epochs=epochs,
+        schedule=schedule,
+        update_rule=update_rule,
+        n_threads=n_threads,
+        progress=False if as_json else None,
+    )
+    if output is not None:
+        write_csv(output, [outcome.summary() for outcome in result.outcomes])
+    if networks is not None:
+        write_csv(networks, [row for outcome in result.outcomes for row in outcome.rows()])
+    if plot is not None:
+        plots.write(plots.draw_sweep(result), plot)
+    if save is not None:
+        split.pipeline.save(result.outcomes[0].network, save)
+    report_sweep(result, split, output, as_json)
 
 
 @app.command()
@@ -250,8 +345,8 @@ def predict(
 ) -> None:
     """Predict with a saved model: a column of predictions, and of each class's probability."""
     from .pipeline import Pipeline
-    from .storage import load_with_metadata, write_atomically
-    from .tables import csv_text, read_table
+    from .storage import load_with_metadata
+    from .tables import csv_text, read_table, write_csv
 
     network, settings = load_with_metadata(model)
     pipeline = Pipeline.loaded(model, settings, network)
@@ -260,11 +355,11 @@ def predict(
     if as_json:
         print_json({name: column.tolist() for name, column in columns.items()})
         return
-    text = csv_text(columns, zip(*columns.values(), strict=True))
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     if output is None:
-        sys.stdout.write(text)
+        sys.stdout.write(csv_text(rows))
     else:
-        write_atomically(output, lambda file: file.write(text.encode()))
+        write_csv(output, rows)
         typer.echo(f"{table.n_rows} predictions written to {output}.")
 
 
@@ -388,37 +483,3 @@ def _layout(text: str, separator: str = "x") -> tuple[int, ...]:
             f"--hidden must be numbers of units such as 100, or 100x50 for two layers, or none, got {text!r}."
         )
     return tuple(map(int, parts))
-
-
-def _report_training(
-    network: "Network",
-    history: "History",
-    split: "Split",
-    scores: dict[str, float],
-    output: Path | None,
-    as_json: bool,
-) -> None:
-    metric = split.pipeline.metric
-    if as_json:
-        print_json(
-            {
-                "layer_sizes": network.layer_sizes,
-                "n_training": split.n_training,
-                "n_validation": split.n_validation,
-                "metric": metric,
-                "scores": scores,
-                "history": history.to_dict(),
-                "output": None if output is None else str(output),
-            }
-        )
-        return
-    steps = history.n_epochs * split.n_training
-    typer.echo(f"{'-'.join(map(str, network.layer_sizes))} network, {split.n_training} training rows")
-    typer.echo(
-        f"{history.n_epochs} epochs in {history.seconds:.3g} s ({history.seconds / steps * 1e6:.3g} us a "
-        f"sample), {history.stop_reason}; last loss {history.loss[-1]:.6g}"
-    )
-    for part, score in scores.items():
-        typer.echo(f"{part} {metric} {score:.4f}")
-    if output is not None:
-        typer.echo(f"saved to {output}")

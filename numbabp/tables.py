@@ -12,12 +12,14 @@ import csv
 import io
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from .storage import write_atomically
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 
@@ -154,13 +156,18 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     return table
 
 
-def csv_text(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """Text of a CSV file."""
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Text of a CSV file; the first row's keys are the header."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def write_csv(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Put rows into a CSV file, whole or not at all."""
+    write_atomically(path, lambda file: file.write(csv_text(rows).encode()))
 
 
 def _read_csv(path: Path) -> dict[str, np.ndarray]:
