@@ -330,6 +330,7 @@ def sweep(
         write_csv(networks, [row for outcome in result.outcomes for row in outcome.rows()])
     if plot is not None:
         plots.write(plots.draw_sweep(result), plot)
+        typer.echo(f"curves drawn into {plot}", err=True)
     if save is not None:
         split.pipeline.save(result.outcomes[0].network, save)
     report_sweep(result, split, output, as_json)

@@ -98,7 +98,7 @@ def _draw_losses(axis: Any, result: Sweep) -> None:
         shown = sorted(shown, key=lambda outcome: values.index(outcome.parameters[names[0]]))
         colours = colormaps["viridis"](np.linspace(0, 0.9, len(shown)))
     epochs = np.arange(1, result.epochs + 1)
-    top = 1.2 * max(np.nanmax(curve, initial=0) for o in shown for curve in o.curves.values()) or 1.0
+    top = 1.2 * max(np.nanmax(curve, initial=0) for o in shown for curve in o.curves.values())
     for outcome, colour in zip(shown, colours, strict=False):
         label = ", ".join(_text(outcome.parameters[name]) for name in names)
         median, low, high = (outcome.curves[level] for level in ("median", "q10", "q90"))
@@ -113,21 +113,28 @@ def _draw_losses(axis: Any, result: Sweep) -> None:
         ylabel=f"training loss ({LOSSES[shown[0].network.loss]})",
         title=f"Loss: median and 10-90 % of {len(shown[0].seeds)} seeds",
         xscale="log" if has_log_epochs else "linear",
-        yscale="log",
     )
-    axis.set_ylim(top=top)
-    bottom, _ = axis.get_ylim()
     if not has_log_epochs:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.xaxis.set_major_formatter("{x:g}")
-    axis.yaxis.set_major_formatter("{x:g}")
-    axis.yaxis.set_minor_formatter("{x:g}" if top < 10 * bottom else "")
+    if top > 0:  # else there is no loss to draw
+        axis.set(yscale="log")
+        axis.set_ylim(top=top)
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("{x:g}" if top < 10 * axis.get_ylim()[0] else "")
     axis.grid(which="both", alpha=0.2)
     if names:
         title = ", ".join(map(heading, names))
         if len(shown) < len(result.outcomes):
             title += f" (best {len(shown)} of {len(result.outcomes)})"
-        axis.figure.legend(title=title, loc="outside lower left", ncols=4, frameon=False, alignment="left")
+        inches = 0.085 * (7 + max(len(line.get_label()) for line in axis.lines))
+        axis.figure.legend(
+            title=title,
+            loc="outside lower left",
+            ncols=max(1, min(4, int(axis.figure.get_figwidth() / inches))),
+            frameon=False,
+            alignment="left",
+        )
 
 
 def _draw_scores(axis: Any, result: Sweep) -> None:

@@ -1,6 +1,5 @@
 """The command line as its users meet it: what it prints, and its exit status."""
 
-import json
 import os
 import signal
 import subprocess
@@ -9,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from commands import refused, run, run_json
 from typer.testing import CliRunner
 
 import numbabp as nbp
@@ -23,35 +23,6 @@ NOTEBOOK_LOSSES = {
     128: 2.955637323757989,
     181: 1.7989431569565686,
 }
-
-
-def run(*arguments, status=0):
-    result = CliRunner().invoke(app, list(map(str, arguments)))
-    assert result.exit_code == status, result.output
-    return result
-
-
-def run_json(*arguments, status=0):
-    def refuse(constant):
-        raise ValueError(f"{constant} is not JSON")
-
-    return json.loads(run(*arguments, "--json", status=status).stdout, parse_constant=refuse)
-
-
-def refused(*arguments):
-    """The one line on standard error of a run that ends with status 2."""
-    result = run(*arguments, status=2)
-    assert result.stdout == ""
-    line = result.stderr.removesuffix("\n")
-    assert "\n" not in line
-    assert line.startswith("numbabp: ")
-    return line
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def write_quadrants(path, n=400, header="a,b,y"):
