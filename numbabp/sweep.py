@@ -1,8 +1,9 @@
 """Sweeps: networks of all combinations of settings, layouts and seeds, and what came of them.
 
 All networks of one layout are one population: they learn from the same rows in the same order, and differ
-in their settings and in the initial weights, which a seed draws. A network that diverged counts as worse than
-any other, so that a setting that now and then explodes is not taken for a good one.
+in their settings and in the initial weights, which a seed draws. So quantiles over the seeds tell how much
+hangs on the initial weights, not on the order. A network that diverged counts as worse than any other, so
+that a setting that now and then explodes is not taken for a good one.
 """
 
 import itertools
@@ -15,6 +16,7 @@ import numpy as np
 from .network import Network
 from .pipeline import Split
 from .population import Population, PopulationHistory, check_memory
+from .population_training import each_network
 
 DEFAULTS = {"learning_rate": 0.01, "momentum": 0.9, "l2": 0.0}
 """Of what a grid may vary."""
@@ -229,10 +231,13 @@ def sweep(
 def _scores(split: Split, population: Population, history: PopulationHistory) -> np.ndarray:
     """Score of each network, NaN for those that diverged."""
     samples = split.held_out or (split.inputs, split.targets)
+    networks = each_network(
+        population[0], population.parameters
+    )  # views, for thousands of copies take seconds
     return np.array(
         [
-            np.nan if i in history.diverged else split.pipeline.score(population[i], *samples)
-            for i in range(len(population))
+            np.nan if i in history.diverged else split.pipeline.score(network, *samples)
+            for i, network in enumerate(networks)
         ]
     )
 
