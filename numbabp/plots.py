@@ -88,7 +88,7 @@ def draw_sweep(result: Sweep) -> Any:
 def _draw_losses(axis: Any, result: Sweep) -> None:
     """Median and quantile band of the loss of the best settings against the epoch."""
     from matplotlib import colormaps
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator
 
     shown = result.outcomes[: len(COLOURS)]
     names = list(result.varied)
@@ -98,7 +98,9 @@ def _draw_losses(axis: Any, result: Sweep) -> None:
         shown = sorted(shown, key=lambda outcome: values.index(outcome.parameters[names[0]]))
         colours = colormaps["viridis"](np.linspace(0, 0.9, len(shown)))
     epochs = np.arange(1, result.epochs + 1)
-    top = 1.2 * max(np.nanmax(curve, initial=0) for o in shown for curve in o.curves.values())
+    curves = np.array([list(outcome.curves.values()) for outcome in shown])
+    top = 1.1 * np.nanmax(curves, initial=0)
+    bottom = np.nanmin(curves, initial=top) / 1.1
     for outcome, colour in zip(shown, colours, strict=False):
         label = ", ".join(_text(outcome.parameters[name]) for name in names)
         median, low, high = (outcome.curves[level] for level in ("median", "q10", "q90"))
@@ -117,11 +119,14 @@ def _draw_losses(axis: Any, result: Sweep) -> None:
     if not has_log_epochs:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.xaxis.set_major_formatter("{x:g}")
-    if top > 0:  # else there is no loss to draw
+    if top > 3 * bottom > 0:
         axis.set(yscale="log")
-        axis.set_ylim(top=top)
-        axis.yaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_minor_formatter("{x:g}" if top < 10 * axis.get_ylim()[0] else "")
+        if top < 300 * bottom:
+            axis.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
+            axis.yaxis.set_minor_formatter("{x:g}")
+    if top > bottom:
+        axis.set_ylim(bottom, top)
+    axis.yaxis.set_major_formatter("{x:g}")
     axis.grid(which="both", alpha=0.2)
     if names:
         title = ", ".join(map(heading, names))
