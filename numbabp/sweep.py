@@ -197,17 +197,19 @@ def sweep(
     n_networks = len(settings) * len(seeds)
     # losses, accuracies and learning rates, and a copy for the quantiles
     check_memory(n_networks, 8 * 4 * epochs, "histories", "; take fewer seeds, values or epochs")
+    # the seeds of the first setting, then those of the second, ...
+    seed_of: Any = np.tile(np.array(seeds, np.int64), len(settings))
+    per_network: dict[str, Any] = {
+        name: np.repeat([setting[name] for setting in settings], len(seeds)) for name in grid
+    }
     outcomes: list[Outcome] = []
     seconds = 0.0
     for hidden in layouts:
         population = Population(
             n_networks=n_networks,
-            random_state=[*seeds] * len(settings),
+            random_state=seed_of,
             **split.pipeline.architecture(hidden, activation, dtype),
         )
-        per_network: dict[str, Any] = {
-            name: np.repeat([setting[name] for setting in settings], len(seeds)) for name in grid
-        }
         history = population.fit(
             split.inputs,
             split.targets,
@@ -231,9 +233,8 @@ def sweep(
 def _scores(split: Split, population: Population, history: PopulationHistory) -> np.ndarray:
     """Score of each network, NaN for those that diverged."""
     samples = split.held_out or (split.inputs, split.targets)
-    networks = each_network(
-        population[0], population.parameters
-    )  # views, for thousands of copies take seconds
+    # views: copies of thousands of networks with their histories take seconds
+    networks = each_network(population[0], population.parameters)
     return np.array(
         [
             np.nan if i in history.diverged else split.pipeline.score(network, *samples)
