@@ -18,7 +18,7 @@ import numpy as np
 from ..compiling import scalar_function, subroutine
 from ..vectors import load, n_lanes, splat, store
 from .lane_chunks import SAMPLES, STEP_SHRINK
-from .layers import BIASES, FAN_IN, FAN_OUT
+from .layers import FAN_IN, FAN_OUT
 
 _ZERO, _ONE, _TWO, _THREE, _FOUR = (np.uint64(k) for k in range(5))
 _K = np.uint64(SAMPLES)
@@ -71,14 +71,13 @@ def begin_block(chunk: Any, samples: Any, j: Any, count: Any) -> None:
 
 
 @scalar_function
-def first_pre_activation(chunk: Any, with_l2: Any, t: Any, k: Any) -> Any:
+def first_pre_activation(chunk: Any, with_l2: Any, size: Any, bias: Any, t: Any, k: Any) -> Any:
     """z = b + W_t^T x_t of the first layer's unit at k, for sample t of the block."""
-    block, w = chunk.block, chunk.parameters
-    size, L = chunk.layout[0, FAN_OUT], n_lanes(chunk.parameters)
+    block, L = chunk.block, n_lanes(chunk.parameters)
     product = load(block.products, t * size + k)
     if with_l2:
         product = load(block.left, _ZERO) * product
-    total = load(w, chunk.layout[0, BIASES] + k) + product
+    total = bias + product
     for s in range(t):
         update = load(block.updates, s * size + k)
         if with_l2:
@@ -88,9 +87,9 @@ def first_pre_activation(chunk: Any, with_l2: Any, t: Any, k: Any) -> Any:
 
 
 @scalar_function
-def keep_update(chunk: Any, t: Any, k: Any, update: Any) -> None:
+def keep_update(chunk: Any, size: Any, t: Any, k: Any, update: Any) -> None:
     """Keep the update of the unit at k in step t."""
-    store(chunk.block.updates, t * chunk.layout[0, FAN_OUT] + k, update)
+    store(chunk.block.updates, t * size + k, update)
 
 
 @scalar_function

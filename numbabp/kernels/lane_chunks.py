@@ -40,8 +40,8 @@ class Networks(NamedTuple):
     nesterov: bool
     with_l2: bool  # whether one of `l2` is not 0
     diverged: np.ndarray  # uint8 (n_networks,), 1 where the loss or a parameter stopped being finite
-    losses: np.ndarray  # float64 (epochs, n_networks), means over the epoch's samples
-    accuracies: np.ndarray  # float64 (epochs, n_networks), or (0, 0) where they are not wanted
+    losses: np.ndarray  # float64 (epochs * n_networks,), epoch by epoch, means over the epoch's samples
+    accuracies: np.ndarray  # float64 (epochs * n_networks,), or (0,) where they are not wanted
     loss: int
     tol: float
     n_iter_no_change: int  # a network ends after more epochs than this without a loss lower by tol; 0: never
@@ -222,6 +222,7 @@ def unload_chunk(networks: Any, chunk: Any, first: Any, n: Any) -> None:
     for lane in range(n):
         if networks.stopped[first + lane] == 0:
             unload_lane(networks, chunk, first + lane, lane)
+            networks.n_epochs[first + lane] = chunk.position[EPOCH]
 
 
 @subroutine

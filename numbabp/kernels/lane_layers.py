@@ -6,7 +6,7 @@ the unit's bias, and in the first layer its weights, while it is at hand. Vector
 store takes two cycles on some processors, as long as two of its multiplications.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,29 +54,55 @@ def _add_to_number(chunk: Any, row: Any, vector: Any) -> None:
     store(chunk.lanes, at, load(chunk.lanes, at) + vector)
 
 
+class Layer(NamedTuple):
+    """A row of the layout, read once before a loop: the compiler would read it again after every store."""
+
+    fan_in: int
+    size: int
+    weights: int
+    biases: int
+    inputs: int
+    outputs: int
+    activation: int
+    keeps_z: bool  # not a, since it has not the sigmoid, or is the output of a cross-entropy
+
+
+@scalar_function
+def _layer(networks: Any, chunk: Any, layer: Any) -> Layer:
+    row = chunk.layout[layer]
+    code = row[ACTIVATION]
+    keeps_z = code != SIGMOID or _only_z(networks, chunk, layer)
+    return Layer(
+        row[FAN_IN], row[FAN_OUT], row[WEIGHTS], row[BIASES], row[INPUTS], row[OUTPUTS], code, keeps_z
+    )
+
+
+@scalar_function
+def _only_z(networks: Any, chunk: Any, layer: Any) -> bool:
+    """Whether a layer is the output of a cross-entropy, whose activations `take_loss` computes."""
+    return layer == len(chunk.layout) - 1 and networks.loss <= losses.CATEGORICAL_CROSS_ENTROPY
+
+
 # --- forward ---------------------------------------------------------------------------------------
 
 
 @scalar_function
-def _pre_activation_of_sample(chunk: Any, samples: Any, s: Any, k: Any) -> Any:
+def _pre_activation_of_sample(chunk: Any, samples: Any, layer: Any, s: Any, k: Any) -> Any:
     """z = b + W^T x of the first layer's unit at k, whose inputs are one number for all lanes."""
-    w, fan_in = chunk.parameters, chunk.layout[0, FAN_IN]
-    L = n_lanes(w)
-    total = load(w, chunk.layout[0, BIASES] + k)
-    for i in range(fan_in):
-        total = total + samples.inputs[s, i] * load(w, k * fan_in + i * L)
+    w, L = chunk.parameters, n_lanes(chunk.parameters)
+    total = load(w, layer.biases + k)
+    for i in range(layer.fan_in):
+        total = total + samples.inputs[s, i] * load(w, k * layer.fan_in + i * L)
     return total
 
 
 @scalar_function
 def _pre_activation(chunk: Any, layer: Any, k: Any) -> Any:
     """z = b + W^T a of a later layer's unit at k, with two sums so that one need not wait for the other."""
-    w, a = chunk.parameters, chunk.a
-    L = n_lanes(a)
-    fan_in, size = chunk.layout[layer, FAN_IN], chunk.layout[layer, FAN_OUT]
-    x, row = chunk.layout[layer, INPUTS], chunk.layout[layer, WEIGHTS] + k
+    w, a, L = chunk.parameters, chunk.a, n_lanes(chunk.a)
+    fan_in, size, x, row = layer.fan_in, layer.size, layer.inputs, layer.weights + k
     odd = fan_in % _TWO
-    even_sum = load(w, chunk.layout[layer, BIASES] + k)
+    even_sum = load(w, layer.biases + k)
     if odd == _ONE:
         even_sum = even_sum + load(a, x) * load(w, row)
     odd_sum = splat(a.dtype.type(0))
@@ -87,30 +113,25 @@ def _pre_activation(chunk: Any, layer: Any, k: Any) -> Any:
 
 
 @scalar_function
-def _only_z(networks: Any, chunk: Any, layer: Any) -> bool:
-    """Whether a layer is the output of a cross-entropy, whose activations `take_loss` computes."""
-    return layer == len(chunk.layout) - 1 and networks.loss <= losses.CATEGORICAL_CROSS_ENTROPY
-
-
-@scalar_function
-def _put_unit(networks: Any, chunk: Any, layer: Any, k: Any, z: Any) -> None:
+def _put_unit(chunk: Any, layer: Any, k: Any, z: Any) -> None:
     """Keep the activation of a layer's unit at k if it is a sigmoid, else its pre-activation."""
-    at = chunk.layout[layer, OUTPUTS] + k
-    if chunk.layout[layer, ACTIVATION] == SIGMOID and not _only_z(networks, chunk, layer):
-        store(chunk.a, at, sigmoid(z))
+    if layer.keeps_z:
+        store(chunk.z, layer.outputs + k, z)
     else:
-        store(chunk.z, at, z)
+        store(chunk.a, layer.outputs + k, sigmoid(z))
 
 
 @scalar_function
 def begin_forward(networks: Any, chunk: Any, samples: Any, s: Any) -> None:
     """The first layer for a block's first sample; for the others `backward` before has done it."""
-    for k in range(_ZERO, chunk.layout[0, FAN_OUT], n_lanes(chunk.a)):
+    layer = _layer(networks, chunk, 0)
+    for k in range(_ZERO, layer.size, n_lanes(chunk.a)):
         if chunk.block.updates.size > 0:
-            z = first_pre_activation(chunk, networks.with_l2, _ZERO, k)
+            bias = load(chunk.parameters, layer.biases + k)
+            z = first_pre_activation(chunk, networks.with_l2, layer.size, bias, _ZERO, k)
         else:
-            z = _pre_activation_of_sample(chunk, samples, s, k)
-        _put_unit(networks, chunk, 0, k, z)
+            z = _pre_activation_of_sample(chunk, samples, layer, s, k)
+        _put_unit(chunk, layer, k, z)
 
 
 @scalar_function
@@ -119,14 +140,13 @@ def forward(networks: Any, chunk: Any) -> None:
 
     Sigmoids keep no pre-activations; and of the output there may be only these, see `_only_z`.
     """
-    layout = chunk.layout
-    for layer in range(len(layout)):
-        start, size, code = layout[layer, OUTPUTS], layout[layer, FAN_OUT], layout[layer, ACTIVATION]
-        if layer > 0:
-            for k in range(_ZERO, size, n_lanes(chunk.a)):
-                _put_unit(networks, chunk, layer, k, _pre_activation(chunk, layer, k))
-        if code != SIGMOID and not _only_z(networks, chunk, layer):
-            _activate(code, chunk.z, chunk.a, start, size)
+    for i in range(len(chunk.layout)):
+        layer = _layer(networks, chunk, i)
+        if i > 0:
+            for k in range(_ZERO, layer.size, n_lanes(chunk.a)):
+                _put_unit(chunk, layer, k, _pre_activation(chunk, layer, k))
+        if layer.activation != SIGMOID and not _only_z(networks, chunk, i):
+            _activate(layer.activation, chunk.z, chunk.a, layer.outputs, layer.size)
 
 
 @subroutine
@@ -347,63 +367,71 @@ def _step_weight(networks: Any, chunk: Any, j: Any, old: Any, g: Any) -> Any:
 
 @scalar_function
 def _step_first_unit(
-    networks: Any, chunk: Any, samples: Any, sample: Any, t: Any, k: Any, bias: Any, update: Any
+    networks: Any, chunk: Any, samples: Any, sample: Any, t: Any, layer: Any, k: Any, bias: Any, update: Any
 ) -> None:
     """The first layer's unit at k: a step of its weights, and on to the next sample.
 
     Processors load and store what is stepped while they compute the activation.
     """
-    w, s, following = chunk.parameters, sample[0], sample[1]
+    w, L, s, following = chunk.parameters, n_lanes(chunk.parameters), sample[0], sample[1]
     if chunk.block.updates.size > 0:
-        keep_update(chunk, t, k, update)
+        keep_update(chunk, layer.size, t, k, update)
         if following >= 0:
-            z = first_pre_activation(chunk, networks.with_l2, t + _ONE, k)
-            _put_unit(networks, chunk, 0, k, z)
+            z = first_pre_activation(chunk, networks.with_l2, layer.size, bias, t + _ONE, k)
+            _put_unit(chunk, layer, k, z)
         return
-    fan_in, L = chunk.layout[0, FAN_IN], n_lanes(w)
     then = max(following, np.int64(0))
     z = bias
-    for i in range(fan_in):
-        j = k * fan_in + i * L
+    for i in range(layer.fan_in):
+        j = k * layer.fan_in + i * L
         weight = _step_weight(networks, chunk, j, load(w, j), samples.inputs[s, i] * update)
         z = z + samples.inputs[then, i] * weight
     if following >= 0:
-        _put_unit(networks, chunk, 0, k, z)
+        _put_unit(chunk, layer, k, z)
 
 
 @scalar_function
 def _step_unit(
-    networks: Any, chunk: Any, samples: Any, sample: Any, t: Any, layer: Any, k: Any, update: Any
+    networks: Any,
+    chunk: Any,
+    samples: Any,
+    sample: Any,
+    t: Any,
+    is_first: Any,
+    layer: Any,
+    k: Any,
+    update: Any,
 ) -> None:
     """What the update of a layer's unit at k is for: its bias, and what is before it."""
-    j = chunk.layout[layer, BIASES] + k
+    j = layer.biases + k
     bias = _step(networks, chunk, j, load(chunk.parameters, j), update)
-    if layer > 0:
-        store(chunk.update, chunk.layout[layer, OUTPUTS] + k, update)
+    if is_first:
+        _step_first_unit(networks, chunk, samples, sample, t, layer, k, bias, update)
     else:
-        _step_first_unit(networks, chunk, samples, sample, t, k, bias, update)
+        store(chunk.update, layer.outputs + k, update)
 
 
 @scalar_function
-def _step_weights(networks: Any, chunk: Any, samples: Any, sample: Any, t: Any, layer: Any) -> None:
-    """Step of a later layer's weights, with what goes back through those of the forward pass."""
-    w, a, update, layout = chunk.parameters, chunk.a, chunk.update, chunk.layout
-    L = n_lanes(a)
-    size, x, out = layout[layer, FAN_OUT], layout[layer, INPUTS], layout[layer, OUTPUTS]
-    is_sigmoid = layout[layer - 1, ACTIVATION] == SIGMOID
+def _step_weights(networks: Any, chunk: Any, samples: Any, sample: Any, t: Any, i: Any) -> None:
+    """Step of the weights of layer i > 0, with what goes back through those of the forward pass."""
+    w, a, update, L = chunk.parameters, chunk.a, chunk.update, n_lanes(chunk.a)
+    layer, below = _layer(networks, chunk, i), _layer(networks, chunk, i - 1)
+    is_sigmoid, is_first = below.activation == SIGMOID, i == 1
     zero = splat(a.dtype.type(0))
-    for i in range(_ZERO, layout[layer, FAN_IN] * L, L):
-        row = layout[layer, WEIGHTS] + i * (size // L)
-        value = load(a, x + i)
+    row = layer.weights
+    for unit in range(_ZERO, below.size, L):
+        value = load(a, layer.inputs + unit)
         back = zero
-        for k in range(_ZERO, size, L):
-            of_unit, old = load(update, out + k), load(w, row + k)
+        for k in range(_ZERO, layer.size, L):
+            of_unit, old = load(update, layer.outputs + k), load(w, row + k)
             back = back + old * of_unit
             _step_weight(networks, chunk, row + k, old, value * of_unit)
+        row += layer.size
         if is_sigmoid:
-            _step_unit(networks, chunk, samples, sample, t, layer - 1, i, back * (value - value * value))
+            back = back * (value - value * value)
+            _step_unit(networks, chunk, samples, sample, t, is_first, below, unit, back)
         else:
-            store(update, x + i, back)
+            store(update, layer.inputs + unit, back)
 
 
 @scalar_function
@@ -412,14 +440,15 @@ def backward(networks: Any, chunk: Any, samples: Any, sample: Any, t: Any) -> No
 
     `sample` is the row of the sample, number t of its block, and of the block's next one, or -1.
     """
-    layout, update = chunk.layout, chunk.update
-    last = len(layout) - 1
-    for layer in range(last, -1, -1):
-        code, start, size = layout[layer, ACTIVATION], layout[layer, OUTPUTS], layout[layer, FAN_OUT]
-        if layer == last or code != SIGMOID:
-            if layer < last:
-                _multiply_by_derivative(code, chunk.z, chunk.a, update, start, size)
-            for k in range(_ZERO, size, n_lanes(update)):
-                _step_unit(networks, chunk, samples, sample, t, layer, k, load(update, start + k))
-        if layer > 0:
-            _step_weights(networks, chunk, samples, sample, t, layer)
+    update = chunk.update
+    last = len(chunk.layout) - 1
+    for i in range(last, -1, -1):
+        layer = _layer(networks, chunk, i)
+        if i == last or layer.activation != SIGMOID:
+            if i < last:
+                _multiply_by_derivative(layer.activation, chunk.z, chunk.a, update, layer.outputs, layer.size)
+            for k in range(_ZERO, layer.size, n_lanes(update)):
+                of_unit = load(update, layer.outputs + k)
+                _step_unit(networks, chunk, samples, sample, t, i == 0, layer, k, of_unit)
+        if i > 0:
+            _step_weights(networks, chunk, samples, sample, t, i)
