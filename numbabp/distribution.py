@@ -11,6 +11,7 @@ import copy
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import chain, islice
@@ -95,7 +96,7 @@ def run_jobs(
     ------
     RuntimeError
         If a job raises or loses its worker again and again, or all workers are lost again and again before
-        one job is done; it names the cause.
+        one job is done, or for good; it names the cause.
     KeyboardInterrupt
         On Ctrl-C.
 
@@ -152,7 +153,10 @@ def run_jobs(
 
 def _send(client: "Client", common: Any) -> "Future":
     """To every worker, so that it outlives the loss of some."""
-    (sent,) = client.scatter([common], broadcast=True, hash=False)
+    try:
+        (sent,) = client.scatter([common], broadcast=True, hash=False)
+    except TimeoutError as error:
+        raise RuntimeError(f"the client has no workers any more: {error}.") from error
     return sent
 
 
@@ -253,6 +257,8 @@ def train_part(part: Shard, samples: CommonSamples) -> Trained:
 _inside = 0
 _lock = threading.Lock()
 _limit = ExitStack()
+_setter = ThreadPoolExecutor(1)
+"""threadpoolctl lets only the thread that has set a limit take it back."""
 
 
 @contextmanager
@@ -261,7 +267,7 @@ def _one_blas_thread() -> Iterator[None]:
     global _inside
     with _lock:
         if _inside == 0:
-            _limit.enter_context(blas_threads(1))
+            _setter.submit(lambda: _limit.enter_context(blas_threads(1))).result()
         _inside += 1
     try:
         yield
@@ -269,4 +275,4 @@ def _one_blas_thread() -> Iterator[None]:
         with _lock:
             _inside -= 1
             if _inside == 0:
-                _limit.close()
+                _setter.submit(_limit.close).result()
