@@ -206,7 +206,10 @@ def networks_of_a_task(
 def _fit_into_memory(workers: Any, shard: Shard, samples: CommonSamples, least: int) -> float:
     """How many networks fit into a worker's memory for each of its threads, at least `least`."""
     # as they came, in training, and as the result
-    each = 2 * (shard.parameters[0].nbytes + shard.bytes_each) + shard.weights[:1].nbytes
+    each = (
+        2 * (shard.parameters[0].nbytes + shard.bytes_of_history + shard.bytes_of_copies)
+        + shard.weights[:1].nbytes
+    )
     fit = math.inf
     for worker in workers:
         if worker["memory_limit"]:  # else it has none

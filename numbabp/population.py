@@ -454,7 +454,7 @@ class Population:
             rates,
             rate_of,
             np.empty(0, np.int64),
-            generator,
+            0,
             # the schedule has given its rates
             replace(options[0], schedule="constant", schedule_options=None, n_threads=1, progress=False),
             plan,
@@ -463,13 +463,11 @@ class Population:
             n_iter_no_change,
         )
         samples = CommonSamples(inputs, targets, common)
+        check_memory(n, shard.bytes_of_history, "the history of so many epochs")
         if client is None:
             n_at_once = n if chunk_size is None else min(chunk_size, n)
             check_memory(
-                n_at_once,
-                shard.bytes_each,
-                "state and history of training",
-                "; chunk_size trains them in turns",
+                n_at_once, shard.bytes_of_copies, "state of training", "; chunk_size trains them in turns"
             )
         else:
             from .distribution import networks_of_a_task

@@ -3,11 +3,10 @@
 import copy
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +20,7 @@ from .options import Options
 from .population_plan import PopulationPlan
 from .progress import ProgressBar
 from .subnormals import flushed_subnormals
-from .training import SLICE_SECONDS, DivergenceError, RuleState, Training
+from .training import SLICE_SECONDS, DivergenceError, RuleState, Training, draw_order_seed
 from .vectors import lanes_of
 
 LOOK_SECONDS = 0.05
@@ -96,8 +95,8 @@ class Shard:
     rate_of: np.ndarray  # int64 (n_networks,), row of `rates`
     seeds: np.ndarray
     """int64 (n_networks,), of each network's own orders of samples; (0,) where all take the same."""
-    generator: np.random.RandomState
-    """As it was before it drew the orders that all take."""
+    order_seed: int
+    """Of the orders that all take."""
     options: Options
     plan: PopulationPlan
     with_l2: bool
@@ -111,10 +110,15 @@ class Shard:
         return self.rates.shape[1]
 
     @property
-    def bytes_each(self) -> int:
-        """What training takes for a network beside its parameters: copies, state and history."""
-        copies = self.parameters[0].nbytes * (1 + 2 * self.state.moments.shape[1])
-        return copies + 8 * self.epochs * (3 + len(self.options.monitor))
+    def bytes_of_history(self) -> int:
+        """What a network's history takes."""
+        of_rates = len(self.rates) > 1
+        return 8 * self.epochs * (1 + of_rates + len(self.network.metric_names(self.options.monitor)))
+
+    @property
+    def bytes_of_copies(self) -> int:
+        """What a network's training takes for so long, beside its parameters and history."""
+        return self.parameters[0].nbytes * (1 + 2 * self.state.moments.shape[1])
 
     @property
     def learning_rates(self) -> np.ndarray:
@@ -139,16 +143,17 @@ class Shard:
         )
 
     def draw_orders(self, generator: np.random.RandomState, own_order: bool) -> None:
-        """Take what the orders of samples come from: a seed for each network, or one generator for all."""
-        self.generator = copy.deepcopy(generator)
+        """Draw what the orders of samples come from: a seed for each network, or one for all."""
         if own_order:
             self.seeds = generator.randint(0, 2**31 - 1, size=len(self.parameters), dtype=np.int64)
-        elif self.options.shuffle:
-            generator.randint(0, 2**63 - 1, dtype=np.int64)
+        else:
+            self.order_seed = draw_order_seed(generator, self.options)
 
-    def generator_of(self, i: int) -> np.random.RandomState:
-        """What draws the order of samples of network i."""
-        return np.random.RandomState(self.seeds[i]) if len(self.seeds) else copy.deepcopy(self.generator)
+    def order_seed_of(self, i: int) -> int:
+        """Seed of network i's orders of samples."""
+        if len(self.seeds):
+            return draw_order_seed(np.random.RandomState(self.seeds[i]), self.options)
+        return self.order_seed
 
 
 class Trained(NamedTuple):
@@ -245,29 +250,37 @@ class PopulationTraining:
         self._steps_done[0] += len(trained.parameters) * self.shard.epochs * len(self.samples.targets)
         self._show()
 
-    def _share_out(self, tasks: Iterator[Any], work: Callable[[int, Any], None]) -> None:
+    def _share_out(self, tasks: Iterable[Any], work: Callable[[int, Any], None]) -> None:
         """Call work(thread, task) for all tasks, on the plan's threads, and look after them."""
-        if self.shard.plan.n_threads == 1:
+        n_threads = self.shard.plan.n_threads
+        if n_threads == 1:
             self._work_alone(tasks, work)
             return
-        with ThreadPoolExecutor(self.shard.plan.n_threads) as pool:
-            running: dict[Future[None], int] = {}
+        waiting, lock = iter(tasks), threading.Lock()
+
+        def take_tasks(thread: int) -> None:
+            # threads help themselves: one that waited to be given work would wait 0.1 ms and more
+            while not self.stop.is_set():
+                with lock:
+                    task = next(waiting, None)
+                if task is None:
+                    return
+                work(thread, task)
+
+        with ThreadPoolExecutor(n_threads) as pool:
             try:
-                for thread, task in enumerate(islice(tasks, self.shard.plan.n_threads)):
-                    running[pool.submit(work, thread, task)] = thread
+                running = [pool.submit(take_tasks, thread) for thread in range(n_threads)]
                 while running:
-                    finished, _ = wait(running, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+                    done, not_done = wait(running, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
                     self._show()
-                    for future in finished:
-                        thread = running.pop(future)
+                    for future in done:
                         future.result()
-                        for task in islice(tasks, 1):
-                            running[pool.submit(work, thread, task)] = thread
+                    running = list(not_done)
             except BaseException:
                 self.stop.set()
                 raise
 
-    def _work_alone(self, tasks: Iterator[Any], work: Callable[[int, Any], None]) -> None:
+    def _work_alone(self, tasks: Iterable[Any], work: Callable[[int, Any], None]) -> None:
         """The same in this thread: Ctrl-C comes between kernel calls."""
         for task in tasks:
             work(0, task)
@@ -285,8 +298,8 @@ class PopulationTraining:
 
     def _in_lanes(self, first: int, stop: int) -> None:
         """Train networks from `first` to before `stop` in lanes, chunk by chunk."""
-        rows = slice(first, stop)
-        shard, n = self.shard.part(rows), stop - first
+        rows, n = slice(first, stop), stop - first
+        shard = self.shard if n == len(self.shard.parameters) else self.shard.part(rows)
         parameters, dtype = shard.parameters, shard.parameters.dtype
         lanes = lanes_of(dtype)
         before = parameters.copy()
@@ -317,8 +330,7 @@ class PopulationTraining:
             self.n_epochs[rows],
             self.stopped[rows],
         )
-        seeds = [shard.generator_of(0).randint(0, 2**63 - 1, dtype=np.int64)]
-        seed = np.array(seeds if shard.options.shuffle else [], np.uint64)  # as Network.fit draws it
+        seed = np.array([shard.order_seed] if shard.options.shuffle else [], np.uint64)
         weights = shard.weights if len(shard.weights) else self.samples.weights
         samples = PopulationSamples(self.samples.inputs, self.samples.targets, weights, seed)
         n_samples = len(self.samples.targets)
@@ -349,7 +361,7 @@ class PopulationTraining:
                     self._show()
 
         try:
-            self._share_out(iter(range(0, n, per_task * lanes)), work)
+            self._share_out(range(0, n, per_task * lanes), work)
         finally:
             taken = np.where(networks.stopped > 0, networks.stopped * n_samples, in_chunk)
             diverged = np.flatnonzero(networks.diverged)
@@ -364,13 +376,13 @@ class PopulationTraining:
                     self.metrics[name].T[:, rows] = values
             self.stopped[first + diverged] = 0
         # alone, a network that diverges is left at its last finite step
-        self._share_out(iter((first + diverged).tolist()), self._train_one)
+        self._share_out((first + diverged).tolist(), self._train_one)
 
     # each by itself
 
     def _each(self, first: int, stop: int) -> None:
         """Train networks from `first` to before `stop` one by one."""
-        self._share_out(iter(range(first, stop)), self._train_one)
+        self._share_out(range(first, stop), self._train_one)
 
     def _train_one(self, thread: int, i: int) -> None:
         """Train network i as `Network.fit` does."""
@@ -391,11 +403,11 @@ class PopulationTraining:
             weights,
             replace(shard.options, **own),
             shard.epochs,
-            shard.generator_of(i),
             callback=None if shard.n_iter_no_change is None else self._no_change(i),
             stop=self.stop,
             made_plan=shard.plan.of_network,
             rates=shard.rates[shard.rate_of[i]],
+            order_seed=shard.order_seed_of(i),
         )
         try:
             training()
