@@ -427,7 +427,9 @@ def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch):
     with pytest.raises(MemoryError, match="chunk_size trains them in turns"):
         population.fit(X, Y, epochs=20)
     population.fit(X, Y, epochs=20, chunk_size=10, progress=False)
-    with pytest.raises(MemoryError, match=r"n_networks=100: .* 1,6\d\d bytes, and 60,000 .* for 3\d networks"):
+    with pytest.raises(
+        MemoryError, match=r"n_networks=100: .* 1,6\d\d bytes, and 60,000 .* for 3\d networks"
+    ):
         population.fit(X, Y, epochs=100, chunk_size=10)
 
 
