@@ -218,6 +218,18 @@ class _Numbers:
 Validation = tuple[Any, np.ndarray, np.ndarray | None]
 
 
+@dataclass(frozen=True)
+class _Samples:
+    """What an estimator trains with, checked and encoded."""
+
+    X: Any
+    Y: np.ndarray
+    weights: np.ndarray | None
+    validation: Validation | None
+    rows: np.ndarray
+    """Of the X that was given."""
+
+
 class _Watch:
     """Keeps scikit-learn's record of training and says when it ends; called after every epoch.
 
@@ -382,6 +394,32 @@ class _MLP(BaseEstimator):
             If the loss or the parameters stop being finite; the last finite ones are kept, or with early
             stopping the best.
         """
+        goes_on = self.warm_start and hasattr(self, "network_")
+        samples = self._begin(X, y, sample_weight, X_val, y_val)
+        n_samples = len(samples.Y)
+        watch = _Watch(self, n_samples, samples.validation)
+        if goes_on and samples.validation is not None:
+            watch.take_for_best(watch.score())
+        try:
+            while self.n_iter_ < self.max_iter and not self.should_stop_:
+                epochs = min(self.max_iter - self.n_iter_, EPOCHS_A_CALL)
+                rates = self._rates(self.n_iter_, epochs, n_samples)
+                self._run(samples.X, samples.Y, samples.weights, rates, watch)
+            self._warn_unless_converged()
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=2)
+        except DivergenceError as error:
+            row = int(samples.rows[error.sample])
+            raise DivergenceError(self.n_iter_, row, error.learning_rate) from None
+        finally:
+            if watch.best_parameters is not None:
+                self.network_.parameters[:] = watch.best_parameters
+        return self
+
+    def _begin(
+        self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
+    ) -> "_Samples":
+        """Everything that `fit` does before the first step: checks, targets, weights, the network."""
         self._check_parameters()
         goes_on = self.warm_start and hasattr(self, "network_")
         X, y, sample_weight = self._check_data(X, y, sample_weight, reset=not goes_on)
@@ -400,31 +438,24 @@ class _MLP(BaseEstimator):
                 raise ValueError("sample_weight is 0 for every sample that validation_fraction sets aside.")
             X, Y, weights = X[rows], Y[rows], _rows_of(weights, rows)
         self._start(X, Y, targets, None if goes_on else generator)
-
         self._begin_epochs()
         self.n_iter_ = 0
-        watch = _Watch(self, len(Y), validation)
-        if goes_on and validation is not None:
-            watch.take_for_best(watch.score())
-        try:
-            while self.n_iter_ < self.max_iter and not self.should_stop_:
-                epochs = min(self.max_iter - self.n_iter_, EPOCHS_A_CALL)
-                self._run(X, Y, weights, self._rates(self.n_iter_, epochs, len(Y)), watch)
-            if not self.should_stop_:
-                warnings.warn(
-                    f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
-                    "optimization hasn't converged yet.",
-                    ConvergenceWarning,
-                    stacklevel=2,
-                )
-        except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=2)
-        except DivergenceError as error:
-            raise DivergenceError(self.n_iter_, int(rows[error.sample]), error.learning_rate) from None
-        finally:
-            if watch.best_parameters is not None:
-                self.network_.parameters[:] = watch.best_parameters
-        return self
+        return _Samples(X, Y, _some_weight(weights), validation, rows)
+
+    def _record(self, n_samples: int, losses: Any) -> None:
+        """Take over the losses of epochs that were trained elsewhere, as `fit` would have recorded them."""
+        watch = _Watch(self, n_samples, None)
+        for epoch, loss in enumerate(losses):
+            watch(epoch, {"loss": float(loss)})
+
+    def _warn_unless_converged(self) -> None:
+        if not self.should_stop_:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
+                "optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any, X_val: Any, y_val: Any) -> Any:
         self._check_parameters()
@@ -433,7 +464,7 @@ class _MLP(BaseEstimator):
         targets = self._targets if goes_on else self._learn_targets(y, classes)
         Y = targets.encode("y", y)
         validation = self._check_validation(X_val, y_val, targets)
-        weights = self._weights(y, sample_weight, targets, partial=True)
+        weights = _some_weight(self._weights(y, sample_weight, targets, partial=True))
         self._start(X, Y, targets, None if goes_on else check_random_state(self.random_state))
 
         self.n_iter_ = 0
@@ -489,10 +520,8 @@ class _MLP(BaseEstimator):
 
     def _run(self, X: Any, Y: np.ndarray, sample_weight: Any, rates: np.ndarray, watch: _Watch) -> None:
         """Train for an epoch with each of the rates, or until `watch` says that they should end."""
-        if sample_weight is not None and not sample_weight.any():
-            raise ValueError("sample_weight, times class_weight, must not be 0 for every sample.")
         options = self._step_options(len(Y))
-        if sparse.issparse(X) and not (self.solver == "sgd" and options["batch_size"] == 1):
+        if sparse.issparse(X) and not self._takes_sparse(len(Y)):
             order = np.arange(len(Y))
             random = np.array([self.network_.random_state.randint(0, 2**63 - 1, dtype=np.int64)], np.uint64)
             for epoch, rate in enumerate(rates):
@@ -533,9 +562,16 @@ class _MLP(BaseEstimator):
             shares.append(len(rows) if weights is None else float(weights.sum()))
         return float(np.average(losses, weights=shares))
 
+    def _batch_size(self, n_samples: int) -> int:
+        return min(AUTO_BATCH_SIZE if self.batch_size == "auto" else int(self.batch_size), n_samples)
+
+    def _takes_sparse(self, n_samples: int) -> bool:
+        """Whether steps can be taken with a sparse X as it is."""
+        return self.solver == "sgd" and self._batch_size(n_samples) == 1
+
     def _step_options(self, n_samples: int) -> dict[str, Any]:
         """How to take a step, for `Network.fit` and `Network.partial_fit`."""
-        batch_size = min(AUTO_BATCH_SIZE if self.batch_size == "auto" else int(self.batch_size), n_samples)
+        batch_size = self._batch_size(n_samples)
         rule = self.solver
         if rule == "sgd" and self.momentum > 0:
             rule = "nesterov" if self.nesterovs_momentum else "momentum"
@@ -562,6 +598,13 @@ class _MLP(BaseEstimator):
         options = SCHEDULE_OPTIONS[self.learning_rate]
         stop = first + epochs
         return learning_rates(self.learning_rate, options, rate, max(self.max_iter, stop))[first:stop]
+
+    def _schedule(self, n_samples: int) -> dict[str, Any]:
+        """The same rates from the first epoch on, for `Population.fit`, where each network begins with its own."""
+        if self.learning_rate == "invscaling":
+            options = {"power": self.power_t, "samples": n_samples}
+            return {"schedule": "invscaling", "schedule_options": options}
+        return {"schedule": self.learning_rate}
 
     # Checks.
 
@@ -1050,6 +1093,13 @@ def _naming(name: str) -> Iterator[None]:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{name}: {error}") from None
+
+
+def _some_weight(weights: np.ndarray | None) -> np.ndarray | None:
+    """Factors of the samples' steps, of which one at least must not be 0."""
+    if weights is not None and not weights.any():
+        raise ValueError("sample_weight, times class_weight, must not be 0 for every sample.")
+    return weights
 
 
 def _rows_of(values: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:

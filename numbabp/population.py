@@ -1,6 +1,7 @@
 """Populations: many networks of one architecture, trained at once on the same samples."""
 
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -393,6 +394,7 @@ class Population:
         if chunk_size is not None:
             check_integer("chunk_size", chunk_size, minimum=1)
         kernel = more.pop("kernel", "auto")
+        stop = more.pop("_stop", None)
         refused = {"early_stopping", "patience", "device", "block_length", "progress"}
         for name in more:
             if name not in Options.__dataclass_fields__ or name in refused:
@@ -443,6 +445,7 @@ class Population:
             progress,
             tol,
             n_iter_no_change,
+            stop or threading.Event(),
         )
         self._rule_state = state
         return training

@@ -79,6 +79,7 @@ class PopulationTraining:
     progress: bool | None
     tol: float = 0.0
     n_iter_no_change: int | None = None
+    stop: threading.Event = field(default_factory=threading.Event)  # ends training when it is set
 
     metrics: dict[str, np.ndarray] = field(init=False)
     diverged: dict[int, DivergenceError] = field(init=False, default_factory=dict)
@@ -111,7 +112,6 @@ class PopulationTraining:
             self._seeds = self.generator.randint(0, 2**31 - 1, size=n, dtype=np.int64)
         elif self.options.shuffle:
             self.generator.randint(0, 2**63 - 1, dtype=np.int64)
-        self._stop = threading.Event()
         self._steps_done = [0] * self.plan.n_threads
 
     def __call__(self) -> None:
@@ -145,7 +145,7 @@ class PopulationTraining:
                         for task in islice(tasks, 1):
                             running[pool.submit(work, thread, task)] = thread
             except BaseException:
-                self._stop.set()
+                self.stop.set()
                 raise
 
     def _work_alone(self, tasks: Iterator[Any], work: Callable[[int, Any], None]) -> None:
@@ -209,7 +209,7 @@ class PopulationTraining:
         def work(thread: int, begin: int) -> None:
             chunk, end = chunks[thread], min(n, begin + per_task * LANES)
             chunk.position[:] = begin, 0, 0
-            while chunk.position[NETWORK] < end and not self._stop.is_set():
+            while chunk.position[NETWORK] < end and not self.stop.is_set():
                 before_call = _steps_of(chunk.position, in_chunk, n_samples)
                 started = time.perf_counter()
                 with flushed_subnormals():
@@ -264,14 +264,14 @@ class PopulationTraining:
             self.epochs,
             self._generator_of(i),
             callback=None if self.n_iter_no_change is None else self._no_change(i),
-            stop=self._stop,
+            stop=self.stop,
         )
         try:
             training()
         except DivergenceError as error:
             self.diverged[i] = error
         except KeyboardInterrupt:
-            if not self._stop.is_set():  # it came to this thread
+            if not self.stop.is_set():  # it came to this thread
                 raise
         finally:
             self.state.steps[i] = state.step
