@@ -600,7 +600,7 @@ class _MLP(BaseEstimator):
         return learning_rates(self.learning_rate, options, rate, max(self.max_iter, stop))[first:stop]
 
     def _schedule(self, n_samples: int) -> dict[str, Any]:
-        """The same rates from the first epoch on, for `Population.fit`, where each network begins with its own."""
+        """The rates of a new network's epochs, for `Population.fit`."""
         if self.learning_rate == "invscaling":
             options = {"power": self.power_t, "samples": n_samples}
             return {"schedule": "invscaling", "schedule_options": options}
@@ -723,9 +723,12 @@ class _MLP(BaseEstimator):
     def _predict(self, X: Any, before_activation: bool = False) -> np.ndarray:
         """`_outputs` for X as users give it."""
         check_is_fitted(self)
+        return self._outputs(self._checked_inputs(X), before_activation)
+
+    def _checked_inputs(self, X: Any) -> Any:
+        """X of a prediction, checked."""
         with _naming("X"):
-            X = self._check_inputs(X)
-        return self._outputs(X, before_activation)
+            return self._check_inputs(X)
 
 
 class MLPClassifier(ClassifierMixin, _MLP):
@@ -875,7 +878,9 @@ class MLPClassifier(ClassifierMixin, _MLP):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of shape (n, n_classes), in the order of `classes_`."""
-        outputs = self._predict(X)
+        return self._probabilities(self._predict(X))
+
+    def _probabilities(self, outputs: np.ndarray) -> np.ndarray:
         if self._targets.multilabel or self.out_activation_ == "softmax":
             return outputs
         if self.n_outputs_ == 1:

@@ -1,5 +1,6 @@
 """Hyper-parameter search: the candidates of a grid trained together, fold by fold, as populations."""
 
+import itertools
 import math
 import threading
 import time
@@ -31,7 +32,7 @@ from .engines import blas_threads
 from .estimators import _MLP
 from .options import Options
 from .population_plan import n_threads_of
-from .together import finish, train_together, why_alone
+from .together import begin, finish, train_together, why_alone
 
 OF_EACH_NETWORK = ("learning_rate_init", "momentum", "alpha")
 """Parameters of an estimator in which the networks of one population may differ."""
@@ -47,12 +48,12 @@ class PopulationSearchCV(BaseSearchCV):
     weights and the orders of the fold's own training samples that the estimator would draw by itself, so that
     scores and choice are the same, save for rounding.
 
-    Candidates that differ only in learning_rate_init, momentum and alpha take the same kind of step through the
-    same architecture: they are a group, and each group is a `Population` on each fold. (One population for all
-    folds, with weights of 0 for the samples left out, would spend steps on samples that train nothing, and its
-    orders would be others than the estimator's.) The populations go to the threads one by one, the largest
-    first. What a population does not do as the estimator does - early_stopping, learning_rate="adaptive", X_val
-    in `fit`, ... - is fitted by the estimator itself, on the same threads.
+    Candidates that differ only in learning_rate_init, momentum and alpha take the same kind of step through
+    the same architecture: they are a group, and each group is a `Population` on each fold. (One population
+    for all folds, with weights of 0 for the samples left out, would pay for steps that train nothing, and take
+    other orders than the estimator.) The populations go to the threads one by one, the largest first. What a
+    population does not do as the estimator does - early_stopping, learning_rate="adaptive", X_val in `fit`,
+    ... - is fitted by the estimator itself, on the same threads.
 
     Parameters
     ----------
@@ -75,11 +76,11 @@ class PopulationSearchCV(BaseSearchCV):
         Threads at most; by default all that there are.
     halving : float, optional
         Successive halving over epochs, as in `HalvingGridSearchCV` with this factor and
-        ``resource="max_iter"``: all candidates are given a small max_iter, and the best 1 / halving of them in
-        turn halving times as much, the last ones at most the max_iter of the estimator. The table has a row for
-        each candidate in each round. Rounds begin anew, since schedules know their end and each call draws
-        its own orders: that costs a third more than going on (factor 3), and makes the last round's scores
-        those of an ordinary search.
+        ``resource="max_iter"``: all candidates are given a small max_iter, and the best 1 / halving of them
+        in turn halving times as much, the last ones at most the max_iter of the estimator. The table has a
+        row for each candidate in each round. A round begins anew instead of going on, since schedules know
+        their end and a call draws its own orders: with a factor of 3 that is 30 % more steps, and the last
+        round's scores are those of an ordinary search.
 
     Attributes
     ----------
@@ -195,8 +196,8 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         model = _parts(self.estimator)[2]
         if not isinstance(model, _MLP):
             raise TypeError(
-                "estimator must be an MLPClassifier or an MLPRegressor of numbabp, or a Pipeline that ends in "
-                f"one, got {model!r}."
+                "estimator must be an MLPClassifier or an MLPRegressor of numbabp, or a Pipeline that ends "
+                f"in one, got {model!r}."
             )
         if (self.param_grid is None) == (self.param_distributions is None):
             raise ValueError("give either param_grid or param_distributions, and not both.")
@@ -278,7 +279,7 @@ class _Job:
             return 0
         model = _parts(self.estimators[0])[2]
         sizes = (n_features, *model._hidden_layer_sizes(), 1)
-        n_weights = sum(a * b for a, b in zip(sizes, sizes[1:], strict=False))
+        n_weights = sum(a * b for a, b in itertools.pairwise(sizes))
         return len(self.estimators) * model.max_iter * n_weights
 
 
@@ -399,8 +400,8 @@ def run_jobs(
 ) -> None:
     """Do the jobs on threads, and call done(job, fits) for each in this thread.
 
-    As many jobs as there are threads go on at once, since a small group would not keep several threads busy; only
-    where jobs are fewer does each get several.
+    As many jobs as there are threads go on at once, since a small group would not keep several threads busy;
+    only where jobs are fewer does each get several.
     """
     n_features = _num_features(data.X)
     jobs = sorted(jobs, key=lambda job: -job.work(n_features))
@@ -473,22 +474,25 @@ def _fit_together(
     models: list[_MLP], X: Any, y: Any, sample_weight: Any, n_threads: int, stop: threading.Event
 ) -> list[Exception | None]:
     """Fit models as one population; what the fit of each would have raised."""
-    errors: list[Exception | None] = [None] * len(models)
-    samples: dict[int, Any] = {}
+    errors: dict[int, Exception] = {}
+    begun, weights = [], []
     for i, model in enumerate(models):
         try:
-            samples[i] = model._begin(X, y, sample_weight)
+            samples, (own,) = begin([model], X, y, [sample_weight])
         except Exception as error:
             errors[i] = error
-    if samples:
-        begun = list(samples)
-        population = train_together([models[i] for i in begun], list(samples.values()), n_threads, stop)
+        else:
+            begun.append(i)
+            weights.append(own)
+    if begun:
+        population = train_together([models[i] for i in begun], samples, weights, n_threads, stop)
+        assert population.history is not None
         for row, i in enumerate(begun):
             try:
-                finish(models[i], population, row)
+                finish(models[i], population.history.diverged.get(row))
             except Exception as error:  # a warning may be one, too
                 errors[i] = error
-    return errors
+    return [errors.get(i) for i in range(len(models))]
 
 
 def _candidate(base: Any, parameters: dict[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from .estimators import _MLP, EPOCHS_A_CALL, _Samples
 from .population import PER_NETWORK, Population
-from .training import RuleState
+from .training import DivergenceError, RuleState
 
 
 def why_alone(model: _MLP, X: Any) -> str:
@@ -28,40 +28,56 @@ def why_alone(model: _MLP, X: Any) -> str:
     return ""
 
 
+def begin(
+    models: Sequence[_MLP], X: Any, y: Any, weights: Sequence[Any]
+) -> tuple[_Samples, list[np.ndarray | None]]:
+    """Do what the fit of each model does before the first step, with sample weights of its own.
+
+    Returns
+    -------
+    The samples of the first, which are those of all but for the weights; and these.
+    """
+    samples = [models[0]._begin(X, y, weights[0])]
+    of_all = [samples[0].weights]
+    for model, own in zip(models[1:], weights[1:], strict=True):
+        of_all.append(model._begin(X, y, own).weights)
+    return samples[0], of_all
+
+
 def train_together(
     models: Sequence[_MLP],
-    samples: Sequence[_Samples],
+    samples: _Samples,
+    weights: Sequence[np.ndarray | None],
     n_threads: int | None = None,
     stop: threading.Event | None = None,
 ) -> Population:
-    """Train models that have begun (`_MLP._begin`) on the same rows as one population.
+    """Train models that have begun as one population.
 
-    Each takes the steps that its own `fit` would, from its own initial weights with its own learning rate,
+    Each takes the steps that its own fit would, from its own initial weights with its own learning rate,
     momentum and alpha; in all else the models must be alike. All take the order of samples of the first:
     models with the same random state and architecture have drawn the same initial weights, and would draw the
     same order by themselves.
 
     Afterwards the networks' parameters are the rows of the population's, and each model has what `fit` would
-    have left, save that nobody has yet looked after ``history.diverged``; `finish` does.
+    have left; what it would have raised, `finish` does.
 
     Parameters
     ----------
-    models, samples
-        At least one, and what `_begin` returned for each. The weights may differ.
+    models, samples, weights
+        As from `begin`.
     n_threads : int, optional
         At most; by default all that there are.
     stop : threading.Event, optional
         Ends training when it is set.
     """
-    first, n = models[0], len(samples[0].Y)
+    first, n = models[0], len(samples.Y)
     options = [model._step_options(n) for model in models]
     per_network = {name: np.array([own[name] for own in options]) for name in PER_NETWORK}
-    rest = {name: value for name, value in options[0].items() if name not in PER_NETWORK}
     population = Population.from_networks([model.network_ for model in models])
     history = population.fit(
-        samples[0].X,
-        samples[0].Y,
-        sample_weight=_weights([own.weights for own in samples]),
+        samples.X,
+        samples.Y,
+        sample_weight=_common(weights),
         epochs=first.max_iter,
         shuffle=bool(first.shuffle),
         random_state=first.network_.random_state,
@@ -71,8 +87,7 @@ def train_together(
         progress=False,
         _stop=stop,
         **first._schedule(n),
-        **per_network,
-        **rest,
+        **(options[0] | per_network),
     )
     state = population._rule_state
     assert state is not None
@@ -87,19 +102,18 @@ def train_together(
     return population
 
 
-def finish(model: _MLP, population: Population, i: int) -> None:
-    """Raise or warn as the fit of model i would have done in the end."""
-    assert population.history is not None
-    if i in population.history.diverged:
-        raise population.history.diverged[i]
+def finish(model: _MLP, error: DivergenceError | None) -> None:
+    """Raise or warn as the fit of the model would have done in the end."""
+    if error is not None:
+        raise error
     model._warn_unless_converged()
 
 
-def _weights(weights: Sequence[np.ndarray | None]) -> np.ndarray | None:
+def _common(weights: Sequence[np.ndarray | None]) -> np.ndarray | None:
     """Factors of the samples' steps: None, of shape (n,) for all models, or a row for each."""
     first = weights[0]
-    if all(own is None for own in weights):
+    if first is None:
         return None
-    if all(np.array_equal(own, first) for own in weights):  # a common row is faster
+    if all(own is not None and np.array_equal(own, first) for own in weights):  # which is faster
         return first
     return np.array(weights)
