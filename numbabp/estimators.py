@@ -228,6 +228,8 @@ class _Samples:
     validation: Validation | None
     rows: np.ndarray
     """Of the X that was given."""
+    y: np.ndarray
+    """As it was given."""
 
 
 class _Watch:
@@ -437,10 +439,30 @@ class _MLP(BaseEstimator):
             if validation[2] is not None and not validation[2].any():
                 raise ValueError("sample_weight is 0 for every sample that validation_fraction sets aside.")
             X, Y, weights = X[rows], Y[rows], _rows_of(weights, rows)
+        samples = _Samples(X, Y, _some_weight(weights), validation, rows, y)
         self._start(X, Y, targets, None if goes_on else generator)
         self._begin_epochs()
         self.n_iter_ = 0
-        return _Samples(X, Y, _some_weight(weights), validation, rows)
+        return samples
+
+    def _begin_like(self, other: "_MLP", samples: "_Samples", sample_weight: Any) -> np.ndarray | None:
+        """What `_begin` does, with samples that it has checked and encoded for another estimator like this.
+
+        Returns
+        -------
+        Factors of the samples' steps.
+        """
+        self._check_parameters()
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(other, name):
+                setattr(self, name, getattr(other, name))
+        if sample_weight is not None:
+            sample_weight = _check_weights(sample_weight, samples.X)
+        targets = other._targets
+        weights = _some_weight(self._weights(samples.y, sample_weight, targets, partial=False))
+        self._start(samples.X, samples.Y, targets, check_random_state(self.random_state))
+        self.n_iter_ = 0
+        return weights
 
     def _record(self, n_samples: int, losses: Any) -> None:
         """Take over the losses of epochs that were trained elsewhere, as `fit` would have recorded them."""
@@ -679,9 +701,7 @@ class _MLP(BaseEstimator):
         with _naming(f"X{suffix} and y{suffix}"):
             check_consistent_length(checked_X, y)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                sample_weight, checked_X, dtype=checked_X.dtype, ensure_non_negative=True
-            )
+            sample_weight = _check_weights(sample_weight, checked_X)
         return checked_X, y, sample_weight
 
     def _check_inputs(self, X: Any, *, reset: bool = False) -> Any:
@@ -1098,6 +1118,10 @@ def _naming(name: str) -> Iterator[None]:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{name}: {error}") from None
+
+
+def _check_weights(sample_weight: Any, X: Any) -> np.ndarray:
+    return _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
 
 
 def _some_weight(weights: np.ndarray | None) -> np.ndarray | None:

@@ -50,7 +50,7 @@ class PopulationSearchCV(BaseSearchCV):
 
     Candidates that differ only in learning_rate_init, momentum and alpha take the same kind of step through
     the same architecture: they are a group, and each group is a `Population` on each fold. (One population
-    for all folds, with weights of 0 for the samples left out, would pay for steps that train nothing, and take
+    for all folds, with weights of 0 for the samples left out, would pay for steps that train nothing and have
     other orders than the estimator.) The populations go to the threads one by one, the largest first. What a
     population does not do as the estimator does - early_stopping, learning_rate="adaptive", X_val in `fit`,
     ... - is fitted by the estimator itself, on the same threads.
@@ -474,25 +474,20 @@ def _fit_together(
     models: list[_MLP], X: Any, y: Any, sample_weight: Any, n_threads: int, stop: threading.Event
 ) -> list[Exception | None]:
     """Fit models as one population; what the fit of each would have raised."""
-    errors: dict[int, Exception] = {}
-    begun, weights = [], []
+    try:
+        samples, weights = begin(models, X, y, [sample_weight] * len(models))
+    except Exception as error:
+        return [error] * len(models)
+    population = train_together(models, samples, weights, n_threads, stop)
+    assert population.history is not None
+    errors: list[Exception | None] = []
     for i, model in enumerate(models):
         try:
-            samples, (own,) = begin([model], X, y, [sample_weight])
-        except Exception as error:
-            errors[i] = error
-        else:
-            begun.append(i)
-            weights.append(own)
-    if begun:
-        population = train_together([models[i] for i in begun], samples, weights, n_threads, stop)
-        assert population.history is not None
-        for row, i in enumerate(begun):
-            try:
-                finish(models[i], population.history.diverged.get(row))
-            except Exception as error:  # a warning may be one, too
-                errors[i] = error
-    return [errors.get(i) for i in range(len(models))]
+            finish(model, population.history.diverged.get(i))
+            errors.append(None)
+        except Exception as error:  # a warning may be one, too
+            errors.append(error)
+    return errors
 
 
 def _candidate(base: Any, parameters: dict[str, Any]) -> Any:

@@ -35,13 +35,12 @@ def begin(
 
     Returns
     -------
-    The samples of the first, which are those of all but for the weights; and these.
+    The samples, checked and encoded once for all; and the factors of the samples' steps for each model.
     """
-    samples = [models[0]._begin(X, y, weights[0])]
-    of_all = [samples[0].weights]
-    for model, own in zip(models[1:], weights[1:], strict=True):
-        of_all.append(model._begin(X, y, own).weights)
-    return samples[0], of_all
+    first = models[0]
+    samples = first._begin(X, y, weights[0])
+    others = zip(models[1:], weights[1:], strict=True)
+    return samples, [samples.weights, *(model._begin_like(first, samples, own) for model, own in others)]
 
 
 def train_together(
