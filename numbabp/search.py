@@ -172,9 +172,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
             evaluation = _Evaluation(self, base, data, scorers)
             results = self._search(evaluation, refit_metric)
         self.multimetric_ = isinstance(evaluation.first_score, dict)
-        if callable(self.scoring) and self.multimetric_:
-            self._check_refit_for_multimetric(evaluation.first_score)
-            refit_metric = self.refit
+        refit_metric = self._metric(evaluation, refit_metric)
         if self.refit or not self.multimetric_:
             self.best_index_ = self._best_index(refit_metric, results)
             if not callable(self.refit):
@@ -221,8 +219,6 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         name = f"{_parts(self.estimator)[1]}max_iter"
         if any(name in candidate for candidate in candidates):
             raise ValueError(f"halving gives out {name}, which therefore can't be searched.")
-        if not isinstance(refit_metric, str):
-            raise ValueError("halving with several metrics needs refit to name the one that decides.")
         most = check_integer(name, self.estimator.get_params()[name], minimum=1)
         n_rounds = 1 + math.floor(math.log(len(candidates), self.halving))
         least = max(1, int(most // self.halving ** (n_rounds - 1)))
@@ -233,9 +229,19 @@ multimetric_, classes_, n_features_in_, feature_names_in_
             self.n_candidates_.append(len(candidates))
             candidates = [{**candidate, name: self.n_resources_[-1]} for candidate in candidates]
             results = evaluate(candidates, iter=i, n_resources=self.n_resources_[-1])
-            ranked = results | {"mean_test_score": results[f"mean_test_{refit_metric}"]}
+            metric = self._metric(evaluate, refit_metric)
+            if not isinstance(metric, str):
+                raise ValueError("halving with several metrics needs refit to name the one that decides.")
+            ranked = results | {"mean_test_score": results[f"mean_test_{metric}"]}
             candidates = list(_top_k(ranked, math.ceil(len(candidates) / self.halving), i))
         return results
+
+    def _metric(self, evaluation: "_Evaluation", refit_metric: Any) -> Any:
+        """Name of the metric that decides: whether a callable has several is known once it has been called."""
+        if callable(self.scoring) and isinstance(evaluation.first_score, dict):
+            self._check_refit_for_multimetric(evaluation.first_score)
+            return self.refit
+        return refit_metric
 
     def _best_index(self, refit_metric: Any, results: dict[str, Any]) -> int:
         if self.halving is None or callable(self.refit):

@@ -376,6 +376,13 @@ def test_other_random_states(state):
         compare(classifier(random_state=state), {"alpha": [0.0, 0.01]}, X, y, cv=2)
 
 
+def test_halving_by_one_of_several_metrics_of_a_callable():
+    options = {"cv": 2, "halving": 2, "refit": "loss"}
+    ours = PopulationSearchCV(classifier(), {"alpha": [0.0, 0.5]}, scoring=score_of_both, **options).fit(X, y)
+    last = ours.cv_results_["mean_test_loss"][2:]
+    assert ours.n_candidates_ == [2, 1] and ours.best_index_ == 2 + last.argmax()
+
+
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two threads")
 def test_an_error_stops_what_is_under_way():
     def scoring(model, X, y):
