@@ -237,7 +237,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         return results
 
     def _metric(self, evaluation: "_Evaluation", refit_metric: Any) -> Any:
-        """Name of the metric that decides: whether a callable has several is known once it has been called."""
+        """Name of the metric that decides; how many a callable has is known once it has been called."""
         if callable(self.scoring) and isinstance(evaluation.first_score, dict):
             self._check_refit_for_multimetric(evaluation.first_score)
             return self.refit
