@@ -250,6 +250,17 @@ def _finite(name: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return converted
 
 
+def for_kernels(array: Any) -> Any:
+    """Checked samples, dense or CSR, as kernels were compiled for them, after they have been sent around.
+
+    What other processes sent may be marked read-only or lie at odd addresses; only then is it copied.
+    """
+    if isinstance(array, np.ndarray):
+        return _writable(np.require(array, requirements="A"))
+    parts = tuple(for_kernels(part) for part in (array.data, array.indices, array.indptr))
+    return type(array)(parts, shape=array.shape)
+
+
 def _writable(array: np.ndarray) -> np.ndarray:
     """The same memory as an array that is not marked read-only (memory-mapped data often is).
 

@@ -2,14 +2,15 @@ r"""exp, expm1 and log1p as polynomials that vectorise.
 
 A call of the C library's exp keeps LLVM from vectorising a loop (there is no vector math library in
 llvmlite), so these are written out: Cody and Waite's range reduction x = n ln 2 + r with \|r\| <= ln(2)/2
-(W. J. Cody and W. Waite, Software Manual for the Elementary Functions, 1980), the Taylor polynomial of
-e^r - 1 in Estrin's order, and 2^n put together from its bits. Errors are within 1 unit in the last place for
-exp and within 4 for log1p.
+(W. J. Cody and W. Waite, Software Manual for the Elementary Functions, 1980), the minimax polynomial of
+e^r - 1 (Remez's algorithm, of the relative error) in Estrin's order, and 2^n put together from its bits.
+Errors are within 1 unit in the last place for exp and within 4 for log1p.
 
 Each function is an ordinary Python function, used as it stands when the compiler is off
 (`NUMBA_DISABLE_JIT=1`), with a compiled form beside it.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,11 @@ from numba import types
 from numba.extending import intrinsic, overload
 
 from .compiling import exact_function
-from .vectors import Lanes, clamp, reciprocal
+from .vectors import Lanes, by_sixteen, call, clamp, has_avx512, reciprocal
 
-__all__ = ["exp", "expm1", "log1p_unit", "logistic"]
+__all__ = ["exp", "expm1", "log1p_unit", "log_from_one", "logistic", "logistic_pair", "minus_log1m_half"]
 
+LOG_2 = math.log(2)
 # Arguments outside are clamped, so that 2^n stays a normal number: exp never returns 0 or infinity.
 LIMITS: dict[str, tuple[float, float]] = {"float32": (-87.0, 88.0), "float64": (-708.0, 709.0)}
 
@@ -40,13 +42,24 @@ def logistic(x: Any) -> Any:
     return _like(x, 1 / (1 + np.exp(-_clamp(x))))
 
 
-def log1p_unit(x: Any) -> Any:
-    """log(1 + x) for 0 <= x <= 1: 2 artanh(s) with s = x / (2 + x) <= 1/3, by artanh's Taylor series.
+def logistic_pair(x: Any) -> tuple[Any, Any]:
+    """1 / (1 + e^-x) and 1 / (1 + e^x), which is 1 minus the first, but exact also where that is small."""
+    return _like(x, 1 / (1 + np.exp(-_clamp(x)))), _like(x, 1 / (1 + np.exp(_clamp(x))))
 
-    Few powers of s are taken: Estrin's order has s^8 and s^16, which for small x are subnormal in float32 and
-    made training twice as slow once a network's losses were small; Horner's costs 10 % of a 2-10-1 step.
-    """
+
+def log1p_unit(x: Any) -> Any:
+    """log(1 + x) for 0 <= x <= 1: 2 artanh(s) with s = x / (2 + x) <= 1/3."""
     return _like(x, np.log1p(x))
+
+
+def minus_log1m_half(x: Any) -> Any:
+    """-log(1 - x) for 0 <= x <= 1/2: 2 artanh(s) with s = x / (2 - x) <= 1/3."""
+    return _like(x, -np.log1p(-x))
+
+
+def log_from_one(x: Any) -> Any:
+    """log(x) for x >= 1, from its exponent and its mantissa."""
+    return _like(x, np.log(x))
 
 
 def _clamp(x: Any) -> Any:
@@ -84,6 +97,33 @@ def _power_of_two(typingctx: Any, shifted: Any) -> Any:
     return shifted(shifted), codegen
 
 
+@intrinsic
+def _exponent_and_mantissa(typingctx: Any, x: Any) -> Any:
+    """(n, m) with x = 2^n m and 1 <= m < 2, of normal numbers x > 0."""
+    from llvmlite import ir
+
+    number = getattr(x, "dtype", x)
+    mantissa_bits, bias, n_bits = {types.float32: (23, 127, 32), types.float64: (52, 1023, 64)}[number]
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        result = arguments[0].type
+        integer: Any = ir.IntType(n_bits)
+        size: Any = mantissa_bits
+        one: Any = bias << mantissa_bits
+        fraction: Any = (1 << mantissa_bits) - 1
+        if isinstance(result, ir.VectorType):
+            n = result.count
+            integer, size, one, fraction = ir.VectorType(integer, n), [size] * n, [one] * n, [fraction] * n
+        one = ir.Constant(integer, one)
+        bits = builder.bitcast(arguments[0], integer)
+        exponent = builder.ashr(builder.sub(bits, one), ir.Constant(integer, size))
+        mantissa = builder.or_(builder.and_(bits, ir.Constant(integer, fraction)), one)
+        parts = builder.sitofp(exponent, result), builder.bitcast(mantissa, result)
+        return context.make_tuple(builder, signature.return_type, parts)
+
+    return types.UniTuple(x, 2)(x), codegen
+
+
 @exact_function
 def _clamp_number(x: Any, low: Any, high: Any) -> Any:
     x = low if x < low else x
@@ -105,12 +145,67 @@ def _reduce32(x: Any) -> Any:
     n = shifted - np.float32(_SHIFT32)
     # ln 2 in two parts, the first with few bits, so that n times it is exact
     r = (x - n * np.float32(0.693359375)) - n * np.float32(-2.12194440054690583e-4)
-    r2 = r * r
+    return _fraction32(r), _power_of_two(shifted)
+
+
+@exact_function
+def _reduce_negated32(x: Any) -> Any:
+    """The same of -x, which costs nothing more."""
+    shifted = x * np.float32(-1.4426950408889634) + np.float32(_SHIFT32)
+    n = shifted - np.float32(_SHIFT32)
+    r = (n * np.float32(-0.693359375) - x) - n * np.float32(-2.12194440054690583e-4)
+    return _fraction32(r), _power_of_two(shifted)
+
+
+@intrinsic
+def _power_of_two_by_sixteenths(typingctx: Any, shifted: Any) -> Any:
+    """2^(n/16) from a vector of float32 n + `_SHIFT32`, whose low bits are n's.
+
+    The bits of 2^(j/16) for the last four bits j of n, less j where n is shifted to, stand in a table that
+    one instruction (vpermd) looks up.
+    """
+    from llvmlite import ir
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        (value,) = arguments
+        i32: Any = ir.IntType(32)
+        of_type = ir.VectorType(i32, value.type.count)
+        bits = builder.bitcast(value, of_type)
+        table = ir.Constant(ir.VectorType(i32, 16), _SIXTEENTHS.tolist())
+
+        def look_up(builder: Any, sixteen: Any) -> Any:
+            return call(builder, "llvm.x86.avx512.permvar.si.512", sixteen.type, [table, sixteen])
+
+        exponent = builder.shl(bits, ir.Constant(of_type, [19] * value.type.count))
+        return builder.bitcast(builder.add(exponent, by_sixteen(builder, look_up, bits)), value.type)
+
+    return shifted(shifted), codegen
+
+
+_SIXTEENTHS = (np.float32(2) ** np.arange(0, 1, 1 / 16)).astype(np.float32).view(np.uint32) - (
+    np.arange(16, dtype=np.uint32) << np.uint32(19)
+)
+
+
+@exact_function
+def _reduce_negated_by_sixteenths32(x: Any) -> Any:
+    """The same of vectors, -x = n/16 ln 2 + r: r is a sixteenth and takes a shorter polynomial."""
     f = np.float32
-    low = f(1 / 2) + r * f(1 / 6)
-    middle = f(1 / 24) + r * f(1 / 120)
-    high = f(1 / 720) + r * f(1 / 5040)
-    return r + r2 * (low + r2 * (middle + r2 * high)), _power_of_two(shifted)
+    shifted = x * f(-16 * 1.4426950408889634) + f(_SHIFT32)
+    n = shifted - f(_SHIFT32)
+    r = (n * f(-0.693359375 / 16) - x) - n * f(-2.12194440054690583e-4 / 16)
+    fraction = r + (r * r) * (f(0.50001615742) + r * f(0.166667184608))
+    return fraction, _power_of_two_by_sixteenths(shifted)
+
+
+@exact_function
+def _fraction32(r: Any) -> Any:
+    """e^r - 1 for |r| <= ln(2)/2, to 3e-9 of e^r."""
+    f = np.float32
+    r2 = r * r
+    low = f(0.499999934517) + r * f(0.166665206897)
+    middle = f(0.0416683873543) + r * f(0.00836870983305)
+    return r + r2 * (low + r2 * (middle + r2 * f(0.00138146136466)))
 
 
 @exact_function
@@ -119,12 +214,42 @@ def _reduce64(x: Any) -> Any:
     shifted = x * 1.4426950408889634 + _SHIFT64
     n = shifted - _SHIFT64
     r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10
+    return _fraction64(r), _power_of_two(shifted)
+
+
+@exact_function
+def _reduce_negated64(x: Any) -> Any:
+    """The same of -x, which costs nothing more."""
+    shifted = x * -1.4426950408889634 + _SHIFT64
+    n = shifted - _SHIFT64
+    r = (n * -6.93147180369123816490e-01 - x) - n * 1.90821492927058770002e-10
+    return _fraction64(r), _power_of_two(shifted)
+
+
+@exact_function
+def _fraction64(r: Any) -> Any:
+    """e^r - 1 for |r| <= ln(2)/2, to 4e-18 of e^r."""
     r2 = r * r
     r4 = r2 * r2
-    low = (1 / 2 + r * (1 / 6)) + r2 * (1 / 24 + r * (1 / 120))
-    middle = (1 / 720 + r * (1 / 5040)) + r2 * (1 / 40320 + r * (1 / 362880))
-    high = (1 / 3628800 + r * (1 / 39916800)) + r2 * (1 / 479001600 + r * (1 / 6227020800))
-    return r + r2 * (low + r4 * (middle + r4 * high)), _power_of_two(shifted)
+    low = (0.50000000000000106169 + r * 0.16666666666666412771) + r2 * (
+        0.041666666666530264981 + r * 0.0083333333334943349649
+    )
+    middle = (0.001388888894359795643 + r * 0.00019841269506776787854) + r2 * (
+        0.000024801493135926241977 + r * 2.755758626820445676e-6
+    )
+    high = 2.7630234008822135997e-7 + r * 2.5000071881864521817e-8
+    return r + r2 * (low + r4 * (middle + r4 * high))
+
+
+def _negated_parts(x: Any) -> tuple[Any, Any, Any, Any]:
+    """For numbers or vectors of a type: reduction of -x, limits of x, and the type's own conversion."""
+    reduce = {types.float32: _reduce_negated32, types.float64: _reduce_negated64}
+    if isinstance(x, Lanes) and has_avx512():
+        reduce[types.float32] = _reduce_negated_by_sixteenths32
+    number = getattr(x, "dtype", x)
+    low, high = LIMITS[number.name]
+    real = {types.float32: np.float32, types.float64: np.float64}[number]
+    return reduce[number], real(-high), real(-low), real
 
 
 @overload(exp)
@@ -159,43 +284,92 @@ def _divide_vectors(x: Any, y: Any) -> Any:
     return x * reciprocal(y)
 
 
-@overload(log1p_unit)
-def _log1p_unit_compiled(x: Any) -> Any:
+@exact_function
+def _twice_artanh32(s: Any) -> Any:
+    """2 artanh(s) = log((1 + s) / (1 - s)) for 0 <= s <= 1/3, to 5e-9 of it."""
+    f = np.float32
+    t = s * s
+    low = f(0.33333208142922665805) + t * f(0.20010763620129692153)
+    high = f(0.14000902589489601382) + t * f(0.14005993726832070961)
+    twice = s + s
+    return twice + (twice * t) * (low + (t * t) * high)
+
+
+@exact_function
+def _twice_artanh64(s: Any) -> Any:
+    """2 artanh(s) = log((1 + s) / (1 - s)) for 0 <= s <= 1/3, to 5e-17 of it."""
+    t = s * s
+    t2 = t * t
+    low = (0.33333333333338847179 + t * 0.19999999998024859557) + t2 * (
+        0.14285714528997584512 + t * 0.11111096452388870476
+    )
+    high = (0.090914070342146784968 + t * 0.07682147800506415716) + t2 * (
+        0.067931567223118094582 + t * 0.049514127242090003531
+    )
+    twice = s + s
+    return twice + (twice * t) * (low + (t2 * t2) * (high + (t2 * t2) * 0.088698743729146951874))
+
+
+def _quotient_and_series(x: Any) -> tuple[Any, Any, Any]:
+    """For numbers or vectors of a type: division, 2 artanh, and the type's own conversion."""
     divide = _divide_vectors if isinstance(x, Lanes) else _divide
     if getattr(x, "dtype", x) == types.float32:
+        return divide, _twice_artanh32, np.float32
+    return divide, _twice_artanh64, np.float64
 
-        def compiled(x: Any) -> Any:
-            f = np.float32
-            s = divide(x, f(2) + x)
-            t = s * s
-            t2 = t * t
-            even = f(1) + t2 * (f(1 / 5) + t2 * (f(1 / 9) + t2 * (f(1 / 13) + t2 * f(1 / 17))))
-            odd = f(1 / 3) + t2 * (f(1 / 7) + t2 * (f(1 / 11) + t2 * f(1 / 15)))
-            return f(2) * s * (even + t * odd)
 
-    else:
+@overload(log1p_unit)
+def _log1p_unit_compiled(x: Any) -> Any:
+    divide, twice_artanh, real = _quotient_and_series(x)
 
-        def compiled(x: Any) -> Any:
-            s = divide(x, 2.0 + x)
-            t = s * s
-            t2 = t * t
-            t4 = t2 * t2
-            p0 = (1.0 + t * (1 / 3)) + t2 * (1 / 5 + t * (1 / 7))
-            p1 = (1 / 9 + t * (1 / 11)) + t2 * (1 / 13 + t * (1 / 15))
-            p2 = (1 / 17 + t * (1 / 19)) + t2 * (1 / 21 + t * (1 / 23))
-            p3 = (1 / 25 + t * (1 / 27)) + t2 * (1 / 29 + t * (1 / 31))
-            return 2.0 * s * (p0 + t4 * (p1 + t4 * (p2 + t4 * p3)))
+    def compiled(x: Any) -> Any:
+        return twice_artanh(divide(x, real(2) + x))
+
+    return compiled
+
+
+@overload(minus_log1m_half)
+def _minus_log1m_half_compiled(x: Any) -> Any:
+    divide, twice_artanh, real = _quotient_and_series(x)
+
+    def compiled(x: Any) -> Any:
+        return twice_artanh(divide(x, real(2) - x))
+
+    return compiled
+
+
+@overload(log_from_one)
+def _log_from_one_compiled(x: Any) -> Any:
+    _, _, real = _quotient_and_series(x)
+
+    def compiled(x: Any) -> Any:
+        exponent, mantissa = _exponent_and_mantissa(x)
+        return exponent * real(LOG_2) + log1p_unit(mantissa - real(1))
 
     return compiled
 
 
 @overload(logistic)
 def _logistic_compiled(x: Any) -> Any:
-    reduce, clamped, low, high, real = _parts(x)
-    divide = _divide_vectors if isinstance(x, Lanes) else _divide
+    reduce, low, high, real = _negated_parts(x)
+    clamped, divide = (clamp, _divide_vectors) if isinstance(x, Lanes) else (_clamp_number, _divide)
 
     def compiled(x: Any) -> Any:
-        fraction, scale = reduce(clamped(real(0) - x, low, high))
+        fraction, scale = reduce(clamped(x, low, high))
         return divide(real(1), (real(1) + scale) + scale * fraction)
+
+    return compiled
+
+
+@overload(logistic_pair)
+def _logistic_pair_compiled(x: Any) -> Any:
+    reduce, low, high, real = _negated_parts(x)
+    clamped, divide = (clamp, _divide_vectors) if isinstance(x, Lanes) else (_clamp_number, _divide)
+
+    def compiled(x: Any) -> Any:
+        fraction, scale = reduce(clamped(x, low, high))
+        product = scale * fraction
+        a = divide(real(1), (real(1) + scale) + product)
+        return a, (scale + product) * a
 
     return compiled

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
@@ -14,7 +15,8 @@ from .history import History
 from .network import Network
 from .options import Options
 from .population_plan import PopulationPlan, make_population_plan
-from .population_training import PopulationState, PopulationTraining, each_network
+from .population_training import CommonSamples, PopulationState, PopulationTraining, Shard, each_network
+from .schedules import check_schedule, learning_rates
 from .training import DivergenceError
 
 PER_NETWORK = ("learning_rate", "momentum", "l2")
@@ -202,6 +204,7 @@ class Population:
         n_iter_no_change: int | None = None,
         chunk_size: int | None = None,
         progress: bool | None = None,
+        client: Any = None,
         **options: Any,
     ) -> "PopulationHistory":
         """Train every network from its present parameters on.
@@ -227,9 +230,14 @@ class Population:
             has not improved by at least tol, as that of `MLPClassifier`; its history is NaN from there on.
             None: all epochs.
         chunk_size : int, optional
-            Train so many networks at a time: what training takes beside the parameters is less.
+            Train so many networks at a time: what training takes beside the parameters is less. With a
+            client, so many in each task; by default as the workers' threads and memory suggest.
         progress : bool, optional
             Show a progress bar; by default if standard error is a terminal.
+        client : dask.distributed.Client, optional
+            Train on its workers, in tasks that take one thread each; see `numbabp.distribution`. On
+            processors of the same kind the results are those of training here to the last bit. What a lost
+            worker had begun is done again by others.
         **options
             Further arguments of `Network.fit` on how to take a step: update_rule, shuffle, schedule, monitor,
             ..., n_threads; and kernel: "lanes" or "each" override the choice of `plan`.
@@ -246,7 +254,12 @@ class Population:
         MemoryError
             If there is not enough memory; it says how many networks would fit.
         KeyboardInterrupt
-            On Ctrl-C; every network is left after its last finished step.
+            On Ctrl-C; every network is left after its last finished step. With a client, those of finished
+            tasks are trained, and the others unchanged.
+        RuntimeError
+            If a task fails on the client's workers again and again; networks are left as on Ctrl-C.
+        ImportError
+            If a client is given, but distributed is not installed (the extra `dask`).
 
         Notes
         -----
@@ -268,16 +281,23 @@ class Population:
             None
             if n_iter_no_change is None
             else check_integer("n_iter_no_change", n_iter_no_change, minimum=1),
+            client,
         )
         started = time.perf_counter()
         try:
-            training()
+            if client is None:
+                training()
+            else:
+                from .distribution import train_on
+
+                train_on(client, training)
         finally:
             self.history = PopulationHistory(
-                training.metrics,
+                {**training.metrics, "learning_rate": training.shard.learning_rates},
                 training.diverged,
                 training.stop_reason,
                 time.perf_counter() - started,
+                training.n_epochs,
                 training.stopped,
             )
         return self.history
@@ -306,7 +326,7 @@ class Population:
             Options(**options),
             own_order,
             kernel,
-            is_dense=inputs is None or isinstance(inputs, np.ndarray),
+            _mean_nonzeros(inputs),
         )
 
     def forward(self, X: Any) -> np.ndarray:
@@ -387,6 +407,7 @@ class Population:
         more: dict[str, Any],
         tol: float,
         n_iter_no_change: int | None,
+        client: Any,
     ) -> PopulationTraining:
         """Everything checked, and nothing changed yet."""
         n = self.n_networks
@@ -409,6 +430,8 @@ class Population:
             raise ValueError("schedule='adaptive' is for one network; allowed here: the other schedules.")
         inputs, targets, _ = self._network._check_samples(X, y, None)
         weights = check_weights_of_networks(sample_weight, n, len(targets), self.dtype)
+        none = np.empty((0, 0), self.dtype)
+        common, own_weights = (weights, none) if len(weights) == 1 else (none, weights)
         plan = make_population_plan(
             self._network,
             n,
@@ -417,36 +440,43 @@ class Population:
             options[0],
             own_order,
             kernel,
-            is_dense=isinstance(inputs, np.ndarray),
+            _mean_nonzeros(inputs),
         )
         state = self._rule_state
         if state is None or state.update_rule != options[0].update_rule:
             state = PopulationState.new(options[0].update_rule, self.parameters)
-        n_at_once = n if chunk_size is None else min(chunk_size, n)
-        extra = self.parameters[0].nbytes * (1 + 2 * state.moments.shape[1]) + 8 * epochs * (
-            3 + len(options[0].monitor)
-        )
-        check_memory(n_at_once, extra, "state and history of training", "; chunk_size trains them in turns")
         generator = self.random_state if random_state is None else check_random_state(random_state)
-        training = PopulationTraining(
+        rates, rate_of = _rates(options[0], per_network["learning_rate"], epochs)
+        shard = Shard(
             self._network,
             self.parameters,
             state,
-            inputs,
-            targets,
-            weights,
-            {name: np.asarray(values, float) for name, values in per_network.items()},
-            options[0],
-            epochs,
-            own_order,
-            generator,
+            own_weights,
+            per_network,
+            rates,
+            rate_of,
+            np.empty(0, np.int64),
+            0,
+            # the schedule has given its rates
+            replace(options[0], schedule="constant", schedule_options=None, n_threads=1, progress=False),
             plan,
-            n_at_once,
-            progress,
+            bool(per_network["l2"].any()),
             tol,
             n_iter_no_change,
-            stop or threading.Event(),
         )
+        samples = CommonSamples(inputs, targets, common)
+        check_memory(n, shard.bytes_of_history, "the history of so many epochs")
+        if client is None:
+            n_at_once = n if chunk_size is None else min(chunk_size, n)
+            check_memory(
+                n_at_once, shard.bytes_of_copies, "state of training", "; chunk_size trains them in turns"
+            )
+        else:
+            from .distribution import networks_of_a_task
+
+            n_at_once = networks_of_a_task(client, shard, samples, chunk_size)
+        shard.draw_orders(generator, own_order)
+        training = PopulationTraining(shard, samples, n_at_once, progress, stop or threading.Event())
         self._rule_state = state
         return training
 
@@ -474,11 +504,12 @@ class PopulationHistory(Mapping[Any, Any]):
         diverged: Mapping[int, DivergenceError],
         stop_reason: str,
         seconds: float,
+        n_epochs: np.ndarray,
         stopped: np.ndarray,
     ) -> None:
         self._metrics = dict(metrics)
         self._stopped = stopped
-        self.n_epochs = np.isfinite(self.loss).sum(axis=1)
+        self.n_epochs = n_epochs
         self.diverged = dict(diverged)
         self.stop_reason = stop_reason
         self.seconds = seconds
@@ -606,4 +637,22 @@ def _check_numbers(name: str, value: Any, n: int) -> np.ndarray:
 def _distinct(per_network: dict[str, np.ndarray]) -> np.ndarray:
     """Indices of networks with all the different settings there are, the first network's first."""
     rows = np.column_stack(list(per_network.values()))
+    if (rows == rows[0]).all():  # most often, and soon seen
+        return np.zeros(1, np.int64)
     return np.sort(np.unique(rows, axis=0, return_index=True)[1])
+
+
+def _rates(options: Options, of_networks: np.ndarray, epochs: int) -> tuple[np.ndarray, np.ndarray]:
+    """The different learning rates of every epoch, (n_rates, epochs), and which of them each network has."""
+    schedule_options = check_schedule(options.schedule, options.schedule_options)
+    if (of_networks == of_networks[0]).all():
+        distinct, rate_of = of_networks[:1], np.zeros(len(of_networks), np.int64)
+    else:
+        distinct, rate_of = np.unique(of_networks, return_inverse=True)
+    rates = [learning_rates(options.schedule, schedule_options, float(rate), epochs) for rate in distinct]
+    return np.array(rates), rate_of
+
+
+def _mean_nonzeros(inputs: Any) -> float | None:
+    """Of checked samples; None where they are dense."""
+    return None if inputs is None or isinstance(inputs, np.ndarray) else inputs.nnz / inputs.shape[0]

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .kernels.layers import n_units
-from .planning import make_plan
-from .vectors import LANES
+from .planning import Plan, make_plan
+from .vectors import lanes_of
 
 if TYPE_CHECKING:
     from .network import Network
@@ -39,8 +39,10 @@ class PopulationPlan:
         Of what training takes beside the parameters and the history.
     why_not : str
         Why this plan was not taken, if so.
-    of_network : str
-        For "each": how one network is trained.
+    of_network : Plan
+        How one network is trained by itself: every one for "each", one that diverges for "lanes".
+    n_lanes : int
+        For "lanes": networks of a vector.
     """
 
     kernel: str
@@ -48,8 +50,9 @@ class PopulationPlan:
     ns_per_step: float
     seconds: float
     bytes: int
+    of_network: Plan
     why_not: str = ""
-    of_network: str = ""
+    n_lanes: int = 0
     asked_for: bool = False
     alternatives: tuple["PopulationPlan", ...] = ()
 
@@ -69,8 +72,8 @@ class PopulationPlan:
 
     def _name(self) -> str:
         if self.kernel == "lanes":
-            return f"lanes, {LANES} networks at a time"
-        return f"each network by itself ({self.of_network})" if self.of_network else "each network by itself"
+            return f"lanes, {self.n_lanes} networks at a time"
+        return f"each network by itself ({self.of_network.name})"
 
 
 def n_threads_of(options: "Options") -> int:
@@ -87,9 +90,18 @@ def make_population_plan(
     options: "Options",
     own_order: bool,
     kernel: str,
-    is_dense: bool = True,
+    n_nonzeros: float | None = None,
 ) -> PopulationPlan:
     """The faster of the two that does what the options ask for.
+
+    Parameters
+    ----------
+    network
+        Of their architecture; its weights do not matter.
+    n_networks, n_samples, epochs, options, own_order, kernel
+        As for `Population.fit`.
+    n_nonzeros
+        Mean of the samples, if X is sparse.
 
     Raises
     ------
@@ -98,41 +110,41 @@ def make_population_plan(
     """
     if kernel not in KERNELS:
         raise ValueError(f"kernel={kernel!r} is not known for a population; allowed: {', '.join(KERNELS)}.")
-    why_not_lanes = _not_in_lanes(options, own_order, is_dense)
+    why_not_lanes = _not_in_lanes(options, own_order, is_dense=n_nonzeros is None)
+    alone = make_plan(network, n_samples, epochs, replace(options, kernel="auto", n_threads=1), n_nonzeros)
+    alone = replace(alone, alternatives=())
     steps = n_samples * epochs
     n_threads = min(n_threads_of(options), max(1, n_networks))
     plans = []
     if not why_not_lanes:
         ns = lanes_ns_per_step(network)
-        chunks = -(-n_networks // LANES)
+        lanes = lanes_of(network.dtype)
+        chunks = -(-n_networks // lanes)
         threads = min(n_threads, chunks)
         turns = -(-chunks // threads)
-        size = network.dtype.itemsize * LANES * (network.n_parameters + 4 * n_units(network.layout))
+        size = network.dtype.itemsize * lanes * (network.n_parameters + 4 * n_units(network.layout))
         plans.append(
             PopulationPlan(
                 "lanes",
                 threads,
                 ns,
-                ns * steps * 1e-9 * turns * LANES,
+                ns * steps * 1e-9 * turns * lanes,
                 threads * (size + 8 * n_samples) + network.dtype.itemsize * network.n_parameters * n_networks,
+                alone,
+                n_lanes=lanes,
             )
         )
     else:
-        plans.append(PopulationPlan("lanes", n_threads, float("nan"), float("nan"), 0, why_not_lanes))
-    if is_dense:
-        alone = make_plan(network, n_samples, epochs, replace(options, kernel="auto", n_threads=1))
-        of_network, ns = alone.name, alone.ns_per_step
-    else:
-        of_network, ns = "sparse", 1e3
+        plans.append(PopulationPlan("lanes", n_threads, float("nan"), float("nan"), 0, alone, why_not_lanes))
     turns = -(-n_networks // n_threads)
     plans.append(
         PopulationPlan(
             "each",
             n_threads,
-            ns,
-            (ns * steps * 1e-9 + NETWORK_SECONDS) * turns,
+            alone.ns_per_step,
+            (alone.ns_per_step * steps * 1e-9 + NETWORK_SECONDS) * turns,
             n_threads * (8 * n_samples + 64 * network.dtype.itemsize * n_units(network.layout)),
-            of_network=of_network,
+            alone,
         )
     )
     possible = [plan for plan in plans if not plan.why_not]
@@ -152,7 +164,7 @@ def make_population_plan(
 def lanes_ns_per_step(network: "Network") -> float:
     """Predicted nanoseconds of one network's step in a lane."""
     wide = network.dtype.itemsize / 4
-    near = LANES * network.parameters.nbytes <= FIRST_CACHE_BYTES
+    near = lanes_of(network.dtype) * network.parameters.nbytes <= FIRST_CACHE_BYTES
     of_weights = network.n_parameters * (WEIGHT_NEAR if near else WEIGHT_FAR)
     return wide * (STEP + UNIT * sum(network.layer_sizes[1:]) + of_weights)
 

@@ -19,6 +19,7 @@ import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import numpy as np
@@ -204,6 +205,22 @@ def write_atomically(path: PathLike, write: Callable[[BinaryIO], Any]) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def check_writable(path: Path) -> None:
+    """Before any work is done, see whether its result can be saved.
+
+    Raises
+    ------
+    ValueError
+        If not; it says why.
+    """
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}.")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} exists and is not a regular file.")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ValueError(f"{path}: no permission to write in {path.parent}.")
 
 
 def _weights_name(layer: int) -> str:

@@ -9,6 +9,7 @@ What is done with columns that are not plain numbers, for training and predictio
 """
 
 import csv
+import io
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from .storage import write_atomically
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 
@@ -151,6 +154,20 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     if table.n_rows == 0:
         raise TableError(f"{path}: there are no rows below the header.")
     return table
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Text of a CSV file; the first row's keys are the header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_csv(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Put rows into a CSV file, whole or not at all."""
+    write_atomically(path, lambda file: file.write(csv_text(rows).encode()))
 
 
 def _read_csv(path: Path) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,6 +77,11 @@ class RuleState:
         return cls(update_rule, np.zeros(shape, parameters.dtype))
 
 
+def draw_order_seed(generator: np.random.RandomState, options: Options) -> int:
+    """Draw the seed of the shuffles, or nothing where the order is fixed."""
+    return int(generator.randint(0, 2**63 - 1, dtype=np.int64)) if options.shuffle else 0
+
+
 @dataclass
 class Training:
     """One run of training: the kernel's arrays, and the loop around the kernel.
@@ -99,6 +104,8 @@ class Training:
         Called after every epoch as callback(epoch, metrics); a true result ends training.
     stop
         Once set, training ends as by Ctrl-C; for runs in threads that Ctrl-C does not reach.
+    made_plan, rates, order_seed
+        The plan, the learning rate of every epoch, and the seed of the shuffles, where they are made already.
     """
 
     network: "Network"
@@ -111,22 +118,26 @@ class Training:
     validation: tuple[np.ndarray, np.ndarray] | None = None
     callback: Callback | None = None
     stop: threading.Event | None = None
+    made_plan: InitVar[Plan | None] = None
+    rates: InitVar[np.ndarray | None] = None
+    order_seed: InitVar[int | None] = None
 
     plan: Plan = field(init=False)
     samples: "Samples | SparseSamples" = field(init=False)
     run: Run = field(init=False)
     stop_reason: str = field(init=False, default="finished")
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, made_plan: Plan | None, rates: np.ndarray | None, order_seed: int | None) -> None:
         network, options = self.network, self.options
         self._n_samples = len(self.targets)
         n_nonzeros = None if isinstance(self.inputs, np.ndarray) else self.inputs.nnz / self._n_samples
-        plan = make_plan(network, self._n_samples, self.epochs, options, n_nonzeros)
+        plan = made_plan or make_plan(network, self._n_samples, self.epochs, options, n_nonzeros)
         schedule_options = check_schedule(options.schedule, options.schedule_options)
-        # before anything is drawn or changed: a schedule of the caller's may raise
-        rates = learning_rates(options.schedule, schedule_options, float(options.learning_rate), self.epochs)
-        generator = check_random_state(self.generator)
-        seeds = [generator.randint(0, 2**63 - 1, dtype=np.int64)] if options.shuffle else []
+        if rates is None:  # before anything is drawn or changed: a schedule of the caller's may raise
+            rate = float(options.learning_rate)
+            rates = learning_rates(options.schedule, schedule_options, rate, self.epochs)
+        if order_seed is None:
+            order_seed = draw_order_seed(check_random_state(self.generator), options)
         state = network.rule_state(options.update_rule)
         self._names = network.metric_names(options.monitor)
         self._state = state
@@ -142,7 +153,7 @@ class Training:
         self._schedule_options = schedule_options
         self.run = Run(
             position,
-            np.array(seeds, np.uint64),
+            np.array([order_seed] if options.shuffle else [], np.uint64),
             rates,
             np.array([METRICS[name] for name in self._names], np.int64),
             np.zeros((self.epochs, FIRST_METRIC + len(self._names))),

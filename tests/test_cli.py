@@ -1,6 +1,5 @@
 """The command line as its users meet it: what it prints, and its exit status."""
 
-import json
 import os
 import signal
 import subprocess
@@ -9,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from commands import refused, run, run_json
 from typer.testing import CliRunner
 
 import numbabp as nbp
@@ -23,35 +23,6 @@ NOTEBOOK_LOSSES = {
     128: 2.955637323757989,
     181: 1.7989431569565686,
 }
-
-
-def run(*arguments, status=0):
-    result = CliRunner().invoke(app, list(map(str, arguments)))
-    assert result.exit_code == status, result.output
-    return result
-
-
-def run_json(*arguments, status=0):
-    def refuse(constant):
-        raise ValueError(f"{constant} is not JSON")
-
-    return json.loads(run(*arguments, "--json", status=status).stdout, parse_constant=refuse)
-
-
-def refused(*arguments):
-    """The one line on standard error of a run that ends with status 2."""
-    result = run(*arguments, status=2)
-    assert result.stdout == ""
-    line = result.stderr.removesuffix("\n")
-    assert "\n" not in line
-    assert line.startswith("numbabp: ")
-    return line
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def write_quadrants(path, n=400, header="a,b,y"):
@@ -69,7 +40,7 @@ def test_version_and_help():
     assert run("--version").stdout == f"numbabp {nbp.__version__}\n"
     for arguments in ([], ["--help"]):
         output = run(*arguments).stdout
-        assert all(command in output for command in ("demo", "smoke", "train", "predict", "info"))
+        assert all(command in output for command in ("demo", "smoke", "train", "sweep", "predict", "info"))
         assert output.isascii()
 
 
@@ -181,7 +152,7 @@ def test_plot(folder):
     assert "curves drawn into a.png" in run("demo", "xor", "--plot", "a.png").stderr
     assert (folder / "a.png").read_bytes().startswith(b"\x89PNG")
     assert ".png, .svg or .pdf" in refused("demo", "xor", "--plot", "a.txt")
-    assert "No such file or directory" in refused("demo", "xor", "--plot", "absent/a.png")
+    assert "there is no folder absent" in refused("demo", "xor", "--plot", "absent/a.png")
 
 
 def test_plot_without_matplotlib(folder, monkeypatch):

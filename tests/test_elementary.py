@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numba import njit
+from numba.extending import register_jitable
 
 from numbabp import elementary
 
@@ -23,6 +24,16 @@ def ulps(function, exact, x):
     return float(np.max(np.abs(y - expected) / np.spacing(np.abs(expected.astype(x.dtype)))))
 
 
+@register_jitable
+def first_of_pair(x):
+    return elementary.logistic_pair(x)[0]
+
+
+@register_jitable
+def second_of_pair(x):
+    return elementary.logistic_pair(x)[1]
+
+
 @pytest.mark.parametrize(
     "function, exact, low, high, most",
     [
@@ -32,6 +43,13 @@ def ulps(function, exact, x):
         (elementary.expm1, np.expm1, -1e-3, 1e-3, 1.1),
         (elementary.expm1, np.expm1, -20, 20, 2.5),
         (elementary.logistic, lambda x: 1 / (1 + np.exp(-x)), -20, 20, 2.5),
+        (elementary.logistic, lambda x: 1 / (1 + np.exp(-x)), -80, 80, 2.5),
+        (first_of_pair, lambda x: 1 / (1 + np.exp(-x)), -80, 80, 2.5),
+        (second_of_pair, lambda x: 1 / (1 + np.exp(x)), -80, 80, 3.5),
+        (elementary.minus_log1m_half, lambda x: -np.log1p(-x), 0, 0.5, 4),
+        (elementary.minus_log1m_half, lambda x: -np.log1p(-x), 0, 1e-4, 4),
+        (elementary.log_from_one, np.log, 1, 3, 4),
+        (elementary.log_from_one, np.log, 1, 1e6, 1.5),
         (elementary.log1p_unit, np.log1p, 0, 1, 4),
         (elementary.log1p_unit, np.log1p, 0, 1e-4, 4),
     ],

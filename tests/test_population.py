@@ -14,12 +14,13 @@ import numbabp as nbp
 from numbabp import population as population_module
 from numbabp import population_training
 from numbabp.datasets import xor
-from numbabp.vectors import LANES
+from numbabp.vectors import lanes_of
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 RULES = ("sgd", "momentum", "nesterov")
-N = LANES + 3
-"""Networks: a chunk and a part of one."""
+LANES = lanes_of("float64")
+N = lanes_of("float32") + 3
+"""Networks: a chunk and a part of one in float32, two and a part of one in float64."""
 CASES = [  # sizes, activations, loss
     ((2, 10, 1), ("sigmoid", "sigmoid"), "binary_cross_entropy"),
     ((3, 4), ("softmax",), "categorical_cross_entropy"),

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from ..compiling import scalar_function, subroutine
-from ..vectors import load, splat, store
-from .lane_chunks import SAMPLES, STEP_SHRINK, L
-from .layers import BIASES, FAN_IN, FAN_OUT, OUTPUTS
+from ..vectors import load, n_lanes, splat, store
+from .lane_chunks import SAMPLES, STEP_SHRINK
+from .layers import FAN_IN, FAN_OUT
 
 _ZERO, _ONE, _TWO, _THREE, _FOUR = (np.uint64(k) for k in range(5))
 _K = np.uint64(SAMPLES)
@@ -46,6 +46,7 @@ def begin_block(chunk: Any, samples: Any, j: Any, count: Any) -> None:
     """Products of `count` samples from the order's entry j on with the present weights."""
     _take_samples(chunk, samples, j, count)
     w, x, products = chunk.parameters, chunk.block.inputs, chunk.block.products
+    L = n_lanes(w)
     fan_in, size = chunk.layout[0, FAN_IN], chunk.layout[0, FAN_OUT]
     one = splat(w.dtype.type(1))
     store(chunk.block.left, _ZERO, one)
@@ -70,42 +71,43 @@ def begin_block(chunk: Any, samples: Any, j: Any, count: Any) -> None:
 
 
 @scalar_function
-def affine_of_block(chunk: Any, with_l2: Any, t: Any) -> None:
-    """z = b + W_t^T x_t of the first layer, for sample t of the block."""
-    block, w, z = chunk.block, chunk.parameters, chunk.z
-    size, b, out = chunk.layout[0, FAN_OUT], chunk.layout[0, BIASES], chunk.layout[0, OUTPUTS]
-    row = t * size
-    for k in range(_ZERO, size, L):
-        product = load(block.products, row + k)
+def first_pre_activation(chunk: Any, with_l2: Any, size: Any, bias: Any, t: Any, k: Any) -> Any:
+    """z = b + W_t^T x_t of the first layer's unit at k, for sample t of the block."""
+    block, L = chunk.block, n_lanes(chunk.parameters)
+    product = load(block.products, t * size + k)
+    if with_l2:
+        product = load(block.left, _ZERO) * product
+    total = bias + product
+    for s in range(t):
+        update = load(block.updates, s * size + k)
         if with_l2:
-            product = load(block.left, _ZERO) * product
-        total = load(w, b + k) + product
-        for s in range(t):
-            update = load(block.updates, s * size + k)
-            if with_l2:
-                update = load(block.kept, s * L) * update
-            total = total - block.gram[s * _K + t] * update
-        store(z, out + k, total)
+            update = load(block.kept, s * L) * update
+        total = total - block.gram[s * _K + t] * update
+    return total
 
 
 @scalar_function
-def step_in_block(chunk: Any, with_l2: Any, t: Any) -> None:
-    """Keep the update of step t, and what its penalty leaves of the earlier ones."""
-    size, out = chunk.layout[0, FAN_OUT], chunk.layout[0, OUTPUTS]
-    for k in range(_ZERO, size, L):
-        store(chunk.block.updates, t * size + k, load(chunk.update, out + k))
-    if with_l2:
-        shrink = load(chunk.lanes, STEP_SHRINK)
-        left, kept = chunk.block.left, chunk.block.kept
-        store(left, _ZERO, load(left, _ZERO) - shrink * load(left, _ZERO))
-        for s in range(_ZERO, t * L, L):
-            store(kept, s, load(kept, s) - shrink * load(kept, s))
+def keep_update(chunk: Any, size: Any, t: Any, k: Any, update: Any) -> None:
+    """Keep the update of the unit at k in step t."""
+    store(chunk.block.updates, t * size + k, update)
+
+
+@scalar_function
+def shrink_kept(chunk: Any, t: Any) -> None:
+    """What the penalty of step t leaves of the weights and of the earlier updates."""
+    L = n_lanes(chunk.lanes)
+    shrink = load(chunk.lanes, STEP_SHRINK * L)
+    left, kept = chunk.block.left, chunk.block.kept
+    store(left, _ZERO, load(left, _ZERO) - shrink * load(left, _ZERO))
+    for s in range(_ZERO, t * L, L):
+        store(kept, s, load(kept, s) - shrink * load(kept, s))
 
 
 @subroutine
 def end_block(chunk: Any, with_l2: Any, count: Any) -> None:
     """The weights after the block's steps."""
     w, x, block = chunk.parameters, chunk.block.inputs, chunk.block
+    L = n_lanes(w)
     fan_in, size = chunk.layout[0, FAN_IN], chunk.layout[0, FAN_OUT]
     if with_l2:
         left = load(block.left, _ZERO)

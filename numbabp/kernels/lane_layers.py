@@ -1,17 +1,32 @@
-"""A step of a chunk of the lanes kernel, layer by layer: forward, loss, backward and update."""
+"""A step of a chunk of the lanes kernel, layer by layer: forward, loss, backward and update.
 
-import math
-from typing import Any
+What goes back through the layers is not delta but the update: delta times the sample's weight and, without
+velocity, the learning rate. All that is linear, so nothing is multiplied twice; and a unit's update steps
+the unit's bias, and in the first layer its weights, while it is at hand. Vectors stored count: a 512-bit
+store takes two cycles on some processors, as long as two of its multiplications.
+"""
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import losses
 from ..activations import SIGMOID, SOFTMAX, sigmoid
 from ..compiling import scalar_function, subroutine
-from ..elementary import exp, log1p_unit
-from ..vectors import load, splat, store, where_greater
-from .lane_blocks import affine_of_block, step_in_block
-from .lane_chunks import STEP_L2, STEP_LOSS, STEP_MOMENTUM, STEP_RATE, STEP_SHRINK, WEIGHT, L
+from ..elementary import exp, log_from_one, logistic_pair, minus_log1m_half
+from ..vectors import load, n_lanes, splat, store, where_greater
+from .lane_blocks import first_pre_activation, keep_update
+from .lane_chunks import (
+    BLOCK_LOSS,
+    BLOCK_RIGHT,
+    FACTOR,
+    STEP_L2,
+    STEP_MOMENTUM,
+    STEP_RATE,
+    STEP_SHRINK,
+    WEIGHT,
+    is_plain,
+)
 from .layers import (
     ACTIVATION,
     BIASES,
@@ -28,172 +43,279 @@ _ZERO, _ONE, _TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 
 
 @scalar_function
-def _affine_of_sample(chunk: Any, samples: Any, s: Any) -> None:
-    """z = b + W^T x of the first layer, whose inputs are one number for all lanes."""
-    w, z = chunk.parameters, chunk.z
-    fan_in, size = chunk.layout[0, FAN_IN], chunk.layout[0, FAN_OUT]
-    b, out = chunk.layout[0, BIASES], chunk.layout[0, OUTPUTS]
-    for k in range(_ZERO, size, L):
-        total = load(w, b + k)
-        for i in range(fan_in):
-            total = total + samples.inputs[s, i] * load(w, k * fan_in + i * L)
-        store(z, out + k, total)
+def _number(chunk: Any, row: Any) -> Any:
+    """A row of `Chunk.lanes`."""
+    return load(chunk.lanes, row * n_lanes(chunk.lanes))
 
 
 @scalar_function
-def _affine(chunk: Any, layer: Any) -> None:
-    """z = b + W^T a of a later layer, with two sums so that one need not wait for the other."""
-    w, a, z = chunk.parameters, chunk.a, chunk.z
-    fan_in, size = chunk.layout[layer, FAN_IN], chunk.layout[layer, FAN_OUT]
-    b, out = chunk.layout[layer, BIASES], chunk.layout[layer, OUTPUTS]
-    x = chunk.layout[layer, INPUTS]
+def _add_to_number(chunk: Any, row: Any, vector: Any) -> None:
+    at = row * n_lanes(chunk.lanes)
+    store(chunk.lanes, at, load(chunk.lanes, at) + vector)
+
+
+class Layer(NamedTuple):
+    """A row of the layout, read once before a loop: the compiler would read it again after every store."""
+
+    fan_in: int
+    size: int
+    weights: int
+    biases: int
+    inputs: int
+    outputs: int
+    activation: int
+    keeps_z: bool  # not a, since it has not the sigmoid, or is the output of a cross-entropy
+
+
+@scalar_function
+def _layer(networks: Any, chunk: Any, layer: Any) -> Layer:
+    row = chunk.layout[layer]
+    code = row[ACTIVATION]
+    keeps_z = code != SIGMOID or _only_z(networks, chunk, layer)
+    return Layer(
+        row[FAN_IN], row[FAN_OUT], row[WEIGHTS], row[BIASES], row[INPUTS], row[OUTPUTS], code, keeps_z
+    )
+
+
+@scalar_function
+def _only_z(networks: Any, chunk: Any, layer: Any) -> bool:
+    """Whether a layer is the output of a cross-entropy, whose activations `take_loss` computes."""
+    return layer == len(chunk.layout) - 1 and networks.loss <= losses.CATEGORICAL_CROSS_ENTROPY
+
+
+# --- forward ---------------------------------------------------------------------------------------
+
+
+@scalar_function
+def _pre_activation_of_sample(chunk: Any, samples: Any, layer: Any, s: Any, k: Any) -> Any:
+    """z = b + W^T x of the first layer's unit at k, whose inputs are one number for all lanes."""
+    w, L = chunk.parameters, n_lanes(chunk.parameters)
+    total = load(w, layer.biases + k)
+    for i in range(layer.fan_in):
+        total = total + samples.inputs[s, i] * load(w, k * layer.fan_in + i * L)
+    return total
+
+
+@scalar_function
+def _pre_activation(chunk: Any, layer: Any, k: Any) -> Any:
+    """z = b + W^T a of a later layer's unit at k, with two sums so that one need not wait for the other."""
+    w, a, L = chunk.parameters, chunk.a, n_lanes(chunk.a)
+    fan_in, size, x, row = layer.fan_in, layer.size, layer.inputs, layer.weights + k
     odd = fan_in % _TWO
-    for k in range(_ZERO, size, L):
-        row = chunk.layout[layer, WEIGHTS] + k
-        even_sum = load(w, b + k)
-        if odd == _ONE:
-            even_sum = even_sum + load(a, x) * load(w, row)
-        odd_sum = even_sum - even_sum
-        for i in range(odd, fan_in, _TWO):
-            even_sum = even_sum + load(a, x + i * L) * load(w, row + i * size)
-            odd_sum = odd_sum + load(a, x + (i + _ONE) * L) * load(w, row + (i + _ONE) * size)
-        store(z, out + k, even_sum + odd_sum)
+    even_sum = load(w, layer.biases + k)
+    if odd == _ONE:
+        even_sum = even_sum + load(a, x) * load(w, row)
+    odd_sum = splat(a.dtype.type(0))
+    for i in range(odd, fan_in, _TWO):
+        even_sum = even_sum + load(a, x + i * L) * load(w, row + i * size)
+        odd_sum = odd_sum + load(a, x + (i + _ONE) * L) * load(w, row + (i + _ONE) * size)
+    return even_sum + odd_sum
+
+
+@scalar_function
+def _put_unit(chunk: Any, layer: Any, k: Any, z: Any) -> None:
+    """Keep the activation of a layer's unit at k if it is a sigmoid, else its pre-activation."""
+    if layer.keeps_z:
+        store(chunk.z, layer.outputs + k, z)
+    else:
+        store(chunk.a, layer.outputs + k, sigmoid(z))
+
+
+@scalar_function
+def begin_forward(networks: Any, chunk: Any, samples: Any, s: Any) -> None:
+    """The first layer for a block's first sample; for the others `backward` before has done it."""
+    layer = _layer(networks, chunk, 0)
+    for k in range(_ZERO, layer.size, n_lanes(chunk.a)):
+        if chunk.block.updates.size > 0:
+            bias = load(chunk.parameters, layer.biases + k)
+            z = first_pre_activation(chunk, networks.with_l2, layer.size, bias, _ZERO, k)
+        else:
+            z = _pre_activation_of_sample(chunk, samples, layer, s, k)
+        _put_unit(chunk, layer, k, z)
+
+
+@scalar_function
+def forward(networks: Any, chunk: Any) -> None:
+    """Activations of every layer after the first layer's units.
+
+    Sigmoids keep no pre-activations; and of the output there may be only these, see `_only_z`.
+    """
+    for i in range(len(chunk.layout)):
+        layer = _layer(networks, chunk, i)
+        if i > 0:
+            for k in range(_ZERO, layer.size, n_lanes(chunk.a)):
+                _put_unit(chunk, layer, k, _pre_activation(chunk, layer, k))
+        if layer.activation != SIGMOID and not _only_z(networks, chunk, i):
+            _activate(layer.activation, chunk.z, chunk.a, layer.outputs, layer.size)
+
+
+@subroutine
+def _activate(code: Any, z: Any, a: Any, start: Any, size: Any) -> None:
+    if code == SOFTMAX:
+        _softmax(z, a, start, size)
+    else:
+        activate(code, z, a, start, size)
+
+
+@subroutine
+def _multiply_by_derivative(code: Any, z: Any, a: Any, gradient: Any, start: Any, size: Any) -> None:
+    multiply_by_derivative(code, z, a, gradient, start, size)
 
 
 @scalar_function
 def _exponentials(z: Any, out: Any, start: Any, size: Any) -> Any:
     """out = e^(z - max z) over the units of one layer; that maximum and their sum, lane by lane."""
+    L = n_lanes(z)
     highest = load(z, start)
     for k in range(L, size, L):
         other = load(z, start + k)
         highest = where_greater(other, highest, other, highest)
+    total = splat(z.dtype.type(0))
     for k in range(_ZERO, size, L):
-        store(out, start + k, load(z, start + k) - highest)
-    for j in range(size):
-        out[start + j] = exp(out[start + j])
-    total = load(out, start)
-    for k in range(L, size, L):
-        total = total + load(out, start + k)
+        e = exp(load(z, start + k) - highest)
+        store(out, start + k, e)
+        total = total + e
     return highest, total
 
 
 @subroutine
-def _softmax(chunk: Any, start: Any, size: Any) -> None:
+def _softmax(z: Any, a: Any, start: Any, size: Any) -> None:
     """a = e^(z - max z) / sum, lane by lane, over the units of one layer."""
-    a = chunk.a
-    _, total = _exponentials(chunk.z, a, start, size)
+    L = n_lanes(a)
+    _, total = _exponentials(z, a, start, size)
+    scale = splat(a.dtype.type(1)) / total
     for k in range(_ZERO, size, L):
-        store(a, start + k, load(a, start + k) / total)
+        store(a, start + k, load(a, start + k) * scale)
 
 
-@subroutine
-def _times_softmax_jacobian(a: Any, delta: Any, start: Any, size: Any) -> None:
-    """delta_k = a_k (g_k - sum_j g_j a_j), lane by lane."""
-    mean = load(a, start) * load(delta, start)
-    for k in range(L, size, L):
-        mean = mean + load(a, start + k) * load(delta, start + k)
-    for k in range(_ZERO, size, L):
-        store(delta, start + k, load(a, start + k) * (load(delta, start + k) - mean))
+# --- loss ------------------------------------------------------------------------------------------
 
 
 @scalar_function
-def forward(networks: Any, chunk: Any, samples: Any, s: Any, t: Any) -> None:
-    """Pre-activations and activations of every layer for sample s, which is number t of its block."""
-    layout = chunk.layout
-    for layer in range(len(layout)):
-        if layer > 0:
-            _affine(chunk, layer)
-        elif chunk.block.updates.size > 0:
-            affine_of_block(chunk, networks.with_l2, t)
-        else:
-            _affine_of_sample(chunk, samples, s)
-        start, size = layout[layer, OUTPUTS], layout[layer, FAN_OUT]
-        if layout[layer, ACTIVATION] == SIGMOID:
-            for j in range(start, start + size, L):
-                store(chunk.a, j, sigmoid(load(chunk.z, j)))
-        elif layout[layer, ACTIVATION] == SOFTMAX:
-            _softmax(chunk, start, size)
-        else:
-            activate(layout[layer, ACTIVATION], chunk.z, chunk.a, start, size)
+def _binary_cross_entropy(chunk: Any, samples: Any, s: Any) -> Any:
+    """Losses log(1 + e^z) - y z, outputs a = sigmoid(z), and the updates of their delta a - y.
+
+    With b = sigmoid(-z), log(1 + e^z) is max(z, 0) - log(max(a, b)), and max(a, b) is 1 - min(a, b).
+    """
+    L = n_lanes(chunk.a)
+    last = len(chunk.layout) - 1
+    start, size = chunk.layout[last, OUTPUTS], chunk.layout[last, FAN_OUT]
+    factor = _number(chunk, FACTOR)
+    zero = splat(chunk.a.dtype.type(0))
+    loss = zero
+    for k in range(_ZERO, size, L):
+        y = samples.targets[s, k // L]
+        z = load(chunk.z, start + k)
+        a, b = logistic_pair(z)
+        store(chunk.a, start + k, a)
+        store(chunk.update, start + k, factor * (a - y))
+        smaller, positive = where_greater(z, zero, b, a), where_greater(z, zero, z, zero)
+        loss = loss + ((positive - y * z) + minus_log1m_half(smaller))
+    return loss
 
 
 @subroutine
-def _categorical_cross_entropy(chunk: Any, samples: Any, s: Any, start: Any, size: Any) -> None:
-    """Loss -sum y_k log softmax(z)_k and its gradient a sum(y) - y."""
-    z, a, delta, lanes = chunk.z, chunk.a, chunk.delta, chunk.lanes
-    mass = a.dtype.type(0)
+def _categorical_cross_entropy(chunk: Any, samples: Any, s: Any) -> Any:
+    """Losses -sum y_k log a_k, outputs a = softmax(z), and the updates of their delta a sum(y) - y."""
+    L = n_lanes(chunk.a)
+    last = len(chunk.layout) - 1
+    start, size = chunk.layout[last, OUTPUTS], chunk.layout[last, FAN_OUT]
+    mass = chunk.a.dtype.type(0)
     for k in range(size // L):
         mass += samples.targets[s, k]
-    highest, total = _exponentials(z, delta, start, size)
-    store(lanes, STEP_LOSS, total)
-    for lane in range(L):
-        lanes[STEP_LOSS + lane] = math.log(lanes[STEP_LOSS + lane])
-    normaliser = highest + load(lanes, STEP_LOSS)
-    loss = normaliser - normaliser
-    for k in range(size // L):
-        y = samples.targets[s, k]
-        j = start + k * L
-        loss = loss + y * (normaliser - load(z, j))
-        store(delta, j, mass * load(a, j) - y)
-    store(lanes, STEP_LOSS, loss)
+    highest, total = _exponentials(chunk.z, chunk.a, start, size)
+    normaliser = highest + log_from_one(total)
+    scale = splat(chunk.a.dtype.type(1)) / total
+    factor = _number(chunk, FACTOR)
+    loss = splat(chunk.a.dtype.type(0))
+    for k in range(_ZERO, size, L):
+        y = samples.targets[s, k // L]
+        loss = loss + y * (normaliser - load(chunk.z, start + k))
+        a = load(chunk.a, start + k) * scale
+        store(chunk.a, start + k, a)
+        store(chunk.update, start + k, factor * (mass * a - y))
+    return loss
 
 
 @subroutine
-def _losses(loss: Any, a: Any, delta: Any, out: Any, start: Any, y: Any) -> None:
-    """Losses of one output's lanes at out[: LANES], and their gradients dLoss/da in `delta`."""
+def _loss_of_activations(networks: Any, chunk: Any, samples: Any, s: Any) -> Any:
+    """Losses of the other kinds, and the outputs' updates by way of dLoss/da."""
+    L = n_lanes(chunk.a)
+    last = len(chunk.layout) - 1
+    start, size, code = (
+        chunk.layout[last, OUTPUTS],
+        chunk.layout[last, FAN_OUT],
+        chunk.layout[last, ACTIVATION],
+    )
+    z, a, update = chunk.z, chunk.a, chunk.update
+    factor = _number(chunk, FACTOR)
+    loss = splat(chunk.a.dtype.type(0))
+    for k in range(_ZERO, size, L):
+        _losses(networks.loss, a, update, chunk.loss, start + k, samples.targets[s, k // L])
+        loss = loss + load(chunk.loss, _ZERO)
+    if code == SOFTMAX:
+        _times_softmax_jacobian(a, update, start, size)
+    else:
+        _multiply_by_derivative(code, z, a, update, start, size)
+    for k in range(start, start + size, L):
+        store(update, k, factor * load(update, k))
+    return loss
+
+
+@subroutine
+def _losses(loss: Any, a: Any, gradient: Any, out: Any, start: Any, y: Any) -> None:
+    """Losses of one output's lanes at out[: LANES], and their gradients dLoss/da."""
+    L = n_lanes(a)
     if loss == losses.SQUARED_ERROR:
         for lane in range(L):
             out[lane] = losses.squared_error(a[start + lane], y)
-            delta[start + lane] = losses.squared_error_gradient(a[start + lane], y)
+            gradient[start + lane] = losses.squared_error_gradient(a[start + lane], y)
     elif loss == losses.ABSOLUTE_ERROR:
         for lane in range(L):
             out[lane] = losses.absolute_error(a[start + lane], y)
-            delta[start + lane] = losses.absolute_error_gradient(a[start + lane], y)
+            gradient[start + lane] = losses.absolute_error_gradient(a[start + lane], y)
     else:
         for lane in range(L):
             out[lane] = losses.huber(a[start + lane], y)
-            delta[start + lane] = losses.huber_gradient(a[start + lane], y)
+            gradient[start + lane] = losses.huber_gradient(a[start + lane], y)
+
+
+@subroutine
+def _times_softmax_jacobian(a: Any, gradient: Any, start: Any, size: Any) -> None:
+    """dLoss/dz_k = a_k (g_k - sum_j g_j a_j) of the gradient g by the activations, lane by lane."""
+    L = n_lanes(a)
+    mean = load(a, start) * load(gradient, start)
+    for k in range(L, size, L):
+        mean = mean + load(a, start + k) * load(gradient, start + k)
+    for k in range(start, start + size, L):
+        store(gradient, k, load(a, k) * (load(gradient, k) - mean))
 
 
 @scalar_function
-def _softplus(z: Any) -> Any:
-    """`activations.softplus` of a vector: max(z, 0) + log(1 + e^-|z|)."""
-    zero = z - z
-    positive = where_greater(z, zero, z, zero)
-    return positive + log1p_unit(exp((z - positive) - positive))
+def take_loss(networks: Any, samples: Any, chunk: Any, s: Any) -> None:
+    """Losses and accuracies of sample s, added to the block's, and the updates of the outputs."""
+    if networks.loss == losses.BINARY_CROSS_ENTROPY:
+        loss = _binary_cross_entropy(chunk, samples, s)
+    elif networks.loss == losses.CATEGORICAL_CROSS_ENTROPY:
+        loss = _categorical_cross_entropy(chunk, samples, s)
+    else:
+        loss = _loss_of_activations(networks, chunk, samples, s)
+    if samples.weights.shape[0] > 0:
+        loss = _number(chunk, WEIGHT) * loss
+    _add_to_number(chunk, BLOCK_LOSS, loss)
+    if networks.accuracies.size > 0:
+        _add_to_number(chunk, BLOCK_RIGHT, _weight_of_right(networks, samples, chunk, s))
 
 
 @scalar_function
-def output_gradient(networks: Any, samples: Any, chunk: Any, s: Any) -> None:
-    """Losses of sample s, with dLoss/dz (the cross-entropies) or dLoss/da in `delta` of the output layer."""
-    last = len(chunk.layout) - 1
-    start, size = chunk.layout[last, OUTPUTS], chunk.layout[last, FAN_OUT]
-    z, a, delta, update, lanes = chunk.z, chunk.a, chunk.delta, chunk.update, chunk.lanes
-    if networks.loss == losses.CATEGORICAL_CROSS_ENTROPY:
-        _categorical_cross_entropy(chunk, samples, s, start, size)
-        return
-    total = splat(a.dtype.type(0))
-    for k in range(size // L):
-        y = samples.targets[s, k]
-        j = start + k * L
-        if networks.loss == losses.BINARY_CROSS_ENTROPY:
-            outputs = load(z, j)
-            store(delta, j, load(a, j) - y)
-            total = total + (_softplus(outputs) - y * outputs)
-        else:
-            _losses(networks.loss, a, delta, update, j, y)
-            total = total + load(update, _ZERO)
-    store(lanes, STEP_LOSS, total)
-
-
-@scalar_function
-def weight_of_right(networks: Any, samples: Any, chunk: Any, s: Any) -> Any:
+def _weight_of_right(networks: Any, samples: Any, chunk: Any, s: Any) -> Any:
     """The sample's weight where the prediction is right, else 0; see `layers.accuracy`."""
+    L = n_lanes(chunk.a)
     last = len(chunk.layout) - 1
     start, n = chunk.layout[last, OUTPUTS], chunk.layout[last, FAN_OUT] // L
     a = chunk.a
-    right = load(chunk.lanes, WEIGHT)
-    wrong = right - right
+    right = _number(chunk, WEIGHT)
+    wrong = splat(chunk.a.dtype.type(0))
     if n == _ONE or networks.loss == losses.BINARY_CROSS_ENTROPY:
         half = a.dtype.type(0.5)
         for k in range(n):
@@ -217,88 +339,116 @@ def weight_of_right(networks: Any, samples: Any, chunk: Any, s: Any) -> Any:
     return right
 
 
-@scalar_function
-def _step_with_velocity(networks: Any, chunk: Any, j: Any, g: Any) -> None:
-    """One momentum step of the vector of parameters at j, of gradient g."""
-    w, v, lanes = chunk.parameters, chunk.velocity, chunk.lanes
-    mu = load(lanes, STEP_MOMENTUM)
-    velocity = mu * load(v, j) + g
-    store(v, j, velocity)
-    taken = g + mu * velocity if networks.nesterov else velocity
-    store(w, j, load(w, j) - load(lanes, STEP_RATE) * taken)
+# --- backward --------------------------------------------------------------------------------------
 
 
 @scalar_function
-def _step_input_weights(networks: Any, chunk: Any, samples: Any, s: Any) -> None:
-    """Step of the first layer's weights; its inputs are one number for all lanes."""
-    w, update, lanes = chunk.parameters, chunk.update, chunk.lanes
-    fan_in, size, out = chunk.layout[0, FAN_IN], chunk.layout[0, FAN_OUT], chunk.layout[0, OUTPUTS]
-    for k in range(_ZERO, size, L):
-        of_unit = load(update, out + k)
-        for i in range(fan_in):
-            j, g = k * fan_in + i * L, samples.inputs[s, i] * of_unit
-            old = load(w, j)
-            if chunk.velocity.size > 0:
-                _step_with_velocity(networks, chunk, j, g + load(lanes, STEP_L2) * old)
-            else:
-                kept = old - load(lanes, STEP_SHRINK) * old if networks.with_l2 else old
-                store(w, j, kept - g)
+def _step(networks: Any, chunk: Any, j: Any, old: Any, g: Any) -> Any:
+    """Step of the vector of parameters `old` at j, without penalty: g is its update. The new vector."""
+    v = chunk.velocity
+    if not is_plain(chunk) and v.size > 0:
+        mu = _number(chunk, STEP_MOMENTUM)
+        velocity = mu * load(v, j) + g
+        store(v, j, velocity)
+        g = _number(chunk, STEP_RATE) * (g + mu * velocity if networks.nesterov else velocity)
+    new = old - g
+    store(chunk.parameters, j, new)
+    return new
 
 
 @scalar_function
-def _step_weights(networks: Any, chunk: Any, layer: Any) -> None:
-    """Step of a later layer's weights, and delta sent back through those of the forward pass."""
-    w, a, delta, update, lanes = chunk.parameters, chunk.a, chunk.delta, chunk.update, chunk.lanes
-    layout = chunk.layout
-    size, x, out = layout[layer, FAN_OUT], layout[layer, INPUTS], layout[layer, OUTPUTS]
-    for i in range(layout[layer, FAN_IN]):
-        row = layout[layer, WEIGHTS] + i * size
-        unit = x + i * L
-        value = load(a, unit)
-        back = value - value
-        for k in range(_ZERO, size, L):
-            old = load(w, row + k)
-            back = back + old * load(delta, out + k)
-            g = value * load(update, out + k)
-            if chunk.velocity.size > 0:
-                _step_with_velocity(networks, chunk, row + k, g + load(lanes, STEP_L2) * old)
-            else:
-                kept = old - load(lanes, STEP_SHRINK) * old if networks.with_l2 else old
-                store(w, row + k, kept - g)
-        store(delta, unit, back)
+def _step_weight(networks: Any, chunk: Any, j: Any, old: Any, g: Any) -> Any:
+    """The same with penalty, for weights."""
+    if not is_plain(chunk) and networks.with_l2:
+        of_penalty = STEP_L2 if chunk.velocity.size > 0 else STEP_SHRINK
+        g = g + _number(chunk, of_penalty) * old
+    return _step(networks, chunk, j, old, g)
 
 
 @scalar_function
-def backward(networks: Any, chunk: Any, samples: Any, s: Any, t: Any) -> None:
-    """Backpropagate and update, from the last layer to the first."""
-    layout, delta, update, lanes = chunk.layout, chunk.delta, chunk.update, chunk.lanes
-    last = len(layout) - 1
-    factor = load(lanes, WEIGHT)
-    if chunk.velocity.size == 0:
-        factor = factor * load(lanes, STEP_RATE)
-    for layer in range(last, -1, -1):
-        size, b, out = layout[layer, FAN_OUT], layout[layer, BIASES], layout[layer, OUTPUTS]
-        code = layout[layer, ACTIVATION]
-        if layer < last or networks.loss > losses.CATEGORICAL_CROSS_ENTROPY:
-            if code == SIGMOID:
-                for j in range(out, out + size, L):
-                    a = load(chunk.a, j)
-                    store(delta, j, load(delta, j) * (a - a * a))
-            elif code == SOFTMAX:
-                _times_softmax_jacobian(chunk.a, delta, out, size)
-            else:
-                multiply_by_derivative(code, chunk.z, chunk.a, delta, out, size)
-        for k in range(_ZERO, size, L):
-            store(update, out + k, factor * load(delta, out + k))
-        if layer > 0:
-            _step_weights(networks, chunk, layer)
-        elif chunk.block.updates.size > 0:
-            step_in_block(chunk, networks.with_l2, t)
+def _step_first_unit(
+    networks: Any, chunk: Any, samples: Any, sample: Any, t: Any, layer: Any, k: Any, bias: Any, update: Any
+) -> None:
+    """The first layer's unit at k: a step of its weights, and on to the next sample.
+
+    Processors load and store what is stepped while they compute the activation.
+    """
+    w, L, s, following = chunk.parameters, n_lanes(chunk.parameters), sample[0], sample[1]
+    if chunk.block.updates.size > 0:
+        keep_update(chunk, layer.size, t, k, update)
+        if following >= 0:
+            z = first_pre_activation(chunk, networks.with_l2, layer.size, bias, t + _ONE, k)
+            _put_unit(chunk, layer, k, z)
+        return
+    then = max(following, np.int64(0))
+    z = bias
+    for i in range(layer.fan_in):
+        j = k * layer.fan_in + i * L
+        weight = _step_weight(networks, chunk, j, load(w, j), samples.inputs[s, i] * update)
+        z = z + samples.inputs[then, i] * weight
+    if following >= 0:
+        _put_unit(chunk, layer, k, z)
+
+
+@scalar_function
+def _step_unit(
+    networks: Any,
+    chunk: Any,
+    samples: Any,
+    sample: Any,
+    t: Any,
+    is_first: Any,
+    layer: Any,
+    k: Any,
+    update: Any,
+) -> None:
+    """What the update of a layer's unit at k is for: its bias, and what is before it."""
+    j = layer.biases + k
+    bias = _step(networks, chunk, j, load(chunk.parameters, j), update)
+    if is_first:
+        _step_first_unit(networks, chunk, samples, sample, t, layer, k, bias, update)
+    else:
+        store(chunk.update, layer.outputs + k, update)
+
+
+@scalar_function
+def _step_weights(networks: Any, chunk: Any, samples: Any, sample: Any, t: Any, i: Any) -> None:
+    """Step of the weights of layer i > 0, with what goes back through those of the forward pass."""
+    w, a, update, L = chunk.parameters, chunk.a, chunk.update, n_lanes(chunk.a)
+    layer, below = _layer(networks, chunk, i), _layer(networks, chunk, i - 1)
+    is_sigmoid, is_first = below.activation == SIGMOID, i == 1
+    zero = splat(a.dtype.type(0))
+    row = layer.weights
+    for unit in range(_ZERO, below.size, L):
+        value = load(a, layer.inputs + unit)
+        back = zero
+        for k in range(_ZERO, layer.size, L):
+            of_unit, old = load(update, layer.outputs + k), load(w, row + k)
+            back = back + old * of_unit
+            _step_weight(networks, chunk, row + k, old, value * of_unit)
+        row += layer.size
+        if is_sigmoid:
+            back = back * (value - value * value)
+            _step_unit(networks, chunk, samples, sample, t, is_first, below, unit, back)
         else:
-            _step_input_weights(networks, chunk, samples, s)
-        for k in range(_ZERO, size, L):
-            step = load(update, out + k)
-            if chunk.velocity.size > 0:
-                _step_with_velocity(networks, chunk, b + k, step)
-            else:
-                store(chunk.parameters, b + k, load(chunk.parameters, b + k) - step)
+            store(update, layer.inputs + unit, back)
+
+
+@scalar_function
+def backward(networks: Any, chunk: Any, samples: Any, sample: Any, t: Any) -> None:
+    """Backpropagate and update, from the last layer to the first, which goes on to the next sample.
+
+    `sample` is the row of the sample, number t of its block, and of the block's next one, or -1.
+    """
+    update = chunk.update
+    last = len(chunk.layout) - 1
+    for i in range(last, -1, -1):
+        layer = _layer(networks, chunk, i)
+        if i == last or layer.activation != SIGMOID:
+            if i < last:
+                _multiply_by_derivative(layer.activation, chunk.z, chunk.a, update, layer.outputs, layer.size)
+            for k in range(_ZERO, layer.size, n_lanes(update)):
+                of_unit = load(update, layer.outputs + k)
+                _step_unit(networks, chunk, samples, sample, t, i == 0, layer, k, of_unit)
+        if i > 0:
+            _step_weights(networks, chunk, samples, sample, t, i)

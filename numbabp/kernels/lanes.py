@@ -1,10 +1,10 @@
 """The lanes kernel: many small networks at once, each in a lane of the processor's vectors.
 
-The network's index is innermost: a chunk of `LANES` networks has its parameters in T (n_parameters, LANES)
-and its units in T (n_units, LANES), so that every scalar operation of one network is a vector operation over
-all of them, however small the layers. Chunks are independent: a chunk is loaded from the rows of the
-population's parameters, trained through all epochs, and stored again, while its arrays stay in the first
-cache.
+The network's index is innermost: a chunk of as many networks as a vector takes (`numbabp.vectors`) has its
+parameters in T (n_parameters, LANES) and its units in T (n_units, LANES), so that every scalar operation of
+one network is a vector operation over all of them, however small the layers. Chunks are independent: a chunk
+is loaded from the rows of the population's parameters, trained through all epochs, and stored again, while
+its arrays stay in the first cache.
 
 A network takes the steps that `sequential.train_sgd` would take with it alone, up to rounding; sgd,
 momentum and nesterov, with a learning rate, momentum, L2 and sample weights of its own, and the same order of
@@ -16,11 +16,15 @@ from typing import Any
 import numpy as np
 
 from ..compiling import kernel, scalar_function, subroutine
-from ..vectors import any_nan, load, splat, store, widen
-from .lane_blocks import begin_block, end_block
+from ..vectors import accumulate, any_nan, load, n_lanes, splat, store
+from .lane_blocks import begin_block, end_block, shrink_kept
 from .lane_chunks import (
     ACCURACY,
+    BLOCK_LOSS,
+    BLOCK_RIGHT,
+    BLOCK_WEIGHT,
     EPOCH,
+    FACTOR,
     L2,
     LOSS,
     MOMENTUM,
@@ -30,39 +34,41 @@ from .lane_chunks import (
     SAMPLES,
     SHRINK,
     STEP_L2,
-    STEP_LOSS,
     STEP_MOMENTUM,
     STEP_RATE,
     STEP_SHRINK,
     WEIGHT,
     WEIGHT_SUM,
-    L,
     freeze_lanes,
     load_chunk,
     unload_chunk,
     unload_lane,
 )
-from .lane_layers import backward, forward, output_gradient, weight_of_right
+from .lane_layers import backward, begin_forward, forward, take_loss
 from .shuffling import shuffle
 
 
 @subroutine
 def _set_step(samples: Any, chunk: Any, first: Any, n: Any, s: Any) -> None:
     """The lanes' numbers for sample s; one of weight 0 changes nothing."""
-    lanes = chunk.lanes
-    real = lanes.dtype.type
-    for lane in range(L):
+    numbers = chunk.lanes
+    real, lanes = numbers.dtype.type, n_lanes(numbers)
+    for lane in range(lanes):
         weight = real(1)
         if samples.weights.shape[0] == 1:
             weight = samples.weights[0, s]
         elif samples.weights.shape[0] > 1:
             weight = samples.weights[first + min(np.int64(lane), n - 1), s]
         taken = real(1) if weight > real(0) else real(0)
-        lanes[WEIGHT + lane] = weight
-        lanes[STEP_RATE + lane] = taken * lanes[RATE + lane]
-        lanes[STEP_SHRINK + lane] = taken * lanes[SHRINK + lane]
-        lanes[STEP_L2 + lane] = taken * lanes[L2 + lane]
-        lanes[STEP_MOMENTUM + lane] = lanes[MOMENTUM + lane] if weight > real(0) else real(1)
+        rate = taken * numbers[RATE * lanes + lane]
+        numbers[WEIGHT * lanes + lane] = weight
+        numbers[FACTOR * lanes + lane] = weight if chunk.velocity.size > 0 else weight * rate
+        numbers[STEP_RATE * lanes + lane] = rate
+        numbers[STEP_SHRINK * lanes + lane] = taken * numbers[SHRINK * lanes + lane]
+        numbers[STEP_L2 * lanes + lane] = taken * numbers[L2 * lanes + lane]
+        momentum = numbers[MOMENTUM * lanes + lane]
+        numbers[STEP_MOMENTUM * lanes + lane] = momentum if weight > real(0) else real(1)
+        numbers[BLOCK_WEIGHT * lanes + lane] += weight
 
 
 @subroutine
@@ -70,56 +76,113 @@ def _begin_epoch(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) ->
     """The epoch's order and rates."""
     if chunk.random.size > 0:
         shuffle(chunk.order, chunk.random)
-    zero = splat(0.0)
-    store(chunk.sums, LOSS, zero)
-    store(chunk.sums, WEIGHT_SUM, zero)
-    store(chunk.sums, ACCURACY, zero)
+    for j in range(chunk.sums.size):
+        chunk.sums[j] = 0.0
     if networks.same_rates and chunk.position[EPOCH] > 0:
         return
-    real = chunk.parameters.dtype.type
-    for lane in range(L):
+    real, lanes = chunk.parameters.dtype.type, n_lanes(chunk.parameters)
+    for lane in range(lanes):
         network = first + min(np.int64(lane), n - 1)
         rate = networks.rates[networks.rate_of[network], chunk.position[EPOCH]]
-        chunk.lanes[RATE + lane] = rate
-        chunk.lanes[SHRINK + lane] = real(rate * networks.l2[network])
+        chunk.lanes[RATE * lanes + lane] = rate
+        chunk.lanes[SHRINK * lanes + lane] = real(rate * networks.l2[network])
     if samples.weights.shape[0] == 0:
         _set_step(samples, chunk, first, n, 0)
 
 
 @scalar_function
-def _observe(networks: Any, samples: Any, chunk: Any, first: Any, n: Any, s: Any) -> None:
-    """Losses, output gradients and accuracies of sample s; networks that diverge are frozen."""
-    output_gradient(networks, samples, chunk, s)
-    sums, lanes = chunk.sums, chunk.lanes
-    loss = load(lanes, STEP_LOSS)
+def _train_block(networks: Any, samples: Any, chunk: Any, first: Any, n: Any, j: Any, count: Any) -> None:
+    """Steps with `count` samples from the order's entry j on."""
+    in_blocks = chunk.block.updates.size > 0
+    is_weighted = samples.weights.shape[0] > 0
+    if in_blocks:
+        begin_block(chunk, samples, j, count)
+    _clear_sums(chunk)
+    s = chunk.order[j]
+    begin_forward(networks, chunk, samples, s)
+    for t in range(count):
+        following = chunk.order[j + np.int64(t) + 1] if t + np.uint64(1) < count else -1
+        if is_weighted:
+            _set_step(samples, chunk, first, n, s)
+        forward(networks, chunk)
+        take_loss(networks, samples, chunk, s)
+        if in_blocks and networks.with_l2:
+            shrink_kept(chunk, t)
+        backward(networks, chunk, samples, (s, following), t)
+        s = following
+    if in_blocks:
+        end_block(chunk, networks.with_l2, count)
+    _sum_up(networks, samples, chunk, first, n)
+
+
+@scalar_function
+def _clear_sums(chunk: Any) -> None:
+    """Begin the sums of a block."""
+    zero, lanes = splat(chunk.lanes.dtype.type(0)), n_lanes(chunk.lanes)
+    store(chunk.lanes, BLOCK_LOSS * lanes, zero)
+    store(chunk.lanes, BLOCK_WEIGHT * lanes, zero)
+    store(chunk.lanes, BLOCK_RIGHT * lanes, zero)
+
+
+@scalar_function
+def _sum_up(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) -> None:
+    """Add a block's sums to the epoch's; networks that diverged in it are frozen."""
+    numbers, sums, lanes = chunk.lanes, chunk.sums, n_lanes(chunk.lanes)
+    loss = load(numbers, BLOCK_LOSS * lanes)
     if any_nan(loss - loss):
         freeze_lanes(networks, chunk, first, n)
-    weight = load(lanes, WEIGHT)
-    store(sums, LOSS, load(sums, LOSS) + widen(weight * load(lanes, STEP_LOSS)))
-    store(sums, WEIGHT_SUM, load(sums, WEIGHT_SUM) + widen(weight))
-    right = weight_of_right(networks, samples, chunk, s)
-    store(sums, ACCURACY, load(sums, ACCURACY) + widen(right))
+    accumulate(sums, LOSS * lanes, load(numbers, BLOCK_LOSS * lanes))
+    if samples.weights.shape[0] > 0:
+        accumulate(sums, WEIGHT_SUM * lanes, load(numbers, BLOCK_WEIGHT * lanes))
+    if networks.accuracies.size > 0:
+        accumulate(sums, ACCURACY * lanes, load(numbers, BLOCK_RIGHT * lanes))
 
 
 @subroutine
-def _record(networks: Any, chunk: Any, first: Any, n: Any) -> bool:
+def _record(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) -> bool:
     """The epoch's means; a network that no longer improves ends. True once every one has ended."""
+    lanes = n_lanes(chunk.lanes)
+    row = chunk.position[EPOCH] * networks.parameters.shape[0] + first
+    _record_means(networks, samples, chunk, networks.losses, row, n, LOSS * lanes)
+    if networks.accuracies.size > 0:
+        _record_means(networks, samples, chunk, networks.accuracies, row, n, ACCURACY * lanes)
+    return networks.n_iter_no_change > 0 and _end_where_no_change(networks, chunk, row, first, n)
+
+
+@scalar_function
+def _record_means(
+    networks: Any, samples: Any, chunk: Any, means: Any, row: Any, n: Any, of_sums: Any
+) -> None:
+    """Means of a chunk's sums from of_sums on; a chunk of four steps takes a tenth longer without vectors."""
+    lanes, sums = n_lanes(chunk.lanes), chunk.sums
+    share = 1.0 / chunk.order.size
+    if samples.weights.shape[0] == 0 and np.uint64(n) == lanes:
+        for k in range(np.uint64(0), lanes, n_lanes(sums)):
+            store(means, np.uint64(row) + k, share * load(sums, of_sums + k))
+        return
+    for lane in range(n):
+        j = np.uint64(lane)
+        if samples.weights.shape[0] > 0:
+            share = 1.0 / sums[WEIGHT_SUM * lanes + j]
+        means[row + lane] = sums[of_sums + j] * share
+
+
+@subroutine
+def _end_where_no_change(networks: Any, chunk: Any, row: Any, first: Any, n: Any) -> bool:
+    """End the networks whose loss has not improved for long; whether every one has ended."""
     epoch = chunk.position[EPOCH]
     all_ended = True
     for lane in range(n):
         if networks.stopped[first + lane] > 0:
             continue
-        j = np.uint64(lane)
-        loss = chunk.sums[LOSS + j] / chunk.sums[WEIGHT_SUM + j]
-        networks.losses[first + lane, epoch] = loss
-        if networks.accuracies.size > 0:
-            networks.accuracies[first + lane, epoch] = chunk.sums[ACCURACY + j] / chunk.sums[WEIGHT_SUM + j]
+        loss = networks.losses[row + lane]
         chunk.waited[lane] = 0 if loss <= chunk.best[lane] - networks.tol else chunk.waited[lane] + 1
         chunk.best[lane] = min(loss, chunk.best[lane])
-        if 0 < networks.n_iter_no_change < chunk.waited[lane]:
-            # its lane goes on beside the others, but what it computes is no longer stored
+        if chunk.waited[lane] > networks.n_iter_no_change:
+            # its lane goes on beside the others, but what it computes is not looked at
             unload_lane(networks, chunk, first + lane, lane)
             networks.stopped[first + lane] = epoch + 1
+            networks.n_epochs[first + lane] = epoch + 1
         else:
             all_ended = False
     return all_ended
@@ -147,34 +210,23 @@ def train_lanes(networks: Any, samples: Any, chunk: Any, stop_network: Any, max_
     """
     position = chunk.position
     n_samples = chunk.order.size
-    in_blocks = chunk.block.updates.size > 0
     done = 0
     while position[NETWORK] < stop_network and done < max_samples:
         first = position[NETWORK]
-        n = min(np.int64(L), stop_network - first)
+        n = min(np.int64(n_lanes(chunk.parameters)), stop_network - first)
         if position[EPOCH] == 0 and position[SAMPLE] == 0:
             load_chunk(networks, samples, chunk, first, n)
         while position[EPOCH] < networks.rates.shape[1] and done < max_samples:
             if position[SAMPLE] == 0:
                 _begin_epoch(networks, samples, chunk, first, n)
             until = min(n_samples, position[SAMPLE] + max_samples - done)
-            if in_blocks:  # whole ones: where they begin changes the last bits
-                until = min(n_samples, -(-until // SAMPLES) * SAMPLES)
+            until = min(n_samples, -(-until // SAMPLES) * SAMPLES)  # a block's end changes the last bits
             done += until - position[SAMPLE]
-            for j in range(position[SAMPLE], until):
-                s, t = chunk.order[j], np.uint64(j) % np.uint64(SAMPLES)
-                if in_blocks and t == 0:
-                    begin_block(chunk, samples, j, np.uint64(min(SAMPLES, n_samples - j)))
-                if samples.weights.shape[0] > 0:
-                    _set_step(samples, chunk, first, n, s)
-                forward(networks, chunk, samples, s, t)
-                _observe(networks, samples, chunk, first, n, s)
-                backward(networks, chunk, samples, s, t)
-                if in_blocks and (t == SAMPLES - 1 or j == n_samples - 1):
-                    end_block(chunk, networks.with_l2, t + np.uint64(1))
+            for j in range(position[SAMPLE], until, SAMPLES):
+                _train_block(networks, samples, chunk, first, n, j, np.uint64(min(SAMPLES, n_samples - j)))
             position[SAMPLE] = until
             if until == n_samples:
-                all_ended = _record(networks, chunk, first, n)
+                all_ended = _record(networks, samples, chunk, first, n)
                 position[SAMPLE] = 0
                 position[EPOCH] = networks.rates.shape[1] if all_ended else position[EPOCH] + 1
         unload_chunk(networks, chunk, first, n)

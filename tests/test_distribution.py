@@ -1,0 +1,392 @@
+"""Populations on Dask's workers: to the last bit what training here gives, whatever happens to a worker."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+pytest.importorskip("distributed")
+from distributed import Client, LocalCluster
+
+import numbabp as nbp
+from numbabp import distribution
+from numbabp.checks import for_kernels
+from numbabp.datasets import xor
+from numbabp.distribution import run_jobs, train_part
+from numbabp.population_training import PopulationTraining
+from numbabp.vectors import lanes_of
+
+X, Y = xor()
+LANES = lanes_of("float64")
+N = 3 * LANES + 5
+
+
+def two_workers():
+    return LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
+    )
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    with two_workers() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def client(cluster):
+    with Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture
+def client_to_harm():
+    with two_workers() as cluster, Client(cluster, timeout=20) as client:
+        yield client
+
+
+def xor_population(n=N, **options):
+    return nbp.Population((2, 10, 1), n, loss="binary_cross_entropy", random_state=0, **options)
+
+
+def assert_same(one, other):
+    """Parameters, histories, state of the update rule and of the random generator."""
+    np.testing.assert_array_equal(one.parameters, other.parameters)
+    assert set(one.history) == set(other.history)
+    for name in [*one.history, "learning_rate"]:
+        np.testing.assert_array_equal(one.history[name], other.history[name])
+    np.testing.assert_array_equal(one.history.n_epochs, other.history.n_epochs)
+    assert one.history.stop_reason == other.history.stop_reason
+    assert [one.history[i].stop_reason for i in range(len(one))] == [
+        other.history[i].stop_reason for i in range(len(other))
+    ]
+    assert {i: error.args for i, error in one.history.diverged.items()} == {
+        i: error.args for i, error in other.history.diverged.items()
+    }
+    np.testing.assert_array_equal(one._rule_state.moments, other._rule_state.moments)
+    np.testing.assert_array_equal(one._rule_state.steps, other._rule_state.steps)
+    assert one.random_state.randint(2**31) == other.random_state.randint(2**31)
+
+
+# --- as here --------------------------------------------------------------------------------------
+
+OWN = np.random.RandomState(0)
+CASES = {
+    "defaults": {},
+    "of each network": {
+        "learning_rate": OWN.choice([0.1, 0.2, 0.5], N),
+        "momentum": OWN.choice([0.0, 0.5], N),
+        "l2": np.where(np.arange(N) == 3, 0.01, 0.0),
+        "sample_weight": OWN.choice([0.5, 1.0, 2.0], (N, 4)),
+        "update_rule": "momentum",
+        "schedule": "cosine",
+    },
+    "schedule of the caller's": {"schedule": lambda epoch: 0.5 / (epoch + 1), "sample_weight": [1, 2, 1, 2]},
+    "ends early": {"tol": 1e-3, "n_iter_no_change": 1, "learning_rate": np.geomspace(0.05, 5, N)},
+}
+
+
+@pytest.mark.parametrize("kernel", ["lanes", "each"])
+@pytest.mark.parametrize("case", CASES)
+def test_no_bit_differs_from_training_here(client, case, kernel):
+    here, there = xor_population(), xor_population()
+    options = {"epochs": 20, "kernel": kernel, "progress": False, **CASES[case]}
+    here.fit(X, Y, **options)
+    there.fit(X, Y, client=client, chunk_size=LANES, **options)
+    assert_same(here, there)
+
+
+def test_own_orders_and_steps_that_are_not_linear(client):
+    here, there = xor_population(), xor_population()
+    options = {"epochs": 5, "own_order": True, "update_rule": "adam", "monitor": ("squared_error",)}
+    here.fit(X, Y, random_state=1, **options)
+    there.fit(X, Y, random_state=1, client=client, **options)
+    assert_same(here, there)
+
+
+def test_sparse_samples(client):
+    from scipy import sparse
+
+    data = sparse.random(40, 30, 0.2, format="csr", random_state=0)
+    here, there = (nbp.Population((30, 5, 4, 2), 7, random_state=0) for _ in range(2))
+    target = np.random.RandomState(0).standard_normal((40, 2))
+    here.fit(data, target, epochs=3, update_rule="nesterov")
+    there.fit(data, target, epochs=3, update_rule="nesterov", client=client)
+    assert_same(here, there)
+
+
+@pytest.mark.parametrize("kernel", ["lanes", "each"])
+def test_networks_that_diverge(client, kernel):
+    data = np.random.RandomState(0)
+    samples = data.standard_normal((20, 3)), data.standard_normal((20, 2))
+    rates = np.full(N, 0.01)
+    rates[[4, LANES + 1, N - 1]] = 1e3
+    here, there = (nbp.Population((3, 6, 2), N, hidden_activation="relu", random_state=0) for _ in range(2))
+    options = {"learning_rate": rates, "epochs": 10, "update_rule": "momentum", "kernel": kernel}
+    here.fit(*samples, **options)
+    there.fit(*samples, client=client, chunk_size=LANES, **options)
+    assert sorted(there.history.diverged) == [4, LANES + 1, N - 1]
+    assert_same(here, there)
+
+
+@pytest.mark.parametrize("rule", ["momentum", "adam"])
+def test_the_state_of_a_rule_goes_on(client, rule):
+    here, there = xor_population(), xor_population()
+    for where in (None, client, None, client):
+        here.partial_fit(X, Y, update_rule=rule)
+        there.partial_fit(X, Y, update_rule=rule, client=where)
+        assert_same(here, there)
+
+
+def test_workers_in_this_process_with_several_threads():
+    """They have the caller's own arrays, and share the setting of BLAS's threads."""
+    from numbabp.engines import most_blas_threads
+
+    data = np.random.RandomState(0)
+    samples = data.standard_normal((60, 100)), data.randint(0, 2, (60, 1))
+    here, there = (nbp.Population((100, 40, 1), 12, random_state=0) for _ in range(2))
+    threads = most_blas_threads()
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        here.fit(*samples, epochs=3, update_rule="momentum", kernel="each")
+        there.fit(*samples, epochs=3, update_rule="momentum", kernel="each", client=client, chunk_size=2)
+    assert "blocked" in here.plan(samples[0], kernel="each").explain()
+    assert_same(here, there)
+    assert most_blas_threads() == threads
+
+
+# --- what can happen ------------------------------------------------------------------------------
+
+
+def after_results(monkeypatch, n, act):
+    """Call act() once when n tasks' results have been stored."""
+    take, taken = PopulationTraining.take, []
+
+    def counting(self, rows, trained):
+        take(self, rows, trained)
+        taken.append(rows)
+        if len(taken) == n:
+            act()
+
+    monkeypatch.setattr(PopulationTraining, "take", counting)
+
+
+@pytest.mark.parametrize("n_killed", [1, 2])
+def test_a_killed_worker_loses_nothing(client_to_harm, n_killed, monkeypatch):
+    """With both, the samples are lost as well, and sent again."""
+    here, there = xor_population(8 * LANES), xor_population(8 * LANES)
+    samples = np.tile(X, (1000, 1)), np.tile(Y, 1000)
+    options = {"epochs": 100, "update_rule": "momentum", "random_state": 0, "kernel": "lanes"}
+    here.fit(*samples, **options)
+    workers = list(client_to_harm.run(os.getpid).values())
+    killed = []
+
+    def kill():
+        for pid in workers[:n_killed]:
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+
+    after_results(monkeypatch, 2, kill)
+    there.fit(*samples, client=client_to_harm, chunk_size=LANES, **options)
+    assert len(killed) == n_killed
+    assert_same(here, there)
+
+
+def test_a_task_that_fails_is_named_and_harms_no_other(client, monkeypatch):
+    def fails(part, samples):
+        if part.numbers["learning_rate"][0] == 0.5:
+            raise OSError("the disk is full")
+        return train_part(part, samples)
+
+    monkeypatch.setattr(distribution, "train_part", fails)
+    here, there = xor_population(), xor_population()
+    before = there.parameters.copy()
+    rates = np.where(np.arange(N) < 2 * LANES, 0.1, 0.5)
+    message = r"networks \d+ to \d+ failed on the client's workers: OSError: the disk is full"
+    with pytest.raises(RuntimeError, match=message) as error:
+        there.fit(X, Y, learning_rate=rates, epochs=5, client=client, chunk_size=LANES)
+    assert isinstance(error.value.__cause__, OSError)
+    here.fit(X, Y, learning_rate=rates, epochs=5)
+    assert there.history.stop_reason == "interrupted"
+    trained = there.history.n_epochs == 5
+    assert not trained[2 * LANES :].any()
+    np.testing.assert_array_equal(there.parameters[trained], here.parameters[trained])
+    np.testing.assert_array_equal(there.parameters[~trained], before[~trained])
+
+
+def test_a_job_that_kills_its_workers_is_given_up(client_to_harm):
+    def dies(job, common):
+        os._exit(1)
+
+    # which is found first depends on how soon workers are started again
+    found = r"job 0 lost all workers|job 0 failed on the client's workers: KilledWorker|no workers any more"
+    with pytest.raises(RuntimeError, match=found):
+        run_jobs(client_to_harm, dies, [0], print)
+
+
+def test_ctrl_c_keeps_the_finished_tasks():
+    script = textwrap.dedent(
+        """
+        import os, signal, time
+        import numpy as np, numbabp as nbp
+        from distributed import Client, LocalCluster
+        from numbabp.population_training import PopulationTraining
+        from numbabp.vectors import lanes_of
+
+        LANES = lanes_of("float64")
+        X, y = np.random.RandomState(0).standard_normal((4000, 2)), np.arange(4000) % 2
+        here, there = (nbp.Population((2, 10, 1), 8 * LANES, random_state=0) for _ in range(2))
+        options = {"epochs": 60, "kernel": "lanes", "progress": False, "random_state": 0}
+        before = there.parameters.copy()
+        here.fit(X, y, **options)
+        take, sent = PopulationTraining.take, []
+        def interrupting(self, rows, trained):
+            take(self, rows, trained)
+            if rows.start >= 2 * LANES and not sent:
+                sent.append(time.perf_counter())
+                os.kill(os.getpid(), signal.SIGINT)
+        PopulationTraining.take = interrupting
+        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
+            with Client(cluster) as client:
+                try:
+                    there.fit(X, y, client=client, chunk_size=LANES, **options)
+                except KeyboardInterrupt:
+                    print(time.perf_counter() - sent[0])
+        assert there.history.stop_reason == "interrupted"
+        done = np.isfinite(there.history.loss).all(axis=1)
+        assert 0 < done.sum() < len(done)
+        assert not np.isfinite(there.history.loss[~done]).any()
+        np.testing.assert_array_equal(there.parameters[done], here.parameters[done])
+        np.testing.assert_array_equal(there.parameters[~done], before[~done])
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1.0
+
+
+# --- jobs -----------------------------------------------------------------------------------------
+
+
+def test_jobs_are_taken_as_workers_become_free(client):
+    results, taken = {}, []
+
+    def jobs():
+        for i in range(20):
+            taken.append(i - len(results))
+            yield np.full(3, i)
+
+    run_jobs(client, lambda job, common: job.sum() + common, jobs(), results.__setitem__, common=1)
+    assert results == {i: 3 * i + 1 for i in range(20)}
+    assert max(taken) <= 2 * distribution.IN_FLIGHT
+    run_jobs(client, print, [], print)
+
+
+def test_large_jobs_are_sent_without_a_warning(client):
+    results = []
+    run_jobs(client, lambda job, common: job.nbytes, [np.zeros(2_000_000)], lambda i, n: results.append(n))
+    assert results == [16_000_000]
+
+
+class Workers:
+    """What is asked of a client about its workers."""
+
+    def __init__(self, n, memory_limit=2**30):
+        self.workers = {i: {"nthreads": 2, "memory_limit": memory_limit} for i in range(n)}
+
+    def scheduler_info(self, n_workers):
+        return {"workers": self.workers}
+
+
+def test_tasks_are_as_large_as_threads_and_memory_suggest(monkeypatch):
+    sizes = []
+
+    def note(client, training):
+        sizes.append(training.n_at_once)
+
+    monkeypatch.setattr(distribution, "check_client", lambda client: None)
+    monkeypatch.setattr(distribution, "train_on", note)
+
+    def size(client, n_networks, n_samples, epochs=1, **options):
+        data = np.zeros((n_samples, 2)), np.zeros(n_samples)
+        xor_population(n_networks).fit(*data, epochs=epochs, client=client, **options)
+        return sizes[-1]
+
+    # of short ones, one for each thread
+    assert size(Workers(2), 4096, 1) == 1024
+    assert size(Workers(2), 4, 1, kernel="each") == 1
+    # of long ones many, in whole chunks
+    assert size(Workers(2), 8192, 10_000, 100) % LANES == 0
+    assert 10 <= 8192 / size(Workers(2), 8192, 10_000, 100) / 4 <= 20
+    # fewer where memory is little
+    assert size(Workers(1, 0), 8192, 4, 100) == 4096
+    assert size(Workers(1, 2**23), 8192, 4, 100) < 4096
+    with pytest.raises(MemoryError, match=f"{LANES} networks take"):
+        size(Workers(1, 2**18), 8192, 4, 100)
+
+
+def test_what_came_read_only_or_at_an_odd_address_is_as_kernels_know_it():
+    from scipy import sparse
+
+    numbers = np.arange(10.0)
+    odd = np.frombuffer(b" " + numbers.tobytes(), offset=1)
+    assert not odd.flags.aligned and not odd.flags.writeable
+    matrix = sparse.random_array((5, 4), density=0.5, format="csr", random_state=0)
+    for part in (matrix.data, matrix.indices, matrix.indptr):
+        part.flags.writeable = False
+    taken = for_kernels(matrix)
+    np.testing.assert_array_equal(taken.toarray(), matrix.toarray())
+    for array, expected in [
+        (for_kernels(odd), numbers),
+        (taken.data, matrix.data),
+        (taken.indices, matrix.indices),
+    ]:
+        np.testing.assert_array_equal(array, expected)
+        assert array.flags.aligned and array.flags.writeable
+    assert for_kernels(numbers) is numbers
+
+
+def test_a_bar_is_shown_when_asked_for(client, capfd):
+    xor_population().fit(X, Y, epochs=50, progress=True, client=client)
+    assert "epoch" in capfd.readouterr().err
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+
+def assert_refused(client, error, message, **options):
+    population = xor_population(3)
+    before, state = population.parameters.copy(), population.random_state.get_state()[1].tolist()
+    with pytest.raises(error, match=message):
+        population.fit(X, Y, client=client, **options)
+    np.testing.assert_array_equal(population.parameters, before)
+    assert population.random_state.get_state()[1].tolist() == state
+    assert population.history is None
+
+
+def test_clients_that_are_none(client, cluster, monkeypatch):
+    assert_refused("tcp://localhost:8786", TypeError, "must be a dask.distributed.Client, got 'tcp://local")
+
+    async def refuse_asynchronous():
+        async with Client(cluster.scheduler_address, asynchronous=True) as asynchronous:
+            assert_refused(asynchronous, TypeError, "client is asynchronous")
+
+    asyncio.run(refuse_asynchronous())
+    closed = Client(cluster)
+    closed.close()
+    assert_refused(closed, ValueError, "client is closed; a running one is needed")
+    assert_refused(client, ValueError, "learning_rate", learning_rate=[1, 0, 1])
+    with (
+        LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as empty,
+        Client(empty) as without,
+    ):
+        assert_refused(without, ValueError, "client has no workers yet")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert_refused(client, ImportError, "numbabp with the extra 'dask'")

@@ -1,0 +1,87 @@
+"""The examples run, and their notebooks hold the outputs of a whole run."""
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture(scope="module")
+def notebook():
+    nbformat = pytest.importorskip("nbformat")
+    return nbformat.read(EXAMPLES / "xor_at_scale.ipynb", as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def parameters_of(notebook):
+    (cell,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
+    return cell
+
+
+def executed(notebook, parameters, result):
+    """Value of the expression `result` after the notebook has run with other parameters."""
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    notebook = copy.deepcopy(notebook)
+    parameters_of(notebook).source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
+    last = copy.deepcopy(code_cells(notebook)[-1])
+    last.update(id="result", source=f"import json; print(json.dumps({result}))", outputs=[])
+    notebook.cells.append(last)
+    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(EXAMPLES)}}).execute()
+    return json.loads(notebook.cells[-1].outputs[0].text)
+
+
+def test_xor_at_scale_runs(notebook, tmp_path):
+    n, rates, epochs = 48, [0.1, 1, 10], [2, 100, 1500]
+    picture = tmp_path / "picture.png"
+    counts = executed(
+        notebook,
+        {"n_networks": n, "learning_rates": rates, "epochs": epochs, "picture": str(picture)},
+        "[[runs[loss, rate][0] for rate in learning_rates] for loss in losses]",
+    )
+    cross_entropy, squared_error = np.array(counts) / n
+    assert cross_entropy.shape == (len(rates), len(epochs))
+    # hardly any network is there after two epochs, every one at a good rate in the end
+    assert (cross_entropy[:2, 0] < 0.2).all()
+    assert (squared_error[:, 0] < 0.2).all()
+    assert cross_entropy[1, 2] == squared_error[1, 2] == 1
+    # and the losses want different rates
+    assert cross_entropy[0, 2] > 0.9 > squared_error[0, 2]
+    assert cross_entropy[2, 2] < 0.5 < squared_error[2, 2]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_xor_at_scale_holds_a_whole_run(notebook):
+    cells = code_cells(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert all(output.output_type in ("stream", "display_data") for output in outputs)
+    assert not any(output.get("name") == "stderr" for output in outputs)
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
+    parameters = {}
+    exec(parameters_of(notebook).source, parameters)
+    assert (parameters["n_networks"], parameters["epochs"]) == (4096, [200, 1000, 5000])
+    picture = EXAMPLES / parameters["picture"]
+    assert picture.stat().st_size < 150_000
+    text = "".join(output.get("text", "") for output in outputs)
+    assert "90,112 networks, 1,802 million steps" in text
+    # the figures in the text are the run's
+    rows = [list(map(float, line.split())) for line in text.splitlines() if line.startswith("    ")]
+    cross_entropy, squared_error, idle = (
+        {rate: shares for rate, *shares in part} for part in (rows[:11], rows[11:22], rows[22:])
+    )
+    for shares in (*cross_entropy.values(), *squared_error.values()):
+        assert shares == sorted(shares)
+    assert round(cross_entropy[0.2][0]) == 35
+    assert squared_error[0.1] == [0.46, 7.45, 99.85]
+    assert (cross_entropy[0.5][0], squared_error[2][0], squared_error[0.5][0]) == (97.66, 97.61, 7.47)
+    assert [rate for rate, shares in cross_entropy.items() if shares[0] == 100] == [3, 5]
+    assert (cross_entropy[10][2], squared_error[10][2]) == (18.77, 99.56)
+    assert (idle[10], idle[3][0]) == ([79.86, 0], 0)
