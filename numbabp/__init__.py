@@ -14,17 +14,22 @@ _MODULES = {
     "load": "storage",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
+    "PopulationSearchCV": "search",
+    "MLPEnsembleClassifier": "ensembles",
+    "MLPEnsembleRegressor": "ensembles",
 }
 """The public names and the modules that they come from, imported when first used."""
 
 __all__ = ["__version__", *_MODULES]
 
 if TYPE_CHECKING:
+    from .ensembles import MLPEnsembleClassifier, MLPEnsembleRegressor
     from .estimators import MLPClassifier, MLPRegressor
     from .gradients import gradient_check
     from .history import History
     from .network import Network
     from .population import Population
+    from .search import PopulationSearchCV
     from .storage import load
     from .training import DivergenceError
 

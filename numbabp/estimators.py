@@ -218,6 +218,20 @@ class _Numbers:
 Validation = tuple[Any, np.ndarray, np.ndarray | None]
 
 
+@dataclass(frozen=True)
+class _Samples:
+    """What an estimator trains with, checked and encoded."""
+
+    X: Any
+    Y: np.ndarray
+    weights: np.ndarray | None
+    validation: Validation | None
+    rows: np.ndarray
+    """Of the X that was given."""
+    y: np.ndarray
+    """As it was given."""
+
+
 class _Watch:
     """Keeps scikit-learn's record of training and says when it ends; called after every epoch.
 
@@ -382,6 +396,32 @@ class _MLP(BaseEstimator):
             If the loss or the parameters stop being finite; the last finite ones are kept, or with early
             stopping the best.
         """
+        goes_on = self.warm_start and hasattr(self, "network_")
+        samples = self._begin(X, y, sample_weight, X_val, y_val)
+        n_samples = len(samples.Y)
+        watch = _Watch(self, n_samples, samples.validation)
+        if goes_on and samples.validation is not None:
+            watch.take_for_best(watch.score())
+        try:
+            while self.n_iter_ < self.max_iter and not self.should_stop_:
+                epochs = min(self.max_iter - self.n_iter_, EPOCHS_A_CALL)
+                rates = self._rates(self.n_iter_, epochs, n_samples)
+                self._run(samples.X, samples.Y, samples.weights, rates, watch)
+            self._warn_unless_converged()
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=2)
+        except DivergenceError as error:
+            row = int(samples.rows[error.sample])
+            raise DivergenceError(self.n_iter_, row, error.learning_rate) from None
+        finally:
+            if watch.best_parameters is not None:
+                self.network_.parameters[:] = watch.best_parameters
+        return self
+
+    def _begin(
+        self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
+    ) -> "_Samples":
+        """Everything that `fit` does before the first step: checks, targets, weights, the network."""
         self._check_parameters()
         goes_on = self.warm_start and hasattr(self, "network_")
         X, y, sample_weight = self._check_data(X, y, sample_weight, reset=not goes_on)
@@ -399,32 +439,45 @@ class _MLP(BaseEstimator):
             if validation[2] is not None and not validation[2].any():
                 raise ValueError("sample_weight is 0 for every sample that validation_fraction sets aside.")
             X, Y, weights = X[rows], Y[rows], _rows_of(weights, rows)
+        samples = _Samples(X, Y, _some_weight(weights), validation, rows, y)
         self._start(X, Y, targets, None if goes_on else generator)
-
         self._begin_epochs()
         self.n_iter_ = 0
-        watch = _Watch(self, len(Y), validation)
-        if goes_on and validation is not None:
-            watch.take_for_best(watch.score())
-        try:
-            while self.n_iter_ < self.max_iter and not self.should_stop_:
-                epochs = min(self.max_iter - self.n_iter_, EPOCHS_A_CALL)
-                self._run(X, Y, weights, self._rates(self.n_iter_, epochs, len(Y)), watch)
-            if not self.should_stop_:
-                warnings.warn(
-                    f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
-                    "optimization hasn't converged yet.",
-                    ConvergenceWarning,
-                    stacklevel=2,
-                )
-        except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=2)
-        except DivergenceError as error:
-            raise DivergenceError(self.n_iter_, int(rows[error.sample]), error.learning_rate) from None
-        finally:
-            if watch.best_parameters is not None:
-                self.network_.parameters[:] = watch.best_parameters
-        return self
+        return samples
+
+    def _begin_like(self, other: "_MLP", samples: "_Samples", sample_weight: Any) -> np.ndarray | None:
+        """What `_begin` does, with samples that it has checked and encoded for another estimator like this.
+
+        Returns
+        -------
+        Factors of the samples' steps.
+        """
+        self._check_parameters()
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(other, name):
+                setattr(self, name, getattr(other, name))
+        if sample_weight is not None:
+            sample_weight = _check_weights(sample_weight, samples.X)
+        targets = other._targets
+        weights = _some_weight(self._weights(samples.y, sample_weight, targets, partial=False))
+        self._start(samples.X, samples.Y, targets, check_random_state(self.random_state))
+        self.n_iter_ = 0
+        return weights
+
+    def _record(self, n_samples: int, losses: Any) -> None:
+        """Take over the losses of epochs that were trained elsewhere, as `fit` would have recorded them."""
+        watch = _Watch(self, n_samples, None)
+        for epoch, loss in enumerate(losses):
+            watch(epoch, {"loss": float(loss)})
+
+    def _warn_unless_converged(self) -> None:
+        if not self.should_stop_:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
+                "optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any, X_val: Any, y_val: Any) -> Any:
         self._check_parameters()
@@ -433,7 +486,7 @@ class _MLP(BaseEstimator):
         targets = self._targets if goes_on else self._learn_targets(y, classes)
         Y = targets.encode("y", y)
         validation = self._check_validation(X_val, y_val, targets)
-        weights = self._weights(y, sample_weight, targets, partial=True)
+        weights = _some_weight(self._weights(y, sample_weight, targets, partial=True))
         self._start(X, Y, targets, None if goes_on else check_random_state(self.random_state))
 
         self.n_iter_ = 0
@@ -489,10 +542,8 @@ class _MLP(BaseEstimator):
 
     def _run(self, X: Any, Y: np.ndarray, sample_weight: Any, rates: np.ndarray, watch: _Watch) -> None:
         """Train for an epoch with each of the rates, or until `watch` says that they should end."""
-        if sample_weight is not None and not sample_weight.any():
-            raise ValueError("sample_weight, times class_weight, must not be 0 for every sample.")
         options = self._step_options(len(Y))
-        if sparse.issparse(X) and not (self.solver == "sgd" and options["batch_size"] == 1):
+        if sparse.issparse(X) and not self._takes_sparse(len(Y)):
             order = np.arange(len(Y))
             random = np.array([self.network_.random_state.randint(0, 2**63 - 1, dtype=np.int64)], np.uint64)
             for epoch, rate in enumerate(rates):
@@ -533,9 +584,16 @@ class _MLP(BaseEstimator):
             shares.append(len(rows) if weights is None else float(weights.sum()))
         return float(np.average(losses, weights=shares))
 
+    def _batch_size(self, n_samples: int) -> int:
+        return min(AUTO_BATCH_SIZE if self.batch_size == "auto" else int(self.batch_size), n_samples)
+
+    def _takes_sparse(self, n_samples: int) -> bool:
+        """Whether steps can be taken with a sparse X as it is."""
+        return self.solver == "sgd" and self._batch_size(n_samples) == 1
+
     def _step_options(self, n_samples: int) -> dict[str, Any]:
         """How to take a step, for `Network.fit` and `Network.partial_fit`."""
-        batch_size = min(AUTO_BATCH_SIZE if self.batch_size == "auto" else int(self.batch_size), n_samples)
+        batch_size = self._batch_size(n_samples)
         rule = self.solver
         if rule == "sgd" and self.momentum > 0:
             rule = "nesterov" if self.nesterovs_momentum else "momentum"
@@ -562,6 +620,13 @@ class _MLP(BaseEstimator):
         options = SCHEDULE_OPTIONS[self.learning_rate]
         stop = first + epochs
         return learning_rates(self.learning_rate, options, rate, max(self.max_iter, stop))[first:stop]
+
+    def _schedule(self, n_samples: int) -> dict[str, Any]:
+        """The rates of a new network's epochs, for `Population.fit`."""
+        if self.learning_rate == "invscaling":
+            options = {"power": self.power_t, "samples": n_samples}
+            return {"schedule": "invscaling", "schedule_options": options}
+        return {"schedule": self.learning_rate}
 
     # Checks.
 
@@ -636,9 +701,7 @@ class _MLP(BaseEstimator):
         with _naming(f"X{suffix} and y{suffix}"):
             check_consistent_length(checked_X, y)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                sample_weight, checked_X, dtype=checked_X.dtype, ensure_non_negative=True
-            )
+            sample_weight = _check_weights(sample_weight, checked_X)
         return checked_X, y, sample_weight
 
     def _check_inputs(self, X: Any, *, reset: bool = False) -> Any:
@@ -680,9 +743,12 @@ class _MLP(BaseEstimator):
     def _predict(self, X: Any, before_activation: bool = False) -> np.ndarray:
         """`_outputs` for X as users give it."""
         check_is_fitted(self)
+        return self._outputs(self._checked_inputs(X), before_activation)
+
+    def _checked_inputs(self, X: Any) -> Any:
+        """X of a prediction, checked."""
         with _naming("X"):
-            X = self._check_inputs(X)
-        return self._outputs(X, before_activation)
+            return self._check_inputs(X)
 
 
 class MLPClassifier(ClassifierMixin, _MLP):
@@ -832,7 +898,9 @@ class MLPClassifier(ClassifierMixin, _MLP):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of shape (n, n_classes), in the order of `classes_`."""
-        outputs = self._predict(X)
+        return self._probabilities(self._predict(X))
+
+    def _probabilities(self, outputs: np.ndarray) -> np.ndarray:
         if self._targets.multilabel or self.out_activation_ == "softmax":
             return outputs
         if self.n_outputs_ == 1:
@@ -1050,6 +1118,17 @@ def _naming(name: str) -> Iterator[None]:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{name}: {error}") from None
+
+
+def _check_weights(sample_weight: Any, X: Any) -> np.ndarray:
+    return _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+
+
+def _some_weight(weights: np.ndarray | None) -> np.ndarray | None:
+    """Factors of the samples' steps, of which one at least must not be 0."""
+    if weights is not None and not weights.any():
+        raise ValueError("sample_weight, times class_weight, must not be 0 for every sample.")
+    return weights
 
 
 def _rows_of(values: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:

@@ -1,6 +1,7 @@
 """Populations: many networks of one architecture, trained at once on the same samples."""
 
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -414,6 +415,7 @@ class Population:
         if chunk_size is not None:
             check_integer("chunk_size", chunk_size, minimum=1)
         kernel = more.pop("kernel", "auto")
+        stop = more.pop("_stop", None)
         refused = {"early_stopping", "patience", "device", "block_length", "progress"}
         for name in more:
             if name not in Options.__dataclass_fields__ or name in refused:
@@ -472,7 +474,7 @@ class Population:
 
             n_at_once = networks_of_a_task(client, shard, samples, chunk_size)
         shard.draw_orders(generator, own_order)
-        training = PopulationTraining(shard, samples, n_at_once, progress)
+        training = PopulationTraining(shard, samples, n_at_once, progress, stop or threading.Event())
         self._rule_state = state
         return training
 

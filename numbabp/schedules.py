@@ -12,7 +12,7 @@ Schedule = str | Callable[[int], float]
 
 SCHEDULE_OPTIONS: dict[str, dict[str, float]] = {
     "constant": {},
-    "invscaling": {"power": 0.5},
+    "invscaling": {"power": 0.5, "samples": 1},
     "exponential": {"gamma": 0.95},
     "step": {"gamma": 0.1, "every": 10},
     "cosine": {"minimum": 0.0},
@@ -22,7 +22,7 @@ SCHEDULE_OPTIONS: dict[str, dict[str, float]] = {
 
 ============ ======================================================================================
 constant     rate
-invscaling   rate / (epoch + 1)^power
+invscaling   rate / (samples epoch + 1)^power: with the number of samples it counts steps, as scikit-learn
 exponential  rate gamma^epoch
 step         rate gamma^floor(epoch / every)
 cosine       minimum + (rate - minimum) (1 + cos(pi epoch / epochs)) / 2   (Loshchilov, Hutter 2017)
@@ -48,7 +48,7 @@ def check_schedule(schedule: Any, options: Mapping[str, float] | None) -> dict[s
                 f"allowed: {', '.join(known) or 'none'}."
             )
         label = f"schedule_options[{name!r}]"
-        if name in ("every", "patience"):
+        if name in ("every", "patience", "samples"):
             check_integer(label, value, minimum=1)
         elif name == "factor":
             check_real(label, value, minimum=1, open_minimum=True)
@@ -67,7 +67,7 @@ def learning_rates(schedule: Schedule, options: Mapping[str, float], rate: float
             raise ValueError(f"schedule({bad}) returned {rates[bad]}; a finite rate is needed.")
         return rates
     if schedule == "invscaling":
-        return rate / (epoch + 1.0) ** options["power"]
+        return rate / (options["samples"] * epoch + 1.0) ** options["power"]
     if schedule == "exponential":
         return rate * options["gamma"] ** epoch
     if schedule == "step":
