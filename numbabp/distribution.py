@@ -252,7 +252,7 @@ def train_part(part: Shard, samples: CommonSamples) -> Trained:
     """Train some networks, on a worker, from copies."""
     samples = CommonSamples(*map(for_kernels, samples))
     training = PopulationTraining(copy.deepcopy(part), samples, len(part.parameters), progress=False)
-    with _one_blas_thread():
+    with one_blas_thread():
         training()
     return training.trained
 
@@ -265,7 +265,7 @@ _setter = ThreadPoolExecutor(1)
 
 
 @contextmanager
-def _one_blas_thread() -> Iterator[None]:
+def one_blas_thread() -> Iterator[None]:
     """The limit of `blas_threads`, which is the process's, until the last of its threads has left it."""
     global _inside
     with _lock:

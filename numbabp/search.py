@@ -1,5 +1,6 @@
 """Hyper-parameter search: the candidates of a grid trained together, fold by fold, as populations."""
 
+import copy
 import itertools
 import math
 import threading
@@ -9,6 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import joblib
@@ -28,6 +30,7 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _num_features
 
 from .checks import check_integer, check_real
+from .distribution import check_client, one_blas_thread, run_jobs
 from .engines import blas_threads
 from .estimators import _MLP
 from .options import Options
@@ -81,6 +84,9 @@ class PopulationSearchCV(BaseSearchCV):
         row for each candidate in each round. A round begins anew instead of going on, since schedules know
         their end and a call draws its own orders: with a factor of 3 that is 30 % more steps, and the last
         round's scores are those of an ordinary search.
+    client : dask.distributed.Client, optional
+        Populations and single fits are done by its workers, each on one thread, and no longer here; the
+        results are the same. A worker that is lost loses nothing: what it did is done again.
 
     Attributes
     ----------
@@ -123,6 +129,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         random_state: Any = None,
         n_threads: int | None = None,
         halving: float | None = None,
+        client: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -139,6 +146,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         self.random_state = random_state
         self.n_threads = n_threads
         self.halving = halving
+        self.client = client
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> "PopulationSearchCV":
         """Fit all candidates on all folds, and the best one on all samples.
@@ -204,6 +212,8 @@ multimetric_, classes_, n_features_in_, feature_names_in_
             check_integer("n_threads", self.n_threads, minimum=1)
         if self.halving is not None:
             check_real("halving", self.halving, minimum=1, open_minimum=True)
+        if self.client is not None:
+            check_client(self.client)
 
     def _candidates(self) -> list[dict[str, Any]]:
         if self.param_grid is not None:
@@ -340,7 +350,10 @@ class _Evaluation:
         jobs = make_jobs(self._base, candidates, self._data)
         if not jobs:
             raise ValueError("there is nothing to fit: cv has no splits, or there are no candidates.")
-        run_jobs(jobs, self._data, n_threads_of(Options(n_threads=search.n_threads)), score)
+        if search.client is None:
+            run_here(jobs, self._data, n_threads_of(Options(n_threads=search.n_threads)), score)
+        else:
+            run_on(search.client, jobs, self._data, score)
         _warn_or_raise_about_fit_failures(results, search.error_score)
         if callable(search.scoring):
             _insert_error_scores(results, search.error_score)
@@ -401,7 +414,7 @@ def make_jobs(base: Any, candidates: list[dict[str, Any]], data: _Data) -> list[
     ]
 
 
-def run_jobs(
+def run_here(
     jobs: Sequence[_Job], data: _Data, n_threads: int, done: Callable[[_Job, list[_Fit]], None]
 ) -> None:
     """Do the jobs on threads, and call done(job, fits) for each in this thread.
@@ -409,8 +422,7 @@ def run_jobs(
     As many jobs as there are threads go on at once, since a small group would not keep several threads busy;
     only where jobs are fewer does each get several.
     """
-    n_features = _num_features(data.X)
-    jobs = sorted(jobs, key=lambda job: -job.work(n_features))
+    jobs = _largest_first(jobs, data)
     n_workers = max(1, min(n_threads, len(jobs)))
     stop = threading.Event()
     with blas_threads(1), ThreadPoolExecutor(n_workers) as pool:
@@ -420,11 +432,12 @@ def run_jobs(
             for job in jobs:
                 key = (job.transformers, job.fold)
                 if job.transformers is not None and key not in prepared:
-                    prepared[key] = pool.submit(prepare, job.estimators[0], job.fold, data)
+                    prepared[key] = pool.submit(prepare, job, data)
             running = {}
             for job in jobs:
                 of_job = prepared.get((job.transformers, job.fold))
-                running[pool.submit(fit_job, job, data, of_job, n_threads // n_workers, stop)] = job
+                get = None if of_job is None else of_job.result
+                running[pool.submit(fit_job, job, data, get, n_threads // n_workers, stop)] = job
             for future in as_completed(list(running)):
                 done(running.pop(future), future.result())
         except BaseException:
@@ -433,17 +446,41 @@ def run_jobs(
             raise
 
 
-def prepare(estimator: Pipeline, fold: int, data: _Data) -> tuple[Pipeline, Any]:
-    """Transformers of a pipeline, fitted on a fold's training samples, and these transformed."""
+def run_on(client: Any, jobs: Sequence[_Job], data: _Data, done: Callable[[_Job, list[_Fit]], None]) -> None:
+    """Do the jobs on the workers of a Dask client, and call done(job, fits) for each here."""
+    jobs = _largest_first(jobs, data)
+    names = [f"{len(job.estimators)} fits on fold {job.fold + 1}" for job in jobs]
+    run_jobs(client, _fit_on_worker, jobs, lambda i, fits: done(jobs[i], fits), data, names.__getitem__)
+
+
+def _fit_on_worker(job: _Job, data: _Data) -> list[_Fit]:
+    job = copy.deepcopy(job)  # Dask may want to do it again
+    get = None if job.transformers is None else partial(prepare, job, data)
+    with one_blas_thread():
+        return fit_job(job, data, get, 1, threading.Event())
+
+
+def _largest_first(jobs: Sequence[_Job], data: _Data) -> list[_Job]:
+    n_features = _num_features(data.X)
+    return sorted(jobs, key=lambda job: -job.work(n_features))
+
+
+def prepare(job: _Job, data: _Data) -> tuple[Pipeline, Any]:
+    """The transformers of a job's pipelines, fitted on its fold's training samples, and these transformed."""
+    estimator = job.estimators[0]
     transformers = clone(estimator[:-1])
-    X, y, _ = data.training(estimator, fold)
+    X, y, _ = data.training(estimator, job.fold)
     return transformers, transformers.fit_transform(X, y)
 
 
 def fit_job(
-    job: _Job, data: _Data, prepared: Future[Any] | None, n_threads: int, stop: threading.Event
+    job: _Job,
+    data: _Data,
+    prepared: Callable[[], tuple[Pipeline, Any]] | None,
+    n_threads: int,
+    stop: threading.Event,
 ) -> list[_Fit]:
-    """Fit the estimators of a job."""
+    """Fit the estimators of a job; prepared() is what `prepare` gives for it."""
     if not job.together:
         return [_fit_alone(estimator, job.fold, data) for estimator in job.estimators]
     started = time.perf_counter()
@@ -451,7 +488,7 @@ def fit_job(
     transformers = None
     if prepared is not None:
         try:
-            transformers, X = prepared.result()
+            transformers, X = prepared()
         except Exception as error:
             return [_Fit(None, error, 0.0)] * len(job.estimators)
     prefix = _parts(job.estimators[0])[1]

@@ -73,6 +73,8 @@ def train_together(
     options = [model._step_options(n) for model in models]
     per_network = {name: np.array([own[name] for own in options]) for name in PER_NETWORK}
     population = Population.from_networks([model.network_ for model in models])
+    # chosen as for one thread, so that no bit depends on how many there are
+    plan = population.plan(samples.X, epochs=first.max_iter, **(options[0] | {"n_threads": 1}))
     history = population.fit(
         samples.X,
         samples.Y,
@@ -82,6 +84,7 @@ def train_together(
         random_state=first.network_.random_state,
         tol=first.tol,
         n_iter_no_change=None if first.n_iter_no_change == np.inf else first.n_iter_no_change,
+        kernel=plan.kernel,
         n_threads=n_threads,
         progress=False,
         _stop=stop,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("distributed")
+from conftest import two_workers
 from distributed import Client, LocalCluster
 
 import numbabp as nbp
@@ -24,24 +25,6 @@ from numbabp.vectors import lanes_of
 X, Y = xor()
 LANES = lanes_of("float64")
 N = 3 * LANES + 5
-
-
-def two_workers():
-    return LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
-    )
-
-
-@pytest.fixture(scope="session")
-def cluster():
-    with two_workers() as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="session")
-def client(cluster):
-    with Client(cluster) as client:
-        yield client
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ def test_fits_in_lanes_as_in_grid_search(momentum, monkeypatch):
 
     def fit(population, *arguments, _fit=Population.fit, **options):
         kernels.append("lanes")
-        return _fit(population, *arguments, kernel="lanes", **options)
+        return _fit(population, *arguments, **{**options, "kernel": "lanes"})
 
     monkeypatch.setattr(Population, "fit", fit)
     grid = {"learning_rate_init": [0.001, 0.01, 0.03], "alpha": [0.0, 0.001, 0.01]}
@@ -139,7 +139,9 @@ def test_fits_in_lanes_as_in_grid_search(momentum, monkeypatch):
 @pytest.mark.parametrize("kernel", ["lanes", "each"])
 def test_models_end_as_they_would_by_themselves(kernel, monkeypatch):
     monkeypatch.setattr(
-        Population, "fit", lambda self, *a, _fit=Population.fit, **o: _fit(self, *a, kernel=kernel, **o)
+        Population,
+        "fit",
+        lambda self, *a, _fit=Population.fit, **o: _fit(self, *a, **{**o, "kernel": kernel}),
     )
     options = {"max_iter": 60, "tol": 1e-3, "n_iter_no_change": 3}
     models = [classifier(learning_rate_init=rate, **options) for rate in (0.001, 0.01, 0.03, 0.1)]
@@ -365,6 +367,35 @@ def test_threads_change_nothing(n_threads):
     one = PopulationSearchCV(classifier(), grid, cv=2, n_threads=1).fit(X, y)
     other = PopulationSearchCV(classifier(), grid, cv=2, n_threads=n_threads).fit(X, y)
     assert_same_table(other.cv_results_, one.cv_results_)
+
+
+@pytest.mark.parametrize("name", ["rates and penalties", "architectures", "fitted singly"])
+def test_workers_of_a_client_change_nothing(name, client):
+    options, grid = GRIDS[name]
+    here = PopulationSearchCV(classifier(**options), grid, cv=3).fit(X, y)
+    there = PopulationSearchCV(classifier(**options), grid, cv=3, client=client).fit(X, y)
+    for key, values in here.cv_results_.items():
+        if key.startswith(("split", "mean_test", "rank")):
+            np.testing.assert_array_equal(values, there.cv_results_[key])
+    assert here.best_params_ == there.best_params_
+    np.testing.assert_array_equal(here.predict_proba(X), there.predict_proba(X))
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+def test_a_pipeline_on_the_workers_of_a_client(client):
+    pipeline = make_pipeline(StandardScaler(), classifier())
+    grid = {"mlpclassifier__learning_rate_init": [*RATES, 1e6], "standardscaler__with_mean": [True, False]}
+    with pytest.warns(FitFailedWarning):
+        here = PopulationSearchCV(pipeline, grid, cv=2).fit(X, y)
+    with pytest.warns(FitFailedWarning):
+        there = PopulationSearchCV(pipeline, grid, cv=2, client=client).fit(X, y)
+    np.testing.assert_array_equal(here.cv_results_["mean_test_score"], there.cv_results_["mean_test_score"])
+    assert there.best_params_ == here.best_params_
+
+
+def test_a_client_of_another_kind_is_named():
+    with pytest.raises(TypeError, match=r"client must be a dask\.distributed\.Client, got 'me'"):
+        PopulationSearchCV(classifier(), {"alpha": [0.0]}, client="me").fit(X, y)
 
 
 @pytest.mark.parametrize("state", [None, np.random.RandomState(3)])
