@@ -465,12 +465,10 @@ class Population:
             n_iter_no_change,
         )
         samples = CommonSamples(inputs, targets, common)
-        check_memory(n, shard.bytes_of_history, "the history of so many epochs")
         if client is None:
             n_at_once = n if chunk_size is None else min(chunk_size, n)
-            check_memory(
-                n_at_once, shard.bytes_of_copies, "state of training", "; chunk_size trains them in turns"
-            )
+            copies, advice = shard.bytes_of_copies * n_at_once // n, "; chunk_size trains them in turns"
+            check_memory(n, shard.bytes_of_history + copies, "history and state of training", advice)
         else:
             from .distribution import networks_of_a_task
 

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from .kernels.lane_chunks import BLOCKED_INPUTS
 from .kernels.layers import n_units
 from .planning import Plan, make_plan
 from .vectors import lanes_of
@@ -16,9 +17,13 @@ KERNELS = ("auto", "lanes", "each")
 NETWORK_SECONDS = 4e-4
 """What one network costs when it is trained by itself, beside its steps."""
 # Constants of the lanes kernel, ns for float32 and one network, fitted to steps measured between 2-2-1 and
-# 64-32-10: a step, a unit, a weight in the first cache and beyond.
-STEP, UNIT, WEIGHT_NEAR, WEIGHT_FAR = 2.0, 0.45, 0.06, 0.19
-FIRST_CACHE_BYTES = 40e3
+# 200-50-10 on a Zen 4 at 3.7 GHz: a step, a unit, a weight in the first cache, the second, and beyond, and
+# a weight of a first layer that goes in blocks.
+STEP, UNIT = 1.2, 0.27
+WEIGHT, BLOCKED_WEIGHT = (0.05, 0.10, 0.142), (0.05, 0.051, 0.09)
+CACHE_BYTES = (3e4, 1e6)
+VELOCITY = 1.6
+"""What momentum makes of a weight's time."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ def make_population_plan(
     n_threads = min(n_threads_of(options), max(1, n_networks))
     plans = []
     if not why_not_lanes:
-        ns = lanes_ns_per_step(network)
+        ns = lanes_ns_per_step(network, options.update_rule != "sgd")
         lanes = lanes_of(network.dtype)
         chunks = -(-n_networks // lanes)
         threads = min(n_threads, chunks)
@@ -161,12 +166,16 @@ def make_population_plan(
     return replace(best, asked_for=kernel != "auto", alternatives=rest)
 
 
-def lanes_ns_per_step(network: "Network") -> float:
+def lanes_ns_per_step(network: "Network", has_velocity: bool = False) -> float:
     """Predicted nanoseconds of one network's step in a lane."""
     wide = network.dtype.itemsize / 4
-    near = lanes_of(network.dtype) * network.parameters.nbytes <= FIRST_CACHE_BYTES
-    of_weights = network.n_parameters * (WEIGHT_NEAR if near else WEIGHT_FAR)
-    return wide * (STEP + UNIT * sum(network.layer_sizes[1:]) + of_weights)
+    size = lanes_of(network.dtype) * network.parameters.nbytes * (1 + has_velocity)
+    level = sum(size > limit for limit in CACHE_BYTES)
+    n_inputs, n_first, *_ = network.layer_sizes
+    blocked = 0 if has_velocity or n_inputs < BLOCKED_INPUTS else n_inputs * n_first
+    others = (network.n_weights - blocked) * WEIGHT[level] * (VELOCITY if has_velocity else 1)
+    of_units = UNIT * sum(network.layer_sizes[1:])
+    return wide * (STEP + of_units + blocked * BLOCKED_WEIGHT[level] + others)
 
 
 def _not_in_lanes(options: "Options", own_order: bool, is_dense: bool) -> str:

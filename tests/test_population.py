@@ -423,10 +423,14 @@ def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch):
     with pytest.raises(MemoryError, match=r"n_networks=10000000000: .* enough for [\d,]+ networks"):
         nbp.Population((1000, 1000, 10), 10**10)
     population = xor_population(100)
-    monkeypatch.setattr(population_module, "_available_memory", lambda: 50_000)
+    monkeypatch.setattr(population_module, "_available_memory", lambda: 60_000)
     with pytest.raises(MemoryError, match="chunk_size trains them in turns"):
-        population.fit(X, Y, epochs=100)
-    population.fit(X, Y, epochs=100, chunk_size=10, progress=False)
+        population.fit(X, Y, epochs=20)
+    population.fit(X, Y, epochs=20, chunk_size=10, progress=False)
+    with pytest.raises(
+        MemoryError, match=r"n_networks=100: .* 1,6\d\d bytes, and 60,000 .* for 3\d networks"
+    ):
+        population.fit(X, Y, epochs=100, chunk_size=10)
 
 
 def test_a_bar_is_shown_when_asked_for(capfd):

@@ -124,6 +124,5 @@ def end_block(chunk: Any, with_l2: Any, count: Any) -> None:
             update_3 = load(block.updates, row + _THREE * size)
             for i in range(fan_in):
                 j, at = k * fan_in + i * L, i * _K + t
-                taken = x[at] * update_0 + x[at + _ONE] * update_1
-                taken = taken + (x[at + _TWO] * update_2 + x[at + _THREE] * update_3)
-                store(w, j, load(w, j) - taken)
+                weight = (load(w, j) - x[at] * update_0) - x[at + _ONE] * update_1
+                store(w, j, (weight - x[at + _TWO] * update_2) - x[at + _THREE] * update_3)

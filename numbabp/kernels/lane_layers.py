@@ -123,7 +123,7 @@ def _put_unit(chunk: Any, layer: Any, k: Any, z: Any) -> None:
 
 @scalar_function
 def begin_forward(networks: Any, chunk: Any, samples: Any, s: Any) -> None:
-    """The first layer for a block's first sample; for the others `backward` before has done it."""
+    """The first layer for the very first sample, or a block's; otherwise `backward` before has done it."""
     layer = _layer(networks, chunk, 0)
     for k in range(_ZERO, layer.size, n_lanes(chunk.a)):
         if chunk.block.updates.size > 0:
@@ -380,14 +380,12 @@ def _step_first_unit(
             z = first_pre_activation(chunk, networks.with_l2, layer.size, bias, t + _ONE, k)
             _put_unit(chunk, layer, k, z)
         return
-    then = max(following, np.int64(0))
     z = bias
     for i in range(layer.fan_in):
         j = k * layer.fan_in + i * L
         weight = _step_weight(networks, chunk, j, load(w, j), samples.inputs[s, i] * update)
-        z = z + samples.inputs[then, i] * weight
-    if following >= 0:
-        _put_unit(chunk, layer, k, z)
+        z = z + samples.inputs[following, i] * weight
+    _put_unit(chunk, layer, k, z)
 
 
 @scalar_function
@@ -417,12 +415,13 @@ def _step_weights(networks: Any, chunk: Any, samples: Any, sample: Any, t: Any, 
     w, a, update, L = chunk.parameters, chunk.a, chunk.update, n_lanes(chunk.a)
     layer, below = _layer(networks, chunk, i), _layer(networks, chunk, i - 1)
     is_sigmoid, is_first = below.activation == SIGMOID, i == 1
-    zero = splat(a.dtype.type(0))
+    of_first = load(update, layer.outputs)
     row = layer.weights
     for unit in range(_ZERO, below.size, L):
-        value = load(a, layer.inputs + unit)
-        back = zero
-        for k in range(_ZERO, layer.size, L):
+        value, old = load(a, layer.inputs + unit), load(w, row)
+        back = old * of_first
+        _step_weight(networks, chunk, row, old, value * of_first)
+        for k in range(L, layer.size, L):
             of_unit, old = load(update, layer.outputs + k), load(w, row + k)
             back = back + old * of_unit
             _step_weight(networks, chunk, row + k, old, value * of_unit)
@@ -438,7 +437,7 @@ def _step_weights(networks: Any, chunk: Any, samples: Any, sample: Any, t: Any, 
 def backward(networks: Any, chunk: Any, samples: Any, sample: Any, t: Any) -> None:
     """Backpropagate and update, from the last layer to the first, which goes on to the next sample.
 
-    `sample` is the row of the sample, number t of its block, and of the block's next one, or -1.
+    `sample` is the row of the sample, number t of its block, and of the next one, or -1 at a block's end.
     """
     update = chunk.update
     last = len(chunk.layout) - 1

@@ -73,9 +73,7 @@ def _set_step(samples: Any, chunk: Any, first: Any, n: Any, s: Any) -> None:
 
 @subroutine
 def _begin_epoch(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) -> None:
-    """The epoch's order and rates."""
-    if chunk.random.size > 0:
-        shuffle(chunk.order, chunk.random)
+    """The epoch's rates, and no losses yet."""
     for j in range(chunk.sums.size):
         chunk.sums[j] = 0.0
     if networks.same_rates and chunk.position[EPOCH] > 0:
@@ -95,13 +93,15 @@ def _train_block(networks: Any, samples: Any, chunk: Any, first: Any, n: Any, j:
     """Steps with `count` samples from the order's entry j on."""
     in_blocks = chunk.block.updates.size > 0
     is_weighted = samples.weights.shape[0] > 0
+    s = chunk.order[j]
     if in_blocks:
         begin_block(chunk, samples, j, count)
+        begin_forward(networks, chunk, samples, s)
     _clear_sums(chunk)
-    s = chunk.order[j]
-    begin_forward(networks, chunk, samples, s)
     for t in range(count):
-        following = chunk.order[j + np.int64(t) + 1] if t + np.uint64(1) < count else -1
+        following = _following(chunk, j + np.int64(t))
+        if in_blocks and t + np.uint64(1) == count:
+            following = -1  # its products are yet to come
         if is_weighted:
             _set_step(samples, chunk, first, n, s)
         forward(networks, chunk)
@@ -113,6 +113,16 @@ def _train_block(networks: Any, samples: Any, chunk: Any, first: Any, n: Any, j:
     if in_blocks:
         end_block(chunk, networks.with_l2, count)
     _sum_up(networks, samples, chunk, first, n)
+
+
+@scalar_function
+def _following(chunk: Any, j: Any) -> Any:
+    """The sample after the order's entry j; after the last one, the first of the next epoch's order."""
+    if j + 1 < chunk.order.size:
+        return chunk.order[j + 1]
+    if chunk.random.size > 0:
+        shuffle(chunk.order, chunk.random)
+    return chunk.order[0]
 
 
 @scalar_function
@@ -216,6 +226,10 @@ def train_lanes(networks: Any, samples: Any, chunk: Any, stop_network: Any, max_
         n = min(np.int64(n_lanes(chunk.parameters)), stop_network - first)
         if position[EPOCH] == 0 and position[SAMPLE] == 0:
             load_chunk(networks, samples, chunk, first, n)
+            if chunk.random.size > 0:
+                shuffle(chunk.order, chunk.random)
+            if chunk.block.updates.size == 0:
+                begin_forward(networks, chunk, samples, chunk.order[0])
         while position[EPOCH] < networks.rates.shape[1] and done < max_samples:
             if position[SAMPLE] == 0:
                 _begin_epoch(networks, samples, chunk, first, n)
