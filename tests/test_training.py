@@ -114,6 +114,7 @@ def test_callback_sees_every_epoch_and_can_stop():
     [
         ("constant", None, [1, 1, 1, 1]),
         ("invscaling", {"power": 1}, [1, 1 / 2, 1 / 3, 1 / 4]),
+        ("invscaling", {"power": 1, "samples": 10}, [1, 1 / 11, 1 / 21, 1 / 31]),
         ("exponential", {"gamma": 0.5}, [1, 0.5, 0.25, 0.125]),
         ("step", {"gamma": 0.5, "every": 2}, [1, 1, 0.5, 0.5]),
         ("cosine", None, [1, 0.5 + np.sqrt(0.5) / 2, 0.5, 0.5 - np.sqrt(0.5) / 2]),
