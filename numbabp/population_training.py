@@ -4,7 +4,7 @@ import copy
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -251,12 +251,9 @@ class PopulationTraining:
         self._show()
 
     def _share_out(self, tasks: Iterable[Any], work: Callable[[int, Any], None]) -> None:
-        """Call work(thread, task) for all tasks, on the plan's threads, and look after them."""
-        n_threads = self.shard.plan.n_threads
-        if n_threads == 1:
-            self._work_alone(tasks, work)
-            return
+        """Call work(thread, task) for all tasks on the plan's threads, of which this one is the first."""
         waiting, lock = iter(tasks), threading.Lock()
+        others: list[Future[None]] = []
 
         def take_tasks(thread: int) -> None:
             # threads help themselves: one that waited to be given work would wait 0.1 ms and more
@@ -266,25 +263,26 @@ class PopulationTraining:
                 if task is None:
                     return
                 work(thread, task)
-
-        with ThreadPoolExecutor(n_threads) as pool:
-            try:
-                running = [pool.submit(take_tasks, thread) for thread in range(n_threads)]
-                while running:
-                    done, not_done = wait(running, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+                if thread == 0:
                     self._show()
-                    for future in done:
-                        future.result()
-                    running = list(not_done)
+                    _raise_errors(others)
+
+        n_others = self.shard.plan.n_threads - 1
+        if n_others == 0:
+            take_tasks(0)
+            return
+        with ThreadPoolExecutor(n_others) as pool:
+            try:
+                others += [pool.submit(take_tasks, 1 + i) for i in range(n_others)]
+                take_tasks(0)
+                while not all(future.done() for future in others):
+                    wait(others, timeout=LOOK_SECONDS)
+                    self._show()
+                    _raise_errors(others)
             except BaseException:
                 self.stop.set()
                 raise
-
-    def _work_alone(self, tasks: Iterable[Any], work: Callable[[int, Any], None]) -> None:
-        """The same in this thread: Ctrl-C comes between kernel calls."""
-        for task in tasks:
-            work(0, task)
-            self._show()
+            _raise_errors(others)
 
     def _show(self) -> None:
         if self._bar.is_shown:
@@ -342,7 +340,7 @@ class PopulationTraining:
         in_chunk = n_samples * shard.epochs
         slices = [max(1, int(SLICE_SECONDS / (shard.plan.ns_per_step * lanes * 1e-9)))] * len(chunks)
         # tasks of about a slice, but enough of them to keep every thread busy
-        per_task = max(1, min(slices[0] // in_chunk, -(-n // (lanes * 4 * len(chunks)))))
+        per_task = max(1, min(slices[0] // in_chunk, -(-n // (lanes * 8 * len(chunks)))))
 
         def work(thread: int, begin: int) -> None:
             chunk, end = chunks[thread], min(n, begin + per_task * lanes)
@@ -357,7 +355,7 @@ class PopulationTraining:
                 self._steps_done[thread] += advanced * lanes
                 if done >= slices[thread]:
                     slices[thread] = max(1, int(done * SLICE_SECONDS / elapsed))
-                if len(chunks) == 1:
+                if thread == 0:
                     self._show()
 
         try:
@@ -440,6 +438,13 @@ class PopulationTraining:
             return waited > allowed
 
         return has_ended
+
+
+def _raise_errors(futures: Iterable["Future[None]"]) -> None:
+    """Raise what a finished one has raised."""
+    for future in futures:
+        if future.done():
+            future.result()
 
 
 def _steps_of(position: np.ndarray, lanes: int, in_chunk: int, n_samples: int) -> int:
