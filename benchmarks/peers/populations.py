@@ -1,11 +1,12 @@
 """Populations against their peers: nanoseconds of one network's step when many networks are trained.
 
-    python benchmarks/peers/populations.py [--only NAME,...] [--repeats 5] [--markdown FILE]
+    python benchmarks/peers/populations.py [--only WORD] [--repeats 5] [--markdown FILE]
 
 All systems in turn, medians of the repeats, float32, sigmoid throughout, binary cross-entropy, the same
 samples, initial weights and order. Before it is timed, JAX has to arrive at numbabp's parameters after one
 epoch. JAX is vmap over the networks of lax.scan over the samples, jitted, on one thread. scikit-learn trains
-a few of the networks, since all would take minutes.
+a few of the networks, since all would take minutes. CUPS counts weights without biases. Last comes how the
+time of a network's step grows with the number of networks, 2000 epochs of XOR, to 65,536 networks.
 """
 
 import argparse
@@ -178,6 +179,30 @@ def measure(case, repeats):
     return times
 
 
+GROWTH = "growth"
+GROWTH_EPOCHS = 2000
+SIZES = (256, 1024, 4096, 16384, 65536)
+
+
+def measure_growth(n_threads, repeats):
+    """Nanoseconds of a network's step, a list for each of `SIZES`, in turn."""
+    sizes, X, Y, _, _ = xor_task()
+    options = {"learning_rate": RATE, "epochs": GROWTH_EPOCHS, "shuffle": False, "n_threads": n_threads}
+    times = {n: [] for n in SIZES}
+    for repeat in range(repeats + 1):
+        for n in SIZES:
+            population = nbp.Population(
+                sizes, n, loss="binary_cross_entropy", dtype="float32", random_state=0
+            )
+            population.fit(X, Y, **options | {"epochs": 1})
+            started = time.perf_counter()
+            population.fit(X, Y, progress=False, **options)
+            taken = time.perf_counter() - started
+            if repeat > 0:  # the first has page tables and caches to fill
+                times[n].append(taken / (n * GROWTH_EPOCHS * len(X)) * 1e9)
+    return times
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", metavar="WORD", default="", help="tasks with this in their names")
@@ -202,6 +227,18 @@ def main():
                 f"| {ratio:,.3g} | {cups:.2e} |"
             )
             print(lines[-1], flush=True)
+    if arguments.only in GROWTH:
+        growth = [
+            f"| 2-10-1, XOR, {GROWTH_EPOCHS} epochs | " + " | ".join(f"{n:,} networks" for n in SIZES) + " |"
+        ]
+        growth.append("|---|" + "---:|" * len(SIZES))
+        for n_threads in (1, 2):
+            times = measure_growth(n_threads, arguments.repeats)
+            medians = [f"{statistics.median(times[n]):.3g}" for n in SIZES]
+            growth.append(f"| ns a network and step, {n_threads} thread{'s' * (n_threads > 1)} | ")
+            growth[-1] += " | ".join(medians) + " |"
+        print("\n".join(["", *growth]))
+        lines += ["", *growth]
     about = machine.environment() | {"threads": "as said"}
     if arguments.markdown:
         text = ["# Populations and their peers", "", *__doc__.split("\n\n", 2)[2].strip().splitlines(), ""]
