@@ -8,7 +8,7 @@ import numbabp as nbp
 
 ROWS = {  # layer sizes, networks, epochs
     "4096 x 2-10-1": ((2, 10, 1), 4096, 100),
-    "256 x 64-32-10": ((64, 32, 10), 256, 1),
+    "1024 x 64-32-10": ((64, 32, 10), 1024, 1),
 }
 REPEATS = 5
 
