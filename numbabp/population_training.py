@@ -373,8 +373,8 @@ class PopulationTraining:
                 if not np.may_share_memory(values, self.metrics[name]):
                     self.metrics[name].T[:, rows] = values
             self.stopped[first + diverged] = 0
-        # alone, a network that diverges is left at its last finite step
-        self._share_out((first + diverged).tolist(), self._train_one)
+        if diverged.size:  # alone, a network that diverges is left at its last finite step
+            self._share_out((first + diverged).tolist(), self._train_one)
 
     # each by itself
 
