@@ -121,7 +121,7 @@ def _put_unit(chunk: Any, layer: Any, k: Any, z: Any) -> None:
         store(chunk.a, layer.outputs + k, sigmoid(z))
 
 
-@scalar_function
+@subroutine
 def begin_forward(networks: Any, chunk: Any, samples: Any, s: Any) -> None:
     """The first layer for the very first sample, or a block's; otherwise `backward` before has done it."""
     layer = _layer(networks, chunk, 0)
