@@ -130,7 +130,7 @@ def make_plan(
     if n_nonzeros is not None:
         options.check_sparse()
         return _sparse_plan(machine, network, n_nonzeros)
-    candidates = [_costed(machine, network, plan, options) for plan in _candidates(network, options)]
+    candidates = list(_candidates(machine, network, options))
     possible = [plan for plan in candidates if not plan.why_not]
     if options.kernel != "auto":
         for plan in candidates:
@@ -194,28 +194,42 @@ def _why_not_considered(plan: Plan, options: "Options") -> str:
     return "longer than an epoch"
 
 
-def _candidates(network: "Network", options: "Options") -> Iterator[Plan]:
-    """Every plan for this network; `why_not` says why the options rule one out."""
-    device, dtype = "cpu", network.dtype.name
+def _candidates(machine: Machine, network: "Network", options: "Options") -> Iterator[Plan]:
+    """Every plan for this network, with its prediction, or with `why_not` where the options rule it out."""
+    layer_sizes, n_weights, itemsize = network.layer_sizes, network.n_weights, network.dtype.itemsize
+    flops, n_bytes, velocity = 4.0 * n_weights, 3.0 * itemsize * n_weights, options.update_rule != "sgd"
+
+    def plan(
+        kernel: str,
+        why: str,
+        length: int = 0,
+        sub_block: int = 0,
+        delayed: tuple[int, ...] = (),
+        n_threads: int = 1,
+    ) -> Plan:
+        fields = "cpu", kernel, network.dtype.name, length, sub_block, delayed, n_threads
+        if why:
+            return Plan(*fields, why_not=why)
+        ns = machine.ns_per_step(layer_sizes, itemsize, kernel, length, sub_block, delayed, velocity)
+        return Plan(*fields, ns, flops, n_bytes)
+
     not_linear = options.not_linear
-    if not_linear is None and options.update_rule != "sgd":
+    if not_linear is None and velocity:
         why = f"update_rule={options.update_rule!r} keeps a velocity"
     else:
         why = f"{not_linear} needs the whole gradient before a step" if not_linear else ""
-    yield Plan(device, "sequential", dtype, why_not=why)
-    yield Plan(device, "tiny", dtype, why_not=why or _too_large(network.layer_sizes))
+    yield plan("sequential", why)
+    yield plan("tiny", why or _too_large(layer_sizes))
     why = "propagate='updated' goes with the step of one layer at a time"
-    yield Plan(device, "general", dtype, why_not=why if options.propagate == "updated" else "")
+    yield plan("general", why if options.propagate == "updated" else "")
     why = f"{not_linear} makes steps that are not linear in the gradients" if not_linear else ""
-    delayed = _delayed_layers(network.layer_sizes) if options.update_rule == "sgd" else ()
+    layers_to_delay = () if velocity else _delayed_layers(layer_sizes)
     lengths = BLOCK_LENGTHS if options.block_length is None else (options.block_length,)
     for length in lengths:
-        for layers in {(), delayed}:
-            sub_block = min(length, 16 if length > 16 else 8)
-            plan = Plan(device, "blocked", dtype, length, sub_block, layers, why_not=why)
-            width = network.layer_sizes[1]
-            flops = 2.0 * length * network.n_inputs * width
-            yield replace(plan, n_threads=_n_threads(flops, options))
+        sub_block = min(length, 16 if length > 16 else 8)
+        n_threads = _n_threads(2.0 * length * network.n_inputs * layer_sizes[1], options)
+        for delayed in {(), layers_to_delay}:
+            yield plan("blocked", why, length, sub_block, delayed, n_threads)
         if why:
             return
 
@@ -244,25 +258,6 @@ def _n_threads(flops: float, options: "Options") -> int:
 
     most = most_blas_threads()
     return most if options.n_threads is None else min(options.n_threads, most)
-
-
-def _costed(machine: Machine, network: "Network", plan: Plan, options: "Options") -> Plan:
-    """The plan with its prediction; without one where it is not possible."""
-    if plan.why_not:
-        return plan
-    itemsize = network.dtype.itemsize
-    ns = machine.ns_per_step(
-        network.layer_sizes,
-        itemsize,
-        plan.kernel,
-        plan.block_length,
-        plan.sub_block,
-        plan.delayed_layers,
-        velocity=options.update_rule != "sgd",
-    )
-    return replace(
-        plan, ns_per_step=ns, flops=4.0 * network.n_weights, bytes=3.0 * itemsize * network.n_weights
-    )
 
 
 def _time(ns: float) -> str:
