@@ -197,6 +197,7 @@ def _why_not_considered(plan: Plan, options: "Options") -> str:
 def _candidates(machine: Machine, network: "Network", options: "Options") -> Iterator[Plan]:
     """Every plan for this network, with its prediction, or with `why_not` where the options rule it out."""
     layer_sizes, n_weights, itemsize = network.layer_sizes, network.n_weights, network.dtype.itemsize
+    dtype = network.dtype.name
     flops, n_bytes, velocity = 4.0 * n_weights, 3.0 * itemsize * n_weights, options.update_rule != "sgd"
 
     def plan(
@@ -207,7 +208,7 @@ def _candidates(machine: Machine, network: "Network", options: "Options") -> Ite
         delayed: tuple[int, ...] = (),
         n_threads: int = 1,
     ) -> Plan:
-        fields = "cpu", kernel, network.dtype.name, length, sub_block, delayed, n_threads
+        fields = "cpu", kernel, dtype, length, sub_block, delayed, n_threads
         if why:
             return Plan(*fields, why_not=why)
         ns = machine.ns_per_step(layer_sizes, itemsize, kernel, length, sub_block, delayed, velocity)
