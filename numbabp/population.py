@@ -296,7 +296,7 @@ class Population:
                 {**training.metrics, "learning_rate": training.shard.learning_rates},
                 training.diverged,
                 training.stop_reason,
-                time.perf_counter() - started,
+                time.perf_counter() - started - training.seconds_compiling,
                 training.n_epochs,
                 training.stopped,
             )
@@ -491,7 +491,7 @@ class PopulationHistory(Mapping[Any, Any]):
     stop_reason : str
         "finished" or "interrupted"; then epochs that were not finished are NaN.
     seconds : float
-        Wall time.
+        Wall time, without that of compiling the lanes kernel.
     n_epochs : ndarray of int64, shape (n_networks,)
         Epochs that each network has finished.
     """

@@ -185,6 +185,7 @@ class PopulationTraining:
     diverged: dict[int, DivergenceError] = field(init=False, default_factory=dict)
     stopped: np.ndarray = field(init=False)  # int64 (n,): epochs after which the loss improved no more, or 0
     stop_reason: str = field(init=False, default="finished")
+    seconds_compiling: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         shard, n = self.shard, len(self.shard.parameters)
@@ -336,7 +337,9 @@ class PopulationTraining:
             make_chunk(shard.network.layout, dtype, n_samples, bool(moments.size), shard.with_l2, seed, 0)
             for _ in range(shard.plan.n_threads)
         ]
+        started = time.perf_counter()
         train_lanes(networks, samples, chunks[0], 0, 0)  # compiles, or loads from the cache
+        self.seconds_compiling += time.perf_counter() - started
         in_chunk = n_samples * shard.epochs
         slices = [max(1, int(SLICE_SECONDS / (shard.plan.ns_per_step * lanes * 1e-9)))] * len(chunks)
         # tasks of about a slice, but enough of them to keep every thread busy
