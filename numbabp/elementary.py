@@ -11,6 +11,7 @@ Each function is an ordinary Python function, used as it stands when the compile
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -75,24 +76,32 @@ def _like(x: Any, value: Any) -> Any:
 _SHIFT32, _SHIFT64 = 1.5 * 2.0**23, 1.5 * 2.0**52
 
 
+def _format(x: Any) -> tuple[int, int, int]:
+    """Bits of the mantissa, bias of the exponent, and bits in all, of numbers or vectors of a type."""
+    return {types.float32: (23, 127, 32), types.float64: (52, 1023, 64)}[getattr(x, "dtype", x)]
+
+
+def _integers(of_type: Any, n_bits: int) -> tuple[Any, Callable[[int], Any]]:
+    """LLVM's type of integers as many as numbers of a type, and what makes constants of it."""
+    from llvmlite import ir
+
+    integer: Any = ir.IntType(n_bits)
+    if not isinstance(of_type, ir.VectorType):
+        return integer, lambda value: ir.Constant(integer, value)
+    vector = ir.VectorType(integer, of_type.count)
+    return vector, lambda value: ir.Constant(vector, [value] * of_type.count)
+
+
 @intrinsic
 def _power_of_two(typingctx: Any, shifted: Any) -> Any:
     """2^n from n + `_SHIFT32` or `_SHIFT64`, whose low bits are n's."""
-    from llvmlite import ir
-
-    number = getattr(shifted, "dtype", shifted)
-    mantissa_bits, bias, n_bits = {types.float32: (23, 127, 32), types.float64: (52, 1023, 64)}[number]
+    mantissa_bits, bias, n_bits = _format(shifted)
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         result = arguments[0].type
-        integer: Any = ir.IntType(n_bits)
-        size: Any = mantissa_bits
-        one: Any = bias << mantissa_bits
-        if isinstance(result, ir.VectorType):
-            integer = ir.VectorType(integer, result.count)
-            size, one = [size] * result.count, [one] * result.count
-        exponent = builder.shl(builder.bitcast(arguments[0], integer), ir.Constant(integer, size))
-        return builder.bitcast(builder.add(exponent, ir.Constant(integer, one)), result)
+        integer, constant = _integers(result, n_bits)
+        exponent = builder.shl(builder.bitcast(arguments[0], integer), constant(mantissa_bits))
+        return builder.bitcast(builder.add(exponent, constant(bias << mantissa_bits)), result)
 
     return shifted(shifted), codegen
 
@@ -100,24 +109,14 @@ def _power_of_two(typingctx: Any, shifted: Any) -> Any:
 @intrinsic
 def _exponent_and_mantissa(typingctx: Any, x: Any) -> Any:
     """(n, m) with x = 2^n m and 1 <= m < 2, of normal numbers x > 0."""
-    from llvmlite import ir
-
-    number = getattr(x, "dtype", x)
-    mantissa_bits, bias, n_bits = {types.float32: (23, 127, 32), types.float64: (52, 1023, 64)}[number]
+    mantissa_bits, bias, n_bits = _format(x)
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         result = arguments[0].type
-        integer: Any = ir.IntType(n_bits)
-        size: Any = mantissa_bits
-        one: Any = bias << mantissa_bits
-        fraction: Any = (1 << mantissa_bits) - 1
-        if isinstance(result, ir.VectorType):
-            n = result.count
-            integer, size, one, fraction = ir.VectorType(integer, n), [size] * n, [one] * n, [fraction] * n
-        one = ir.Constant(integer, one)
-        bits = builder.bitcast(arguments[0], integer)
-        exponent = builder.ashr(builder.sub(bits, one), ir.Constant(integer, size))
-        mantissa = builder.or_(builder.and_(bits, ir.Constant(integer, fraction)), one)
+        integer, constant = _integers(result, n_bits)
+        bits, one = builder.bitcast(arguments[0], integer), constant(bias << mantissa_bits)
+        exponent = builder.ashr(builder.sub(bits, one), constant(mantissa_bits))
+        mantissa = builder.or_(builder.and_(bits, constant((1 << mantissa_bits) - 1)), one)
         parts = builder.sitofp(exponent, result), builder.bitcast(mantissa, result)
         return context.make_tuple(builder, signature.return_type, parts)
 
@@ -241,17 +240,6 @@ def _fraction64(r: Any) -> Any:
     return r + r2 * (low + r4 * (middle + r4 * high))
 
 
-def _negated_parts(x: Any) -> tuple[Any, Any, Any, Any]:
-    """For numbers or vectors of a type: reduction of -x, limits of x, and the type's own conversion."""
-    reduce = {types.float32: _reduce_negated32, types.float64: _reduce_negated64}
-    if isinstance(x, Lanes) and has_avx512():
-        reduce[types.float32] = _reduce_negated_by_sixteenths32
-    number = getattr(x, "dtype", x)
-    low, high = LIMITS[number.name]
-    real = {types.float32: np.float32, types.float64: np.float64}[number]
-    return reduce[number], real(-high), real(-low), real
-
-
 @overload(exp)
 def _exp_compiled(x: Any) -> Any:
     reduce, clamped, low, high, _ = _parts(x)
@@ -349,10 +337,20 @@ def _log_from_one_compiled(x: Any) -> Any:
     return compiled
 
 
+def _negated_parts(x: Any) -> tuple[Any, ...]:
+    """For numbers or vectors of a type: reduction of -x, clamp, its limits, division, and conversion."""
+    _, clamped, low, high, real = _parts(x)
+    divide, _, _ = _quotient_and_series(x)
+    reduce = _reduce_negated64
+    if real is np.float32:
+        in_sixteenths = isinstance(x, Lanes) and has_avx512()
+        reduce = _reduce_negated_by_sixteenths32 if in_sixteenths else _reduce_negated32
+    return reduce, clamped, -high, -low, divide, real
+
+
 @overload(logistic)
 def _logistic_compiled(x: Any) -> Any:
-    reduce, low, high, real = _negated_parts(x)
-    clamped, divide = (clamp, _divide_vectors) if isinstance(x, Lanes) else (_clamp_number, _divide)
+    reduce, clamped, low, high, divide, real = _negated_parts(x)
 
     def compiled(x: Any) -> Any:
         fraction, scale = reduce(clamped(x, low, high))
@@ -363,8 +361,7 @@ def _logistic_compiled(x: Any) -> Any:
 
 @overload(logistic_pair)
 def _logistic_pair_compiled(x: Any) -> Any:
-    reduce, low, high, real = _negated_parts(x)
-    clamped, divide = (clamp, _divide_vectors) if isinstance(x, Lanes) else (_clamp_number, _divide)
+    reduce, clamped, low, high, divide, real = _negated_parts(x)
 
     def compiled(x: Any) -> Any:
         fraction, scale = reduce(clamped(x, low, high))

@@ -6,6 +6,7 @@ from numba import njit
 from numba.extending import register_jitable
 
 from numbabp import elementary
+from numbabp.vectors import load, n_lanes, store
 
 
 def compiled(function):
@@ -17,7 +18,16 @@ def compiled(function):
     return loop
 
 
-def ulps(function, exact, x):
+def compiled_for_vectors(function):
+    @njit
+    def loop(x, y):
+        for i in range(np.uint64(0), np.uint64(x.size), n_lanes(x)):
+            store(y, i, function(load(x, i)))
+
+    return loop
+
+
+def ulps(function, exact, x, compiled=compiled):
     y = np.empty_like(x)
     compiled(function)(x, y)
     expected = exact(x.astype(np.longdouble))
@@ -58,6 +68,25 @@ def second_of_pair(x):
 def test_units_in_the_last_place(function, exact, low, high, most, dtype):
     x = np.random.RandomState(0).uniform(low, high, 100_000).astype(dtype)
     assert ulps(function, exact, x[x != 0]) < most
+
+
+@pytest.mark.parametrize(
+    "function, exact, low, high, most",
+    [
+        (elementary.exp, np.exp, -87, 88, 1.1),
+        (elementary.logistic, lambda x: 1 / (1 + np.exp(-x)), -80, 80, 4),
+        (first_of_pair, lambda x: 1 / (1 + np.exp(-x)), -80, 80, 4),
+        (second_of_pair, lambda x: 1 / (1 + np.exp(x)), -80, 80, 4),
+        (elementary.minus_log1m_half, lambda x: -np.log1p(-x), 0, 0.5, 4),
+        (elementary.log_from_one, np.log, 1, 3, 4),
+        (elementary.log1p_unit, np.log1p, 0, 1, 4),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_units_in_the_last_place_of_vectors(function, exact, low, high, most, dtype):
+    """These divide by an estimate and a step of Newton's, where that is faster, and look up powers."""
+    x = np.random.RandomState(0).uniform(low, high, 64 * 1500).astype(dtype)
+    assert ulps(function, exact, x, compiled_for_vectors) < most
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
