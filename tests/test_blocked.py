@@ -98,8 +98,8 @@ def delayed(monkeypatch):
 
     candidates = planning._candidates
 
-    def only_delayed(network, options):
-        plans = list(candidates(network, options))
+    def only_delayed(*arguments):
+        plans = list(candidates(*arguments))
         return [plan for plan in plans if plan.delayed_layers or plan.kernel != "blocked"]
 
     monkeypatch.setattr(planning, "_candidates", only_delayed)
