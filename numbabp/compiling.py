@@ -35,7 +35,7 @@ LINKED: dict[str, Any] = {**OPTIONS, "pipeline_class": LinkOnlyCompiler}
 
 
 @cache
-def _source_digest() -> str:
+def source_digest() -> str:
     """Digest of every source file of the package."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
@@ -51,7 +51,7 @@ class _PackageCache(FunctionCache):
     """
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        return (*super()._index_key(sig, codegen), _source_digest())
+        return (*super()._index_key(sig, codegen), source_digest())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:

@@ -1,0 +1,264 @@
+"""The GPU and its memory: the one place where arrays are made on a device, copied, and handed to kernels.
+
+Device memory is CuPy's; kernels run on CuPy's current stream, so that neither has to wait for the other. In
+Numba's simulator NumPy stands in, with arrays marked so that they are not taken for the host's.
+"""
+
+import ctypes
+import importlib.util
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+STATIC_SHARED = 48 * 1024
+"""Bytes of shared memory that a block may have unasked; more is to be opted for."""
+
+
+class NoGPUError(RuntimeError):
+    """There is no GPU to be used, for the reason that it tells."""
+
+
+class SimulatedArray(np.ndarray):
+    """What stands for an array on a device, in the simulator."""
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {**self.__array_interface__, "version": 3}
+
+
+@dataclass(frozen=True)
+class Device:
+    """A GPU, by what kernels and predictions have to know of it."""
+
+    index: int
+    name: str
+    compute_capability: tuple[int, int]
+    n_multiprocessors: int
+    clock: float
+    """Hz, at most."""
+    shared_per_block: int
+    """Bytes of shared memory that a block may opt for."""
+    shared_per_multiprocessor: int
+    memory_bandwidth: float
+    """Bytes a second."""
+    cache_bytes: int
+    """Of the second-level cache."""
+
+
+@cache
+def is_simulated() -> bool:
+    """Whether kernels run in Numba's simulator, where NumPy stands in for CuPy."""
+    return os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
+
+
+@cache
+def why_no_gpu() -> str:
+    """Why kernels can't run on a GPU here; empty if they can."""
+    for module, package in (("numba_cuda", "numba-cuda"), ("cupy", "CuPy")):
+        if importlib.util.find_spec(module) is None and not (is_simulated() and module == "cupy"):
+            return (
+                f"{package} is not installed; `pip install 'numbabp[cuda13]'` installs all that is needed for "
+                "CUDA 13, 'numbabp[cuda12]' for CUDA 12"
+            )
+    if is_simulated():
+        return ""
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return "there is no NVIDIA driver on this machine"
+    try:
+        import cupy
+        from numba import cuda
+
+        if cupy.cuda.runtime.getDeviceCount() == 0:
+            return "the NVIDIA driver finds no GPU"
+        if not cuda.is_available():
+            return f"numba-cuda can't use the driver: {cuda.cuda_error()}"
+        cuda.current_context()
+    except Exception as error:  # an old driver, a broken installation: whatever it is, say it and go on
+        return f"CUDA does not start: {type(error).__name__}: {error}"
+    return ""
+
+
+def array_module() -> Any:
+    """CuPy, or in the simulator NumPy."""
+    if is_simulated():
+        return np
+    import cupy
+
+    return cupy
+
+
+def is_on_device(value: Any) -> bool:
+    """Whether it is an array in a GPU's memory: CuPy's, or any with the CUDA array interface."""
+    return hasattr(value, "__cuda_array_interface__")
+
+
+@cache
+def device_of(index: int) -> Device:
+    """The GPU of an index.
+
+    Raises
+    ------
+    NoGPUError
+        If there is none, saying why.
+    """
+    reason = why_no_gpu()
+    if reason:
+        raise NoGPUError(reason)
+    if is_simulated():
+        if index:
+            raise NoGPUError(f"there is no GPU {index}, only 0, which is simulated")
+        return Device(0, "simulated", (9, 0), 1, 1e9, 64 * 1024, 64 * 1024, 1e12, 2**20)
+    import cupy
+
+    n = cupy.cuda.runtime.getDeviceCount()
+    if index >= n:
+        raise NoGPUError(f"there is no GPU {index}, only {'0' if n == 1 else f'0 to {n - 1}'}")
+    device = cupy.cuda.Device(index)
+    of = device.attributes
+    capability = divmod(int(device.compute_capability), 10)
+    return Device(
+        index,
+        cupy.cuda.runtime.getDeviceProperties(index)["name"].decode(),
+        (capability[0], capability[1]),
+        of["MultiProcessorCount"],
+        of["ClockRate"] * 1e3,
+        of["MaxSharedMemoryPerBlockOptin"],
+        of["MaxSharedMemoryPerMultiprocessor"],
+        of["MemoryClockRate"] * 1e3 * 2 * of["GlobalMemoryBusWidth"] / 8,
+        of["L2CacheSize"],
+    )
+
+
+def index_of(array: Any) -> int:
+    """Which GPU a device array lies on."""
+    if is_simulated():
+        return 0
+    return int(as_array(array).device.id)
+
+
+@contextmanager
+def on(device: Device) -> Iterator[None]:
+    """Make a GPU the one that CuPy and Numba use in this thread."""
+    if is_simulated():
+        yield
+        return
+    import cupy
+    from numba import cuda
+
+    with cupy.cuda.Device(device.index), cuda.gpus[device.index]:
+        yield
+
+
+def as_array(value: Any) -> Any:
+    """A device array of any library as one of CuPy's, without a copy."""
+    if is_simulated():
+        return value if isinstance(value, SimulatedArray) else np.asarray(value).view(SimulatedArray)
+    import cupy
+
+    return cupy.asarray(value)
+
+
+def to_device(value: Any, dtype: Any = None) -> Any:
+    """Contiguous array on the device; not copied if that is what it is already."""
+    if is_simulated():
+        if isinstance(value, SimulatedArray):
+            return np.ascontiguousarray(value, dtype).view(SimulatedArray)
+        return np.array(value, dtype, order="C").view(SimulatedArray)
+    import cupy
+
+    return cupy.ascontiguousarray(cupy.asarray(value), dtype)
+
+
+def to_host(value: Any) -> np.ndarray:
+    """Copy of a device array in the host's memory, once all that the stream has to do before is done."""
+    if is_simulated():
+        return np.array(value)
+    import cupy
+
+    return cupy.asnumpy(cupy.asarray(value))
+
+
+def empty(shape: int | Sequence[int], dtype: Any) -> Any:
+    """Device array with whatever is in memory."""
+    array = array_module().empty(shape, dtype)
+    return array.view(SimulatedArray) if is_simulated() else array
+
+
+def zeros(shape: int | Sequence[int], dtype: Any) -> Any:
+    """Device array of zeros."""
+    array = array_module().zeros(shape, dtype)
+    return array.view(SimulatedArray) if is_simulated() else array
+
+
+def free_bytes() -> int:
+    """Memory of the current device that can be had, with what CuPy keeps for later."""
+    if is_simulated():
+        return 2**30
+    import cupy
+
+    return int(cupy.cuda.runtime.memGetInfo()[0] + cupy.get_default_memory_pool().free_bytes())
+
+
+def synchronize() -> None:
+    """Wait for all that the current stream has to do."""
+    if not is_simulated():
+        import cupy
+
+        cupy.cuda.get_current_stream().synchronize()
+
+
+def launch(kernel: Any, grid: int, block: int, arguments: Sequence[Any], shared: int = 0) -> None:
+    """Start a kernel on CuPy's current stream.
+
+    Parameters
+    ----------
+    kernel
+        From `compiling.kernel`.
+    grid, block
+        Numbers of blocks, and of the threads of each.
+    arguments
+        Device arrays, numbers, and named tuples of them.
+    shared
+        Bytes of dynamic shared memory of a block.
+    """
+    views = [_view(argument) for argument in arguments]
+    if is_simulated():
+        kernel[grid, block, 0, shared](*views)
+        return
+    import cupy
+    from numba import cuda
+
+    stream = cupy.cuda.get_current_stream().ptr
+    if shared > STATIC_SHARED:
+        _opt_for_shared(kernel, views, shared)
+    kernel[grid, block, cuda.external_stream(stream) if stream else 0, shared](*views)
+
+
+def _view(argument: Any) -> Any:
+    """What a kernel takes: the memory of a device array, or of those of a tuple."""
+    if isinstance(argument, tuple):
+        return type(argument)(*map(_view, argument))  # a named tuple
+    if not is_on_device(argument):
+        return argument
+    if is_simulated():
+        return np.asarray(argument)
+    from numba import cuda
+
+    return cuda.as_cuda_array(argument, sync=False)
+
+
+def _opt_for_shared(kernel: Any, views: Sequence[Any], shared: int) -> None:
+    """Allow blocks of a kernel more shared memory than they may have unasked."""
+    from numba.cuda.cudadrv.driver import binding, driver
+
+    compiled = kernel.compile(tuple(kernel.typeof_pyval(view) for view in views))
+    function = compiled._codelibrary.get_cufunc()
+    attribute = binding.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+    driver.cuKernelSetAttribute(attribute, shared, function.handle, function.device.id)

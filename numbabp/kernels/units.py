@@ -1,0 +1,83 @@
+"""One unit at a time: activations and losses chosen by their codes.
+
+The CPU's kernels ask for the code once a layer, so that loops over units vectorise (`layers.activate`). On a
+GPU every thread has its own units, and all threads of a warp take the same branch.
+"""
+
+from typing import Any
+
+from .. import activations as act
+from .. import losses
+from ..compiling import scalar_function
+
+
+@scalar_function
+def activated(code: Any, z: Any) -> Any:
+    """a = f(z), but for softmax, which is not a function of one unit."""
+    if code == act.SIGMOID:
+        return act.sigmoid(z)
+    if code == act.RELU:
+        return act.relu(z)
+    if code == act.TANH:
+        return act.tanh(z)
+    if code == act.LEAKY_RELU:
+        return act.leaky_relu(z)
+    if code == act.ELU:
+        return act.elu(z)
+    if code == act.SOFTPLUS:
+        return act.softplus(z)
+    if code == act.SILU:
+        return act.silu(z)
+    if code == act.GELU:
+        return act.gelu(z)
+    return act.identity(z)
+
+
+@scalar_function
+def derivative(code: Any, z: Any, a: Any) -> Any:
+    """f'(z), but for softmax."""
+    if code == act.SIGMOID:
+        return act.sigmoid_derivative(z, a)
+    if code == act.RELU:
+        return act.relu_derivative(z, a)
+    if code == act.TANH:
+        return act.tanh_derivative(z, a)
+    if code == act.LEAKY_RELU:
+        return act.leaky_relu_derivative(z, a)
+    if code == act.ELU:
+        return act.elu_derivative(z, a)
+    if code == act.SOFTPLUS:
+        return act.softplus_derivative(z, a)
+    if code == act.SILU:
+        return act.silu_derivative(z, a)
+    if code == act.GELU:
+        return act.gelu_derivative(z, a)
+    return act.identity_derivative(z, a)
+
+
+@scalar_function
+def loss_of_output(loss: Any, z: Any, a: Any, y: Any, normaliser: Any) -> Any:
+    """One output's part of a sample's loss; `normaliser` is logsumexp(z), for the categorical one."""
+    if loss == losses.BINARY_CROSS_ENTROPY:
+        return losses.binary_cross_entropy(z, y)
+    if loss == losses.CATEGORICAL_CROSS_ENTROPY:
+        return y * (normaliser - z)
+    if loss == losses.SQUARED_ERROR:
+        return losses.squared_error(a, y)
+    if loss == losses.ABSOLUTE_ERROR:
+        return losses.absolute_error(a, y)
+    return losses.huber(a, y)
+
+
+@scalar_function
+def gradient_of_output(loss: Any, a: Any, y: Any, mass: Any) -> Any:
+    """dLoss/dz of one output for the cross-entropies, dLoss/da for the others; `mass` is the sum of y."""
+    if loss == losses.BINARY_CROSS_ENTROPY:
+        return a - y
+    if loss == losses.CATEGORICAL_CROSS_ENTROPY:
+        return a * mass - y
+    if loss == losses.SQUARED_ERROR:
+        return losses.squared_error_gradient(a, y)
+    if loss == losses.ABSOLUTE_ERROR:
+        return losses.absolute_error_gradient(a, y)
+    return losses.huber_gradient(a, y)
