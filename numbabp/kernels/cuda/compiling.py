@@ -44,7 +44,7 @@ def _package_cache(function: Callable[..., None]) -> Any:
     """numba-cuda's on-disk cache, which an edit of any source of the package makes invalid."""
     from numba.cuda.dispatcher import CUDACache
 
-    class PackageCache(CUDACache):  # type: ignore[misc]
+    class PackageCache(CUDACache):
         def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
             return (*super()._index_key(sig, codegen), source_digest())
 

@@ -62,8 +62,8 @@ def why_no_gpu() -> str:
     for module, package in (("numba_cuda", "numba-cuda"), ("cupy", "CuPy")):
         if importlib.util.find_spec(module) is None and not (is_simulated() and module == "cupy"):
             return (
-                f"{package} is not installed; `pip install 'numbabp[cuda13]'` installs all that is needed for "
-                "CUDA 13, 'numbabp[cuda12]' for CUDA 12"
+                f"{package} is not installed; `pip install 'numbabp[cuda13]'` installs what CUDA 13 needs, "
+                "'numbabp[cuda12]' what CUDA 12 does"
             )
     if is_simulated():
         return ""
