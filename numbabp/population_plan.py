@@ -1,19 +1,29 @@
-"""How a population is trained: in lanes, or network by network; and why."""
+"""How a population is trained: in lanes, network by network, or on a GPU; and why."""
 
+import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from .devices import gpu_at_hand
 from .kernels.lane_chunks import BLOCKED_INPUTS
 from .kernels.layers import n_units
 from .planning import Plan, make_plan
 from .vectors import lanes_of
 
 if TYPE_CHECKING:
+    from .devices import Placement
     from .network import Network
     from .options import Options
+    from .population_gpu_plan import Mapping
 
-KERNELS = ("auto", "lanes", "each")
+ON_CPU, ON_GPU = ("lanes", "each"), ("thread", "warp", "block")
+KERNELS = ("auto", *ON_CPU, *ON_GPU)
+WORTH_LOOKING = 2.0
+"""Seconds on the CPU that make it worth while to look for a GPU, which takes about one the first time."""
+COMPILE_SECONDS = 4.0
+"""What compiling for an architecture takes on a GPU, once; after that the kernel comes from the disk."""
 NETWORK_SECONDS = 4e-4
 """What one network costs when it is trained by itself, beside its steps."""
 # Constants of the lanes kernel, ns for float32 and one network, fitted to steps measured between 2-2-1 and
@@ -33,13 +43,14 @@ class PopulationPlan:
     Attributes
     ----------
     kernel : str
-        "lanes" trains networks in the lanes of vectors; "each" trains them one by one, as `Network.fit` does.
+        "lanes" trains networks in the lanes of vectors; "each" trains them one by one, as `Network.fit` does;
+        on a GPU "thread", "warp" and "block" say who trains a network.
     n_threads : int
-        Threads that share the networks.
+        Threads of the CPU that share the networks.
     ns_per_step : float
-        Predicted nanoseconds of one network's step on one thread.
+        Predicted nanoseconds of one network's step, on one thread of the CPU or on the whole GPU.
     seconds : float
-        Predicted for the whole call.
+        Predicted for the whole call; on a GPU with the transfers.
     bytes : int
         Of what training takes beside the parameters and the history.
     why_not : str
@@ -48,6 +59,12 @@ class PopulationPlan:
         How one network is trained by itself: every one for "each", one that diverges for "lanes".
     n_lanes : int
         For "lanes": networks of a vector.
+    device : str
+        "cpu", or "cuda:0" and so on.
+    transfer_seconds : float
+        Predicted for copies to the GPU and back, a part of `seconds`.
+    mapping : Mapping or None
+        On a GPU: how the networks are laid out over it.
     """
 
     kernel: str
@@ -58,26 +75,42 @@ class PopulationPlan:
     of_network: Plan
     why_not: str = ""
     n_lanes: int = 0
+    device: str = "cpu"
+    transfer_seconds: float = 0.0
+    mapping: "Mapping | None" = None
     asked_for: bool = False
+    no_gpu: str = ""
+    """Why no GPU was considered, if it might have been."""
     alternatives: tuple["PopulationPlan", ...] = ()
 
     def explain(self) -> str:
         """The choice, what it is expected to cost, and why the alternative was not taken."""
         reason = "asked for" if self.asked_for else "the fastest predicted"
-        if self.alternatives and self.alternatives[0].why_not and not self.alternatives[0].seconds > 0:
+        if not self.asked_for and not any(plan.seconds > 0 for plan in self.alternatives):
             reason = "the only one possible"
         threads = "1 thread" if self.n_threads == 1 else f"{self.n_threads} threads"
+        if self.mapping is not None:
+            threads = f"{self.mapping.threads} threads and {self.mapping.networks} networks a block"
+        on = "on the GPU" if self.mapping is not None else "on a thread"
         lines = [
-            f"{self._name()} on the cpu, {threads}: {reason}.",
-            f"Predicted: {self.ns_per_step:.3g} ns a step of one network on a thread, "
-            f"{self.seconds:.3g} s in all; {self.bytes:,} bytes beside the parameters and the history.",
+            f"{self._name()} on {self._where()}, {threads}: {reason}.",
+            f"Predicted: {self.ns_per_step:.3g} ns a step of one network {on}, {self.seconds:.3g} s in all"
+            + (f", {self.transfer_seconds:.3g} s of them transfers" if self.mapping is not None else "")
+            + f"; {self.bytes:,} bytes beside the parameters and the history.",
         ]
         lines += [f"Not taken: {plan._name()}: {plan.why_not}." for plan in self.alternatives]
+        if self.no_gpu:
+            lines.append(f"No GPU: {self.no_gpu}.")
         return "\n".join(lines)
+
+    def _where(self) -> str:
+        return "the cpu" if self.device == "cpu" else self.device
 
     def _name(self) -> str:
         if self.kernel == "lanes":
             return f"lanes, {self.n_lanes} networks at a time"
+        if self.kernel in ON_GPU:
+            return f"a network a {self.kernel}"
         return f"each network by itself ({self.of_network.name})"
 
 
@@ -96,8 +129,11 @@ def make_population_plan(
     own_order: bool,
     kernel: str,
     n_nonzeros: float | None = None,
+    place: "Placement | None" = None,
+    with_l2: bool = False,
+    weighted: bool = False,
 ) -> PopulationPlan:
-    """The faster of the two that does what the options ask for.
+    """The fastest predicted that does what the options ask for.
 
     Parameters
     ----------
@@ -107,6 +143,10 @@ def make_population_plan(
         As for `Population.fit`.
     n_nonzeros
         Mean of the samples, if X is sparse.
+    place
+        Which GPU may be used, if any, and whether it has to be; see `devices`.
+    with_l2, weighted
+        Whether some network has a penalty, and samples have weights.
 
     Raises
     ------
@@ -115,12 +155,69 @@ def make_population_plan(
     """
     if kernel not in KERNELS:
         raise ValueError(f"kernel={kernel!r} is not known for a population; allowed: {', '.join(KERNELS)}.")
+    gpu = None if place is None else place.device
+    is_required = gpu is not None
+    why_no_gpu = "" if place is None or is_required else place.reason
+    plans = []
+    if not is_required:
+        plans += _cpu_plans(network, n_networks, n_samples, epochs, options, own_order, n_nonzeros)
+        fastest = min((plan.seconds for plan in plans if not plan.why_not), default=math.inf)
+        if place is not None and place.is_open and (kernel in ON_GPU or fastest > WORTH_LOOKING):
+            gpu, why_no_gpu = gpu_at_hand()
+    if kernel in ON_GPU and gpu is None:
+        raise ValueError(f"kernel={kernel!r} is not possible: it needs a GPU; {why_no_gpu or 'none is used'}.")
+    if gpu is not None:
+        from .population_gpu_plan import gpu_plans
+
+        has_data = place is not None and place.has_data
+        beside = 0.0 if is_required or kernel in ON_GPU else COMPILE_SECONDS
+        plans += gpu_plans(
+            network, n_networks, n_samples, epochs, options, own_order, n_nonzeros, gpu, has_data, beside,
+            with_l2, weighted,
+        )  # fmt: skip
+    possible = [plan for plan in plans if not plan.why_not]
+    if kernel != "auto":
+        if not any(plan.kernel == kernel for plan in plans):
+            raise ValueError(f"kernel={kernel!r} is not possible: it is the CPU's, and a GPU is asked for.")
+        for plan in plans:
+            if plan.kernel == kernel and plan.why_not:
+                raise ValueError(f"kernel={kernel!r} is not possible: {plan.why_not}.")
+        possible = [plan for plan in possible if plan.kernel == kernel]
+    if not possible:
+        reasons = "; ".join(dict.fromkeys(plan.why_not for plan in plans))
+        raise ValueError(f"no kernel for GPUs is possible: {reasons}. device='cpu' trains it on the CPU.")
+    best = min(possible, key=lambda plan: plan.seconds)
+    rest = tuple(
+        plan if plan.why_not else replace(plan, why_not=_why_not(plan, best, kernel))
+        for plan in plans
+        if plan is not best
+    )
+    no_gpu = why_no_gpu if gpu is None else ""
+    return replace(best, asked_for=kernel != "auto", alternatives=rest, no_gpu=no_gpu)
+
+
+def plan_of_one(
+    network: "Network", n_samples: int, epochs: int, options: "Options", n_nonzeros: float | None
+) -> Plan:
+    """How one network is trained by itself on the CPU."""
+    own = replace(options, kernel="auto", n_threads=1, device="cpu")
+    return replace(make_plan(network, n_samples, epochs, own, n_nonzeros), alternatives=())
+
+
+def _cpu_plans(
+    network: "Network",
+    n_networks: int,
+    n_samples: int,
+    epochs: int,
+    options: "Options",
+    own_order: bool,
+    n_nonzeros: float | None,
+) -> Iterator[PopulationPlan]:
+    """In lanes, and each by itself."""
     why_not_lanes = _not_in_lanes(options, own_order, is_dense=n_nonzeros is None)
-    alone = make_plan(network, n_samples, epochs, replace(options, kernel="auto", n_threads=1), n_nonzeros)
-    alone = replace(alone, alternatives=())
+    alone = plan_of_one(network, n_samples, epochs, options, n_nonzeros)
     steps = n_samples * epochs
     n_threads = min(n_threads_of(options), max(1, n_networks))
-    plans = []
     if not why_not_lanes:
         ns = lanes_ns_per_step(network, options.update_rule != "sgd")
         lanes = lanes_of(network.dtype)
@@ -128,42 +225,26 @@ def make_population_plan(
         threads = min(n_threads, chunks)
         turns = -(-chunks // threads)
         size = network.dtype.itemsize * lanes * (network.n_parameters + 4 * n_units(network.layout))
-        plans.append(
-            PopulationPlan(
-                "lanes",
-                threads,
-                ns,
-                ns * steps * 1e-9 * turns * lanes,
-                threads * (size + 8 * n_samples) + network.dtype.itemsize * network.n_parameters * n_networks,
-                alone,
-                n_lanes=lanes,
-            )
+        yield PopulationPlan(
+            "lanes",
+            threads,
+            ns,
+            ns * steps * 1e-9 * turns * lanes,
+            threads * (size + 8 * n_samples) + network.dtype.itemsize * network.n_parameters * n_networks,
+            alone,
+            n_lanes=lanes,
         )
     else:
-        plans.append(PopulationPlan("lanes", n_threads, float("nan"), float("nan"), 0, alone, why_not_lanes))
+        yield PopulationPlan("lanes", n_threads, float("nan"), float("nan"), 0, alone, why_not_lanes)
     turns = -(-n_networks // n_threads)
-    plans.append(
-        PopulationPlan(
-            "each",
-            n_threads,
-            alone.ns_per_step,
-            (alone.ns_per_step * steps * 1e-9 + NETWORK_SECONDS) * turns,
-            n_threads * (8 * n_samples + 64 * network.dtype.itemsize * n_units(network.layout)),
-            alone,
-        )
+    yield PopulationPlan(
+        "each",
+        n_threads,
+        alone.ns_per_step,
+        (alone.ns_per_step * steps * 1e-9 + NETWORK_SECONDS) * turns,
+        n_threads * (8 * n_samples + 64 * network.dtype.itemsize * n_units(network.layout)),
+        alone,
     )
-    possible = [plan for plan in plans if not plan.why_not]
-    if kernel != "auto":
-        possible = [plan for plan in possible if plan.kernel == kernel]
-        if not possible:
-            raise ValueError(f"kernel={kernel!r} is not possible: {why_not_lanes}.")
-    best = min(possible, key=lambda plan: plan.seconds)
-    rest = tuple(
-        plan if plan.why_not else replace(plan, why_not=_why_not(plan, best, kernel))
-        for plan in plans
-        if plan is not best
-    )
-    return replace(best, asked_for=kernel != "auto", alternatives=rest)
 
 
 def lanes_ns_per_step(network: "Network", has_velocity: bool = False) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 from .. import activations as act
 from .. import losses
 from ..compiling import scalar_function, subroutine
+from .units import is_right
 
 # Columns of a layout.
 FAN_IN, FAN_OUT, WEIGHTS, BIASES, INPUTS, OUTPUTS, ACTIVATION, FORM = range(8)
@@ -306,28 +307,10 @@ def _categorical_cross_entropy(z: Any, targets: Any, s: Any, start: Any, n: Any)
 
 @scalar_function
 def accuracy(loss: Any, layout: Any, a: Any, targets: Any, s: Any) -> float:
-    """1.0 where the prediction is right, else 0.0.
-
-    One output, or several labels under binary cross-entropy: every output on its target's side
-    of 1/2, with 1/2 itself a 0. Otherwise: the largest output is the largest target.
-    """
+    """1.0 where the prediction is right, else 0.0 (see `units.is_right`)."""
     last = len(layout) - 1
-    start = layout[last, OUTPUTS]
-    n = layout[last, FAN_OUT]
-    half = a.dtype.type(0.5)
-    if n == _ONE or loss == losses.BINARY_CROSS_ENTROPY:
-        for k in range(n):
-            if (a[start + k] > half) != (targets[s, k] > half):
-                return 0.0
-        return 1.0
-    predicted: Any = np.uint64(0)
-    wanted: Any = np.uint64(0)
-    for k in range(n):
-        if a[start + k] > a[start + predicted]:
-            predicted = k
-        if targets[s, k] > targets[s, wanted]:
-            wanted = k
-    return 1.0 if predicted == wanted else 0.0
+    right = is_right(loss, a, layout[last, OUTPUTS], layout[last, FAN_OUT], targets, s)
+    return 1.0 if right else 0.0
 
 
 @subroutine

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiling import scalar_function
+from ..compiling import kernel, scalar_function
 
 _INCREMENT = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLIER_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -36,3 +36,16 @@ def shuffle(order: Any, state: Any) -> None:
         bits = next_random(state) >> np.uint64(32)
         j = np.int64((bits * np.uint64(last + 1)) >> np.uint64(32))
         order[last], order[j] = order[j], order[last]
+
+
+@kernel
+def draw_orders(order: Any, state: Any, orders: Any) -> None:
+    """The orders of as many epochs as there are rows, int32 (epochs, n); with `state` (0,) all as it is.
+
+    `order`, int64 (n,), and `state` are left as after the last epoch, from where a later call goes on.
+    """
+    for epoch in range(len(orders)):
+        if state.size > 0:
+            shuffle(order, state)
+        for i in range(order.size):
+            orders[epoch, i] = order[i]

@@ -57,7 +57,11 @@ def derivative(code: Any, z: Any, a: Any) -> Any:
 
 @scalar_function
 def loss_of_output(loss: Any, z: Any, a: Any, y: Any, normaliser: Any) -> Any:
-    """One output's part of a sample's loss; `normaliser` is logsumexp(z), for the categorical one."""
+    """One output's part of a sample's loss.
+
+    For the categorical cross-entropy z is less the highest z of all outputs, and `normaliser` the logarithm
+    of the sum of their exponentials: so nothing is lost where all are large.
+    """
     if loss == losses.BINARY_CROSS_ENTROPY:
         return losses.binary_cross_entropy(z, y)
     if loss == losses.CATEGORICAL_CROSS_ENTROPY:
@@ -81,3 +85,44 @@ def gradient_of_output(loss: Any, a: Any, y: Any, mass: Any) -> Any:
     if loss == losses.ABSOLUTE_ERROR:
         return losses.absolute_error_gradient(a, y)
     return losses.huber_gradient(a, y)
+
+
+@scalar_function
+def is_right(loss: Any, a: Any, start: Any, n: Any, targets: Any, s: Any) -> bool:
+    """Whether the prediction for sample s is right, from n outputs beginning at a[start].
+
+    One output, or several labels under binary cross-entropy: every output on its target's side
+    of 1/2, with 1/2 itself a 0. Otherwise: the largest output is the largest target.
+    """
+    half = a.dtype.type(0.5)
+    if n == 1 or loss == losses.BINARY_CROSS_ENTROPY:
+        for k in range(n):
+            if (a[start + k] > half) != (targets[s, k] > half):
+                return False
+        return True
+    predicted = wanted = n - n
+    output, target = a[start], targets[s, 0]
+    for k in range(n):
+        if a[start + k] > output:
+            predicted, output = k, a[start + k]
+        if targets[s, k] > target:
+            wanted, target = k, targets[s, k]
+    return predicted == wanted
+
+
+@scalar_function
+def highest_of(values: Any, start: Any, n: Any) -> Any:
+    """The largest of n values from `start`."""
+    highest = values[start]
+    for k in range(1, n):
+        highest = values[start + k] if values[start + k] > highest else highest
+    return highest
+
+
+@scalar_function
+def sum_of(values: Any, start: Any, n: Any) -> Any:
+    """The sum of n values from `start`."""
+    total = values[start]
+    for k in range(1, n):
+        total += values[start + k]
+    return total

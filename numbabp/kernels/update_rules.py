@@ -14,11 +14,12 @@ adamw        adam, with W -= eta l2 W apart from g             (Loshchilov and H
 ============ =================================================================================
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiling import subroutine
+from ..compiling import scalar_function, subroutine
 
 SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM, ADAMW = range(7)
 UPDATE_RULES: dict[str, int] = {
@@ -130,6 +131,43 @@ def clip_norm(rule: Any, gradient: Any) -> None:
             gradient[j] *= scale
 
 
+@scalar_function
+def momentum_step(step: Any, w: Any, v: Any, g: Any) -> tuple[Any, Any]:
+    """One parameter and its velocity after a step."""
+    v = step.keep * v + g
+    return w - step.eta * v, v
+
+
+@scalar_function
+def nesterov_step(step: Any, w: Any, v: Any, g: Any) -> tuple[Any, Any]:
+    """One parameter and its velocity after a step."""
+    v = step.keep * v + g
+    return w - step.eta * (g + step.keep * v), v
+
+
+@scalar_function
+def adam_step(step: Any, w: Any, m: Any, s: Any, g: Any) -> tuple[Any, Any, Any]:
+    """One parameter and its two moments after a step."""
+    m = step.keep * m + step.take * g
+    s = step.keep_2 * s + step.take_2 * g * g
+    return w - step.eta * m / (math.sqrt(s * step.correction) + step.epsilon), m, s
+
+
+@scalar_function
+def step_parameter(code: Any, step: Any, parameters: Any, moments: Any, n: Any, j: Any, g: Any) -> None:
+    """One step of parameter j from its gradient: sgd, momentum, nesterov or adam; moments of n each, flat."""
+    if code == SGD:
+        parameters[j] -= step.eta * g
+    elif code == MOMENTUM:
+        parameters[j], moments[j] = momentum_step(step, parameters[j], moments[j], g)
+    elif code == NESTEROV:
+        parameters[j], moments[j] = nesterov_step(step, parameters[j], moments[j], g)
+    else:
+        parameters[j], moments[j], moments[n + j] = adam_step(
+            step, parameters[j], moments[j], moments[n + j], g
+        )
+
+
 @subroutine
 def apply(
     code: Any, step: Any, parameters: Any, moments: Any, start: Any, gradient: Any, first: Any, n: Any
@@ -140,15 +178,14 @@ def apply(
             parameters[start + j] -= step.eta * gradient[first + j]
     elif code == MOMENTUM:
         for j in range(n):
-            v = step.keep * moments[0, start + j] + gradient[first + j]
-            moments[0, start + j] = v
-            parameters[start + j] -= step.eta * v
+            parameters[start + j], moments[0, start + j] = momentum_step(
+                step, parameters[start + j], moments[0, start + j], gradient[first + j]
+            )
     elif code == NESTEROV:
         for j in range(n):
-            g = gradient[first + j]
-            v = step.keep * moments[0, start + j] + g
-            moments[0, start + j] = v
-            parameters[start + j] -= step.eta * (g + step.keep * v)
+            parameters[start + j], moments[0, start + j] = nesterov_step(
+                step, parameters[start + j], moments[0, start + j], gradient[first + j]
+            )
     elif code == ADAGRAD:
         for j in range(n):
             g = gradient[first + j]
@@ -163,12 +200,9 @@ def apply(
             parameters[start + j] -= step.eta * g / (np.sqrt(s) + step.epsilon)
     else:
         for j in range(n):
-            g = gradient[first + j]
-            m = step.keep * moments[0, start + j] + step.take * g
-            s = step.keep_2 * moments[1, start + j] + step.take_2 * g * g
-            moments[0, start + j] = m
-            moments[1, start + j] = s
-            parameters[start + j] -= step.eta * m / (np.sqrt(s * step.correction) + step.epsilon)
+            parameters[start + j], moments[0, start + j], moments[1, start + j] = adam_step(
+                step, parameters[start + j], moments[0, start + j], moments[1, start + j], gradient[first + j]
+            )
 
 
 @subroutine
