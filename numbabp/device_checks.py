@@ -73,8 +73,24 @@ def check_samples(
         )
 
 
-def check_features(X: Any) -> Any:
-    """Finite samples of shape (n, n_features), n_features >= 1, contiguous; float32, or else float64."""
+def check_finite(name: str, value: Any) -> Any:
+    """Finite numbers of any shape and numeric dtype, contiguous."""
+    array = _numeric_array(name, value)
+    with where(array):
+        return _together(_finite(name, array, array.dtype))[0]
+
+
+def check_weights(value: Any, X: Any) -> Any:
+    """Finite weights >= 0, not all 0, of the samples X on a GPU; copied there from the host, in X's dtype."""
+    with where(X):
+        return _together(_weights(value, len(X), X.dtype))[0]
+
+
+def check_features(X: Any, finite: bool = True) -> Any:
+    """Samples of shape (n, n_features), n_features >= 1, contiguous; float32, or else float64.
+
+    Without `finite` their values are not looked at, which saves waiting for the GPU.
+    """
     array = _numeric_array("X", X)
     n_columns = array.shape[1] if array.ndim == 2 else "n_features"
     checks.check_input_shape("X", array, n_columns)
@@ -82,7 +98,7 @@ def check_features(X: Any) -> Any:
         raise ValueError(f"X has 0 feature(s), of shape {array.shape}; at least one is needed.")
     dtype = np.dtype(array.dtype if array.dtype in (np.float32, np.float64) else np.float64)
     with where(array):
-        return _together(_finite("X", array, dtype))[0]
+        return _together(_finite("X", array, dtype))[0] if finite else memory.to_device(array, dtype)
 
 
 def _together(*running: Check) -> list[Any]:

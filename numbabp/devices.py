@@ -4,15 +4,29 @@ Neither CuPy nor numba-cuda is imported unless a GPU is asked for or arrays on o
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
+
+import numpy as np
 
 from .kernels.cuda import memory
 from .kernels.cuda.memory import Device, NoGPUError, is_on_device
 
-__all__ = ["NoGPUError", "Placement", "check_device", "gpu_of", "is_on_device", "resolve", "where"]
+__all__ = [
+    "NoGPUError",
+    "Placement",
+    "beside",
+    "check_device",
+    "gpu_of",
+    "is_on_device",
+    "module_of",
+    "resolve",
+    "where",
+    "where_X_lies",
+]
 
 
 def check_device(value: Any) -> str:
@@ -134,3 +148,24 @@ def gpu_of(arrays: Mapping[str, Any]) -> int | None:
 def where(array: Any) -> AbstractContextManager[None]:
     """Make the GPU on which an array lies the current one; nothing for the host's arrays."""
     return memory.on(memory.device_of(memory.index_of(array))) if is_on_device(array) else nullcontext()
+
+
+def where_X_lies(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method, whose first argument is X, run with the GPU on which X lies as the current one."""
+
+    @wraps(method)
+    def wrapped(self: Any, X: Any, *arguments: Any, **options: Any) -> Any:
+        with where(X):
+            return method(self, X, *arguments, **options)
+
+    return wrapped
+
+
+def beside(array: Any, value: Any) -> Any:
+    """The value where the array lies: copied to the current GPU if it has to be; None stays None."""
+    return memory.to_device(value) if is_on_device(array) and value is not None else value
+
+
+def module_of(array: Any) -> Any:
+    """CuPy for an array on a GPU (in the simulator NumPy), NumPy for others."""
+    return memory.array_module() if is_on_device(array) else np
