@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .kernels.cuda.memory import is_on_device
+
 
 def check_choice(name: str, value: Any, allowed: Collection[str]) -> str:
     """One of the allowed names."""
@@ -103,7 +105,7 @@ def check_random_state(value: Any) -> np.random.RandomState:
 def check_inputs(name: str, value: Any, n_columns: int, dtype: np.dtype) -> np.ndarray:
     """Finite samples of shape (n, n_columns), C-contiguous; not copied where they already are."""
     array = _numeric_array(name, value)
-    _check_input_shape(name, array, n_columns)
+    check_input_shape(name, array, n_columns)
     return _finite(name, array, dtype)
 
 
@@ -114,8 +116,9 @@ def check_sparse_inputs(name: str, value: Any, n_columns: int, dtype: np.dtype) 
     """
     from scipy import sparse
 
-    _check_numeric(name, value.dtype)
-    _check_input_shape(name, value, n_columns)
+    check_on_host(name, getattr(value, "data", None))
+    check_numeric(name, value.dtype)
+    check_input_shape(name, value, n_columns)
     given = value.tocsr()
     with np.errstate(over="ignore"):  # a float64 too large for float32 is reported below
         values = _writable(np.ascontiguousarray(given.data, dtype=dtype))
@@ -129,17 +132,16 @@ def check_sparse_inputs(name: str, value: Any, n_columns: int, dtype: np.dtype) 
         bad = np.flatnonzero(~np.isfinite(values))
         if len(bad):
             row = np.searchsorted(given.indptr, bad[0], side="right") - 1
-            raise ValueError(
-                f"{name} must be finite, but {name}[{row}, {given.indices[bad[0]]}] is {given.data[bad[0]]}"
-                f" ({len(bad)} such values; dtype {dtype})."
-            )
+            index = int(row), int(given.indices[bad[0]])
+            raise not_finite(name, index, given.data[bad[0]], len(bad), dtype)
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()
     return matrix
 
 
-def _check_input_shape(name: str, array: Any, n_columns: int) -> None:
+def check_input_shape(name: str, array: Any, n_columns: int | str) -> None:
+    """Raise unless it has at least one row of n_columns; a string for them stands for any number."""
     if array.ndim != 2:
         hint = (
             f" Use {name}.reshape(-1, 1) for one column or {name}.reshape(1, -1) for one sample."
@@ -149,7 +151,7 @@ def _check_input_shape(name: str, array: Any, n_columns: int) -> None:
         raise ValueError(
             f"{name} must have 2 dimensions (n_samples, {n_columns}), got shape {array.shape}.{hint}"
         )
-    if array.shape[1] != n_columns:
+    if array.shape[1] != n_columns and not isinstance(n_columns, str):
         raise ValueError(f"{name} has {array.shape[1]} columns, but the network has {n_columns} inputs.")
     if array.shape[0] == 0:
         raise ValueError(f"{name} is empty: shape {array.shape}; at least one sample is needed.")
@@ -159,7 +161,17 @@ def check_targets(
     name: str, value: Any, n_samples: int, n_outputs: int, loss: str, dtype: np.dtype
 ) -> np.ndarray:
     """Finite targets of shape (n_samples, n_outputs), from one or two dimensions or class indices."""
-    array = _numeric_array(name, value)
+    array = check_target_shape(name, _numeric_array(name, value), n_samples, n_outputs, loss)
+    if array.ndim == 1:
+        return _one_hot(name, array, n_outputs, dtype)
+    array = _finite(name, array, dtype)
+    if loss.endswith("cross_entropy"):
+        check_probabilities(name, loss, array.min(), array.max())
+    return array
+
+
+def check_target_shape(name: str, array: Any, n_samples: int, n_outputs: int, loss: str) -> Any:
+    """The array with a column for each output, or as it is if its one dimension holds class indices."""
     if array.ndim not in (1, 2):
         raise ValueError(
             f"{name} must have shape ({n_samples},) or ({n_samples}, {n_outputs}), got {array.shape}."
@@ -172,17 +184,19 @@ def check_targets(
                 f"{name} has shape {array.shape}, but the network has {n_outputs} outputs: "
                 f"expected shape ({n_samples}, {n_outputs})."
             )
-        return _one_hot(name, array, n_outputs, dtype)
+        return array
     array = array.reshape(n_samples, -1)
     if array.shape[1] != n_outputs:
         raise ValueError(f"{name} has {array.shape[1]} columns, but the network has {n_outputs} outputs.")
-    array = _finite(name, array, dtype)
-    if loss.endswith("cross_entropy") and (array.min() < 0 or array.max() > 1):
-        raise ValueError(
-            f"{name} must lie between 0 and 1 for loss={loss!r}, "
-            f"got values from {array.min():g} to {array.max():g}."
-        )
     return array
+
+
+def check_probabilities(name: str, loss: str, least: float, most: float) -> None:
+    """Raise unless values from `least` to `most` are targets of a cross-entropy."""
+    if least < 0 or most > 1:
+        raise ValueError(
+            f"{name} must lie between 0 and 1 for loss={loss!r}, got values from {least:g} to {most:g}."
+        )
 
 
 def check_sample_weight(value: Any, n_samples: int, dtype: np.dtype) -> np.ndarray:
@@ -190,14 +204,24 @@ def check_sample_weight(value: Any, n_samples: int, dtype: np.dtype) -> np.ndarr
     if value is None:
         return np.empty(0, dtype)
     array = _numeric_array("sample_weight", value)
+    check_weight_shape(array, n_samples)
+    array = _finite("sample_weight", array, dtype)
+    check_weight_range(array.min(), array.max())
+    return array
+
+
+def check_weight_shape(array: Any, n_samples: int) -> None:
+    """Raise unless there is one weight a sample."""
     if array.shape != (n_samples,):
         raise ValueError(f"sample_weight must have shape ({n_samples},), got {array.shape}.")
-    array = _finite("sample_weight", array, dtype)
-    if array.min() < 0:
-        raise ValueError(f"sample_weight must not be negative, got {array.min():g}.")
-    if not array.any():
+
+
+def check_weight_range(least: float, most: float) -> None:
+    """Raise unless weights from `least` to `most` are not negative and not all 0."""
+    if least < 0:
+        raise ValueError(f"sample_weight must not be negative, got {least:g}.")
+    if most == 0:
         raise ValueError("sample_weight must not be 0 for every sample.")
-    return array
 
 
 def check_weights_of_networks(value: Any, n_networks: int, n_samples: int, dtype: np.dtype) -> np.ndarray:
@@ -220,15 +244,26 @@ def check_weights_of_networks(value: Any, n_networks: int, n_samples: int, dtype
 def _numeric_array(name: str, value: Any) -> np.ndarray:
     if hasattr(value, "tocsr"):
         raise TypeError(f"{name} is a sparse matrix, which is not taken here; use {name}.toarray().")
+    check_on_host(name, value)
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} is not a rectangular array: {error}") from None
-    _check_numeric(name, array.dtype)
+    check_numeric(name, array.dtype)
     return array
 
 
-def _check_numeric(name: str, dtype: np.dtype) -> None:
+def check_on_host(name: str, value: Any) -> None:
+    """Raise for an array on a GPU, where the host's memory is needed."""
+    if is_on_device(value):
+        raise TypeError(
+            f"{name} lies on a GPU, but is needed in the host's memory: copy it there, with {name}.get() or "
+            f"cupy.asnumpy({name})."
+        )
+
+
+def check_numeric(name: str, dtype: np.dtype) -> None:
+    """Raise unless an array of this dtype holds numbers."""
     if dtype.kind not in "biuf":
         raise TypeError(
             f"{name} must be numeric (bool, int or float), got dtype {dtype}. "
@@ -243,11 +278,16 @@ def _finite(name: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
         bad = np.argwhere(~np.isfinite(converted))
         if len(bad):
             index = tuple(int(i) for i in bad[0])
-            raise ValueError(
-                f"{name} must be finite, but {name}[{', '.join(map(str, index))}] is {array[index]}"
-                f" ({len(bad)} such values; dtype {dtype})."
-            )
+            raise not_finite(name, index, array[index], len(bad), dtype)
     return converted
+
+
+def not_finite(name: str, index: tuple[int, ...], value: Any, n_such: int, dtype: np.dtype) -> ValueError:
+    """What to raise for an array whose first number that is not finite stands at `index`."""
+    return ValueError(
+        f"{name} must be finite, but {name}[{', '.join(map(str, index))}] is {value}"
+        f" ({n_such} such values; dtype {dtype})."
+    )
 
 
 def for_kernels(array: Any) -> Any:
@@ -281,9 +321,15 @@ def _writable(array: np.ndarray) -> np.ndarray:
 
 def _one_hot(name: str, classes: np.ndarray, n_outputs: int, dtype: np.dtype) -> np.ndarray:
     _finite(name, classes, np.dtype(np.float64))
-    if (classes != np.floor(classes)).any() or classes.min() < 0 or classes.max() >= n_outputs:
-        raise ValueError(
-            f"{name} must hold class indices from 0 to {n_outputs - 1}, "
-            f"got values from {classes.min():g} to {classes.max():g}."
-        )
+    has_fractions = bool((classes != np.floor(classes)).any())
+    check_class_indices(name, n_outputs, has_fractions, classes.min(), classes.max())
     return np.eye(n_outputs, dtype=dtype)[classes.astype(np.intp)]
+
+
+def check_class_indices(name: str, n_classes: int, has_fractions: bool, least: float, most: float) -> None:
+    """Raise unless values from `least` to `most`, with or without fractions, are indices of classes."""
+    if has_fractions or least < 0 or most >= n_classes:
+        raise ValueError(
+            f"{name} must hold class indices from 0 to {n_classes - 1}, "
+            f"got values from {least:g} to {most:g}."
+        )

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
-from .checks import check_bool, check_integer, check_random_state
+from .checks import check_bool, check_integer, check_on_host, check_random_state
 from .estimators import _MLP, MLPClassifier, MLPRegressor
 from .population import Population
 from .together import begin, finish, train_together, why_alone
@@ -171,6 +171,7 @@ class _MLPEnsemble(BaseEstimator):
     def _predictions(self, X: Any) -> Iterator[np.ndarray]:
         """What each member predicts."""
         check_is_fitted(self)
+        check_on_host("X", X)
         X = self.estimators_[0]._checked_inputs(X)
         for model in self.estimators_:
             yield self._of_member(model, model._outputs(X))

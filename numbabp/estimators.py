@@ -1,6 +1,7 @@
 """scikit-learn estimators: `MLPClassifier` and `MLPRegressor`, trained sample by sample."""
 
 import inspect
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import (
     check_array,
@@ -30,7 +31,11 @@ from sklearn.utils.validation import (
 from .activations import HIDDEN_ACTIVATIONS
 from .checks import check_bool, check_choice, check_integer, check_random_state, check_real
 from .compiling import kernel
+from .device_checks import check_features, check_weights
+from .device_labels import check_targets, class_at, is_multilabel, values_of
+from .devices import beside, check_device, gpu_of, is_on_device, module_of, where, where_X_lies
 from .kernels import shuffling
+from .kernels.cuda.memory import to_host
 from .losses import LOSSES, OUTPUT_ACTIVATION
 from .network import Network
 from .schedules import SCHEDULE_OPTIONS, learning_rates
@@ -117,7 +122,13 @@ early_stopping, validation_fraction : bool, float, default=False, 0.1
 beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
     Of "adam" and "adamw"; epsilon also of "adagrad" and "rmsprop".
 max_fun : int, default=15000
-    Without effect, as in scikit-learn for every solver but "lbfgs".\
+    Without effect, as in scikit-learn for every solver but "lbfgs".
+device : str, default="auto"
+    Where to train, as in `Network.fit`: "auto", "cpu", "cuda", or "cuda:0", "cuda:1", ... Predictions are
+    made where X lies. An X on a GPU (CuPy's, or any array with the CUDA array interface) stays there, with y
+    and sample_weight beside it or in the host's memory, and what is predicted lies there, too; only labels
+    that are no numbers come back as NumPy's. class_weight, and early_stopping without X_val, bring the labels
+    to the host.\
 """
 
 _ATTRIBUTES = """\
@@ -153,8 +164,8 @@ class _Labels:
     n_outputs: int
     """One for two classes, unless the output is softmax; else one a class."""
 
-    def encode(self, name: str, y: np.ndarray) -> np.ndarray:
-        """Targets 0 or 1 of shape (n, n_outputs)."""
+    def encode(self, name: str, y: Any) -> Any:
+        """Targets 0 or 1 of shape (n, n_outputs), where y lies."""
         if _is_multilabel(name, y) != self.multilabel:
             kinds = ("one label a sample", "a 0/1 matrix of several labels a sample")
             raise ValueError(
@@ -166,30 +177,38 @@ class _Labels:
                     f"{name} has {y.shape[1]} labels, but training began with {len(self.classes)}."
                 )
             return y.astype(float)
-        index = np.minimum(np.searchsorted(self.classes, y), len(self.classes) - 1)
-        unseen = self.classes[index] != y
+        if is_on_device(y) and not self.numeric:
+            raise ValueError(f"{name} has numbers, but the classes of training are {self.classes.tolist()}.")
+        xp, classes = module_of(y), beside(y, self.classes)
+        index = xp.minimum(xp.searchsorted(classes, y), len(classes) - 1)
+        unseen = classes[index] != y
         if unseen.any():
             raise ValueError(
-                f"{name} has the labels {np.unique(y[unseen]).tolist()}, which are not among the classes of "
+                f"{name} has the labels {_values(y[unseen]).tolist()}, which are not among the classes of "
                 f"training: {self.classes.tolist()}."
             )
-        return index[:, None].astype(float) if self.n_outputs == 1 else np.eye(self.n_outputs)[index]
+        return index[:, None].astype(float) if self.n_outputs == 1 else xp.eye(self.n_outputs)[index]
 
-    def decode(self, outputs: np.ndarray) -> np.ndarray:
-        """Labels of shape (n,), or 0 and 1 of shape (n, n_labels)."""
+    def decode(self, outputs: Any) -> Any:
+        """Labels of shape (n,), or 0 and 1 of shape (n, n_labels); where the outputs lie, if numbers."""
         if self.multilabel:
             return (outputs > 0.5).astype(np.int64)
-        if self.n_outputs == 1:
-            return self.classes[(outputs[:, 0] > 0.5).astype(np.int64)]
-        return self.classes[outputs.argmax(axis=1)]
+        one = self.n_outputs == 1
+        index = (outputs[:, 0] > 0.5).astype(np.int64) if one else outputs.argmax(axis=1)
+        return class_at(self.classes, index) if is_on_device(index) else self.classes[index]
 
-    def score(self, outputs: np.ndarray, Y: np.ndarray, sample_weight: np.ndarray | None) -> float:
+    def score(self, outputs: Any, Y: Any, sample_weight: Any) -> float:
         """Accuracy, for multi-label targets of whole rows."""
         if self.multilabel or self.n_outputs == 1:
             right = ((outputs > 0.5) == (Y > 0.5)).all(axis=1)
         else:
             right = outputs.argmax(axis=1) == Y.argmax(axis=1)
-        return float(np.average(right, weights=sample_weight))
+        return float(module_of(right).average(right, weights=sample_weight))
+
+    @property
+    def numeric(self) -> bool:
+        """Whether labels are numbers, which a GPU's arrays can hold."""
+        return self.classes.dtype.kind in "biuf"
 
 
 @dataclass(frozen=True)
@@ -198,24 +217,26 @@ class _Numbers:
 
     n_outputs: int
 
-    def encode(self, name: str, y: np.ndarray) -> np.ndarray:
-        """Targets of shape (n, n_outputs)."""
+    def encode(self, name: str, y: Any) -> Any:
+        """Targets of shape (n, n_outputs), where y lies."""
         Y = y.reshape(len(y), -1)
         if Y.shape[1] != self.n_outputs:
             raise ValueError(f"{name} has {Y.shape[1]} targets, but training began with {self.n_outputs}.")
         return Y
 
-    def score(self, outputs: np.ndarray, Y: np.ndarray, sample_weight: np.ndarray | None) -> float:
+    def score(self, outputs: Any, Y: Any, sample_weight: Any) -> float:
         """R^2, the mean over the outputs; as in scikit-learn 1 or 0 where the targets are constant."""
-        mean = np.average(Y, axis=0, weights=sample_weight)
-        total = np.average((Y - mean) ** 2, axis=0, weights=sample_weight)
+        xp = module_of(Y)
+        mean = xp.average(Y, axis=0, weights=sample_weight)
+        total = xp.average((Y - mean) ** 2, axis=0, weights=sample_weight)
         with np.errstate(over="ignore"):
-            residual = np.average((Y - outputs) ** 2, axis=0, weights=sample_weight)
-        r2 = np.where(total > 0, 1 - residual / np.where(total > 0, total, 1), residual == 0)
+            residual = xp.average((Y - outputs) ** 2, axis=0, weights=sample_weight)
+        r2 = xp.where(total > 0, 1 - residual / xp.where(total > 0, total, 1), residual == 0)
         return float(r2.mean())
 
 
-Validation = tuple[Any, np.ndarray, np.ndarray | None]
+Validation = tuple[Any, Any, Any]
+"""X, encoded y and weights or None."""
 
 
 @dataclass(frozen=True)
@@ -223,12 +244,12 @@ class _Samples:
     """What an estimator trains with, checked and encoded."""
 
     X: Any
-    Y: np.ndarray
-    weights: np.ndarray | None
+    Y: Any
+    weights: Any
     validation: Validation | None
     rows: np.ndarray
     """Of the X that was given."""
-    y: np.ndarray
+    y: Any
     """As it was given."""
 
 
@@ -288,7 +309,8 @@ class _Watch:
         """Accuracy or R^2 on the validation samples."""
         assert self._validation is not None
         X, Y, sample_weight = self._validation
-        return self._model._targets.score(self._model._outputs(X), Y, sample_weight)
+        with where(X):
+            return self._model._targets.score(self._model._outputs(X), Y, sample_weight)
 
     def take_for_best(self, score: float) -> None:
         """Take the present parameters for the best."""
@@ -344,7 +366,7 @@ class _MLP(BaseEstimator):
 
     # What subclasses say.
 
-    def _learn_targets(self, y: np.ndarray, classes: Any = None) -> Any:
+    def _learn_targets(self, y: Any, classes: Any = None) -> Any:
         """`_Labels` or `_Numbers` for checked y."""
         raise NotImplementedError
 
@@ -352,15 +374,15 @@ class _MLP(BaseEstimator):
         """Loss and output activation."""
         raise NotImplementedError
 
-    def _weights(self, y: np.ndarray, sample_weight: np.ndarray | None, targets: Any, partial: bool) -> Any:
+    def _weights(self, y: Any, sample_weight: Any, targets: Any, partial: bool) -> Any:
         """Factors of the samples' steps, or None."""
         return sample_weight
 
-    def _stratify(self, y: np.ndarray, targets: Any, n_held_out: int) -> Any:
+    def _stratify(self, y: Any, targets: Any, n_held_out: int) -> Any:
         """Labels in whose proportions to set validation samples aside."""
         return None
 
-    def _auto_rate(self, Y: np.ndarray) -> float:
+    def _auto_rate(self, Y: Any) -> float:
         """What learning_rate_init="auto" means."""
         if self.solver == "sgd":
             return 0.01 * (1 - self.momentum)
@@ -375,7 +397,7 @@ class _MLP(BaseEstimator):
         ----------
         X : array-like or sparse matrix of shape (n, n_features)
             Samples. A sparse X stays sparse for solver="sgd" with batch_size=1; otherwise it is made dense in
-            slices, never whole.
+            slices, never whole. An array on a GPU stays there.
         y : array-like of shape (n,) or (n, n_outputs)
             Labels or numbers; a 0/1 matrix for several labels a sample.
         sample_weight : array-like of shape (n,), optional
@@ -392,6 +414,8 @@ class _MLP(BaseEstimator):
         ------
         ValueError, TypeError
             For a parameter or an argument that is not allowed, naming it.
+        NoGPUError
+            If `device` asks for a GPU that can't be used, saying why; it is a RuntimeError.
         DivergenceError
             If the loss or the parameters stop being finite; the last finite ones are kept, or with early
             stopping the best.
@@ -418,6 +442,7 @@ class _MLP(BaseEstimator):
                 self.network_.parameters[:] = watch.best_parameters
         return self
 
+    @where_X_lies
     def _begin(
         self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
     ) -> "_Samples":
@@ -426,8 +451,8 @@ class _MLP(BaseEstimator):
         goes_on = self.warm_start and hasattr(self, "network_")
         X, y, sample_weight = self._check_data(X, y, sample_weight, reset=not goes_on)
         targets = self._targets if goes_on else self._learn_targets(y)
-        Y = targets.encode("y", y)
-        validation = self._check_validation(X_val, y_val, targets)
+        Y = beside(X, targets.encode("y", y))
+        validation = self._check_validation(X, X_val, y_val, targets)
         if validation is not None and not self.early_stopping:
             raise ValueError("X_val and y_val are for early_stopping=True, but early_stopping is False.")
         weights = self._weights(y, sample_weight, targets, partial=False)
@@ -435,10 +460,10 @@ class _MLP(BaseEstimator):
         rows = np.arange(len(Y))
         if self.early_stopping and validation is None:
             rows, held_out = self._split(y, targets, generator)
-            validation = (X[held_out], Y[held_out], _rows_of(sample_weight, held_out))
+            validation = tuple(_rows_of(values, held_out) for values in (X, Y, sample_weight))
             if validation[2] is not None and not validation[2].any():
                 raise ValueError("sample_weight is 0 for every sample that validation_fraction sets aside.")
-            X, Y, weights = X[rows], Y[rows], _rows_of(weights, rows)
+            X, Y, weights = (_rows_of(values, rows) for values in (X, Y, weights))
         samples = _Samples(X, Y, _some_weight(weights), validation, rows, y)
         self._start(X, Y, targets, None if goes_on else generator)
         self._begin_epochs()
@@ -479,13 +504,14 @@ class _MLP(BaseEstimator):
                 stacklevel=3,
             )
 
+    @where_X_lies
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any, X_val: Any, y_val: Any) -> Any:
         self._check_parameters()
         goes_on = hasattr(self, "network_")
         X, y, sample_weight = self._check_data(X, y, sample_weight, reset=not goes_on)
         targets = self._targets if goes_on else self._learn_targets(y, classes)
-        Y = targets.encode("y", y)
-        validation = self._check_validation(X_val, y_val, targets)
+        Y = beside(X, targets.encode("y", y))
+        validation = self._check_validation(X, X_val, y_val, targets)
         weights = _some_weight(self._weights(y, sample_weight, targets, partial=True))
         self._start(X, Y, targets, None if goes_on else check_random_state(self.random_state))
 
@@ -494,7 +520,7 @@ class _MLP(BaseEstimator):
         self._run(X, Y, weights, rates, _Watch(self, len(Y), validation))
         return self
 
-    def _start(self, X: Any, Y: np.ndarray, targets: Any, generator: Any) -> None:
+    def _start(self, X: Any, Y: Any, targets: Any, generator: Any) -> None:
         """A new network, drawn from `generator`; None goes on with the present one."""
         hidden = self._hidden_layer_sizes()
         loss, output_activation = self._output(targets)
@@ -540,7 +566,8 @@ class _MLP(BaseEstimator):
         """Forget what decides when training ends."""
         self._waited, self._rate, self.should_stop_ = 0, self.learning_rate_init_, False
 
-    def _run(self, X: Any, Y: np.ndarray, sample_weight: Any, rates: np.ndarray, watch: _Watch) -> None:
+    @where_X_lies
+    def _run(self, X: Any, Y: Any, sample_weight: Any, rates: np.ndarray, watch: _Watch) -> None:
         """Train for an epoch with each of the rates, or until `watch` says that they should end."""
         options = self._step_options(len(Y))
         if sparse.issparse(X) and not self._takes_sparse(len(Y)):
@@ -561,6 +588,7 @@ class _MLP(BaseEstimator):
                 shuffle=bool(self.shuffle),
                 callback=watch,
                 progress=False,
+                device=self.device,
                 **options,
             )
 
@@ -568,7 +596,12 @@ class _MLP(BaseEstimator):
         self, X: Any, Y: np.ndarray, sample_weight: Any, order: np.ndarray, rate: float
     ) -> float:
         """One pass over the rows of a sparse X, dense a slice at a time; the mean loss."""
-        options = {**self._step_options(len(Y)), "learning_rate": rate, "shuffle": False}
+        options = {
+            **self._step_options(len(Y)),
+            "learning_rate": rate,
+            "shuffle": False,
+            "device": self.device,
+        }
         losses, shares = [], []
         for slice_ in _slices(len(Y), X.shape[1], options["batch_size"]):
             rows = order[slice_]
@@ -657,6 +690,7 @@ class _MLP(BaseEstimator):
             check_integer("verbose", self.verbose, minimum=0)
         for name in ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping"):
             check_bool(name, getattr(self, name))
+        check_device(self.device)
 
     def _hidden_layer_sizes(self) -> tuple[int, ...]:
         sizes = self.hidden_layer_sizes
@@ -684,40 +718,50 @@ class _MLP(BaseEstimator):
     def _check_data(
         self, X: Any, y: Any, sample_weight: Any, *, reset: bool, suffix: str = ""
     ) -> tuple[Any, Any, Any]:
-        """Arrays of the right shapes and kinds; `suffix` completes the names X and y for messages."""
+        """Arrays of the right shapes and kinds; `suffix` completes the names X and y for messages.
+
+        X and sample_weight lie where X does, y where it does.
+        """
+        gpu_of({"X" + suffix: X, "y" + suffix: y, "sample_weight": sample_weight})
         with _naming("X" + suffix):
             checked_X = self._check_inputs(X, reset=reset)
         with _naming("y" + suffix):
             if y is None:
                 raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-            dtype = "numeric" if isinstance(self, RegressorMixin) else None
-            y = check_array(
-                y, accept_sparse="csr", ensure_2d=False, dtype=dtype, input_name="y", estimator=self
-            )
+            if is_on_device(y):
+                y = check_targets("y" + suffix, y)
+            else:
+                dtype = "numeric" if isinstance(self, RegressorMixin) else None
+                y = check_array(
+                    y, accept_sparse="csr", ensure_2d=False, dtype=dtype, input_name="y", estimator=self
+                )
             if sparse.issparse(y):
                 y = y.toarray()
             if y.ndim == 2 and y.shape[1] == 1:
-                y = column_or_1d(y, warn=True)
+                y = _column(y)
         with _naming(f"X{suffix} and y{suffix}"):
             check_consistent_length(checked_X, y)
         if sample_weight is not None:
             sample_weight = _check_weights(sample_weight, checked_X)
         return checked_X, y, sample_weight
 
-    def _check_inputs(self, X: Any, *, reset: bool = False) -> Any:
-        """X as a dense array or a CSR matrix."""
+    def _check_inputs(self, X: Any, *, reset: bool = False, finite: bool = True) -> Any:
+        """X as a dense array or a CSR matrix; on a GPU only if `finite` are its values looked at."""
+        if is_on_device(X):
+            return validate_data(self, check_features(X, finite), reset=reset, skip_check_array=True)
         dtype = (np.float64, np.float32)
         return validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=reset)
 
-    def _check_validation(self, X_val: Any, y_val: Any, targets: Any) -> Validation | None:
+    def _check_validation(self, X: Any, X_val: Any, y_val: Any, targets: Any) -> Validation | None:
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together, but only one of them was given.")
         if X_val is None:
             return None
-        X, y, _ = self._check_data(X_val, y_val, None, reset=False, suffix="_val")
-        return X, targets.encode("y_val", y), None
+        gpu_of({"X": X, "X_val": X_val})
+        X_val, y_val, _ = self._check_data(X_val, y_val, None, reset=False, suffix="_val")
+        return X_val, beside(X_val, targets.encode("y_val", y_val)), None
 
-    def _split(self, y: np.ndarray, targets: Any, generator: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _split(self, y: Any, targets: Any, generator: Any) -> tuple[np.ndarray, np.ndarray]:
         """Rows to train with, and rows held out for validation."""
         n_held_out = int(np.ceil(self.validation_fraction * len(y)))
         if not 2 <= n_held_out < len(y):
@@ -734,13 +778,13 @@ class _MLP(BaseEstimator):
 
     # Predictions.
 
-    def _outputs(self, X: Any, before_activation: bool = False) -> np.ndarray:
+    def _outputs(self, X: Any, before_activation: bool = False) -> Any:
         """Network outputs, or their pre-activations, for checked X."""
         if before_activation:
             return self.network_._outputs(self.network_._check_inputs("X", X))[0]
         return self.network_.forward(X)
 
-    def _predict(self, X: Any, before_activation: bool = False) -> np.ndarray:
+    def _predict(self, X: Any, before_activation: bool = False) -> Any:
         """`_outputs` for X as users give it."""
         check_is_fitted(self)
         return self._outputs(self._checked_inputs(X), before_activation)
@@ -748,7 +792,7 @@ class _MLP(BaseEstimator):
     def _checked_inputs(self, X: Any) -> Any:
         """X of a prediction, checked."""
         with _naming("X"):
-            return self._check_inputs(X)
+            return self._check_inputs(X, finite=False)  # `Network.forward` looks at them
 
 
 class MLPClassifier(ClassifierMixin, _MLP):
@@ -816,6 +860,7 @@ class MLPClassifier(ClassifierMixin, _MLP):
         loss: str = "auto",
         output_activation: str | None = None,
         init: str = "glorot_uniform",
+        device: str = "auto",
     ) -> None:
         self._keep(locals())
 
@@ -864,7 +909,8 @@ class MLPClassifier(ClassifierMixin, _MLP):
             As `fit`.
         """
         first = not hasattr(self, "network_")
-        if first and classes is None and not type_of_target(y).startswith("multilabel"):
+        classes = to_host(classes) if is_on_device(classes) else classes
+        if first and classes is None and not _has_several_labels(y):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if not first and classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
             raise ValueError(
@@ -873,12 +919,39 @@ class MLPClassifier(ClassifierMixin, _MLP):
             )
         return self._partial_fit(X, y, classes, sample_weight, X_val, y_val)
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Labels of shape (n,), or 0 and 1 of shape (n, n_labels) for several labels a sample."""
+    @where_X_lies
+    def predict(self, X: Any) -> Any:
+        """Labels of shape (n,), or 0 and 1 of shape (n, n_labels) for several labels a sample.
+
+        For an X on a GPU they are CuPy's and lie there, but labels that are no numbers are NumPy's.
+        """
         outputs = self._predict(X)
         return self._targets.decode(outputs)
 
-    def decision_function(self, X: Any) -> np.ndarray:
+    @where_X_lies
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy, for several labels a sample of whole rows.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n, n_features)
+            Samples; also on a GPU.
+        y : array-like of shape (n,) or (n, n_labels)
+            True labels; for an X on a GPU also there, or in the host's memory, from where they are copied.
+        sample_weight : array-like of shape (n,), optional
+            Likewise.
+        """
+        check_is_fitted(self)
+        if not is_on_device(X) or not self._targets.numeric:
+            return super().score(X, y, sample_weight)
+        X, y, sample_weight = self._check_data(X, y, sample_weight, reset=False)
+        right = self._targets.decode(self._outputs(X)) == beside(X, y)
+        if self._targets.multilabel:
+            right = right.all(axis=1)
+        return float(module_of(right).average(right, weights=sample_weight))
+
+    @where_X_lies
+    def decision_function(self, X: Any) -> Any:
         """Pre-activations of the outputs: they tell samples apart where probabilities round to 1.
 
         Parameters
@@ -896,32 +969,35 @@ class MLPClassifier(ClassifierMixin, _MLP):
             return z
         return z[:, -1] if self.n_outputs_ == 1 else z[:, 1] - z[:, 0]
 
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities of shape (n, n_classes), in the order of `classes_`."""
+    @where_X_lies
+    def predict_proba(self, X: Any) -> Any:
+        """Probabilities of shape (n, n_classes), in the order of `classes_`; on a GPU if X is."""
         return self._probabilities(self._predict(X))
 
-    def _probabilities(self, outputs: np.ndarray) -> np.ndarray:
+    def _probabilities(self, outputs: Any) -> Any:
         if self._targets.multilabel or self.out_activation_ == "softmax":
             return outputs
         if self.n_outputs_ == 1:
-            return np.hstack([1 - outputs, outputs])
+            return module_of(outputs).hstack([1 - outputs, outputs])
         total = outputs.sum(axis=1, keepdims=True)  # one sigmoid a class
         total[total == 0] = np.inf  # every one underflowed
         return outputs / total
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    @where_X_lies
+    def predict_log_proba(self, X: Any) -> Any:
         """Logarithms of `predict_proba`."""
+        probabilities = self.predict_proba(X)
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+            return module_of(probabilities).log(probabilities)
 
-    def _learn_targets(self, y: np.ndarray, classes: Any = None) -> _Labels:
+    def _learn_targets(self, y: Any, classes: Any = None) -> _Labels:
         if _is_multilabel("y", y):
             if classes is not None and len(classes) != y.shape[1]:
                 raise ValueError(
                     f"classes has {len(classes)} entries, but y has {y.shape[1]} labels a sample."
                 )
             return _Labels(np.arange(y.shape[1]), True, y.shape[1])
-        labels = np.unique(y) if classes is None else unique_labels(classes)
+        labels = _values(y) if classes is None else unique_labels(classes)
         if len(labels) < 2:
             where = "y" if classes is None else "classes"
             raise ValueError(f"{where} has only one class, {labels.tolist()}; at least two are needed.")
@@ -952,7 +1028,7 @@ class MLPClassifier(ClassifierMixin, _MLP):
         if not (self.class_weight is None or isinstance(self.class_weight, dict | list)):
             check_choice("class_weight", self.class_weight, ("balanced",))
 
-    def _weights(self, y: np.ndarray, sample_weight: np.ndarray | None, targets: Any, partial: bool) -> Any:
+    def _weights(self, y: Any, sample_weight: Any, targets: Any, partial: bool) -> Any:
         if self.class_weight is None:
             return sample_weight
         if partial and self.class_weight == "balanced":
@@ -960,18 +1036,21 @@ class MLPClassifier(ClassifierMixin, _MLP):
                 "class_weight='balanced' is not for partial_fit, which sees only a part of the samples; "
                 "give a dict of weights."
             )
+        labels = to_host(y) if is_on_device(y) else y
         if targets.multilabel:
-            factors = compute_sample_weight(self.class_weight, y)
+            factors = compute_sample_weight(self.class_weight, labels)
         else:
-            by_class = compute_class_weight(self.class_weight, classes=targets.classes, y=y)
-            factors = by_class[np.searchsorted(targets.classes, y)]
+            by_class = compute_class_weight(self.class_weight, classes=targets.classes, y=labels)
+            factors = by_class[np.searchsorted(targets.classes, labels)]
         if factors.min() < 0:
             raise ValueError(f"class_weight must not be negative, got {factors.min():g}.")
+        factors = beside(y if sample_weight is None else sample_weight, factors)
         return factors if sample_weight is None else sample_weight * factors
 
-    def _stratify(self, y: np.ndarray, targets: Any, n_held_out: int) -> Any:
+    def _stratify(self, y: Any, targets: Any, n_held_out: int) -> Any:
         if targets.multilabel:
             return None
+        y = to_host(y) if is_on_device(y) else y
         counts = np.unique(y, return_counts=True)[1]
         possible = counts.min() >= 2 and len(counts) <= min(n_held_out, len(y) - n_held_out)
         return y if possible else None
@@ -1036,6 +1115,7 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP):
         max_fun: int = 15000,
         output_activation: str | None = None,
         init: str = "glorot_uniform",
+        device: str = "auto",
     ) -> None:
         self._keep(locals())
 
@@ -1066,12 +1146,32 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP):
         """
         return self._partial_fit(X, y, None, sample_weight, X_val, y_val)
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Numbers of shape (n,), or (n, n_outputs) for several targets."""
+    def predict(self, X: Any) -> Any:
+        """Numbers of shape (n,), or (n, n_outputs) for several targets; on a GPU if X is."""
         outputs = self._predict(X)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
-    def _learn_targets(self, y: np.ndarray, classes: Any = None) -> _Numbers:
+    @where_X_lies
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R^2, the mean over the outputs.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n, n_features)
+            Samples; also on a GPU.
+        y : array-like of shape (n,) or (n, n_outputs)
+            True numbers; for an X on a GPU also there, or in the host's memory, from where they are copied.
+        sample_weight : array-like of shape (n,), optional
+            Likewise.
+        """
+        check_is_fitted(self)
+        if not is_on_device(X):
+            return super().score(X, y, sample_weight)
+        X, y, sample_weight = self._check_data(X, y, sample_weight, reset=False)
+        Y = beside(X, self._targets.encode("y", y))
+        return self._targets.score(self._outputs(X), Y, sample_weight)
+
+    def _learn_targets(self, y: Any, classes: Any = None) -> _Numbers:
         return _Numbers(1 if y.ndim == 1 else y.shape[1])
 
     def _output(self, targets: Any) -> tuple[str, str]:
@@ -1079,11 +1179,12 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP):
         output = "identity" if self.output_activation is None else self.output_activation
         return loss, check_choice("output_activation", output, HIDDEN_ACTIVATIONS)
 
-    def _auto_rate(self, Y: np.ndarray) -> float:
+    def _auto_rate(self, Y: Any) -> float:
         rate = super()._auto_rate(Y)
         if self.solver != "sgd" or self.loss != "squared_error":
             return rate
-        return rate / max(1.0, float(np.sqrt(np.mean(np.sum(np.square(Y, dtype=float), axis=1)))))
+        squares = module_of(Y).square(Y, dtype=float).sum(axis=1)
+        return rate / max(1.0, math.sqrt(float(squares.mean())))
 
 
 for _class in (MLPClassifier, MLPRegressor):
@@ -1096,6 +1197,8 @@ for _class in (MLPClassifier, MLPRegressor):
 
 def _is_multilabel(name: str, y: np.ndarray) -> bool:
     """Whether checked y is a 0/1 matrix of several labels a sample, and not one label each."""
+    if is_on_device(y):
+        return is_multilabel(name, y)
     kind = type_of_target(y, input_name=name)
     if kind not in ("binary", "multiclass", "multilabel-indicator", "multiclass-multioutput"):
         with _naming(name):
@@ -1120,19 +1223,44 @@ def _naming(name: str) -> Iterator[None]:
         raise kind(f"{name}: {error}") from None
 
 
-def _check_weights(sample_weight: Any, X: Any) -> np.ndarray:
+def _has_several_labels(y: Any) -> bool:
+    """Whether y, as it was given, has a row of labels for each sample."""
+    return len(y.shape) == 2 and y.shape[1] > 1 if is_on_device(y) else "multilabel" in type_of_target(y)
+
+
+def _values(y: Any) -> np.ndarray:
+    """The labels that occur, sorted, in the host's memory."""
+    return values_of(y) if is_on_device(y) else np.unique(y)
+
+
+def _column(y: Any) -> Any:
+    """Targets of shape (n, 1) as (n,), with scikit-learn's warning."""
+    if not is_on_device(y):
+        return column_or_1d(y, warn=True)
+    warnings.warn(
+        f"A column-vector y was passed when a 1d array was expected: shape {y.shape}.",
+        DataConversionWarning,
+        stacklevel=3,
+    )
+    return y[:, 0]
+
+
+def _check_weights(sample_weight: Any, X: Any) -> Any:
+    if is_on_device(X):
+        return check_weights(sample_weight, X)
     return _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
 
 
-def _some_weight(weights: np.ndarray | None) -> np.ndarray | None:
+def _some_weight(weights: Any) -> Any:
     """Factors of the samples' steps, of which one at least must not be 0."""
     if weights is not None and not weights.any():
         raise ValueError("sample_weight, times class_weight, must not be 0 for every sample.")
     return weights
 
 
-def _rows_of(values: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
-    return None if values is None else values[rows]
+def _rows_of(values: Any, rows: np.ndarray) -> Any:
+    """Rows by their numbers, where the values lie; None stays None."""
+    return None if values is None else values[beside(values, rows)]
 
 
 def _slices(n_rows: int, n_columns: int, multiple: int) -> Iterator[slice]:

@@ -21,6 +21,7 @@ from .checks import (
     check_sparse_inputs,
     check_targets,
 )
+from .devices import gpu_of, is_on_device, resolve, where
 from .history import History
 from .initializers import INITIALIZERS
 from .kernels.inference import activate_rows, sum_metrics
@@ -185,43 +186,46 @@ class Network:
             f"{self.n_parameters} parameters>"
         )
 
-    def forward(self, X: Any) -> np.ndarray:
+    def forward(self, X: Any) -> Any:
         """Outputs of the network.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n, n_inputs)
-            Finite numbers, converted to the network's dtype. What is sparse is not made dense.
+            Finite numbers, converted to the network's dtype. What is sparse is not made dense. An array on a
+            GPU, CuPy's or any with the CUDA array interface, stays there and is computed with there.
 
         Returns
         -------
         ndarray of shape (n, n_outputs)
+            NumPy's; or CuPy's, on the GPU of X.
         """
         return self._outputs(self._check_inputs("X", X))[1]
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> Any:
         """Predictions: what `forward` gives, decided.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n, n_inputs)
-            Finite numbers.
+            As for `forward`.
 
         Returns
         -------
         ndarray
-            Binary cross-entropy: 0 or 1 for each output, of shape (n,) for one, (n, n_outputs) for several.
-            Softmax output: the most probable class, shape (n,). Otherwise the outputs themselves,
-            shape (n,) for one.
+            NumPy's; or CuPy's, on the GPU of X. Binary cross-entropy: 0 or 1 for each output, of shape (n,)
+            for one, (n, n_outputs) for several. Softmax output: the most probable class, shape (n,).
+            Otherwise the outputs themselves, shape (n,) for one.
         """
         return self.decide(self.forward(X))
 
-    def decide(self, outputs: np.ndarray) -> np.ndarray:
+    def decide(self, outputs: Any) -> Any:
         """Predictions from outputs of shape (n, n_outputs), as `predict` tells."""
-        if self.loss == "binary_cross_entropy":
-            outputs = (outputs > 0.5).astype(np.int64)
-        elif self.activations[-1] == "softmax":
-            return outputs.argmax(axis=1)
+        with where(outputs):
+            if self.loss == "binary_cross_entropy":
+                outputs = (outputs > 0.5).astype(np.int64)
+            elif self.activations[-1] == "softmax":
+                return outputs.argmax(axis=1)
         return outputs[:, 0] if self.n_outputs == 1 else outputs
 
     def evaluate(
@@ -341,8 +345,10 @@ class Network:
             Called as callback(epoch, metrics) after every epoch; a true result ends training.
         progress : bool, optional
             Show a progress bar; by default if standard error is a terminal.
-        device : {"auto", "cpu"}
-            Where to train.
+        device : {"auto", "cpu", "cuda", "cuda:0", "cuda:1", ...}
+            Where to train: "cuda" is the GPU that CuPy uses, "cuda:1" GPU 1, "auto" the GPU on which X lies,
+            else what `plan` says. An X on a GPU, CuPy's or any with the CUDA array interface, stays there;
+            y and sample_weight may lie there too, or in the host's memory, from where they are copied.
         kernel : {"auto", "sequential", "general", "blocked", "tiny"}
             "auto" takes what `plan` predicts to be the fastest. All give the same trajectory up to rounding;
             the same kernel with the same block length gives the same bits.
@@ -360,6 +366,8 @@ class Network:
         ------
         ValueError, TypeError
             For an argument that is not allowed; the network is unchanged.
+        NoGPUError
+            If `device` asks for a GPU that can't be used, saying why; it is a RuntimeError.
         DivergenceError
             If the loss or the parameters stop being finite; the last finite parameters are kept.
         KeyboardInterrupt
@@ -427,7 +435,7 @@ class Network:
         else:
             inputs = self._check_inputs("X", X)
             n_samples = inputs.shape[0]
-            if not isinstance(inputs, np.ndarray):
+            if hasattr(inputs, "nnz"):
                 n_nonzeros = inputs.nnz / n_samples
         epochs = check_integer("epochs", epochs, minimum=1)
         return make_plan(self, n_samples, epochs, Options(**options), n_nonzeros)
@@ -492,6 +500,10 @@ class Network:
         self, inputs: Any, targets: np.ndarray, weights: np.ndarray, names: Sequence[str]
     ) -> dict[str, float]:
         """Mean loss and named metrics of checked samples."""
+        if is_on_device(inputs):
+            from .device_inference import measure
+
+            return measure(self, inputs, targets, weights, names)
         z, a = self._outputs(inputs)
         outputs_only = self.layout[-1:].copy()
         outputs_only[0, [INPUTS, OUTPUTS]] = 0
@@ -513,6 +525,10 @@ class Network:
     @np.errstate(all="ignore")  # an overflow shows in the result
     def _outputs(self, inputs: Any) -> tuple[np.ndarray, np.ndarray]:
         """Pre-activations and activations of the output layer for checked inputs, dense or sparse."""
+        if is_on_device(inputs):
+            from .device_inference import outputs
+
+            return outputs(self, inputs)
         n = inputs.shape[0]
         z = np.empty((n, self.n_outputs), self.dtype)
         a = np.empty((n, self.n_outputs), self.dtype)
@@ -540,13 +556,23 @@ class Network:
         return z, a
 
     def _check_inputs(self, name: str, X: Any) -> Any:
-        """Checked samples: an array, or a CSR matrix where X is sparse."""
+        """Checked samples: an array, on a GPU if X lies there, or a CSR matrix where X is sparse."""
+        if is_on_device(X):
+            from .device_checks import check_inputs as check_on_device
+
+            return check_on_device(name, X, self.n_inputs, self.dtype)
         check = check_sparse_inputs if hasattr(X, "tocsr") else check_inputs
         return check(name, X, self.n_inputs, self.dtype)
 
-    def _check_samples(
-        self, X: Any, y: Any, sample_weight: Any, prefix: str = ""
-    ) -> tuple[Any, np.ndarray, np.ndarray]:
+    def _check_samples(self, X: Any, y: Any, sample_weight: Any, prefix: str = "") -> tuple[Any, Any, Any]:
+        """Checked samples, targets and weights, all on a GPU if X lies there, else in the host's memory."""
+        if is_on_device(X):
+            from .device_checks import check_samples
+
+            return check_samples(
+                X, y, sample_weight, self.n_inputs, self.n_outputs, self.loss, self.dtype, prefix
+            )
+        gpu_of({prefix + "X": X, prefix + "y": y, "sample_weight": sample_weight})
         inputs = self._check_inputs(prefix + "X", X)
         n = inputs.shape[0]
         targets = check_targets(prefix + "y", y, n, self.n_outputs, self.loss, self.dtype)
@@ -564,12 +590,16 @@ class Network:
         callback: Callback | None,
     ) -> History:
         epochs = check_integer("epochs", epochs, minimum=1)
+        data_on = gpu_of({"X": X, "y": y, "sample_weight": sample_weight})
+        resolve(options.device, data_on)  # before the checks, which are done where X lies
         inputs, targets, weights = self._check_samples(X, y, sample_weight)
         validation = None
         if validation_data is not None:
             if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
                 raise TypeError("validation_data must be a tuple (X, y).")
-            validation = self._check_samples(*validation_data, None, "validation_data ")[:2]
+            X_validation, y_validation = validation_data
+            gpu_of({"X": X, "validation_data X": X_validation, "validation_data y": y_validation})
+            validation = self._check_samples(X_validation, y_validation, None, "validation_data ")[:2]
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable, got {callback!r}.")
         generator = self.random_state if random_state is None else check_random_state(random_state)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .checks import check_bool, check_choice, check_integer, check_learning_rate, check_real
+from .devices import check_device
 from .kernels.update_rules import UPDATE_RULES, Rule
 from .losses import METRICS
 from .schedules import Schedule, check_schedule
@@ -66,8 +67,7 @@ class Options:
             check_bool(name, getattr(self, name))
         if self.progress is not None:
             check_bool("progress", self.progress)
-        if self.device not in ("auto", "cpu"):
-            raise ValueError(f"device={self.device!r} is not available; allowed: 'auto', 'cpu'.")
+        check_device(self.device)
         check_choice("kernel", self.kernel, KERNELS)
         for name in ("block_length", "n_threads"):
             if getattr(self, name) is not None:

@@ -29,7 +29,7 @@ from sklearn.utils import indexable
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _num_features
 
-from .checks import check_integer, check_real
+from .checks import check_integer, check_on_host, check_real
 from .distribution import check_client, one_blas_thread, run_jobs
 from .engines import blas_threads
 from .estimators import _MLP
@@ -166,6 +166,8 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         self
         """
         self._check_parameters()
+        check_on_host("X", X)
+        check_on_host("y", y)
         scorers, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
         routed = self._get_routed_params_for_fit(_check_method_params(X, params=params))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from .devices import is_on_device
 from .estimators import _MLP, EPOCHS_A_CALL, _Samples
 from .population import PER_NETWORK, Population
 from .training import DivergenceError, RuleState
@@ -23,6 +24,10 @@ def why_alone(model: _MLP, X: Any) -> str:
         return "learning_rate='adaptive'"
     if model.max_iter > EPOCHS_A_CALL:
         return f"max_iter={model.max_iter}, more than {EPOCHS_A_CALL}"
+    if model.device not in ("auto", "cpu"):
+        return f"device={model.device!r}"
+    if is_on_device(X):
+        return "X lies on a GPU"
     if sparse.issparse(X) and not model._takes_sparse(X.shape[0]):
         return f"X is sparse with solver={model.solver!r} and batch_size={model.batch_size!r}"
     return ""

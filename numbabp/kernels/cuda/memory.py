@@ -57,8 +57,8 @@ def is_simulated() -> bool:
 
 
 @cache
-def why_no_gpu() -> str:
-    """Why kernels can't run on a GPU here; empty if they can."""
+def what_is_missing() -> str:
+    """What a GPU needs and is not installed here, found out without importing any of it; empty if nothing."""
     for module, package in (("numba_cuda", "numba-cuda"), ("cupy", "CuPy")):
         if importlib.util.find_spec(module) is None and not (is_simulated() and module == "cupy"):
             return (
@@ -71,6 +71,14 @@ def why_no_gpu() -> str:
         ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
     except OSError:
         return "there is no NVIDIA driver on this machine"
+    return ""
+
+
+@cache
+def why_no_gpu() -> str:
+    """Why kernels can't run on a GPU here; empty if they can. This may import CuPy and numba-cuda."""
+    if what_is_missing() or is_simulated():
+        return what_is_missing()
     try:
         import cupy
         from numba import cuda
@@ -140,7 +148,22 @@ def index_of(array: Any) -> int:
     """Which GPU a device array lies on."""
     if is_simulated():
         return 0
-    return int(as_array(array).device.id)
+    import cupy
+
+    if isinstance(array, cupy.ndarray):
+        return int(array.device.id)
+    pointer = array.__cuda_array_interface__["data"][0]
+    # an array of size 0 may have no memory, which is on no GPU
+    return int(cupy.cuda.runtime.pointerGetAttributes(pointer).device) if pointer else current_index()
+
+
+def current_index() -> int:
+    """Which GPU CuPy uses in this thread."""
+    if is_simulated():
+        return 0
+    import cupy
+
+    return int(cupy.cuda.runtime.getDevice())
 
 
 @contextmanager
@@ -157,12 +180,23 @@ def on(device: Device) -> Iterator[None]:
 
 
 def as_array(value: Any) -> Any:
-    """A device array of any library as one of CuPy's, without a copy."""
+    """A device array of any library as one of CuPy's, without a copy, on whichever GPU it lies."""
     if is_simulated():
-        return value if isinstance(value, SimulatedArray) else np.asarray(value).view(SimulatedArray)
+        return value if isinstance(value, SimulatedArray) else np.asarray(_Lent(value)).view(SimulatedArray)
     import cupy
 
-    return cupy.asarray(value)
+    if isinstance(value, cupy.ndarray):
+        return value
+    with cupy.cuda.Device(index_of(value)):  # `asarray` copies to the current one what lies on another
+        return cupy.asarray(value)
+
+
+class _Lent:
+    """Another library's array, in the simulator: its memory is NumPy's."""
+
+    def __init__(self, owner: Any) -> None:
+        self.owner = owner
+        self.__array_interface__ = owner.__cuda_array_interface__
 
 
 def to_device(value: Any, dtype: Any = None) -> Any:
@@ -179,10 +213,10 @@ def to_device(value: Any, dtype: Any = None) -> Any:
 def to_host(value: Any) -> np.ndarray:
     """Copy of a device array in the host's memory, once all that the stream has to do before is done."""
     if is_simulated():
-        return np.array(value)
+        return np.array(as_array(value))
     import cupy
 
-    return cupy.asnumpy(cupy.asarray(value))
+    return cupy.asnumpy(as_array(value))
 
 
 def empty(shape: int | Sequence[int], dtype: Any) -> Any:
