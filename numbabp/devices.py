@@ -20,6 +20,7 @@ __all__ = [
     "Placement",
     "beside",
     "check_device",
+    "gpu_at_hand",
     "gpu_of",
     "is_on_device",
     "module_of",
@@ -53,6 +54,10 @@ class Placement:
     """The GPU, or None for the CPU."""
     reason: str
     """Why, in half a sentence."""
+    has_data: bool = False
+    """Whether the samples lie on that GPU."""
+    is_open: bool = False
+    """Whether a planner may take the GPU at hand, should it be faster."""
 
 
 def resolve(option: str, data_on: int | None = None) -> Placement:
@@ -92,18 +97,24 @@ def resolve(option: str, data_on: int | None = None) -> Placement:
                 f"device={option!r}, but X lies on GPU {data_on}: copy it to the GPU that is asked for, or "
                 f"use device='cuda:{data_on}'."
             )
-        return Placement(_gpu(data_on, "X lies on a GPU"), f"X lies on GPU {data_on}")
+        return Placement(_gpu(data_on, "X lies on a GPU"), f"X lies on GPU {data_on}", has_data=True)
     if option == "cpu":
         return Placement(None, "device='cpu' is asked for")
     if option == "auto":
         missing = memory.what_is_missing()
-        return Placement(None, f"no GPU: {missing}" if missing else "X lies in the host's memory")
+        return Placement(None, missing or "the run is too short to look for one", is_open=not missing)
     asked = f"device={option!r} is asked for"
     reason = memory.why_no_gpu()
     if reason:
         raise NoGPUError(f"{asked}, but {reason}.")
     index = int(option.partition(":")[2] or memory.current_index())
     return Placement(_gpu(index, asked), asked)
+
+
+def gpu_at_hand() -> tuple[Device | None, str]:
+    """The GPU that "cuda" stands for, or None and why there is none; the first look for it takes a second."""
+    reason = memory.why_no_gpu()
+    return (None, reason) if reason else (memory.device_of(memory.current_index()), "")
 
 
 def _gpu(index: int, why: str) -> Device:

@@ -11,10 +11,11 @@ from typing import Any, overload
 import numpy as np
 
 from .checks import check_integer, check_random_state, check_real, check_weights_of_networks
+from .devices import gpu_of, is_on_device, resolve, where
 from .history import History
 from .network import Network
 from .options import Options
-from .population_plan import PopulationPlan, make_population_plan
+from .population_plan import ON_GPU, PopulationPlan, make_population_plan
 from .population_training import CommonSamples, PopulationState, PopulationTraining, Shard, each_network
 from .schedules import check_schedule, learning_rates
 from .training import DivergenceError
@@ -240,7 +241,8 @@ class Population:
             worker had begun is done again by others.
         **options
             Further arguments of `Network.fit` on how to take a step: update_rule, shuffle, schedule, monitor,
-            ..., n_threads; and kernel: "lanes" or "each" override the choice of `plan`.
+            ..., device, n_threads; and kernel: "lanes" or "each", or on a GPU "thread", "warp" or "block",
+            override the choice of `plan`.
 
         Returns
         -------
@@ -316,17 +318,22 @@ class Population:
         PopulationPlan
             ``print(population.plan(X).explain())`` shows the choice and the alternatives.
         """
-        inputs = None if isinstance(X, int) else self._network._check_inputs("X", X)
         kernel = options.pop("kernel", "auto")
+        how = Options(**options)
+        place = resolve(how.device, gpu_of({"X": X}))
+        with where(X):
+            inputs = None if isinstance(X, int) else self._network._check_inputs("X", X)
         return make_population_plan(
             self._network,
             self.n_networks,
             X if inputs is None else inputs.shape[0],
             epochs,
-            Options(**options),
+            how,
             own_order,
             kernel,
             _mean_nonzeros(inputs),
+            place,
+            how.l2 > 0,
         )
 
     def forward(self, X: Any) -> np.ndarray:
@@ -416,7 +423,7 @@ class Population:
             check_integer("chunk_size", chunk_size, minimum=1)
         kernel = more.pop("kernel", "auto")
         stop = more.pop("_stop", None)
-        refused = {"early_stopping", "patience", "device", "block_length", "progress"}
+        refused = {"early_stopping", "patience", "block_length", "progress"}
         for name in more:
             if name not in Options.__dataclass_fields__ or name in refused:
                 allowed = ", ".join(sorted({*Options.__dataclass_fields__} - refused | {"kernel"}))
@@ -428,10 +435,21 @@ class Population:
             options.append(Options(**own, **more))
         if options[0].schedule == "adaptive":
             raise ValueError("schedule='adaptive' is for one network; allowed here: the other schedules.")
-        inputs, targets, _ = self._network._check_samples(X, y, None)
+        if is_on_device(sample_weight):
+            raise TypeError(
+                "sample_weight of a population must be in the host's memory: copy it with its get()."
+            )
+        place = resolve(options[0].device, gpu_of({"X": X, "y": y}))
+        if client is not None and (place.device is not None or kernel in ON_GPU):
+            raise ValueError(
+                "a client's workers train on their CPUs: device must be 'auto' or 'cpu' with one."
+            )
+        with where(X):
+            inputs, targets, _ = self._network._check_samples(X, y, None)
         weights = check_weights_of_networks(sample_weight, n, len(targets), self.dtype)
         none = np.empty((0, 0), self.dtype)
         common, own_weights = (weights, none) if len(weights) == 1 else (none, weights)
+        with_l2 = bool(per_network["l2"].any())
         plan = make_population_plan(
             self._network,
             n,
@@ -441,6 +459,9 @@ class Population:
             own_order,
             kernel,
             _mean_nonzeros(inputs),
+            None if client is not None else place,
+            with_l2,
+            weights.size > 0,
         )
         state = self._rule_state
         if state is None or state.update_rule != options[0].update_rule:
@@ -460,7 +481,7 @@ class Population:
             # the schedule has given its rates
             replace(options[0], schedule="constant", schedule_options=None, n_threads=1, progress=False),
             plan,
-            bool(per_network["l2"].any()),
+            with_l2,
             tol,
             n_iter_no_change,
         )
@@ -653,4 +674,4 @@ def _rates(options: Options, of_networks: np.ndarray, epochs: int) -> tuple[np.n
 
 def _mean_nonzeros(inputs: Any) -> float | None:
     """Of checked samples; None where they are dense."""
-    return None if inputs is None or isinstance(inputs, np.ndarray) else inputs.nnz / inputs.shape[0]
+    return inputs.nnz / inputs.shape[0] if hasattr(inputs, "nnz") else None

@@ -61,8 +61,10 @@ class GpuTraining:
         if len(self.shard.weights):
             weights, sums = self.shard.weights.T, self.shard.weights.sum(axis=1, dtype=float)
         elif len(samples.weights):
-            weights = memory.to_host(samples.weights).T if memory.is_on_device(samples.weights) else (
-                samples.weights.T
+            weights = (
+                memory.to_host(samples.weights).T
+                if memory.is_on_device(samples.weights)
+                else (samples.weights.T)
             )
             sums = np.full(n, weights.sum(dtype=float))
         self.samples = Samples(
@@ -154,16 +156,17 @@ class GpuTraining:
         memory.launch(self.train, blocks, self.mapping.threads, arguments, self.mapping.shared)
 
     def _slice(self, window: Window, begin: int, end: int) -> None:
-        """Positions begin to end of a window; networks that diverge on the way are left where they did not."""
+        """Positions begin to end of a window; networks that diverge are left after their last finite step."""
         networks = self.networks
         before = networks.parameters.copy(), networks.moments.copy(), networks.steps.copy()
         best = self.record.best.copy(), self.record.waited.copy()
         self._launch(window, begin, end)
         xp = memory.array_module()
         lost = ~xp.isfinite(networks.parameters).all(axis=1) | (self.record.diverged >= 0)
-        flags = memory.to_host(xp.stack([lost, self.record.stopped > 0]))
-        newly_lost = np.flatnonzero(flags[0] & ~self.ended)
-        self.ended |= flags[0] | flags[1]
+        # in one array, as every copy to the host waits
+        flags = memory.to_host(lost + 2 * (self.record.stopped > 0))
+        newly_lost = np.flatnonzero((flags & 1 > 0) & ~self.ended)
+        self.ended |= flags > 0
         if newly_lost.size:
             self._go_back(window, begin, end, newly_lost, (*before, *best))
 

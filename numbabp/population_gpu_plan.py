@@ -30,9 +30,9 @@ SCHEDULERS = 4
 """Of a multiprocessor; each starts an instruction of one warp in a cycle."""
 SLOW_FLOAT64 = {(7, 5), (8, 6), (8, 7), (8, 9), (10, 3), (12, 0), (12, 1)}
 """Compute capabilities with a float64 unit for 64 of float32; others have one for two."""
-# Counted in the machine code of kernels for 2-10-1 and 64-32-10, float32, compute capability 9.0: instructions
-# of a step beside those below; of a unit, with sigmoid and its derivative; of an output, with its loss and
-# what the accuracy needs; of a softmax. A weight takes a multiply-add in each of the passes over it.
+# Counted in the machine code of kernels for 2-10-1 and 64-32-10, float32, compute capability 9.0:
+# instructions of a step beside those below; of a unit, with sigmoid and its derivative; of an output, with
+# its loss and what the accuracy needs; of a softmax. A weight takes a multiply-add in each pass over it.
 OF_STEP, OF_UNIT, OF_OUTPUT, OF_SOFTMAX = 70, 27, 14, 60
 LATENCY = 6
 """Cycles until the result of an instruction can be used, and a bit more for those that memory has to give."""
@@ -68,7 +68,7 @@ class Mapping:
 
     def blocks_at_once(self, device: Device) -> int:
         """That a multiprocessor holds, limited by registers, warps and shared memory."""
-        warps = self.threads // 32
+        warps = max(1, self.threads // 32)
         most = MOST_WARPS.get(device.compute_capability, 64)
         of_tile = self.of.tile * self.of.itemsize * (self.of.layer_sizes[0] + self.of.layer_sizes[-1])
         shared = self.shared + of_tile + 1024  # which the system takes
@@ -78,7 +78,7 @@ class Mapping:
     def seconds(self, device: Device, n_networks: int, n_steps: int) -> float:
         """Predicted for so many steps of every network, without transfers."""
         issued, chain = _cycles(self, device)
-        warps = self.threads // 32
+        warps = max(1, self.threads // 32)
         at_once = self.blocks_at_once(device) * device.n_multiprocessors
         blocks = self.n_blocks(n_networks)
         cycles = 0.0
@@ -139,9 +139,7 @@ def gpu_plans(
         )
 
 
-def architecture_of(
-    network: "Network", options: "Options", with_l2: bool, weighted: bool
-) -> "Architecture":
+def architecture_of(network: "Network", options: "Options", with_l2: bool, weighted: bool) -> "Architecture":
     """What a kernel for these networks has to be compiled for."""
     from .kernels.cuda.population import Architecture
 
@@ -163,8 +161,13 @@ def mappings(of: "Architecture", device: Device) -> dict[str, "Mapping | str"]:
 
     found: dict[str, Mapping | str] = {}
     wide = of.itemsize // 4
-    own = wide * (of.n_parameters * (1 + of.n_moments) + 3 * of.n_units)
-    needed = {"thread": own + 48 * wide, "warp": wide * (warp.n_own(of) * (1 + of.n_moments) + 84)}
+    arrays = 1 + of.n_moments
+    # beside the numbers kept: addresses, loads under way, and for each moment what its step needs
+    beside = 48 + 16 * of.n_moments
+    needed = {
+        "thread": wide * (of.n_parameters * arrays + 3 * of.n_units) + beside,
+        "warp": wide * warp.n_own(of) * arrays + beside + 6 + 30 * wide,
+    }
     shapes = {"thread": (thread.THREADS, thread.THREADS), "warp": (32 * warp.WARPS, warp.WARPS)}
     for name, registers in needed.items():
         if registers > MOST_REGISTERS:
@@ -214,10 +217,11 @@ def _cycles(mapping: Mapping, device: Device) -> tuple[float, float]:
     """Of a step: cycles in which a scheduler starts a warp's instructions, and of its chain of results."""
     of = mapping.of
     sizes, layers = of.layer_sizes, list(pairwise(of.layer_sizes))
-    rule = {"sgd": 1, "momentum": 2, "nesterov": 3, "adam": 14}[of.update_rule] + of.with_l2
+    rule = {"sgd": 1.0, "momentum": 2.0, "nesterov": 3.0, "adam": 14.0}[of.update_rule] + of.with_l2
     softmax = OF_SOFTMAX if of.activations[-1] == "softmax" else 0
     first, *hidden = [fan_in * fan_out for fan_in, fan_out in layers]
-    chain = CHAIN_OF_LAYER * of.n_layers + CHAIN_OF_UNIT * sum(sizes)
+    chain: float = CHAIN_OF_LAYER * of.n_layers + CHAIN_OF_UNIT * sum(sizes)
+    issued: float
     if mapping.name == "thread":
         issued = first * (1 + rule) + sum(hidden) * (2 + rule)
         issued += OF_UNIT * of.n_units + OF_OUTPUT * sizes[-1] + softmax + OF_STEP

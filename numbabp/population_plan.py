@@ -158,14 +158,16 @@ def make_population_plan(
     gpu = None if place is None else place.device
     is_required = gpu is not None
     why_no_gpu = "" if place is None or is_required else place.reason
-    plans = []
+    plans: list[PopulationPlan] = []
     if not is_required:
         plans += _cpu_plans(network, n_networks, n_samples, epochs, options, own_order, n_nonzeros)
         fastest = min((plan.seconds for plan in plans if not plan.why_not), default=math.inf)
         if place is not None and place.is_open and (kernel in ON_GPU or fastest > WORTH_LOOKING):
             gpu, why_no_gpu = gpu_at_hand()
     if kernel in ON_GPU and gpu is None:
-        raise ValueError(f"kernel={kernel!r} is not possible: it needs a GPU; {why_no_gpu or 'none is used'}.")
+        raise ValueError(
+            f"kernel={kernel!r} is not possible: it needs a GPU; {why_no_gpu or 'none is used'}."
+        )
     if gpu is not None:
         from .population_gpu_plan import gpu_plans
 

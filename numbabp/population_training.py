@@ -72,7 +72,7 @@ class CommonSamples(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Of all three."""
-        of_inputs = self.inputs.nbytes if isinstance(self.inputs, np.ndarray) else 12 * self.inputs.nnz
+        of_inputs = 12 * self.inputs.nnz if hasattr(self.inputs, "nnz") else self.inputs.nbytes
         return of_inputs + self.targets.nbytes + self.weights.nbytes
 
 
@@ -205,7 +205,7 @@ class PopulationTraining:
 
     def __call__(self) -> None:
         """Train; on Ctrl-C every network is left after its last finished step."""
-        run = self._in_lanes if self.shard.plan.kernel == "lanes" else self._each
+        run = {"lanes": self._in_lanes, "each": self._each}.get(self.shard.plan.kernel, self._on_gpu)
         with self.under_way(), blas_threads(1):
             for rows in self.turns:
                 run(rows.start, rows.stop)
@@ -378,6 +378,12 @@ class PopulationTraining:
             self.stopped[first + diverged] = 0
         if diverged.size:  # alone, a network that diverges is left at its last finite step
             self._share_out((first + diverged).tolist(), self._train_one)
+
+    def _on_gpu(self, first: int, stop: int) -> None:
+        """Train networks from `first` to before `stop` on the plan's GPU."""
+        from .population_gpu import train_on_gpu
+
+        train_on_gpu(self, slice(first, stop))
 
     # each by itself
 

@@ -96,10 +96,10 @@ def is_right(loss: Any, a: Any, start: Any, n: Any, targets: Any, s: Any) -> boo
     """
     half = a.dtype.type(0.5)
     if n == 1 or loss == losses.BINARY_CROSS_ENTROPY:
+        right = True
         for k in range(n):
-            if (a[start + k] > half) != (targets[s, k] > half):
-                return False
-        return True
+            right = right and (a[start + k] > half) == (targets[s, k] > half)
+        return right
     predicted = wanted = n - n
     output, target = a[start], targets[s, 0]
     for k in range(n):

@@ -1,4 +1,4 @@
-"""A network a block: for networks that fit into a block's shared memory; with one network, a persistent block.
+"""A network a block: for those that fit into a block's shared memory. One network is trained by one block.
 
 Rows of weights lie an odd number of numbers apart, so that neither a row nor a column of them meets in one
 bank. Forwards, threads share out the columns of a layer, and its rows where there are more threads than
@@ -23,9 +23,10 @@ from ..units import (
     sum_of,
 )
 from ..update_rules import step_parameter
+from .compiling import SIMULATED
 from .population import Architecture, Pieces, block_barrier, chain, make_kernel
 
-MOST_THREADS = 512
+LEAST_THREADS, MOST_THREADS = (6, 6) if SIMULATED else (32, 512)
 """Of a block; more would leave a thread too few registers, and barriers cost more."""
 
 
@@ -44,7 +45,7 @@ class _Places:
 def n_threads(of: Architecture) -> int:
     """Of a block: about 16 weights of the largest layer for each, in whole warps."""
     most = max(fan_in * fan_out for fan_in, fan_out in pairwise(of.layer_sizes))
-    return max(32, min(MOST_THREADS, most // 16 // 32 * 32))
+    return max(LEAST_THREADS, min(MOST_THREADS, most // 16 // 32 * 32))
 
 
 def shared_bytes(of: Architecture, threads: int) -> int:

@@ -115,7 +115,7 @@ def machine_code(
         number(r"Used (\d+) registers"),
         number(r"(\d+) bytes stack frame"),
         number(r"(\d+) bytes spill stores") + number(r"(\d+) bytes spill loads"),
-        number(r"(\d+) bytes smem"),
+        sum(map(int, re.findall(r"\.shared \.align \d+ \.b8 \S+\[(\d+)\]", ptx))),
     )
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cuda
+from numba import cuda, from_dtype
 
 from ...activations import ACTIVATIONS
 from ...compiling import scalar_function
@@ -25,6 +25,8 @@ from ...losses import LOSSES
 from ..update_rules import ADAM, N_MOMENTS, SGD, UPDATE_RULES, Numbers
 from .compiling import SIMULATED, kernel
 
+ALIGNMENT = None if SIMULATED else 16
+"""Of arrays in shared memory, so that four numbers are read at a time; the simulator knows none."""
 TILE_BYTES = 8192
 """Samples that a block keeps in shared memory at a time take about so much,"""
 LONGEST_TILE = 64
@@ -309,6 +311,7 @@ def make_kernel(of: Architecture, pieces: Pieces, max_registers: int | None = No
         Of a thread.
     """
     real, tile, rule, n_moments = of.real, of.tile, of.rule, of.n_moments
+    number = from_dtype(np.dtype(of.dtype_name))
     n_inputs, n_outputs = of.layer_sizes[0], of.layer_sizes[-1]
     n_seen = -(-max(1, pieces.n_seen) // 4) * 4
     weighted, monitored = of.weighted, of.monitored
@@ -331,17 +334,17 @@ def make_kernel(of: Architecture, pieces: Pieces, max_registers: int | None = No
         last_epoch = networks.rates.shape[1] - 1
         zero = real(0)
 
-        inputs = cuda.shared.array((tile, n_inputs), real, alignment=16)
-        targets = cuda.shared.array((tile, n_outputs), real, alignment=16)
-        seen = cuda.shared.array((3, n_teams, n_seen), real, alignment=16)
-        parameters = cuda.local.array(n_registers, real)
-        moments = cuda.local.array(n_kept_registers, real)
-        z = cuda.local.array(n_unit_registers, real)
-        a = cuda.local.array(n_unit_registers, real)
-        delta = cuda.local.array(n_unit_registers, real)
+        inputs = cuda.shared.array((tile, n_inputs), number, alignment=ALIGNMENT)
+        targets = cuda.shared.array((tile, n_outputs), number, alignment=ALIGNMENT)
+        seen = cuda.shared.array((3, n_teams, n_seen), number, alignment=ALIGNMENT)
+        parameters = cuda.local.array(n_registers, number)
+        moments = cuda.local.array(n_kept_registers, number)
+        z = cuda.local.array(n_unit_registers, number)
+        a = cuda.local.array(n_unit_registers, number)
+        delta = cuda.local.array(n_unit_registers, number)
         seen_a, seen_delta, seen_loss = seen[0, member], seen[1, member], seen[2, member]
         if in_shared:
-            memory = cuda.shared.array(0, real)
+            memory = cuda.shared.array(0, number)
             parameters, moments = memory[:n_own], memory[n_own:z_at]
             z, a, delta = memory[z_at:a_at], memory[a_at:delta_at], memory[delta_at:loss_at]
             seen_a, seen_delta, seen_loss = a, delta, memory[loss_at:]

@@ -9,9 +9,10 @@ from ...compiling import scalar_function
 from ...losses import CATEGORICAL_CROSS_ENTROPY
 from ..units import activated, derivative, gradient_of_output, highest_of, is_right, loss_of_output
 from ..update_rules import step_parameter
+from .compiling import SIMULATED
 from .population import Architecture, Pieces, chain, make_kernel
 
-THREADS = 128
+THREADS = 4 if SIMULATED else 128
 """Of a block, and so networks."""
 
 
@@ -38,9 +39,7 @@ def make_train(of: Architecture, max_registers: int | None = None) -> Any:
 
     forward = chain([_make_forward(of, layer) for layer in layers])
     backward = chain([_make_backward(of, layer) for layer in reversed(layers)])
-    pieces = Pieces(
-        1, THREADS, n_own, n_units, 0, False, load, forward, _make_outputs(of), backward, store
-    )
+    pieces = Pieces(1, THREADS, n_own, n_units, 0, False, load, forward, _make_outputs(of), backward, store)
     return make_kernel(of, pieces, max_registers)
 
 

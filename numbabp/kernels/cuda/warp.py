@@ -39,7 +39,7 @@ def n_slots(n_units: int) -> int:
 
 
 class _Places:
-    """Where a lane keeps what: columns (fan_in, slots), biases (slots,) and rows (slots, fan_out) by layer."""
+    """Where a lane keeps each layer's columns (fan_in, slots), biases (slots,) and rows (slots, fan_out)."""
 
     def __init__(self, of: Architecture) -> None:
         self.slots = [n_slots(n) for n in of.layer_sizes[1:]]
@@ -60,7 +60,7 @@ def n_own(of: Architecture) -> int:
 
 @cache
 def make_train(of: Architecture, max_registers: int | None = None) -> Any:
-    """The kernel for an architecture, launched with `LANES` threads a network; see `population.make_kernel`."""
+    """The kernel for an architecture, launched with a warp a network; see `population.make_kernel`."""
     places, layers = _Places(of), range(of.n_layers)
     pieces = Pieces(
         LANES,
@@ -69,11 +69,15 @@ def make_train(of: Architecture, max_registers: int | None = None) -> Any:
         places.units[-1],
         of.n_units,
         False,
-        chain([_make_transfer(of, places, layer, moment, True) for layer in layers for moment in _arrays(of)]),
+        chain(
+            [_make_transfer(of, places, layer, moment, True) for layer in layers for moment in _arrays(of)]
+        ),
         chain([_make_forward(of, places, layer) for layer in layers]),
         _make_outputs(of, places),
         chain([_make_backward(of, places, layer) for layer in reversed(layers)]),
-        chain([_make_transfer(of, places, layer, moment, False) for layer in layers for moment in _arrays(of)]),
+        chain(
+            [_make_transfer(of, places, layer, moment, False) for layer in layers for moment in _arrays(of)]
+        ),
     )
     return make_kernel(of, pieces, max_registers)
 

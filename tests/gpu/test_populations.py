@@ -1,0 +1,319 @@
+"""Populations on a GPU: on a real one, or tiny ones in the simulator (see tests/test_simulator.py)."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from problems import draw_problem, solve
+from reference import largest_relative_error
+
+import numbabp as nbp
+from numbabp.kernels.cuda import memory
+from numbabp.population_plan import ON_GPU
+
+pytestmark = pytest.mark.gpu
+
+TOLERANCES = {"float64": 1e-12, "float32": 2e-5}
+RATES = (0.05, 0.2, 0.35)
+PROBLEMS = {
+    # a layer wider than a warp among them, and one that is not
+    "binary": ((3, 5, 1), ("sigmoid", "sigmoid"), "binary_cross_entropy"),
+    "labels": ((2, 4, 3), ("tanh", "sigmoid"), "binary_cross_entropy"),
+    "classes": ((4, 3, 3), ("sigmoid", "softmax"), "categorical_cross_entropy"),
+    "deep": ((2, 3, 2, 2), ("elu", "gelu", "identity"), "squared_error"),
+    "no hidden layer": ((3, 2), ("softplus",), "huber"),
+    "softmax and squares": ((2, 3, 3), ("silu", "softmax"), "squared_error"),
+    "wide": ((2, 35, 2), ("leaky_relu", "identity"), "absolute_error"),
+    "relu": ((3, 4, 2), ("relu", "softmax"), "categorical_cross_entropy"),
+}
+
+
+def n_networks(kernel):
+    """The simulator takes a second for a few steps of a warp."""
+    return {"thread": 3, "block": 2, "warp": 1}[kernel] if memory.is_simulated() else 200
+
+
+def draw(name, n, n_samples=None, dtype="float64"):
+    """A problem's samples and n networks of different weights."""
+    sizes, activations, loss = PROBLEMS[name]
+    n_samples = n_samples or (5 if memory.is_simulated() else 25)
+    problems = [draw_problem(seed, sizes, activations, loss, n_samples) for seed in range(n)]
+    population = nbp.Population(
+        sizes,
+        n,
+        hidden_activation=activations[:-1],
+        output_activation=activations[-1],
+        loss=loss,
+        dtype=dtype,
+        random_state=0,
+    )
+    for i, problem in enumerate(problems):
+        pieces = [
+            piece.ravel() for pair in zip(problem.weights, problem.biases, strict=True) for piece in pair
+        ]
+        population.parameters[i] = np.concatenate(pieces)
+    for problem in problems[1:]:
+        problem.X, problem.Y = problems[0].X, problems[0].Y
+    return SimpleNamespace(population=population, problems=problems, X=problems[0].X, Y=problems[0].Y)
+
+
+def compare(drawn, history, dtype, epochs, rates, check_history=True, **options):
+    """The first networks and the last with the reference."""
+    population = drawn.population
+    n = population.n_networks
+    for i in {0, n // 2, n - 1}:
+        own = {
+            k: v[i] if isinstance(v, np.ndarray) and v.ndim and len(v) == n else v for k, v in options.items()
+        }
+        solution = solve(drawn.problems[i], learning_rates=[rates[i]] * epochs, **own)
+        network = population[i]
+        error = largest_relative_error(
+            [*network.weights, *network.biases], [*solution.weights, *solution.biases]
+        )
+        assert error < TOLERANCES[dtype], (i, error)
+        if check_history:
+            np.testing.assert_allclose(
+                history.loss[i], solution.loss, rtol=1e-4 if dtype == "float32" else 1e-12
+            )
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("kernel", ON_GPU)
+def test_agrees_with_the_reference(kernel, name, dtype):
+    if name == "wide" and (kernel == "thread" or (kernel == "warp" and dtype == "float64")):
+        pytest.skip("it has more parameters than registers")
+    drawn = draw(name, n_networks(kernel), dtype=dtype)
+    rates = np.resize(RATES, drawn.population.n_networks)
+    epochs = 1 if memory.is_simulated() and kernel == "warp" else 2
+    history = drawn.population.fit(
+        drawn.X, drawn.Y, learning_rate=rates, epochs=epochs, shuffle=False, device="cuda", kernel=kernel,
+        monitor=("accuracy",),
+    )  # fmt: skip
+    compare(drawn, history, dtype, epochs, rates)
+    expected = solve(drawn.problems[0], learning_rates=[rates[0]] * epochs, monitor=("accuracy",))
+    np.testing.assert_allclose(history.accuracy[0], expected.metrics["accuracy"])
+
+
+@pytest.mark.parametrize("rule", ["sgd", "momentum", "nesterov", "adam"])
+@pytest.mark.parametrize("kernel", ON_GPU)
+def test_update_rules(kernel, rule):
+    dtype = "float32" if kernel == "thread" else "float64"
+    drawn = draw("binary", n_networks(kernel), dtype=dtype)
+    n = drawn.population.n_networks
+    rates, l2 = np.resize(RATES, n) / 10, np.resize([0.01, 0.0, 0.1], n)
+    options = {"update_rule": rule, "l2": l2}
+    if rule in ("momentum", "nesterov"):
+        options["momentum"] = np.resize([0.9, 0.5], n)
+    history = drawn.population.fit(
+        drawn.X,
+        drawn.Y,
+        learning_rate=rates,
+        epochs=2,
+        shuffle=False,
+        device="cuda",
+        kernel=kernel,
+        **options,
+    )
+    compare(drawn, history, dtype, 2, rates, **options)
+    # a second call goes on with the rule's state
+    drawn.population.fit(
+        drawn.X,
+        drawn.Y,
+        learning_rate=rates,
+        epochs=1,
+        shuffle=False,
+        device="cuda",
+        kernel=kernel,
+        **options,
+    )
+    compare(drawn, None, dtype, 3, rates, check_history=False, **options)
+
+
+@pytest.mark.parametrize("kernel", ON_GPU)
+@pytest.mark.parametrize("own", [False, True], ids=["common", "own"])
+def test_sample_weights(kernel, own):
+    drawn = draw("classes", n_networks(kernel))
+    n, n_samples = drawn.population.n_networks, len(drawn.X)
+    weights = np.random.RandomState(0).choice([0.0, 0.5, 1.0, 2.0], size=(n, n_samples))
+    weights[:, 0] = 1.0
+    if not own:
+        weights = weights[0]
+    rates = np.resize(RATES, n)
+    history = drawn.population.fit(
+        drawn.X, drawn.Y, learning_rate=rates, epochs=2, shuffle=False, device="cuda", kernel=kernel,
+        sample_weight=weights,
+    )  # fmt: skip
+    for i in {0, n - 1}:
+        expected = solve(
+            drawn.problems[i], learning_rates=[rates[i]] * 2, sample_weight=weights[i] if own else weights
+        )
+        network = drawn.population[i]
+        error = largest_relative_error(
+            [*network.weights, *network.biases], [*expected.weights, *expected.biases]
+        )
+        assert error < 1e-12
+        np.testing.assert_allclose(history.loss[i], expected.loss, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kernel", ["thread", "block"])
+def test_takes_the_orders_that_the_cpu_takes(kernel):
+    drawn, twin = (draw("binary", n_networks(kernel)) for _ in range(2))
+    ours = drawn.population.fit(drawn.X, drawn.Y, epochs=3, random_state=7, device="cuda", kernel=kernel)
+    theirs = twin.population.fit(twin.X, twin.Y, epochs=3, random_state=7, device="cpu")
+    np.testing.assert_allclose(drawn.population.parameters, twin.population.parameters, rtol=1e-11)
+    np.testing.assert_allclose(ours.loss, theirs.loss, rtol=1e-11)
+    assert (ours.n_epochs == 3).all()
+
+
+def test_slices_change_nothing(monkeypatch):
+    from numbabp import population_gpu
+
+    whole, sliced = (draw("binary", 3, n_samples=7) for _ in range(2))
+    options = {"epochs": 4, "random_state": 1, "device": "cuda", "kernel": "thread"}
+    expected = whole.population.fit(whole.X, whole.Y, **options)
+    monkeypatch.setattr(population_gpu, "SLICE_SECONDS", 1e-12)  # slices of one sample
+    found = sliced.population.fit(sliced.X, sliced.Y, **options)
+    np.testing.assert_array_equal(sliced.population.parameters, whole.population.parameters)
+    np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-14)
+    np.testing.assert_allclose(found.accuracy, expected.accuracy, rtol=1e-14)
+
+
+def test_chunks_change_nothing():
+    whole, chunked = (draw("binary", 3) for _ in range(2))
+    options = {"epochs": 2, "random_state": 1, "device": "cuda", "kernel": "thread", "learning_rate": RATES}
+    whole.population.fit(whole.X, whole.Y, **options)
+    chunked.population.fit(chunked.X, chunked.Y, chunk_size=2, **options)
+    np.testing.assert_array_equal(chunked.population.parameters, whole.population.parameters)
+
+
+@pytest.mark.filterwarnings("ignore:.*(overflow|invalid value) encountered:RuntimeWarning")  # the simulator's
+@pytest.mark.parametrize("kernel", ["thread", "block"])
+def test_a_network_that_diverges_is_frozen_and_the_others_go_on(kernel):
+    """With no hidden layer and squares, parameters grow without bound and soon overflow."""
+    X = np.random.RandomState(0).standard_normal((5, 2)) * 1e3
+    y = X @ [1.0, -1.0]
+    rates = np.array([1e-8, 1e5, 1e-9]) if kernel == "thread" else np.array([1e-8, 1e5])
+    n = len(rates)
+    options = {"learning_rate": rates, "epochs": 8, "shuffle": False}
+    ours, theirs = (nbp.Population((2, 1), n, random_state=0) for _ in range(2))
+    found = ours.fit(X, y, device="cuda", kernel=kernel, **options)
+    expected = theirs.fit(X, y, device="cpu", kernel="each", **options)
+    assert set(found.diverged) == set(expected.diverged) == {1}
+    error, other = found.diverged[1], expected.diverged[1]
+    assert (error.epoch, error.sample, error.learning_rate) == (
+        other.epoch,
+        other.sample,
+        other.learning_rate,
+    )
+    assert np.isfinite(ours.parameters).all()
+    np.testing.assert_allclose(ours.parameters, theirs.parameters, rtol=1e-10)
+    np.testing.assert_array_equal(np.isnan(found.loss), np.isnan(expected.loss))
+    assert found.n_epochs.tolist() == expected.n_epochs.tolist()
+
+
+@pytest.mark.filterwarnings("ignore:.*(overflow|invalid value) encountered:RuntimeWarning")
+def test_the_loss_that_overflows_is_seen_before_the_parameters():
+    """The first loss is not finite already: nothing is changed."""
+    population = nbp.Population((1, 1), 2, random_state=0, dtype="float32")
+    before = population.parameters.copy()
+    X = np.array([[1e30], [1e30]], np.float32)
+    history = population.fit(X, [0.0, 0.0], device="cuda", kernel="thread", shuffle=False, epochs=2)
+    assert set(history.diverged) == {0, 1}
+    np.testing.assert_array_equal(population.parameters, before)
+    assert np.isnan(history.loss).all()
+
+
+@pytest.mark.parametrize("kernel", ["thread", "block"])
+def test_stops_where_the_loss_improves_no_more(kernel):
+    drawn, twin = (draw("binary", n_networks(kernel), n_samples=4) for _ in range(2))
+    options = {"epochs": 8, "shuffle": False, "tol": 0.02, "n_iter_no_change": 1}
+    options["learning_rate"] = np.resize([1e-3, 1.0, 0.3], drawn.population.n_networks)
+    found = drawn.population.fit(drawn.X, drawn.Y, device="cuda", kernel=kernel, **options)
+    expected = twin.population.fit(twin.X, twin.Y, device="cpu", kernel="each", **options)
+    assert found.n_epochs.tolist() == expected.n_epochs.tolist()
+    assert (found.n_epochs < 8).any()
+    np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-11)
+    np.testing.assert_allclose(drawn.population.parameters, twin.population.parameters, rtol=1e-11)
+
+
+def test_schedules():
+    drawn, twin = (draw("binary", 3) for _ in range(2))
+    options = {"epochs": 3, "random_state": 0, "schedule": "exponential", "learning_rate": RATES}
+    drawn.population.fit(drawn.X, drawn.Y, device="cuda", kernel="thread", **options)
+    twin.population.fit(twin.X, twin.Y, device="cpu", **options)
+    np.testing.assert_allclose(drawn.population.parameters, twin.population.parameters, rtol=1e-11)
+
+
+def test_samples_on_the_device():
+    drawn, twin = (draw("binary", 3) for _ in range(2))
+    options = {"epochs": 2, "random_state": 0, "kernel": "thread"}
+    X, Y = memory.to_device(drawn.X), memory.to_device(drawn.Y)
+    history = drawn.population.fit(X, Y, **options)
+    twin.population.fit(twin.X, twin.Y, device="cuda", **options)
+    np.testing.assert_array_equal(drawn.population.parameters, twin.population.parameters)
+    assert type(history.loss) is np.ndarray
+    plan = drawn.population.plan(X)
+    assert plan.device == "cuda:0"
+    with pytest.raises(ValueError, match="device='cpu', but X lies on GPU 0"):
+        drawn.population.fit(X, Y, device="cpu")
+
+
+def test_ctrl_c_leaves_finished_steps(monkeypatch):
+    from numbabp import population_gpu
+
+    drawn, twin = (draw("binary", 3, n_samples=4) for _ in range(2))
+    options = {"epochs": 6, "shuffle": False, "device": "cuda", "kernel": "thread"}
+    keep = population_gpu.GpuTraining._keep_history
+
+    def interrupt(self, window, end):
+        keep(self, window, end)
+        if window.first_epoch == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(population_gpu, "SLICE_SECONDS", 1e-12)
+    monkeypatch.setattr(population_gpu.GpuTraining, "_keep_history", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        drawn.population.fit(drawn.X, drawn.Y, **options)
+    twin.population.fit(twin.X, twin.Y, **{**options, "epochs": 3, "device": "cpu", "kernel": "each"})
+    np.testing.assert_allclose(drawn.population.parameters, twin.population.parameters, rtol=1e-12)
+    assert drawn.population.history.stop_reason == "interrupted"
+    assert np.isnan(drawn.population.history.loss[:, 3:]).all()
+    assert np.isfinite(drawn.population.history.loss[:, :3]).all()
+
+
+def test_too_many_networks_for_the_memory_say_how_many_would_fit(monkeypatch):
+    drawn = draw("binary", 3)
+    before = drawn.population.parameters.copy()
+    monkeypatch.setattr(memory, "free_bytes", lambda: 1000)
+    with pytest.raises(MemoryError, match="enough for 0 networks; chunk_size trains them in turns"):
+        drawn.population.fit(drawn.X, drawn.Y, device="cuda", kernel="thread")
+    np.testing.assert_array_equal(drawn.population.parameters, before)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"update_rule": "adagrad"}, "update_rule='adagrad': kernels for GPUs take sgd.*device='cpu'"),
+        ({"own_order": True}, "own_order=True"),
+        ({"l1": 0.1}, "l1=0.1"),
+        ({"batch_size": 2}, "batch_size=2"),
+        ({"monitor": ("huber",)}, "monitor="),
+        ({"kernel": "lanes"}, "it is the CPU's"),
+    ],
+)
+def test_what_kernels_for_gpus_do_not_do(options, message):
+    drawn = draw("binary", 2)
+    with pytest.raises(ValueError, match=message):
+        drawn.population.fit(drawn.X, drawn.Y, device="cuda", **options)
+
+
+def test_the_plan_tells_who_trains_a_network():
+    text = draw("binary", 3).population.plan(10_000, device="cuda").explain()
+    assert "a network a thread on cuda:0" in text
+    assert "s of them transfers" in text
+    assert "Not taken: a network a warp" in text
+    wide = nbp.Population((64, 32, 10), 10, loss="categorical_cross_entropy", dtype="float32")
+    plan = wide.plan(10_000, device="cuda")
+    assert plan.kernel == "warp"
+    assert "registers a thread, and there are 255" in plan.explain()
