@@ -33,7 +33,7 @@ from .checks import check_bool, check_choice, check_integer, check_random_state,
 from .compiling import kernel
 from .device_checks import check_features, check_weights
 from .device_labels import check_targets, class_at, is_multilabel, values_of
-from .devices import beside, check_device, gpu_of, is_on_device, module_of, where, where_X_lies
+from .devices import beside, check_device, gpu_of, is_on_device, module_of, resolve, where, where_X_lies
 from .kernels import shuffling
 from .kernels.cuda.memory import to_host
 from .losses import LOSSES, OUTPUT_ACTIVATION
@@ -522,6 +522,7 @@ class _MLP(BaseEstimator):
 
     def _start(self, X: Any, Y: Any, targets: Any, generator: Any) -> None:
         """A new network, drawn from `generator`; None goes on with the present one."""
+        resolve(self.device, gpu_of({"X": X}))  # before anything changes: it may raise
         hidden = self._hidden_layer_sizes()
         loss, output_activation = self._output(targets)
         architecture: dict[str, Any] = {
@@ -942,6 +943,7 @@ class MLPClassifier(ClassifierMixin, _MLP):
             Likewise.
         """
         check_is_fitted(self)
+        gpu_of({"X": X, "y": y, "sample_weight": sample_weight})
         if not is_on_device(X) or not self._targets.numeric:
             return super().score(X, y, sample_weight)
         X, y, sample_weight = self._check_data(X, y, sample_weight, reset=False)
@@ -978,7 +980,7 @@ class MLPClassifier(ClassifierMixin, _MLP):
         if self._targets.multilabel or self.out_activation_ == "softmax":
             return outputs
         if self.n_outputs_ == 1:
-            return module_of(outputs).hstack([1 - outputs, outputs])
+            return beside(outputs, module_of(outputs).hstack([1 - outputs, outputs]))
         total = outputs.sum(axis=1, keepdims=True)  # one sigmoid a class
         total[total == 0] = np.inf  # every one underflowed
         return outputs / total
@@ -1165,6 +1167,7 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP):
             Likewise.
         """
         check_is_fitted(self)
+        gpu_of({"X": X, "y": y, "sample_weight": sample_weight})
         if not is_on_device(X):
             return super().score(X, y, sample_weight)
         X, y, sample_weight = self._check_data(X, y, sample_weight, reset=False)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import wraps
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,9 +36,26 @@ def kernel(function: Callable[..., None] | None = None, *, max_registers: int | 
     if SIMULATED:
         return cuda.jit(function)
     compiled = cuda.jit(function, max_registers=max_registers)
+    compiled.configure = _without_warnings(compiled.configure)
     with suppress(RuntimeError, OSError):  # no folder to write to: compiled anew in every process
         compiled._cache = _package_cache(function)
     return compiled
+
+
+def _without_warnings(configure: Callable[..., Any]) -> Callable[..., Any]:
+    """How a launch is configured, without the warning of fewer than 128 blocks: work may be small."""
+    from numba.cuda.dispatcher import config
+
+    @wraps(configure)
+    def quiet(*configuration: Any) -> Any:
+        wanted = config.CUDA_LOW_OCCUPANCY_WARNINGS
+        config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+        try:
+            return configure(*configuration)
+        finally:
+            config.CUDA_LOW_OCCUPANCY_WARNINGS = wanted
+
+    return quiet
 
 
 def _package_cache(function: Callable[..., None]) -> Any:

@@ -182,7 +182,8 @@ def on(device: Device) -> Iterator[None]:
 def as_array(value: Any) -> Any:
     """A device array of any library as one of CuPy's, without a copy, on whichever GPU it lies."""
     if is_simulated():
-        return value if isinstance(value, SimulatedArray) else np.asarray(_Lent(value)).view(SimulatedArray)
+        own = isinstance(value, np.ndarray | np.generic)
+        return np.asarray(value if own else _Lent(value)).view(SimulatedArray)
     import cupy
 
     if isinstance(value, cupy.ndarray):
