@@ -83,10 +83,11 @@ def simulate(instructions, multiprocessor, n_warps, *, broadcast=True, iteration
     ready = [{} for _ in range(n_warps)]
     free = {}
     not_before = [0.0] * n_warps
-    half, marked = len(plan) * (iterations // 2), [None] * n_warps
-    finished = [0.0] * n_warps
-    clock, turn = 0.0, 0
-    while any(p < n for p in position):
+    warm_up = len(plan) * (iterations // 2) * n_warps
+    clock, turn, begun = 0.0, 0, 0.0
+    for issued in range(n * n_warps):
+        if issued == warm_up:
+            begun = clock
         best, start = None, None
         for k in range(n_warps):  # the warp that can go first; on a tie, the next in turn
             warp = (turn + k) % n_warps
@@ -107,12 +108,8 @@ def simulate(instructions, multiprocessor, n_warps, *, broadcast=True, iteration
         clock = start + 1
         not_before[best] = start + 1
         position[best] += 1
-        if position[best] == half:
-            marked[best] = clock
-        finished[best] = clock
         turn = best + 1
-    counted = iterations - iterations // 2
-    return (max(finished) - max(marked)) / counted
+    return (clock - begun) / (iterations - iterations // 2)
 
 
 def _prepare(instruction, multiprocessor, broadcast):
