@@ -1,8 +1,9 @@
 """NVIDIA GPUs by what predictions need: throughputs of their multiprocessors, and what limits warps there.
 
-Throughputs are those of the table "Throughput of Native Arithmetic Instructions" in the CUDA C++ Programming
-Guide, limits those of its table of technical specifications by compute capability; figures of whole cards are
-those of NVIDIA's data sheets and architecture papers, at the highest clock.
+Throughputs are those of the table "Throughput of Native Arithmetic Instructions" (CUDA C++ Programming Guide,
+since CUDA 13 Best Practices Guide), limits those of the Programming Guide's technical specifications by
+compute capability; figures of whole cards are those of NVIDIA's data sheets and architecture papers, at the
+highest clock.
 """
 
 from dataclasses import dataclass

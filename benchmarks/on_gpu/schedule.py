@@ -8,8 +8,12 @@ number of warps can at best reach; `simulate` lets some warps run side by side, 
 from .cards import SCHEDULERS, WARP
 
 LATENCY = {"FP32": 4, "IMAD": 4, "ALU": 4, "uniform": 8, "branch/other": 8, "MUFU": 22, "FP64": 8}
-"""Clocks from issue until a result can be read, of NVIDIA's GPUs since Volta as microbenchmarks find them
-(Jia et al. 2018 and 2019, Luo et al. 2024), rounded."""
+"""Clocks from issue until a result can be read.
+
+Round numbers of the size that microbenchmarks report (Arafa et al. 2019, "Low Overhead Instruction Latency
+Characterization for NVIDIA GPGPUs"; "Benchmarking and Dissecting the Nvidia Hopper GPU Architecture", 2024,
+arXiv 2402.13499), the same for all GPUs since Turing; not measured here.
+"""
 LATENCY_OF_MEMORY = {"LDG": 36, "LD": 36, "LDL": 36, "LDC": 30, "S2R": 20, "LDS": 26, "SHFL": 24, "ATOMS": 30}
 """Of loads from memory, those that find their data in the first cache."""
 SETTING_PREDICATE = 6
