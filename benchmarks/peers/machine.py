@@ -47,7 +47,7 @@ def environment():
 
     found = {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": str(os.cpu_count()),
         "system": f"{platform.system()} {platform.release()}, {' '.join(platform.libc_ver())}",
         "threads": "1",
@@ -65,7 +65,7 @@ def environment():
     return found
 
 
-def _processor():
+def processor():
     """Its name, and what tells apart those that hypervisors call alike."""
     try:
         text = Path("/proc/cpuinfo").read_text()
