@@ -290,7 +290,8 @@ def test_places(gpu):
         assert devices.resolve(option).device is gpu
         assert devices.resolve(option).reason == f"device={option!r} is asked for"
     assert devices.resolve("auto").device is None
-    assert devices.resolve("auto").reason == "X lies in the host's memory"
+    assert devices.resolve("auto").is_open
+    assert devices.gpu_at_hand() == (gpu, "")
     with pytest.raises(ValueError, match=f"device='cuda:9', but X lies on GPU {gpu.index}"):
         devices.resolve("cuda:9", gpu.index)
     with pytest.raises(

@@ -79,7 +79,7 @@ def compare(drawn, history, dtype, epochs, rates, check_history=True, **options)
 
 
 def has_registers_for(kernel, name, dtype):
-    """The wide one has more parameters than the registers of a thread, or in float64 of a warp's lane, hold."""
+    """The wide one has more parameters than the registers of a thread hold, or, in float64, of a lane."""
     return name != "wide" or kernel == "block" or (kernel == "warp" and dtype == "float32")
 
 
