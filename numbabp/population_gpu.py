@@ -83,6 +83,8 @@ class GpuTraining:
         self.order = np.arange(self.n_samples, dtype=np.int64)
         self.random = np.array([self.shard.order_seed] if self.shard.options.shuffle else [], np.uint64)
         self.is_monitored = "accuracy" in training.metrics
+        self.downloads: list[tuple[np.ndarray, memory.Download]] = []
+        """History on its way to the host, and where it belongs."""
         self.ended = np.zeros(n, bool)
         """Networks that have diverged or stopped."""
 
@@ -115,6 +117,7 @@ class GpuTraining:
                 self._keep_history(window, begin)
                 epoch += n_epochs
         finally:
+            self._finish_history()
             self._copy_back()
 
     def _window(self, first_epoch: int, n_epochs: int, is_drawn: bool = True) -> Window:
@@ -161,6 +164,7 @@ class GpuTraining:
         before = networks.parameters.copy(), networks.moments.copy(), networks.steps.copy()
         best = self.record.best.copy(), self.record.waited.copy()
         self._launch(window, begin, end)
+        self._finish_history()  # of the window before, while the GPU is busy
         xp = memory.array_module()
         lost = ~xp.isfinite(networks.parameters).all(axis=1) | (self.record.diverged >= 0)
         # in one array, as every copy to the host waits
@@ -248,20 +252,33 @@ class GpuTraining:
         return networks
 
     def _keep_history(self, window: Window, end: int) -> None:
-        """Copy finished epochs of a window to the host."""
+        """Begin to copy a window's finished epochs to the host, and count them."""
         training, first = self.training, window.first_epoch
         finished = end // self.n_samples
         recorded = {"loss": window.loss, "accuracy": window.accuracy}
-        for name, values in recorded.items():
-            if name in training.metrics and finished:
-                rows = training.metrics[name].T[first : first + finished, self.rows]
-                rows[:] = memory.to_host(values[:finished])
-        stopped = memory.to_host(self.record.stopped)
+        if finished:
+            self.downloads = [
+                (
+                    training.metrics[name].T[first : first + finished, self.rows],
+                    memory.Download(values[:finished]),
+                )
+                for name, values in recorded.items()
+                if name in training.metrics
+            ]
+        stopped = np.zeros(self.n, np.int64)
+        if self.shard.n_iter_no_change:
+            stopped = memory.to_host(self.record.stopped)
         n_epochs = np.where(stopped > 0, stopped, first + finished)
         going_on = np.ones(self.n, bool)
         going_on[[row - self.rows.start for row in self._diverged()]] = False
         training.n_epochs[self.rows] = np.where(going_on, n_epochs, training.n_epochs[self.rows])
         training.stopped[self.rows] = np.where(going_on, stopped, 0)
+
+    def _finish_history(self) -> None:
+        """Put what is being copied to the host into the history."""
+        for rows, download in self.downloads:
+            rows[:] = download.result()
+        self.downloads = []
 
     def _diverged(self) -> Iterator[int]:
         return (row for row in self.training.diverged if self.rows.start <= row < self.rows.stop)

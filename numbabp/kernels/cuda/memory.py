@@ -220,6 +220,32 @@ def to_host(value: Any) -> np.ndarray:
     return cupy.asnumpy(as_array(value))
 
 
+class Download:
+    """A copy to the host that is begun at once, behind what the stream has to do, and waited for when asked.
+
+    What it copies into is pinned memory, which copies need to run beside the host's work.
+    """
+
+    def __init__(self, array: Any) -> None:
+        if is_simulated():
+            self._values, self._done = np.array(array), None
+            return
+        import cupy
+        import cupyx
+
+        stream = cupy.cuda.get_current_stream()
+        self._values = cupyx.empty_pinned(array.shape, array.dtype)
+        array.get(stream=stream, out=self._values, blocking=False)
+        self._done = stream.record()
+        self._array = array  # kept until it is copied
+
+    def result(self) -> np.ndarray:
+        """The values, once they are there."""
+        if self._done is not None:
+            self._done.synchronize()
+        return self._values
+
+
 def empty(shape: int | Sequence[int], dtype: Any) -> Any:
     """Device array with whatever is in memory."""
     array = array_module().empty(shape, dtype)
