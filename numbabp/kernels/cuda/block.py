@@ -2,13 +2,16 @@
 
 Rows of weights lie an odd number of numbers apart, so that neither a row nor a column of them meets in one
 bank. Forwards, threads share out the columns of a layer, and its rows where there are more threads than
-columns; backwards a thread takes a row: its update and its sum for the delta below are one pass.
+columns; backwards a thread takes a row: its update and its sum for the delta below are one pass. Indices in the loops
+over weights are unsigned, since one that may count from the end takes twice the instructions.
 """
 
 import math
 from functools import cache
 from itertools import accumulate, pairwise
 from typing import Any
+
+import numpy as np
 
 from ...activations import SOFTMAX, exp
 from ...compiling import scalar_function
@@ -28,6 +31,8 @@ from .population import Architecture, Pieces, block_barrier, chain, make_kernel
 
 LEAST_THREADS, MOST_THREADS = (6, 6) if SIMULATED else (32, 512)
 """Of a block; more would leave a thread too few registers, and barriers cost more."""
+
+_ONE = np.uint64(1)
 
 
 class _Places:
@@ -108,31 +113,31 @@ def _make_transfer(of: Architecture, places: _Places, layer: int, moment: int, i
 
 
 def _make_forward(of: Architecture, places: _Places, layer: int) -> Any:
-    fan_in, fan_out = of.layer_sizes[layer : layer + 2]
-    w, b, stride = places.weights[layer], places.biases[layer], places.strides[layer]
-    code, out, x = of.codes[layer], of.outputs_at[layer], of.outputs_at[layer - 1]
+    fan_in, fan_out = map(np.uint64, of.layer_sizes[layer : layer + 2])
+    w, b, stride = map(np.uint64, (places.weights[layer], places.biases[layer], places.strides[layer]))
+    code, out, x = of.codes[layer], np.uint64(of.outputs_at[layer]), np.uint64(of.outputs_at[layer - 1])
     is_first, zero = layer == 0, of.real(0)
 
     @scalar_function
     def forward(team: Any, s: Any, weight: Any) -> None:
         """z = b + W^T a, a = f(z); softmax has to wait for all z."""
-        width = min(fan_out, team.n_lanes)
-        groups = team.n_lanes // width
-        group = team.lane // width
+        lane, n_lanes = np.uint64(team.lane), np.uint64(team.n_lanes)
+        width = min(fan_out, n_lanes)
+        groups, group = n_lanes // width, lane // width
         if group < groups:
-            for k in range(team.lane % width, fan_out, width):
+            for k in range(lane % width, fan_out, width):
                 total = zero
                 for j in range(group, fan_in, groups):
                     a = team.inputs[s, j] if is_first else team.a[x + j]
                     total += a * team.parameters[w + j * stride + k]
-                if groups > 1:
+                if groups > _ONE:
                     team.seen_loss[group * width + k] = total
                 else:
                     team.z[out + k] = total
         block_barrier()
-        for k in range(team.lane, fan_out, team.n_lanes):
+        for k in range(lane, fan_out, n_lanes):
             total = team.parameters[b + k]
-            if groups > 1:
+            if groups > _ONE:
                 for g in range(groups):
                     total += team.seen_loss[g * width + k]
             else:
@@ -191,10 +196,11 @@ def _make_outputs(of: Architecture) -> Any:
 
 
 def _make_backward(of: Architecture, places: _Places, layer: int) -> Any:
-    fan_in, fan_out = of.layer_sizes[layer : layer + 2]
-    w, b, stride = places.weights[layer], places.biases[layer], places.strides[layer]
-    out, x, code_below = of.outputs_at[layer], of.outputs_at[layer - 1], of.codes[layer - 1]
-    rule, plain, n, zero = of.rule, of.is_plain, places.n_own, of.real(0)
+    fan_in, fan_out = map(np.uint64, of.layer_sizes[layer : layer + 2])
+    w, b, stride = map(np.uint64, (places.weights[layer], places.biases[layer], places.strides[layer]))
+    out, x = np.uint64(of.outputs_at[layer]), np.uint64(of.outputs_at[layer - 1])
+    code_below = of.codes[layer - 1]
+    rule, plain, n, zero = of.rule, of.is_plain, np.uint64(places.n_own), of.real(0)
 
     @scalar_function
     def update(team: Any, step: Any, p: Any, a: Any, d: Any) -> None:
@@ -206,17 +212,17 @@ def _make_backward(of: Architecture, places: _Places, layer: int) -> Any:
 
     @scalar_function
     def update_biases(team: Any, step: Any) -> None:
-        for k in range(team.lane, fan_out, team.n_lanes):
+        for k in range(np.uint64(team.lane), fan_out, np.uint64(team.n_lanes)):
             d = team.delta[out + k]
             step_parameter(rule, step.numbers, team.parameters, team.moments, n, b + k, d)
 
     @scalar_function
     def backward_first(team: Any, s: Any, step: Any) -> None:
-        width = min(fan_out, team.n_lanes)
-        groups = team.n_lanes // width
-        group = team.lane // width
+        lane, n_lanes = np.uint64(team.lane), np.uint64(team.n_lanes)
+        width = min(fan_out, n_lanes)
+        groups, group = n_lanes // width, lane // width
         if group < groups:
-            for k in range(team.lane % width, fan_out, width):
+            for k in range(lane % width, fan_out, width):
                 d = team.delta[out + k]
                 for j in range(group, fan_in, groups):
                     update(team, step, w + j * stride + k, team.inputs[s, j], d)
@@ -225,7 +231,7 @@ def _make_backward(of: Architecture, places: _Places, layer: int) -> Any:
 
     @scalar_function
     def backward(team: Any, s: Any, step: Any) -> None:
-        for j in range(team.lane, fan_in, team.n_lanes):
+        for j in range(np.uint64(team.lane), fan_in, np.uint64(team.n_lanes)):
             a = team.a[x + j]
             total = zero
             for k in range(fan_out):
