@@ -34,6 +34,8 @@ SLOW_FLOAT64 = {(7, 5), (8, 6), (8, 7), (8, 9), (10, 3), (12, 0), (12, 1)}
 # instructions of a step beside those below; of a unit, with sigmoid and its derivative; of an output, with
 # its loss and what the accuracy needs; of a softmax. A weight takes a multiply-add in each pass over it.
 OF_STEP, OF_UNIT, OF_OUTPUT, OF_SOFTMAX = 70, 27, 14, 60
+READ_AT_ONCE, OF_READ = 4, 16
+"""Numbers that a lane reads from shared memory at once, and cycles of a scheduler that this takes at most."""
 LATENCY = 6
 """Cycles until the result of an instruction can be used, and a bit more for those that memory has to give."""
 CHAIN_OF_LAYER, CHAIN_OF_UNIT = 350, 4
@@ -166,7 +168,7 @@ def mappings(of: "Architecture", device: Device) -> dict[str, "Mapping | str"]:
     beside = 48 + 16 * of.n_moments
     needed = {
         "thread": wide * (of.n_parameters * arrays + 3 * of.n_units) + beside,
-        "warp": wide * warp.n_own(of) * arrays + beside + 6 + 30 * wide,
+        "warp": wide * warp.n_own(of) * arrays + beside + 6 + 30 * wide + 20 * max(0, of.n_layers - 2),
     }
     shapes = {"thread": (thread.THREADS, thread.THREADS), "warp": (32 * warp.WARPS, warp.WARPS)}
     for name, registers in needed.items():
@@ -229,13 +231,16 @@ def _cycles(mapping: Mapping, device: Device) -> tuple[float, float]:
         slots = [-(-n // 32) for n in sizes]
         columns = sum(fan_in * own for (fan_in, _), own in zip(layers, slots[1:], strict=True))
         rows = sum(fan_out * own for (_, fan_out), own in zip(layers[1:], slots[1:-1], strict=True))
-        issued = columns * (1 + rule) + rows * (2 + rule) + (columns + rows) / 2
-        issued += OF_UNIT * sum(slots[1:]) + OF_OUTPUT * sizes[-1] + softmax + OF_STEP
+        issued = columns * (1 + rule) + rows * (2 + rule)
+        issued += OF_UNIT * sum(slots[1:]) + 2 * OF_OUTPUT * sizes[-1] + softmax + OF_STEP
+        # what lanes see of each other: each column reads all its layer's inputs, twice, and a row the deltas
+        seen = 2 * columns + 2 * rows + 4 * sizes[-1]
+        issued = max(issued, seen / READ_AT_ONCE * OF_READ * of.itemsize / 4)
     else:
-        # loads and stores of shared memory, a quarter of a warp's at a time, are what limits a block
+        # addresses in the loops over weights are what takes most instructions
         threads = mapping.threads
         passes = sum(math.ceil(n / threads) for n in (first, *hidden))
-        issued = passes * (4 * (3 + rule) + 6) + sum(math.ceil(n / threads) for n in sizes[1:]) * 2 * OF_UNIT
+        issued = passes * (4 * (3 + rule) + 30) + sum(math.ceil(n / threads) for n in sizes[1:]) * 2 * OF_UNIT
         issued += OF_OUTPUT * sizes[-1] + softmax + OF_STEP
         rows = sum(fan_out * math.ceil(fan_in / threads) for fan_in, fan_out in layers[1:])
         chain += 3 * BARRIER * of.n_layers + LATENCY * 5 * (first / threads + rows)

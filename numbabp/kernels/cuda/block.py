@@ -2,8 +2,8 @@
 
 Rows of weights lie an odd number of numbers apart, so that neither a row nor a column of them meets in one
 bank. Forwards, threads share out the columns of a layer, and its rows where there are more threads than
-columns; backwards a thread takes a row: its update and its sum for the delta below are one pass. Indices in the loops
-over weights are unsigned, since one that may count from the end takes twice the instructions.
+columns; backwards a thread takes a row: its update and its sum for the delta below are one pass. Indices in
+the loops over weights are unsigned, since those that may count from the end take twice the instructions.
 """
 
 import math
