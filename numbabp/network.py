@@ -27,7 +27,7 @@ from .kernels.inference import activate_rows, sum_metrics
 from .kernels.layers import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS, layout
 from .losses import LOSSES, METRICS, OUTPUT_ACTIVATION
 from .options import Options
-from .planning import Plan, make_plan
+from .planning import NO_GPU, GPUChoice, Plan, make_plan
 from .schedules import Schedule
 from .training import Callback, RuleState, Training
 
@@ -341,8 +341,10 @@ class Network:
             Called as callback(epoch, metrics) after every epoch; a true result ends training.
         progress : bool, optional
             Show a progress bar; by default if standard error is a terminal.
-        device : {"auto", "cpu"}
-            Where to train.
+        device : {"auto", "cpu", "cuda", "cuda:N"}
+            Where to train. "auto" takes the GPU if X lies there, or if `plan` predicts that the run, with what it
+            has to copy, ends sooner. A GPU does sgd, momentum and nesterov with l2, batch_size=1, no clipping and
+            propagate="exact".
         kernel : {"auto", "sequential", "general", "blocked", "tiny"}
             "auto" takes what `plan` predicts to be the fastest. All give the same trajectory up to rounding;
             the same kernel with the same block length gives the same bits.
@@ -430,7 +432,8 @@ class Network:
             if not isinstance(inputs, np.ndarray):
                 n_nonzeros = inputs.nnz / n_samples
         epochs = check_integer("epochs", epochs, minimum=1)
-        return make_plan(self, n_samples, epochs, Options(**options), n_nonzeros)
+        checked = Options(**options)
+        return make_plan(self, n_samples, epochs, checked, n_nonzeros, _gpu_choice(checked, X))
 
     def partial_fit(
         self,
@@ -573,7 +576,10 @@ class Network:
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable, got {callback!r}.")
         generator = self.random_state if random_state is None else check_random_state(random_state)
-        training = Training(self, inputs, targets, weights, options, epochs, generator, validation, callback)
+        gpu = _gpu_choice(options, inputs)
+        training = Training(
+            self, inputs, targets, weights, options, epochs, generator, validation, callback, gpu=gpu
+        )
         return training()
 
 
@@ -598,6 +604,23 @@ def _check_activations(
     if loss.endswith("cross_entropy") and output != own:
         raise ValueError(f"output_activation={output!r} does not go with loss={loss!r}, which needs {own!r}.")
     return (*names, output)
+
+
+def _gpu_choice(options: Options, X: Any) -> GPUChoice:
+    """The GPU that a plan may take."""
+    from .kernels.cuda import memory
+
+    if options.device == "cpu":
+        return NO_GPU
+    has_samples = memory.is_on_device(X)
+    if options.device == "auto" and not has_samples and memory.is_simulated():
+        return NO_GPU
+    index = options.device.partition(":")[2]
+    try:
+        device = memory.device_of(int(index) if index else memory.index_of(X) if has_samples else 0)
+    except memory.NoGPUError as error:
+        return GPUChoice(reason=str(error))
+    return GPUChoice(device, has_samples=has_samples)
 
 
 def _assign(name: str, views: tuple[np.ndarray, ...], values: Sequence[Any]) -> None:

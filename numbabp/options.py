@@ -1,5 +1,6 @@
 """How to train: the arguments of `Network.fit` that say how to take a step, checked."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,8 +67,10 @@ class Options:
             check_bool(name, getattr(self, name))
         if self.progress is not None:
             check_bool("progress", self.progress)
-        if self.device not in ("auto", "cpu"):
-            raise ValueError(f"device={self.device!r} is not available; allowed: 'auto', 'cpu'.")
+        if not (isinstance(self.device, str) and re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device)):
+            raise ValueError(
+                f"device={self.device!r} is not known; allowed: 'auto', 'cpu', 'cuda', 'cuda:N'."
+            )
         check_choice("kernel", self.kernel, KERNELS)
         for name in ("block_length", "n_threads"):
             if getattr(self, name) is not None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .kernels.layers import NARROW
 from .machine import Machine, this_machine
 
 if TYPE_CHECKING:
+    from .kernels.cuda.memory import Device
     from .network import Network
     from .options import Options
 
@@ -15,12 +16,27 @@ BLOCK_LENGTHS = (8, 12, 16, 24, 32, 48, 64, 128, 256)
 """Lengths that the planner considers; any other may be asked for."""
 DELAYED_LEAST = 4096
 """Weights of the smallest hidden layer that is worth delaying; smaller ones stay in the first cache."""
+GPU_BLOCK_LENGTHS = (16, 32, 64, 128)
+"""The same on a GPU."""
 TINY_INPUTS, TINY_HIDDEN, TINY_OUTPUTS = 4, 64, 1
 """Largest network of the tiny kernel, one hidden layer; others gained nothing from constant sizes."""
 TINY_COMPILE_SECONDS = 2.0
 """What compiling for the network's sizes takes; it has to be saved by the run."""
 THREADED_FLOPS = 1e9
 """Smallest product that is worth more than one thread."""
+
+
+class GPUChoice(NamedTuple):
+    """The GPU that a plan may choose, or has to."""
+
+    device: "Device | None" = None
+    reason: str = ""
+    """Why there is none, if so."""
+    has_samples: bool = False
+    """Whether X lies there, and so is not copied to the host."""
+
+
+NO_GPU = GPUChoice()
 
 
 @dataclass(frozen=True)
@@ -30,7 +46,7 @@ class Plan:
     Attributes
     ----------
     device : str
-        "cpu".
+        "cpu" or "cuda:N".
     kernel : str
         "sequential" takes plain SGD a sample at a time, "general" every rule; "blocked" takes sgd, momentum
         and nesterov in blocks of samples, with the same trajectory up to rounding; "tiny" is plain SGD
@@ -44,9 +60,13 @@ class Plan:
     n_threads : int
         Most threads that BLAS may use.
     ns_per_step : float
-        Prediction of the cost model (`numbabp.machine`).
+        Prediction of the cost model (`numbabp.machine`, `numbabp.gpu_machine`).
     flops, bytes : float
         Of the plain algorithm, a step: four operations a weight; the weights read twice and written once.
+    seconds_beside : float
+        Prediction of what a run on a GPU takes beside its steps, to start and to copy.
+    no_gpu : str
+        Why there was no GPU to choose, if so.
     why_not : str
         Why this plan was not taken, if so.
     alternatives : tuple of Plan
@@ -62,6 +82,8 @@ class Plan:
     ns_per_step: float = float("nan")
     flops: float = float("nan")
     bytes: float = float("nan")
+    seconds_beside: float = 0.0
+    no_gpu: str = ""
     why_not: str = ""
     asked_for: bool = False
     alternatives: tuple["Plan", ...] = field(default=(), repr=False)
@@ -71,11 +93,16 @@ class Plan:
         reason = "asked for" if self.asked_for else "the fastest predicted"
         if self.kernel == "sparse":
             reason = "X is sparse"
+        where = f" on the cpu, {self.dtype}, {self._threads()}" if self.device == "cpu" else f", {self.dtype}"
         lines = [
-            f"{self.name} on the {self.device}, {self.dtype}, {self._threads()}: {reason}.",
+            f"{self.name}{where}: {reason}.",
             f"Predicted: {_time(self.ns_per_step)} a step; the plain algorithm's {self.flops:,.0f} flops and "
             f"{self.bytes:,.0f} bytes of weights a step make {self.flops / self.ns_per_step:.3g} GFLOP/s.",
         ]
+        if self.seconds_beside:
+            lines.append(f"Predicted beside the steps: {self.seconds_beside:.2g} s to start and to copy.")
+        if self.no_gpu:
+            lines.append(f"No GPU: {self.no_gpu}.")
         if self.alternatives:
             lines.append("Not taken:")
             width = max(len(plan.name) for plan in self.alternatives)
@@ -90,21 +117,35 @@ class Plan:
         if not self.block_length:
             return self.kernel
         name = f"{self.kernel}, {self.block_length} samples a block"
-        if self.delayed_layers:
+        if self.delayed_layers and self.device == "cpu":
             name += f", hidden layers every {self.sub_block}"
-        return name
+        return name if self.device == "cpu" else f"{name}, on {self.device}"
+
+    @property
+    def gpu_index(self) -> int:
+        """N of "cuda:N"."""
+        return int(self.device.removeprefix("cuda:"))
+
+    def seconds(self, n_steps: float) -> float:
+        """Prediction for a run of so many steps."""
+        return self.ns_per_step * n_steps * 1e-9 + self.seconds_beside
 
     def step_by_step(self, options: "Options") -> "Plan":
-        """The same training without blocks."""
+        """The same training without blocks, on the CPU."""
         kernel = "sequential" if options.is_plain_sgd else "general"
-        return Plan(self.device, kernel, self.dtype, flops=self.flops, bytes=self.bytes)
+        return Plan("cpu", kernel, self.dtype, flops=self.flops, bytes=self.bytes)
 
     def _threads(self) -> str:
         return "1 thread" if self.n_threads == 1 else f"up to {self.n_threads} threads for products"
 
 
 def make_plan(
-    network: "Network", n_samples: int, epochs: int, options: "Options", n_nonzeros: float | None = None
+    network: "Network",
+    n_samples: int,
+    epochs: int,
+    options: "Options",
+    n_nonzeros: float | None = None,
+    gpu: GPUChoice = NO_GPU,
 ) -> Plan:
     """The fastest predicted plan that does what the options ask for.
 
@@ -117,26 +158,45 @@ def make_plan(
     epochs
         How long the run is: whether compiling for it pays.
     options
-        kernel, block_length and n_threads restrict the choice.
+        device, kernel, block_length and n_threads restrict the choice.
     n_nonzeros
         Mean of the samples, if X is sparse: then there is one plan.
+    gpu
+        What there is beside the CPU. It is taken if the samples lie there or the options ask for it, else if the
+        whole run is predicted to end sooner.
 
     Raises
     ------
     ValueError
-        If the options ask for a kernel that can't do what else they ask for.
+        If the options ask for a kernel or a device that can't do what else they ask for.
     """
     machine = this_machine()
+    asks_for_gpu = options.device.startswith("cuda")
     if n_nonzeros is not None:
+        if asks_for_gpu:
+            raise ValueError(
+                f"device={options.device!r} is not possible with a sparse X; allowed: 'auto', 'cpu'."
+            )
         options.check_sparse()
         return _sparse_plan(machine, network, n_nonzeros)
-    candidates = list(_candidates(machine, network, options))
+    if asks_for_gpu and gpu.device is None:
+        raise ValueError(f"device={options.device!r} is not possible: {gpu.reason}.")
+    only_gpu = asks_for_gpu or gpu.has_samples
+    candidates = [] if only_gpu else list(_candidates(machine, network, options))
+    if gpu.device is not None:
+        on_gpu = list(_gpu_candidates(network, n_samples, options, gpu))
+        if only_gpu and on_gpu[0].why_not:
+            because = f"device={options.device!r}" if asks_for_gpu else "X is on the GPU"
+            raise ValueError(
+                f"{on_gpu[0].why_not}, but {because}. The CPU does it: device='cpu', with X on the host."
+            )
+        candidates += on_gpu
     possible = [plan for plan in candidates if not plan.why_not]
     if options.kernel != "auto":
-        for plan in candidates:
-            if plan.kernel == options.kernel and plan.why_not:
-                raise ValueError(f"kernel={options.kernel!r} is not possible: {plan.why_not}.")
         possible = [plan for plan in possible if plan.kernel == options.kernel]
+        if not possible:
+            why = next(plan.why_not for plan in candidates if plan.kernel == options.kernel)
+            raise ValueError(f"kernel={options.kernel!r} is not possible: {why}.")
     elif _saved_by_tiny(possible) * n_samples * epochs * 1e-9 < TINY_COMPILE_SECONDS:
         possible = [plan for plan in possible if plan.kernel != "tiny"]
     if options.block_length is not None:
@@ -144,26 +204,29 @@ def make_plan(
             raise ValueError(
                 f"block_length={options.block_length} needs kernel='blocked', got {options.kernel!r}."
             )
-        for plan in candidates:
-            if plan.kernel == "blocked" and plan.why_not:
-                raise ValueError(f"block_length={options.block_length} is not possible: {plan.why_not}.")
         possible = [plan for plan in possible if plan.block_length == options.block_length]
+        if not possible:
+            why = next(plan.why_not for plan in candidates if plan.kernel == "blocked")
+            raise ValueError(f"block_length={options.block_length} is not possible: {why}.")
     elif n_samples > 0:
         shorter = [plan for plan in possible if plan.block_length <= max(n_samples, BLOCK_LENGTHS[0])]
         possible = shorter or possible
-    best = min(possible, key=lambda plan: plan.ns_per_step)
+    n_steps = max(1, n_samples * epochs)
+    best = min(possible, key=lambda plan: plan.seconds(n_steps))
     rest = []
-    for plan in sorted(candidates, key=lambda plan: (bool(plan.why_not), plan.ns_per_step)):
+    for plan in sorted(candidates, key=lambda plan: (bool(plan.why_not), plan.seconds(n_steps))):
         if plan is best:
             continue
         why = plan.why_not
         if not why and plan not in possible:
             why = _why_not_considered(plan, options)
         elif not why:
-            why = f"{plan.ns_per_step / best.ns_per_step:.2f} times the time"
+            why = f"{plan.seconds(n_steps) / best.seconds(n_steps):.2f} times the time"
+            if plan.seconds_beside:
+                why += f", {plan.seconds_beside:.2g} s of it to start and to copy"
         rest.append(replace(plan, why_not=why))
     asked_for = options.kernel != "auto" or options.block_length is not None
-    return replace(best, alternatives=tuple(rest), asked_for=asked_for)
+    return replace(best, alternatives=tuple(rest), asked_for=asked_for, no_gpu=gpu.reason)
 
 
 def _sparse_plan(machine: Machine, network: "Network", n_nonzeros: float) -> Plan:
@@ -233,6 +296,50 @@ def _candidates(machine: Machine, network: "Network", options: "Options") -> Ite
             yield plan("blocked", why, length, sub_block, delayed, n_threads)
         if why:
             return
+
+
+def _gpu_candidates(network: "Network", n_samples: int, options: "Options", gpu: GPUChoice) -> Iterator[Plan]:
+    """Every plan on the GPU with its prediction, or one with `why_not` where there is none."""
+    from .gpu_machine import ns_per_blocked_step, transfer_seconds
+
+    assert gpu.device is not None
+    device, dtype, itemsize = f"cuda:{gpu.device.index}", network.dtype.name, network.dtype.itemsize
+    velocity = options.update_rule != "sgd"
+    lengths = GPU_BLOCK_LENGTHS if options.block_length is None else (options.block_length,)
+    why = _not_on_gpu(network, lengths[0], options, gpu.device)
+    if why:
+        yield Plan(device, "blocked", dtype, lengths[0], lengths[0], why_not=why)
+        return
+    samples = 0 if gpu.has_samples else n_samples * (network.n_inputs + network.n_outputs)
+    parameters = 2 * network.n_parameters * (2 if velocity else 1)
+    beside = transfer_seconds(itemsize * (samples + parameters))
+    flops, n_bytes = 4.0 * network.n_weights, 3.0 * itemsize * network.n_weights
+    hidden = tuple(range(1, network.n_layers))
+    for length in lengths:
+        if _not_on_gpu(network, length, options, gpu.device):
+            continue
+        ns = ns_per_blocked_step(network.layer_sizes, itemsize, length, velocity, gpu.device)
+        yield Plan(device, "blocked", dtype, length, length, hidden, 1, ns, flops, n_bytes, beside)
+
+
+def _not_on_gpu(network: "Network", block_length: int, options: "Options", device: "Device") -> str:
+    """Why a GPU does not train this network so, if that is the case."""
+    from .kernels.cuda.geometry import blocked_geometry
+
+    what = options.not_linear
+    if options.propagate == "updated":
+        what = "propagate='updated'"
+    elif options.kernel not in ("auto", "blocked"):
+        what = f"kernel={options.kernel!r}"
+    if what:
+        return f"{what} is not possible on a GPU"
+    geometry = blocked_geometry(network.layer_sizes, block_length, network.dtype.itemsize, device)
+    if geometry.shared > device.shared_per_block:
+        return (
+            f"{network.n_outputs} outputs with {block_length} samples a block take {geometry.shared:,} bytes of "
+            f"shared memory, and {device.name} has {device.shared_per_block:,}"
+        )
+    return ""
 
 
 def _too_large(layer_sizes: tuple[int, ...]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiling import scalar_function
+from ..compiling import kernel, scalar_function
 
 _INCREMENT = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLIER_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -36,3 +36,9 @@ def shuffle(order: Any, state: Any) -> None:
         bits = next_random(state) >> np.uint64(32)
         j = np.int64((bits * np.uint64(last + 1)) >> np.uint64(32))
         order[last], order[j] = order[j], order[last]
+
+
+@kernel
+def draw_order(order: Any, state: Any) -> None:
+    """`shuffle`, for loops over samples that are not themselves compiled."""
+    shuffle(order, state)
