@@ -17,11 +17,11 @@ from .kernels.cuda.blocked import (
     Record,
     block_layout,
     carry_weights,
-    train_block,
+    make_train_block,
 )
 from .kernels.cuda.blocked import Network as DeviceNetwork
 from .kernels.cuda.blocked import Samples as DeviceSamples
-from .kernels.cuda.geometry import Geometry, blocked_geometry
+from .kernels.cuda.geometry import blocked_geometry
 from .kernels.cuda.products import exact_products, multiply
 from .kernels.layers import BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
 from .kernels.powers import fill_powers, step_rates
@@ -112,9 +112,7 @@ class BlockedTraining:
         self._run = run
         self._rule = options.rule
         self._length = plan.block_length
-        self._geometry = blocked_geometry(
-            network.layer_sizes, plan.block_length, network.dtype.itemsize, self.device
-        )
+        self._geometry = blocked_geometry(network.layer_sizes, self.device)
         self._is_ahead = False
         self._epoch, self._rate = -1, 0.0
         self._at = np.zeros(0, np.int64)
@@ -160,9 +158,8 @@ class BlockedTraining:
             memory.zeros(4, np.int64),
         )
         of_block = self.network, self._on_device, self._block, self._record, self._geometry.group
-        self._start = memory.launcher(
-            train_block, self._geometry.grid, self._geometry.threads, of_block, self._geometry.shared
-        )
+        train_block = make_train_block(self.moments.size > 0)
+        self._start = memory.launcher(train_block, self._geometry.grid, self._geometry.threads, of_block)
         carried = self.network, self._block, self._record
         threads = min(CARRY_THREADS, self._geometry.threads)
         self._carry = memory.launcher(

@@ -55,12 +55,10 @@ def ns_per_blocked_step(
     weights = [fan_in * fan_out for fan_in, fan_out in pairwise(layer_sizes)]
     n_layers, n_weights = len(weights), sum(weights)
     arrays = 2 if velocity else 1
-    geometry = blocked_geometry(layer_sizes, block_length, itemsize, device)
+    geometry = blocked_geometry(layer_sizes, device)
     n_barriers = max(0, 2 * n_layers - 3)
     phases = (n_barriers + 1) * PHASE + n_barriers * BARRIER
-    streamed = 2 * itemsize * arrays * sum(weights[1:])
-    if n_layers > 1:
-        streamed *= geometry.grid * geometry.busiest / sum(2 * w for w in weights[1:])
+    streamed = itemsize * arrays * geometry.grid * geometry.busiest if n_layers > 1 else 0
     of_cache = geometry.grid * device.clock * CACHE_BYTES_PER_CYCLE
     fits = itemsize * arrays * sum(weights[1:]) <= CACHED * device.cache_bytes
     rate = of_cache if fits else min(of_cache, BANDWIDTH * device.memory_bandwidth)

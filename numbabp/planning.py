@@ -306,7 +306,7 @@ def _gpu_candidates(network: "Network", n_samples: int, options: "Options", gpu:
     device, dtype, itemsize = f"cuda:{gpu.device.index}", network.dtype.name, network.dtype.itemsize
     velocity = options.update_rule != "sgd"
     lengths = GPU_BLOCK_LENGTHS if options.block_length is None else (options.block_length,)
-    why = _not_on_gpu(network, lengths[0], options, gpu.device)
+    why = _not_on_gpu(network, options)
     if why:
         yield Plan(device, "blocked", dtype, lengths[0], lengths[0], why_not=why)
         return
@@ -316,30 +316,24 @@ def _gpu_candidates(network: "Network", n_samples: int, options: "Options", gpu:
     flops, n_bytes = 4.0 * network.n_weights, 3.0 * itemsize * network.n_weights
     hidden = tuple(range(1, network.n_layers))
     for length in lengths:
-        if _not_on_gpu(network, length, options, gpu.device):
-            continue
         ns = ns_per_blocked_step(network.layer_sizes, itemsize, length, velocity, gpu.device)
         yield Plan(device, "blocked", dtype, length, length, hidden, 1, ns, flops, n_bytes, beside)
 
 
-def _not_on_gpu(network: "Network", block_length: int, options: "Options", device: "Device") -> str:
+def _not_on_gpu(network: "Network", options: "Options") -> str:
     """Why a GPU does not train this network so, if that is the case."""
-    from .kernels.cuda.geometry import blocked_geometry
+    from .kernels.cuda.geometry import MAX_LENGTH, MAX_OUTPUTS
 
     what = options.not_linear
     if options.propagate == "updated":
         what = "propagate='updated'"
     elif options.kernel not in ("auto", "blocked"):
         what = f"kernel={options.kernel!r}"
-    if what:
-        return f"{what} is not possible on a GPU"
-    geometry = blocked_geometry(network.layer_sizes, block_length, network.dtype.itemsize, device)
-    if geometry.shared > device.shared_per_block:
-        return (
-            f"{network.n_outputs} outputs with {block_length} samples a block take {geometry.shared:,} bytes of "
-            f"shared memory, and {device.name} has {device.shared_per_block:,}"
-        )
-    return ""
+    elif network.n_outputs > MAX_OUTPUTS:
+        what = f"an output layer of {network.n_outputs}, more than {MAX_OUTPUTS},"
+    elif options.block_length is not None and options.block_length > MAX_LENGTH:
+        what = f"block_length={options.block_length}, more than {MAX_LENGTH},"
+    return f"{what} is not possible on a GPU" if what else ""
 
 
 def _too_large(layer_sizes: tuple[int, ...]) -> str:

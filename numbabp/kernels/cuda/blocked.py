@@ -16,6 +16,7 @@ Reference: `train` in tests/reference.py.
 """
 
 import math
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,14 +30,14 @@ from ..powers import V_FROM_G, V_FROM_V, V_FROM_W, W_FROM_G, W_FROM_V, W_FROM_W
 from ..sequential import DIVERGED, FIRST_METRIC, LOSS, WEIGHT
 from ..units import activated, derivative, gradient_of_output, loss_of_output
 from .compiling import SIMULATED, kernel
-from .geometry import MAX_THREADS
+from .geometry import MAX_GROUP, MAX_OUTPUTS, MAX_PARTS, MAX_THREADS
 
 WARP = 4 if SIMULATED else 32
 """Threads that take a row of weights together."""
 LOADS = 16
-"""Weights that a thread asks for before it waits for the first. With 512 threads of float32 that is 32 KiB under way
-on a multiprocessor; bandwidth times latency of an H200's memory, 4.8 TB/s and an estimated 0.7 us, is 25 KiB
-for each of its 132."""
+"""Weights that a thread asks for before it waits for the first. With 256 threads of float32 that is 16 KiB under way
+on a multiprocessor; bandwidth times latency of an H200's second-level cache, by estimate 5.5 TB/s and 0.3 us, is
+13 KiB for each of its 132, of its memory, 4.8 TB/s and 0.7 us, 25 KiB."""
 FEW_LOADS = 4
 """The same for what is left over."""
 # Entries of Record.state.
@@ -100,7 +101,7 @@ class Threads(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """A block's shared memory, T."""
+    """A block's shared memory, T; what of it is in use."""
 
     sums: Any  # (threads,)
     dots: Any  # (K + n_outputs,), what `parts` add up to
@@ -111,7 +112,7 @@ class Scratch(NamedTuple):
     a: Any
     delta: Any
     biases: Any
-    velocity: Any
+    velocity: Any  # if there is one
 
 
 def block_layout(layout: np.ndarray) -> tuple[np.ndarray, int]:
@@ -130,33 +131,62 @@ def block_layout(layout: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 @scalar_function
-def _dot(matrix: Any, start: Any, stride: Any, vector: Any, x: Any, first: Any, n: Any, step: Any) -> Any:
-    """Sum over i = first, first + step, ... < n of vector[x + i] matrix[start + i stride].
+def _dot_column(
+    matrix: Any, start: Any, stride: Any, vector: Any, x: Any, slice: Any, n_slices: Any, n: Any
+) -> Any:
+    """A slice's share of the sum over i < n of vector[x + i] matrix[start + i stride].
 
-    All loads of a turn are asked for before one is waited for. Offsets are unsigned: a signed index might be
-    negative and count from the end, which every load would ask first.
+    A slice has runs of neighbours. All loads of a turn are asked for before one is waited for. Offsets are
+    unsigned: a signed index might be negative and count from the end, which every load would ask first.
     """
     zero = matrix.dtype.type(0)
-    start, stride, x = np.uint64(start), np.uint64(stride), np.uint64(x)
-    i, n, step = np.uint64(first), np.uint64(n), np.uint64(step)
     total = zero
-    while i + np.uint64(LOADS - 1) * step < n:
+    turn = n_slices * LOADS
+    whole = n // turn * turn
+    row, step = np.uint64(stride), np.uint64(turn)
+    i, end = np.uint64(slice * LOADS), np.uint64(whole)
+    inputs, at = np.uint64(x), np.uint64(start)
+    while i < end:
         for k in range(LOADS):
-            j = i + np.uint64(k) * step
-            total += vector[x + j] * matrix[start + j * stride]
-        i += np.uint64(LOADS) * step
-    while i < n:
+            j = i + np.uint64(k)
+            total += vector[inputs + j] * matrix[at + j * row]
+        i += step
+    run = (n - whole + n_slices - 1) // n_slices
+    i, end = np.uint64(whole + slice * run), np.uint64(min(n, whole + (slice + 1) * run))
+    while i < end:
         for k in range(FEW_LOADS):
-            wanted = i + np.uint64(k) * step
-            j = wanted if wanted < n else i  # a missing one repeats the first, and does not count
-            product = vector[x + j] * matrix[start + j * stride]
-            total += product if wanted < n else zero
-        i += np.uint64(FEW_LOADS) * step
+            wanted = i + np.uint64(k)
+            j = wanted if wanted < end else i  # a missing one repeats the first, and does not count
+            product = vector[inputs + j] * matrix[at + j * row]
+            total += product if wanted < end else zero
+        i += np.uint64(FEW_LOADS)
     return total
 
 
 @scalar_function
-def _dot_weights(
+def _dot_row(matrix: Any, start: Any, vector: Any, x: Any, lane: Any, n: Any) -> Any:
+    """A lane's share of the sum over k < n of vector[x + k] matrix[start + k], for a warp."""
+    zero = matrix.dtype.type(0)
+    total = zero
+    k, end = np.uint64(lane), np.uint64(n)
+    inputs, at = np.uint64(x), np.uint64(start)
+    while k + np.uint64((LOADS - 1) * WARP) < end:
+        for i in range(LOADS):
+            j = k + np.uint64(i * WARP)
+            total += vector[inputs + j] * matrix[at + j]
+        k += np.uint64(LOADS * WARP)
+    while k < end:
+        for i in range(FEW_LOADS):
+            wanted = k + np.uint64(i * WARP)
+            j = wanted if wanted < end else k
+            product = vector[inputs + j] * matrix[at + j]
+            total += product if wanted < end else zero
+        k += np.uint64(FEW_LOADS * WARP)
+    return total
+
+
+@scalar_function
+def _dot_weights_column(
     network: Any,
     powers: Any,
     t: Any,
@@ -164,14 +194,30 @@ def _dot_weights(
     stride: Any,
     vector: Any,
     x: Any,
-    first: Any,
+    slice: Any,
+    n_slices: Any,
     n: Any,
-    step: Any,
+    has_velocity: Any,
 ) -> Any:
-    """`_dot` with the weights as sample t finds them, but for what the block's earlier samples changed."""
-    total = powers[t, W_FROM_W] * _dot(network.parameters, start, stride, vector, x, first, n, step)
-    if network.velocity.size > 0:
-        total += powers[t, W_FROM_V] * _dot(network.velocity, start, stride, vector, x, first, n, step)
+    """`_dot_column` with the weights of sample t, but for what the block's earlier samples changed (5)."""
+    total = powers[t, W_FROM_W] * _dot_column(
+        network.parameters, start, stride, vector, x, slice, n_slices, n
+    )
+    if has_velocity:
+        total += powers[t, W_FROM_V] * _dot_column(
+            network.velocity, start, stride, vector, x, slice, n_slices, n
+        )
+    return total
+
+
+@scalar_function
+def _dot_weights_row(
+    network: Any, powers: Any, t: Any, start: Any, vector: Any, x: Any, lane: Any, n: Any, has_velocity: Any
+) -> Any:
+    """`_dot_row` with the weights of sample t, but for what the block's earlier samples changed (9)."""
+    total = powers[t, W_FROM_W] * _dot_row(network.parameters, start, vector, x, lane, n)
+    if has_velocity:
+        total += powers[t, W_FROM_V] * _dot_row(network.velocity, start, vector, x, lane, n)
     return total
 
 
@@ -255,11 +301,13 @@ def _add_inner_products(
     """Add the group's share of the inner products of sample t's units with those of the samples before."""
     count = min(me.group, n_units - first)
     for c in range(me.thread, t, me.n):
-        scratch.parts[c] += _dot(rows, start + c * n_units + first, 1, scratch.fresh, 0, 0, count, 1)
+        scratch.parts[c] += _dot_column(rows, start + c * n_units + first, 1, scratch.fresh, 0, 0, 1, count)
 
 
 @scalar_function
-def _add_products(network: Any, block: Any, scratch: Any, me: Any, first: Any, t: Any) -> None:
+def _add_products(
+    network: Any, block: Any, scratch: Any, me: Any, first: Any, t: Any, has_velocity: Any
+) -> None:
     """Add the share of the output layer's sums that comes from a group of the last hidden layer."""
     layout = network.layout
     last = len(layout) - 1
@@ -267,8 +315,8 @@ def _add_products(network: Any, block: Any, scratch: Any, me: Any, first: Any, t
     row = np.int64(layout[last, WEIGHTS]) + first * fan_out
     count = min(me.group, fan_in - first)
     for k in range(me.thread, fan_out, me.n):
-        scratch.parts[t + k] += _dot_weights(
-            network, block.powers, t, row + k, fan_out, scratch.fresh, 0, 0, count, 1
+        scratch.parts[t + k] += _dot_weights_column(
+            network, block.powers, t, row + k, fan_out, scratch.fresh, 0, 0, 1, count, has_velocity
         )
 
 
@@ -281,7 +329,15 @@ def _write_parts(block: Any, scratch: Any, me: Any, phase: Any, width: Any) -> N
 
 @scalar_function
 def _forward(
-    network: Any, block: Any, scratch: Any, me: Any, phase: Any, layer: Any, t: Any, n_samples: Any
+    network: Any,
+    block: Any,
+    scratch: Any,
+    me: Any,
+    phase: Any,
+    layer: Any,
+    t: Any,
+    n_samples: Any,
+    has_velocity: Any,
 ) -> None:
     """Pre-activations and activations of a hidden layer for sample t (equation 5)."""
     layout, powers = network.layout, block.powers
@@ -305,9 +361,9 @@ def _forward(
         unit = first + me.unit
         total = zero
         if unit < n_units:
-            total = _dot(block.delta, units + unit, n_units, scratch.dots, 0, me.slice, t, me.n_slices)
+            total = _dot_column(block.delta, units + unit, n_units, scratch.dots, 0, me.slice, me.n_slices, t)
             if layer > 0:
-                total += _dot_weights(
+                total += _dot_weights_column(
                     network,
                     powers,
                     t,
@@ -316,8 +372,9 @@ def _forward(
                     block.a,
                     inputs,
                     me.slice,
-                    fan_in,
                     me.n_slices,
+                    fan_in,
+                    has_velocity,
                 )
         scratch.sums[me.thread] = total
         cuda.syncthreads()
@@ -328,7 +385,7 @@ def _forward(
                 z = network.parameters[biases + unit]
                 if layer == 0:
                     z += powers[t, W_FROM_W] * block.z[at]
-                    if network.velocity.size > 0:
+                    if has_velocity:
                         z += powers[t, W_FROM_V] * block.carried[t * n_units + unit]
                 for i in range(me.n_slices):
                     z += scratch.sums[i * me.group + me.thread]
@@ -339,12 +396,14 @@ def _forward(
         cuda.syncthreads()
         _add_inner_products(scratch, me, block.a, units, n_units, first, t)
         if before_output:
-            _add_products(network, block, scratch, me, first, t)
+            _add_products(network, block, scratch, me, first, t, has_velocity)
     _write_parts(block, scratch, me, phase, width)
 
 
 @scalar_function
-def _output_sums(network: Any, block: Any, scratch: Any, me: Any, phase: Any, t: Any, n_samples: Any) -> None:
+def _output_sums(
+    network: Any, block: Any, scratch: Any, me: Any, phase: Any, t: Any, n_samples: Any, has_velocity: Any
+) -> None:
     """Pre-activations of the output layer into `scratch.z`."""
     layout, powers, dots = network.layout, block.powers, scratch.dots
     zero = block.z.dtype.type(0)
@@ -358,14 +417,14 @@ def _output_sums(network: Any, block: Any, scratch: Any, me: Any, phase: Any, t:
             dots[j] = powers[t - 1 - j, W_FROM_G] * block.gram[t * n_samples + j]
         for k in range(me.thread, n_units, me.n):
             dots[t + k] = powers[t, W_FROM_W] * block.z[t * n_units + k]
-            if network.velocity.size > 0:
+            if has_velocity:
                 dots[t + k] += powers[t, W_FROM_V] * block.carried[t * n_units + k]
         cuda.syncthreads()
     for first in range(0, n_units, WARP):
         k = first + me.lane
         total = zero
         if k < n_units:
-            total = _dot(block.delta, k, n_units, dots, 0, me.warp, t, me.n_warps)
+            total = _dot_column(block.delta, k, n_units, dots, 0, me.warp, me.n_warps, t)
         scratch.sums[me.thread] = total
         cuda.syncthreads()
         if me.warp == 0 and k < n_units:
@@ -445,7 +504,7 @@ def _predict(
         mean = _block_sum(mean, sums, n_units)
         for k in range(me.thread, n_units, me.n):
             delta[k] = a[k] * (delta[k] - real(mean))
-    if not np.isfinite(value):
+    if not math.isfinite(value):
         return False
     for k in range(me.thread, n_units, me.n):
         delta[k] *= weight
@@ -462,14 +521,14 @@ def _predict(
 
 
 @scalar_function
-def _stepped_bias(block: Any, biases: Any, velocity: Any, i: Any, at: Any, delta: Any) -> None:
+def _step_bias(block: Any, biases: Any, velocity: Any, i: Any, delta: Any, has_velocity: Any) -> None:
     """One step of a bias, which has no penalty (equation 2)."""
     rates = block.rates
-    of_velocity = rates.dtype.type(0)
-    if velocity.size > 0:
-        velocity[at] = rates[MOMENTUM] * velocity[at] + delta
-        of_velocity = rates[OF_VELOCITY] * velocity[at]
-    biases[i] -= of_velocity + rates[OF_GRADIENT] * delta
+    step = rates[OF_GRADIENT] * delta
+    if has_velocity:
+        velocity[i] = rates[MOMENTUM] * velocity[i] + delta
+        step += rates[OF_VELOCITY] * velocity[i]
+    biases[i] -= step
 
 
 @scalar_function
@@ -479,7 +538,7 @@ def _output_dots(block: Any, scratch: Any, me: Any, n_units: Any, t: Any) -> Non
         j = first + me.warp
         total = block.delta.dtype.type(0)
         if j < t:
-            total = _dot(block.delta, j * n_units, 1, scratch.delta, 0, me.lane, n_units, WARP)
+            total = _dot_row(block.delta, j * n_units, scratch.delta, 0, me.lane, n_units)
         total = _warp_sum(total)
         if j < t and me.lane == 0:
             scratch.dots[j] = total * block.powers[t - 1 - j, W_FROM_G]
@@ -487,7 +546,9 @@ def _output_dots(block: Any, scratch: Any, me: Any, n_units: Any, t: Any) -> Non
 
 
 @scalar_function
-def _backward(network: Any, block: Any, scratch: Any, me: Any, phase: Any, layer: Any, t: Any) -> None:
+def _backward(
+    network: Any, block: Any, scratch: Any, me: Any, phase: Any, layer: Any, t: Any, has_velocity: Any
+) -> None:
     """Send sample t's delta of a layer back to the one below it, and step that one's biases (equation 9)."""
     layout, powers = network.layout, block.powers
     zero = block.z.dtype.type(0)
@@ -510,12 +571,12 @@ def _backward(network: Any, block: Any, scratch: Any, me: Any, phase: Any, layer
             if row < me.group and first + row < n_units:
                 start = weights + (first + row) * fan_out
                 if of_output:
-                    total = _dot_weights(
-                        network, powers, t, start, 1, scratch.delta, 0, me.lane, fan_out, WARP
+                    total = _dot_weights_row(
+                        network, powers, t, start, scratch.delta, 0, me.lane, fan_out, has_velocity
                     )
                 else:
-                    total = _dot_weights(
-                        network, powers, t, start, 1, block.delta, above, me.lane, fan_out, WARP
+                    total = _dot_weights_row(
+                        network, powers, t, start, block.delta, above, me.lane, fan_out, has_velocity
                     )
             total = _warp_sum(total)
             if row < me.group and me.lane == 0:
@@ -523,7 +584,7 @@ def _backward(network: Any, block: Any, scratch: Any, me: Any, phase: Any, layer
         unit = first + me.unit
         total = zero
         if unit < n_units:
-            total = _dot(block.a, units + unit, n_units, scratch.dots, 0, me.slice, t, me.n_slices)
+            total = _dot_column(block.a, units + unit, n_units, scratch.dots, 0, me.slice, me.n_slices, t)
         scratch.sums[me.thread] = total
         cuda.syncthreads()
         if me.thread < me.group:
@@ -535,9 +596,7 @@ def _backward(network: Any, block: Any, scratch: Any, me: Any, phase: Any, layer
                     delta += scratch.sums[i * me.group + me.thread]
                 delta *= derivative(code, block.z[at], block.a[at])
                 block.delta[at] = delta
-                _stepped_bias(
-                    block, network.parameters, network.velocity, biases + unit, biases + unit, delta
-                )
+                _step_bias(block, network.parameters, network.velocity, biases + unit, delta, has_velocity)
             scratch.fresh[me.thread] = delta
         cuda.syncthreads()
         if layer > 1:
@@ -568,120 +627,115 @@ def _scale_deltas(network: Any, block: Any, me: Any, n_steps: Any, n_samples: An
                 block.a[at] = zero
 
 
-@kernel(max_registers=128)
-def train_block(
-    network: Any,
-    samples: Any,
-    block: Any,
-    record: Any,
-    group: Any,
-    epoch: Any,
-    number: Any,
-    first: Any,
-    n_samples: Any,
-) -> None:
-    """Steps of one block of samples: biases and `block` change, weights stay as they are.
+@cache
+def make_train_block(has_velocity: bool) -> Any:
+    """The kernel for networks with a velocity, or without."""
 
-    Launched with no more blocks of threads than fit on the GPU at once, for one layer with one; dynamic shared
-    memory for `geometry.scratch_numbers`.
+    @kernel
+    def train_block(
+        network: Any,
+        samples: Any,
+        block: Any,
+        record: Any,
+        group: Any,
+        epoch: Any,
+        number: Any,
+        first: Any,
+        n_samples: Any,
+    ) -> None:
+        """Steps of one block of samples: biases and `block` change, weights stay as they are.
 
-    Parameters
-    ----------
-    network, samples, block, record
-        See `Network`, `Samples`, `Block` and `Record`. block.z begins with the samples times W_0.
-    group
-        Units that a block of threads takes at a time; divides the number of threads.
-    epoch
-        Row of record.sums.
-    number
-        Of this block among those that follow each other. If one of them diverges, those after it take no step.
-    first, n_samples
-        The block's samples are samples.rows[first : first + n_samples].
-    """
-    grid = cuda.cg.this_grid()
-    # the same memory by two types
-    sums = cuda.shared.array(0, float64)
-    shared = cuda.shared.array(0, network.parameters.dtype)
-    real = network.parameters.dtype.type
-    n_layers = len(network.layout)
-    last = n_layers - 1
-    n_outputs = np.int64(network.layout[last, FAN_OUT])
-    thread, n_threads = np.int64(cuda.threadIdx.x), np.int64(cuda.blockDim.x)
-    me = Threads(
-        thread,
-        n_threads,
-        thread % WARP,
-        thread // WARP,
-        n_threads // WARP,
-        thread % group,
-        thread // group,
-        n_threads // group,
-        np.int64(group),
-        np.int64(cuda.blockIdx.x),
-        np.int64(cuda.gridDim.x),
-    )
-    width = len(block.powers) - 1 + n_outputs
-    begin = n_threads * 8 // network.parameters.itemsize
-    dots = begin + n_threads
-    parts = dots + width
-    fresh = parts + width
-    back = fresh + group
-    outputs = back + group
-    velocity = outputs + 4 * n_outputs
-    scratch = Scratch(
-        shared[begin:dots],
-        shared[dots:parts],
-        shared[parts:fresh],
-        shared[fresh:back],
-        shared[back:outputs],
-        shared[outputs : outputs + n_outputs],
-        shared[outputs + n_outputs : outputs + 2 * n_outputs],
-        shared[outputs + 2 * n_outputs : outputs + 3 * n_outputs],
-        shared[outputs + 3 * n_outputs : outputs + 4 * n_outputs],
-        shared[velocity : velocity + (n_outputs if network.velocity.size > 0 else 0)],
-    )
-    # every block has the output layer's biases for itself, to step them without a barrier
-    biases = np.int64(network.layout[last, BIASES])
-    for k in range(thread, n_outputs, n_threads):
-        scratch.biases[k] = network.parameters[biases + k]
-        if network.velocity.size > 0:
-            scratch.velocity[k] = network.velocity[biases + k]
-    cuda.syncthreads()
-    goes_on = record.state[STATUS] != DIVERGED
-    phase = 0
-    t = np.int64(0)
-    while goes_on and t < n_samples:
-        s = samples.rows[first + t]
-        weight = samples.weights[s] if samples.weights.size > 0 else real(1)
-        for layer in range(last):
-            _forward(network, block, scratch, me, phase, layer, t, n_samples)
-            grid.sync()
-            phase += 1
-        _output_sums(network, block, scratch, me, phase, t, n_samples)
-        goes_on = _predict(network, samples, block, record, scratch, me, sums, t, s, weight, epoch)
-        if goes_on:
-            for k in range(thread, n_outputs, n_threads):
-                _stepped_bias(block, scratch.biases, scratch.velocity, k, k, scratch.delta[k])
-            for layer in range(last, 0, -1):
-                _backward(network, block, scratch, me, phase, layer, t)
-                if layer > 1:  # below layer 1 the next sample's first phase goes on, unit by unit
-                    grid.sync()
-                    phase += 1
-            cuda.syncthreads()
-            t += 1
-    grid.sync()
-    _scale_deltas(network, block, me, t, n_samples)
-    if me.block == 0:
+        Launched with no more blocks of threads than fit on the GPU at once, for one layer with one.
+
+        Parameters
+        ----------
+        network, samples, block, record
+            See `Network`, `Samples`, `Block` and `Record`. block.z begins with the samples times W_0.
+        group
+            Units that a block of threads takes at a time; divides the number of threads.
+        epoch
+            Row of record.sums.
+        number
+            Of this block among those that follow each other. If one of them diverges, those after it take no step.
+        first, n_samples
+            The block's samples are samples.rows[first : first + n_samples].
+        """
+        grid = cuda.cg.this_grid()
+        # sizes are constants, and so are the addresses: a thread has better use for its registers
+        sums = cuda.shared.array(MAX_THREADS, float64)
+        scratch = Scratch(
+            cuda.shared.array(MAX_THREADS, network.parameters.dtype),
+            cuda.shared.array(MAX_PARTS, network.parameters.dtype),
+            cuda.shared.array(MAX_PARTS, network.parameters.dtype),
+            cuda.shared.array(MAX_GROUP, network.parameters.dtype),
+            cuda.shared.array(MAX_GROUP, network.parameters.dtype),
+            cuda.shared.array(MAX_OUTPUTS, network.parameters.dtype),
+            cuda.shared.array(MAX_OUTPUTS, network.parameters.dtype),
+            cuda.shared.array(MAX_OUTPUTS, network.parameters.dtype),
+            cuda.shared.array(MAX_OUTPUTS, network.parameters.dtype),
+            cuda.shared.array(MAX_OUTPUTS, network.parameters.dtype),
+        )
+        real = network.parameters.dtype.type
+        last = len(network.layout) - 1
+        n_outputs = np.int64(network.layout[last, FAN_OUT])
+        thread, n_threads = np.int32(cuda.threadIdx.x), np.int32(cuda.blockDim.x)
+        me = Threads(
+            thread,
+            n_threads,
+            np.int32(thread % WARP),
+            np.int32(thread // WARP),
+            np.int32(n_threads // WARP),
+            np.int32(thread % group),
+            np.int32(thread // group),
+            np.int32(n_threads // group),
+            np.int32(group),
+            np.int32(cuda.blockIdx.x),
+            np.int32(cuda.gridDim.x),
+        )
+        # every block has the output layer's biases for itself, to step them without a barrier
+        biases = np.int64(network.layout[last, BIASES])
         for k in range(thread, n_outputs, n_threads):
-            network.parameters[biases + k] = scratch.biases[k]
-            if network.velocity.size > 0:
-                network.velocity[biases + k] = scratch.velocity[k]
-        if thread == 0:
-            record.state[STEPS] = t
-            if not goes_on and record.state[STATUS] != DIVERGED:
-                record.state[STATUS] = DIVERGED
-                record.state[NUMBER] = number
-                record.state[AT] = t
+            scratch.biases[k] = network.parameters[biases + k]
+            if has_velocity:
+                scratch.velocity[k] = network.velocity[biases + k]
+        cuda.syncthreads()
+        goes_on = record.state[STATUS] != DIVERGED
+        phase = 0
+        t = np.int64(0)
+        while goes_on and t < n_samples:
+            s = samples.rows[first + t]
+            weight = samples.weights[s] if samples.weights.size > 0 else real(1)
+            for layer in range(last):
+                _forward(network, block, scratch, me, phase, layer, t, n_samples, has_velocity)
+                grid.sync()
+                phase += 1
+            _output_sums(network, block, scratch, me, phase, t, n_samples, has_velocity)
+            goes_on = _predict(network, samples, block, record, scratch, me, sums, t, s, weight, epoch)
+            if goes_on:
+                for k in range(thread, n_outputs, n_threads):
+                    _step_bias(block, scratch.biases, scratch.velocity, k, scratch.delta[k], has_velocity)
+                for layer in range(last, 0, -1):
+                    _backward(network, block, scratch, me, phase, layer, t, has_velocity)
+                    if layer > 1:  # below layer 1 the next sample's first phase goes on, unit by unit
+                        grid.sync()
+                        phase += 1
+                cuda.syncthreads()
+                t += 1
+        grid.sync()
+        _scale_deltas(network, block, me, t, n_samples)
+        if me.block == 0:
+            for k in range(thread, n_outputs, n_threads):
+                network.parameters[biases + k] = scratch.biases[k]
+                if has_velocity:
+                    network.velocity[biases + k] = scratch.velocity[k]
+            if thread == 0:
+                record.state[STEPS] = t
+                if not goes_on and record.state[STATUS] != DIVERGED:
+                    record.state[STATUS] = DIVERGED
+                    record.state[NUMBER] = number
+                    record.state[AT] = t
+
+    return train_block
 
 
 @kernel
