@@ -81,9 +81,10 @@ class _Views(NamedTuple):
 class BlockedTraining:
     """One network in the blocked form (docs/blocked.md) on a GPU.
 
-    A block of samples is: their inputs gathered, products with the first layer's weights and with each other, one
-    launch for the steps, one product a layer for the weights at the end. Nothing waits for the GPU before a
-    call's end. Blocks that follow one that diverged change nothing: they take no step, their deltas are zeros.
+    A block of samples is: their inputs gathered, products with the first layer's weights and with each other,
+    one launch for the steps, one product a layer for the weights at the end. Nothing waits for the GPU before
+    a call's end. Blocks that follow one that diverged change nothing: they take no step, and their deltas are
+    zeros.
 
     Parameters
     ----------
@@ -204,7 +205,8 @@ class BlockedTraining:
         run, position = self._run, self._run.position
         first_epoch = int(position[EPOCH])
         self._is_ahead = True  # from the first launch on, should an exception come
-        blocks = []  # epoch, positions of the epoch's samples, first of them, steps before
+        # of each: epoch, positions of the epoch's samples, first of them, steps before
+        blocks: list[tuple[int, np.ndarray, int, int]] = []
         done = 0
         while position[EPOCH] < stop_epoch and done < max_samples:
             epoch, start = int(position[EPOCH]), int(position[SAMPLE])

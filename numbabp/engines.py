@@ -28,8 +28,7 @@ class Engine:
     state: tuple[np.ndarray, ...] = ()
     """What else `advance` changes."""
     catch_up: Callable[[], None] = lambda: None
-    """Takes what steps `advance` has put off, and brings the parameters to the network, before they are looked
-    at within an epoch."""
+    """Takes what steps `advance` has put off, and brings the parameters to the network to be looked at."""
     may_overflow: Callable[[float], bool] = lambda learning_rate: False
     """Whether finite parameters may have put off steps to infinity."""
     device: Callable[[], AbstractContextManager[Any]] = nullcontext

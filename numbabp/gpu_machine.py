@@ -1,7 +1,7 @@
 """What a step costs on a GPU: the planner's model.
 
-Its constants are estimates from data sheets and from what is published of latencies; none of them was fitted to a
-measurement of these kernels.
+Its constants are estimates from data sheets and from what is published of latencies; none of them was fitted
+to a measurement of these kernels.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from .kernels.cuda.memory import Device
 BARRIER = 1300.0
 """ns: a barrier of the whole grid."""
 PHASE = 900.0
-"""ns: what goes on between two barriers beside streaming weights, a chain of a few loads from the second-level
-cache, sums in shared memory and an activation."""
+"""ns: what goes on between two barriers beside streaming weights: a chain of a few loads from the
+second-level cache, sums in shared memory, an activation."""
 LAUNCH = 3000.0
 """ns: from one kernel of a stream to the next."""
 HOST = 150e3

@@ -342,9 +342,9 @@ class Network:
         progress : bool, optional
             Show a progress bar; by default if standard error is a terminal.
         device : {"auto", "cpu", "cuda", "cuda:N"}
-            Where to train. "auto" takes the GPU if X lies there, or if `plan` predicts that the run, with what it
-            has to copy, ends sooner. A GPU does sgd, momentum and nesterov with l2, batch_size=1, no clipping and
-            propagate="exact".
+            Where to train. "auto" takes the GPU if X lies there, or if `plan` predicts that the run, with
+            what it has to copy, ends sooner. A GPU does sgd, momentum and nesterov with l2, batch_size=1, no
+            clipping and propagate="exact".
         kernel : {"auto", "sequential", "general", "blocked", "tiny"}
             "auto" takes what `plan` predicts to be the fastest. All give the same trajectory up to rounding;
             the same kernel with the same block length gives the same bits.

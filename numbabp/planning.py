@@ -162,8 +162,8 @@ def make_plan(
     n_nonzeros
         Mean of the samples, if X is sparse: then there is one plan.
     gpu
-        What there is beside the CPU. It is taken if the samples lie there or the options ask for it, else if the
-        whole run is predicted to end sooner.
+        What there is beside the CPU. It is taken if the samples lie there or the options ask for it, else if
+        the whole run is predicted to end sooner.
 
     Raises
     ------

@@ -91,8 +91,8 @@ class Training:
     network
         Trained in place.
     inputs, targets, weights
-        Checked arrays, as in `kernels.sequential.Samples`, on the host or on the plan's GPU; inputs may also be
-        a checked CSR matrix.
+        Checked arrays, as in `kernels.sequential.Samples`, on the host or on the plan's GPU; inputs may also
+        be a checked CSR matrix.
     options
         How to train.
     epochs
@@ -306,8 +306,8 @@ class Training:
         """Go back to the last finite step of the n_samples since `snapshot`, and raise.
 
         Kernels are deterministic, so the slice can be run again; how far it stays finite is found by
-        bisection. A blocked kernel's run is repeated step by step on the CPU, which differs by rounding; should
-        it then stay finite, training goes on step by step.
+        bisection. A blocked kernel's run is repeated step by step on the CPU, which differs by rounding;
+        should it then stay finite, training goes on step by step.
         """
         if self.plan.kernel == "blocked":
             if self.plan.device != "cpu":

@@ -213,7 +213,7 @@ nan[3, 1], inf[0, 2] = np.nan, -np.inf
         ({"validation_data": (nan, Y)}, ValueError, "validation_data X must be finite"),
         ({"shuffle": "yes"}, TypeError, "shuffle must be True or False"),
         ({"callback": 3}, TypeError, "callback must be callable"),
-        ({"device": "cuda"}, ValueError, "device='cuda' is not available"),
+        ({"device": "gpu"}, ValueError, "device='gpu' is not known"),
     ],
 )
 def test_fit_errors_leave_the_network_unchanged(arguments, error, words):

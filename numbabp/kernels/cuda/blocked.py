@@ -1,14 +1,14 @@
 """The blocked kernel on a GPU: one large network, the trajectory of per-sample SGD up to rounding.
 
-Within a block of samples all weights are only read: they are those of the block's start plus a sum of products
-of inputs and deltas (docs/blocked.md; numbers in brackets are its equations). So one launch takes the block's
-samples one after the other, with the weights streaming through all multiprocessors; before it and after it
-come matrix products (`numbabp.cuda_engines`).
+Within a block of samples all weights are only read: they are those of the block's start plus a sum of
+products of inputs and deltas (docs/blocked.md; numbers in brackets are its equations). So one launch takes
+the block's samples one after the other, with the weights streaming through all multiprocessors; before it and
+after it come matrix products (`numbabp.cuda_engines`).
 
-A layer's units are dealt out to the blocks of threads in groups of neighbours. A block that owns a group reads
-those columns of the layer's weights forwards, and those rows of the next layer's backwards, whole: a unit is
-done without a word from other blocks. What a later phase needs of all units together - inner products with the
-samples before, the output layer's sums - every block leaves as a row of `Block.parts`, and after the next
+A layer's units are dealt out to the blocks of threads in groups of neighbours. A block that owns a group
+reads those columns of the layer's weights forwards, and those rows of the next layer's backwards, whole: a
+unit is done without a word from other blocks. What a later phase needs of all units together - inner products with
+the samples before, the output layer's sums - every block leaves as a row of `Block.parts`, and after the next
 barrier every block adds up all rows. The output layer itself, with the loss, every block computes alike. That
 makes 2 L - 3 barriers of the grid a sample for L layers of weights, none for one layer.
 
@@ -35,9 +35,11 @@ from .geometry import MAX_GROUP, MAX_OUTPUTS, MAX_PARTS, MAX_THREADS
 WARP = 4 if SIMULATED else 32
 """Threads that take a row of weights together."""
 LOADS = 16
-"""Weights that a thread asks for before it waits for the first. With 256 threads of float32 that is 16 KiB under way
-on a multiprocessor; bandwidth times latency of an H200's second-level cache, by estimate 5.5 TB/s and 0.3 us, is
-13 KiB for each of its 132, of its memory, 4.8 TB/s and 0.7 us, 25 KiB."""
+"""Weights that a thread asks for before it waits for the first.
+
+With 256 threads of float32 that is 16 KiB under way on a multiprocessor. Bandwidth times latency is, by
+estimate, 13 KiB for each of an H200's 132 from its second-level cache (5.5 TB/s, 0.3 us), and 25 KiB from its
+memory (4.8 TB/s, 0.7 us)."""
 FEW_LOADS = 4
 """The same for what is left over."""
 # Entries of Record.state.
@@ -118,8 +120,8 @@ class Scratch(NamedTuple):
 def block_layout(layout: np.ndarray) -> tuple[np.ndarray, int]:
     """A network's layout for blocks, and the units of a sample.
 
-    The output layer's units come first, so that their offset is 0 in shared memory too. Every layer begins at a
-    multiple of 32 numbers.
+    The output layer's units come first, so that their offset is 0 in shared memory too. Every layer begins at
+    a multiple of 32 numbers.
     """
     rows = layout.copy()
     offset = 0
@@ -223,6 +225,7 @@ def _dot_weights_row(
 
 if SIMULATED:
 
+    @scalar_function
     def _warp_sum(value: Any) -> Any:
         """Sum over the threads of a warp; all threads of the block call it together."""
         values = cuda.shared.array(MAX_THREADS, np.float64)
@@ -607,7 +610,7 @@ def _backward(
 
 @scalar_function
 def _scale_deltas(network: Any, block: Any, me: Any, n_steps: Any, n_samples: Any) -> None:
-    """Each sample's deltas times the coefficients that they have at the end (equation 8); 0 after the last step."""
+    """Each sample's deltas times their coefficients at the end (equation 8); 0 after the last step."""
     layout, powers = network.layout, block.powers
     zero = block.z.dtype.type(0)
     length = len(powers) - 1
@@ -656,7 +659,7 @@ def make_train_block(has_velocity: bool) -> Any:
         epoch
             Row of record.sums.
         number
-            Of this block among those that follow each other. If one of them diverges, those after it take no step.
+            Of this block among those that follow each other. If one diverges, those after it take no step.
         first, n_samples
             The block's samples are samples.rows[first : first + n_samples].
         """

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from .memory import Device, is_simulated
 
 MAX_THREADS = 256
-"""Of a block: each may have the 255 registers that there are at most, for many weights on their way at once."""
+"""Of a block: each may have the 255 registers that there are at most, for many weights under way."""
 MAX_LENGTH = 128
 """Samples of a block."""
 MAX_OUTPUTS = 512
@@ -21,7 +21,7 @@ class Geometry(NamedTuple):
     """Shape of a launch of `blocked.train_block`."""
 
     grid: int
-    """Blocks of threads: one a multiprocessor, so that all run at once, which barriers of the grid need."""
+    """Blocks of threads: at most one a multiprocessor, so that all run at once, as barriers need."""
     threads: int
     """Of a block."""
     group: int
@@ -42,7 +42,7 @@ def blocked_geometry(layer_sizes: Sequence[int], device: Device) -> Geometry:
 
 
 def _busiest(layer_sizes: Sequence[int], group: int, n_blocks: int) -> int:
-    """Weights that the block with the most units reads in a step: a unit's columns forwards, rows backwards."""
+    """Weights that the block with the most units reads in a step, a unit's column and its row."""
     weights = 0
     for fan_in, n_units, fan_out in zip(layer_sizes, layer_sizes[1:], layer_sizes[2:], strict=False):
         rounds = -(-n_units // (group * n_blocks))
