@@ -7,10 +7,10 @@ after it come matrix products (`numbabp.cuda_engines`).
 
 A layer's units are dealt out to the blocks of threads in groups of neighbours. A block that owns a group
 reads those columns of the layer's weights forwards, and those rows of the next layer's backwards, whole: a
-unit is done without a word from other blocks. What a later phase needs of all units together - inner products with
-the samples before, the output layer's sums - every block leaves as a row of `Block.parts`, and after the next
-barrier every block adds up all rows. The output layer itself, with the loss, every block computes alike. That
-makes 2 L - 3 barriers of the grid a sample for L layers of weights, none for one layer.
+unit is done without a word from other blocks. What a later phase needs of all units together - inner products
+with the samples before, the output layer's sums - every block leaves as a row of `Block.parts`, and after the
+next barrier every block adds up all rows. The output layer itself, with the loss, every block computes alike.
+That makes 2 L - 3 barriers of the grid a sample for L layers of weights, none for one layer.
 
 Reference: `train` in tests/reference.py.
 """
