@@ -122,7 +122,8 @@ class BlockedTraining:
             self._weights = None if weights is None else memory.to_host(weights)
             self._allocate(network)
             self._views = {self._length: self._make_views(self._length)}
-            self._start(0, 0, 0, 0)  # compiles
+            self._start(0, 0, 0, 0)  # compiles, like the next line
+        draw_order(np.zeros(0, np.int64), np.zeros(1, np.uint64))
 
     def _allocate(self, network: "Network") -> None:
         dtype, length, run = network.dtype, self._length, self._run
@@ -134,7 +135,7 @@ class BlockedTraining:
         width = int(layout[0, FAN_OUT]) if self.moments.size else 0
         self.network = DeviceNetwork(
             memory.to_device(self._host[0]),
-            self.moments.reshape(-1),
+            self.moments.ravel(),
             memory.to_device(layout),
             network.loss_code,
         )

@@ -1,8 +1,8 @@
 """Kernels of several blocks at once, in Python, with every access to memory on record.
 
-Numba's simulator runs one block after the other, so that barriers of the grid need one block alone. Here all threads
-of all blocks are threads of Python, and two accesses that no barrier orders are a race, whether or not they
-came to harm.
+Numba's simulator runs one block after the other, so that barriers of the grid need one block alone. Here all
+threads of all blocks are threads of Python, and two accesses that no barrier orders are a race, even if they
+came to no harm.
 """
 
 import sys
@@ -23,6 +23,7 @@ class Grid:
         self._all = threading.Barrier(n_blocks * n_threads)
         self._of_block = [threading.Barrier(n_threads) for _ in range(n_blocks)]
         self._shared = {}
+        self._values = {}
         self._lock = threading.Lock()
         self.shared = SimpleNamespace(array=self._shared_array)
         self.cg = SimpleNamespace(this_grid=lambda: SimpleNamespace(sync=self._sync_grid))
@@ -49,12 +50,23 @@ class Grid:
         self.n_grid_barriers = self._me.grid_barriers
         self._all.wait(60)
 
+    def warp_sum(self, value, warp):
+        """Sum over a warp of so many threads by shuffles, which order no accesses to memory."""
+        self._values[self._me.block, self._me.thread] = value
+        self._of_block[self._me.block].wait(60)
+        first = self._me.thread // warp * warp
+        total = sum(self._values[self._me.block, thread] for thread in range(first, first + warp))
+        self._of_block[self._me.block].wait(60)
+        return type(value)(total)
+
     def _shared_array(self, shape, dtype):
         caller = sys._getframe(1)
         place = self._me.block, caller.f_code.co_filename, caller.f_lineno
         with self._lock:
             if place not in self._shared:  # dtypes are of Numba or of NumPy
-                self._shared[place] = Recorded(np.full(shape, np.nan, getattr(dtype, "name", dtype)), place, self)
+                self._shared[place] = Recorded(
+                    np.full(shape, np.nan, getattr(dtype, "name", dtype)), place, self
+                )
             return self._shared[place]
 
     def note(self, name, index, writes):

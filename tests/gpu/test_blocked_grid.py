@@ -1,4 +1,4 @@
-"""The blocked kernel on several blocks of threads at once: the trajectory, and no access that no barrier orders."""
+"""The blocked kernel on several blocks of threads at once: its trajectory, and the order of its accesses."""
 
 import numpy as np
 import pytest
@@ -14,10 +14,12 @@ pytestmark = [
 ]
 
 NETWORKS = {
-    1: ((4, 3), ("softmax",), "categorical_cross_entropy"),
-    2: ((5, 10, 3), ("tanh", "softmax"), "categorical_cross_entropy"),
-    3: ((4, 7, 10, 2), ("sigmoid", "tanh", "identity"), "squared_error"),
-    4: ((3, 4, 13, 5, 2), ("silu", "sigmoid", "elu", "softmax"), "squared_error"),
+    "one layer": ((4, 3), ("softmax",), "categorical_cross_entropy"),
+    "two layers": ((5, 10, 3), ("tanh", "softmax"), "categorical_cross_entropy"),
+    "three layers": ((4, 7, 10, 2), ("sigmoid", "tanh", "identity"), "squared_error"),
+    "four layers": ((3, 4, 13, 5, 2), ("silu", "sigmoid", "elu", "softmax"), "squared_error"),
+    # whole turns of `_dot_row` and `_dot_column`, and what is left over
+    "wide": ((3, 70, 75, 2), ("tanh", "tanh", "identity"), "squared_error"),
 }
 N_SAMPLES, N_THREADS, GROUP = 5, 8, 4
 
@@ -40,6 +42,7 @@ def grids(monkeypatch):
             kept.append(grid)
             with monkeypatch.context() as patch:
                 patch.setattr(blocked, "cuda", grid)
+                patch.setattr(blocked, "_warp_sum", lambda value: grid.warp_sum(value, blocked.WARP))
                 grid.run(kernel.py_func, [*recorded(arguments, grid), *numbers])
 
         return start
@@ -54,19 +57,19 @@ def grids(monkeypatch):
 
 
 @pytest.mark.parametrize("rule", ["sgd", "momentum"])
-@pytest.mark.parametrize("n_layers", NETWORKS)
-def test_blocks_of_threads_at_once(n_layers, rule, grids):
-    problem = draw_problem(2, *NETWORKS[n_layers], n_samples=N_SAMPLES)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_blocks_of_threads_at_once(network, rule, grids):
+    problem = draw_problem(2, *NETWORKS[network], n_samples=N_SAMPLES)
     expected = solve(problem, learning_rates=[0.1], update_rule=rule, monitor=("accuracy",))
     net = network_of(problem)
     options = {"learning_rate": 0.1, "shuffle": False, "monitor": ("accuracy",), "update_rule": rule}
     history = net.fit(problem.X, problem.Y, epochs=1, device="cuda", block_length=3, **options)
     assert parameters_error(net, expected) < 1e-12
     np.testing.assert_allclose(history.loss, expected.loss, rtol=1e-12)
-    assert history.accuracy == expected.metrics["accuracy"]
+    assert history["accuracy"] == expected.metrics["accuracy"]
     assert [grid.races() for grid in grids] == [[]] * len(grids)
     # none taken to compile, then blocks of 3 and of 2 samples; one more at the end of each
-    a_sample = max(0, 2 * n_layers - 3)
+    a_sample = max(0, 2 * net.n_layers - 3)
     assert [grid.n_grid_barriers for grid in grids] == [1, 3 * a_sample + 1, 2 * a_sample + 1]
 
 

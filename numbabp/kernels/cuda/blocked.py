@@ -276,8 +276,8 @@ def _read_parts(block: Any, scratch: Any, me: Any, phase: Any, n_rows: Any, t: A
         c = first + me.lane
         total = zero
         if c < width:
-            for row in range(me.warp, n_rows, FEW_LOADS * me.n_warps):
-                for k in range(FEW_LOADS):
+            for row in range(me.warp, n_rows, LOADS * me.n_warps):
+                for k in range(LOADS):
                     wanted = row + k * me.n_warps
                     value = parts[before, wanted if wanted < n_rows else row, c]
                     total += value if wanted < n_rows else zero
@@ -722,7 +722,6 @@ def make_train_block(has_velocity: bool) -> Any:
                     if layer > 1:  # below layer 1 the next sample's first phase goes on, unit by unit
                         grid.sync()
                         phase += 1
-                cuda.syncthreads()
                 t += 1
         grid.sync()
         _scale_deltas(network, block, me, t, n_samples)
