@@ -16,6 +16,8 @@ from .kernels.cuda import memory
 from .kernels.cuda.memory import Device, NoGPUError, is_on_device
 
 __all__ = [
+    "CPU",
+    "WORTH_LOOKING",
     "NoGPUError",
     "Placement",
     "beside",
@@ -58,6 +60,11 @@ class Placement:
     """Whether the samples lie on that GPU."""
     is_open: bool = False
     """Whether a planner may take the GPU at hand, should it be faster."""
+
+
+CPU = Placement(None, "")
+WORTH_LOOKING = 2.0
+"""Seconds on the CPU that make it worth while to look for a GPU, which takes about one the first time."""
 
 
 def resolve(option: str, data_on: int | None = None) -> Placement:

@@ -28,15 +28,23 @@ class Engine:
     state: tuple[np.ndarray, ...] = ()
     """What else `advance` changes."""
     catch_up: Callable[[], None] = lambda: None
-    """Takes what steps `advance` has put off, before parameters are looked at within an epoch."""
+    """Takes what steps `advance` has put off, and brings the parameters to the network to be looked at."""
     may_overflow: Callable[[float], bool] = lambda learning_rate: False
     """Whether finite parameters may have put off steps to infinity."""
+    device: Callable[[], AbstractContextManager[Any]] = nullcontext
+    """Makes the device that the model lies on the current one."""
+    reread: Callable[[], None] = lambda: None
+    """Takes the network's parameters, after others than `advance` may have changed them."""
 
 
 def make_engine(
     plan: "Plan", network: "Network", moments: np.ndarray, samples: Any, options: "Options", run: Run
 ) -> Engine:
     """The engine that a plan asks for."""
+    if plan.device != "cpu":
+        from .cuda_engines import make_cuda_engine  # numba-cuda only for those who use it
+
+        return make_cuda_engine(plan, network, moments, samples, options, run)
     make = {
         "sequential": _sequential,
         "general": _general,

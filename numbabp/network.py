@@ -347,8 +347,10 @@ class Network:
             Show a progress bar; by default if standard error is a terminal.
         device : {"auto", "cpu", "cuda", "cuda:0", "cuda:1", ...}
             Where to train: "cuda" is the GPU that CuPy uses, "cuda:1" GPU 1, "auto" the GPU on which X lies,
-            else what `plan` says. An X on a GPU, CuPy's or any with the CUDA array interface, stays there;
-            y and sample_weight may lie there too, or in the host's memory, from where they are copied.
+            else a GPU if `plan` predicts that the run, with what it has to copy, ends sooner there. An X on a
+            GPU, CuPy's or any with the CUDA array interface, stays there; y and sample_weight may lie there
+            too, or in the host's memory, from where they are copied. A GPU does sgd, momentum and nesterov
+            with l2, batch_size=1, no clipping and propagate="exact".
         kernel : {"auto", "sequential", "general", "blocked", "tiny"}
             "auto" takes what `plan` predicts to be the fastest. All give the same trajectory up to rounding;
             the same kernel with the same block length gives the same bits.
@@ -429,6 +431,8 @@ class Network:
             if name not in Options.__dataclass_fields__:
                 allowed = ", ".join(sorted(Options.__dataclass_fields__))
                 raise TypeError(f"plan takes no {name!r}; allowed: {allowed}.")
+        checked = Options(**options)
+        place = resolve(checked.device, gpu_of({"X": X}))
         n_nonzeros = None
         if isinstance(X, numbers.Integral):
             n_samples = check_integer("X", X, minimum=1)
@@ -438,7 +442,7 @@ class Network:
             if hasattr(inputs, "nnz"):
                 n_nonzeros = inputs.nnz / n_samples
         epochs = check_integer("epochs", epochs, minimum=1)
-        return make_plan(self, n_samples, epochs, Options(**options), n_nonzeros)
+        return make_plan(self, n_samples, epochs, checked, n_nonzeros, place)
 
     def partial_fit(
         self,
@@ -591,7 +595,7 @@ class Network:
     ) -> History:
         epochs = check_integer("epochs", epochs, minimum=1)
         data_on = gpu_of({"X": X, "y": y, "sample_weight": sample_weight})
-        resolve(options.device, data_on)  # before the checks, which are done where X lies
+        place = resolve(options.device, data_on)  # before the checks, which are done where X lies
         inputs, targets, weights = self._check_samples(X, y, sample_weight)
         validation = None
         if validation_data is not None:
@@ -603,7 +607,9 @@ class Network:
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable, got {callback!r}.")
         generator = self.random_state if random_state is None else check_random_state(random_state)
-        training = Training(self, inputs, targets, weights, options, epochs, generator, validation, callback)
+        training = Training(
+            self, inputs, targets, weights, options, epochs, generator, validation, callback, place=place
+        )
         return training()
 
 

@@ -10,7 +10,7 @@ from .kernels.update_rules import UPDATE_RULES, Rule
 from .losses import METRICS
 from .schedules import Schedule, check_schedule
 
-KERNELS = ("auto", "sequential", "general", "blocked", "tiny")
+KERNELS = ("auto", "sequential", "general", "blocked", "tiny", "persistent")
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """Which kernel trains a network fastest: a small cost model, and a plan that explains itself."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from .devices import CPU, WORTH_LOOKING, Placement, gpu_at_hand
 from .kernels.layers import NARROW
 from .machine import Machine, this_machine
 
@@ -30,7 +32,7 @@ class Plan:
     Attributes
     ----------
     device : str
-        "cpu".
+        "cpu" or "cuda:N".
     kernel : str
         "sequential" takes plain SGD a sample at a time, "general" every rule; "blocked" takes sgd, momentum
         and nesterov in blocks of samples, with the same trajectory up to rounding; "tiny" is plain SGD
@@ -44,9 +46,13 @@ class Plan:
     n_threads : int
         Most threads that BLAS may use.
     ns_per_step : float
-        Prediction of the cost model (`numbabp.machine`).
+        Prediction of the cost model (`numbabp.machine`, `numbabp.gpu_machine`).
     flops, bytes : float
         Of the plain algorithm, a step: four operations a weight; the weights read twice and written once.
+    seconds_beside : float
+        Prediction of what a run on a GPU takes beside its steps, to start and to copy.
+    no_gpu : str
+        Why there was no GPU to choose, if so.
     why_not : str
         Why this plan was not taken, if so.
     alternatives : tuple of Plan
@@ -62,6 +68,8 @@ class Plan:
     ns_per_step: float = float("nan")
     flops: float = float("nan")
     bytes: float = float("nan")
+    seconds_beside: float = 0.0
+    no_gpu: str = ""
     why_not: str = ""
     asked_for: bool = False
     alternatives: tuple["Plan", ...] = field(default=(), repr=False)
@@ -71,11 +79,16 @@ class Plan:
         reason = "asked for" if self.asked_for else "the fastest predicted"
         if self.kernel == "sparse":
             reason = "X is sparse"
+        where = f" on the cpu, {self.dtype}, {self._threads()}" if self.device == "cpu" else f", {self.dtype}"
         lines = [
-            f"{self.name} on the {self.device}, {self.dtype}, {self._threads()}: {reason}.",
+            f"{self.name}{where}: {reason}.",
             f"Predicted: {_time(self.ns_per_step)} a step; the plain algorithm's {self.flops:,.0f} flops and "
             f"{self.bytes:,.0f} bytes of weights a step make {self.flops / self.ns_per_step:.3g} GFLOP/s.",
         ]
+        if self.seconds_beside:
+            lines.append(f"Predicted beside the steps: {self.seconds_beside:.2g} s to start and to copy.")
+        if self.no_gpu:
+            lines.append(f"No GPU: {self.no_gpu}.")
         if self.alternatives:
             lines.append("Not taken:")
             width = max(len(plan.name) for plan in self.alternatives)
@@ -90,21 +103,35 @@ class Plan:
         if not self.block_length:
             return self.kernel
         name = f"{self.kernel}, {self.block_length} samples a block"
-        if self.delayed_layers:
+        if self.delayed_layers and self.device == "cpu":
             name += f", hidden layers every {self.sub_block}"
-        return name
+        return name if self.device == "cpu" else f"{name}, on {self.device}"
+
+    @property
+    def gpu_index(self) -> int:
+        """N of "cuda:N"."""
+        return int(self.device.removeprefix("cuda:"))
+
+    def seconds(self, n_steps: float) -> float:
+        """Prediction for a run of so many steps."""
+        return self.ns_per_step * n_steps * 1e-9 + self.seconds_beside
 
     def step_by_step(self, options: "Options") -> "Plan":
-        """The same training without blocks."""
+        """The same training without blocks, on the CPU."""
         kernel = "sequential" if options.is_plain_sgd else "general"
-        return Plan(self.device, kernel, self.dtype, flops=self.flops, bytes=self.bytes)
+        return Plan("cpu", kernel, self.dtype, flops=self.flops, bytes=self.bytes)
 
     def _threads(self) -> str:
         return "1 thread" if self.n_threads == 1 else f"up to {self.n_threads} threads for products"
 
 
 def make_plan(
-    network: "Network", n_samples: int, epochs: int, options: "Options", n_nonzeros: float | None = None
+    network: "Network",
+    n_samples: int,
+    epochs: int,
+    options: "Options",
+    n_nonzeros: float | None = None,
+    place: Placement = CPU,
 ) -> Plan:
     """The fastest predicted plan that does what the options ask for.
 
@@ -117,26 +144,52 @@ def make_plan(
     epochs
         How long the run is: whether compiling for it pays.
     options
-        kernel, block_length and n_threads restrict the choice.
+        device, kernel, block_length and n_threads restrict the choice.
     n_nonzeros
         Mean of the samples, if X is sparse: then there is one plan.
+    place
+        The GPU that has to be taken, or may be if the whole run is predicted to end sooner there.
 
     Raises
     ------
     ValueError
-        If the options ask for a kernel that can't do what else they ask for.
+        If the options ask for a kernel or a device that can't do what else they ask for.
     """
     machine = this_machine()
     if n_nonzeros is not None:
+        if place.device is not None:
+            raise ValueError(
+                f"device={options.device!r} is not possible with a sparse X; device='cpu' takes it."
+            )
         options.check_sparse()
         return _sparse_plan(machine, network, n_nonzeros)
-    candidates = list(_candidates(machine, network, options))
+    n_steps = max(1, n_samples * epochs)
+    gpu, why_no_gpu = place.device, "" if place.device is not None else place.reason
+    candidates: list[Plan] = []
+    if gpu is None:
+        candidates += _candidates(machine, network, options)
+        fastest = min((plan.seconds(n_steps) for plan in candidates if not plan.why_not), default=math.inf)
+        if place.is_open and fastest > WORTH_LOOKING:
+            gpu, why_no_gpu = gpu_at_hand()
+    if gpu is not None:
+        from .gpu_planning import gpu_candidates
+
+        on_gpu = list(gpu_candidates(network, n_samples, options, gpu, place.has_data))
+        if place.device is not None and all(plan.why_not for plan in on_gpu):
+            reasons = "; ".join(dict.fromkeys(plan.why_not for plan in on_gpu))
+            raise ValueError(
+                f"{place.reason}, but {reasons}. The CPU does it: device='cpu', with X on the host."
+            )
+        candidates += on_gpu
     possible = [plan for plan in candidates if not plan.why_not]
     if options.kernel != "auto":
-        for plan in candidates:
-            if plan.kernel == options.kernel and plan.why_not:
-                raise ValueError(f"kernel={options.kernel!r} is not possible: {plan.why_not}.")
         possible = [plan for plan in possible if plan.kernel == options.kernel]
+        if not possible:
+            named = (plan.why_not for plan in candidates if plan.kernel == options.kernel)
+            where = "the CPU" if gpu is None else f"cuda:{gpu.index}"
+            raise ValueError(
+                f"kernel={options.kernel!r} is not possible: {next(named, f'{where} has none')}."
+            )
     elif _saved_by_tiny(possible) * n_samples * epochs * 1e-9 < TINY_COMPILE_SECONDS:
         possible = [plan for plan in possible if plan.kernel != "tiny"]
     if options.block_length is not None:
@@ -144,26 +197,28 @@ def make_plan(
             raise ValueError(
                 f"block_length={options.block_length} needs kernel='blocked', got {options.kernel!r}."
             )
-        for plan in candidates:
-            if plan.kernel == "blocked" and plan.why_not:
-                raise ValueError(f"block_length={options.block_length} is not possible: {plan.why_not}.")
         possible = [plan for plan in possible if plan.block_length == options.block_length]
+        if not possible:
+            why = next(plan.why_not for plan in candidates if plan.kernel == "blocked")
+            raise ValueError(f"block_length={options.block_length} is not possible: {why}.")
     elif n_samples > 0:
         shorter = [plan for plan in possible if plan.block_length <= max(n_samples, BLOCK_LENGTHS[0])]
         possible = shorter or possible
-    best = min(possible, key=lambda plan: plan.ns_per_step)
+    best = min(possible, key=lambda plan: plan.seconds(n_steps))
     rest = []
-    for plan in sorted(candidates, key=lambda plan: (bool(plan.why_not), plan.ns_per_step)):
+    for plan in sorted(candidates, key=lambda plan: (bool(plan.why_not), plan.seconds(n_steps))):
         if plan is best:
             continue
         why = plan.why_not
         if not why and plan not in possible:
             why = _why_not_considered(plan, options)
         elif not why:
-            why = f"{plan.ns_per_step / best.ns_per_step:.2f} times the time"
+            why = f"{plan.seconds(n_steps) / best.seconds(n_steps):.2f} times the time"
+            if plan.seconds_beside:
+                why += f", {plan.seconds_beside:.2g} s of it to start and to copy"
         rest.append(replace(plan, why_not=why))
     asked_for = options.kernel != "auto" or options.block_length is not None
-    return replace(best, alternatives=tuple(rest), asked_for=asked_for)
+    return replace(best, alternatives=tuple(rest), asked_for=asked_for, no_gpu=why_no_gpu)
 
 
 def _sparse_plan(machine: Machine, network: "Network", n_nonzeros: float) -> Plan:

@@ -11,7 +11,7 @@ from typing import Any, overload
 import numpy as np
 
 from .checks import check_integer, check_random_state, check_real, check_weights_of_networks
-from .devices import gpu_of, is_on_device, resolve, where
+from .devices import CPU, gpu_of, is_on_device, resolve, where
 from .history import History
 from .network import Network
 from .options import Options
@@ -459,7 +459,7 @@ class Population:
             own_order,
             kernel,
             _mean_nonzeros(inputs),
-            None if client is not None else place,
+            CPU if client is not None else place,
             with_l2,
             weights.size > 0,
         )

@@ -6,22 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .devices import gpu_at_hand
+from .devices import CPU, WORTH_LOOKING, Placement, gpu_at_hand
 from .kernels.lane_chunks import BLOCKED_INPUTS
 from .kernels.layers import n_units
 from .planning import Plan, make_plan
 from .vectors import lanes_of
 
 if TYPE_CHECKING:
-    from .devices import Placement
     from .network import Network
     from .options import Options
     from .population_gpu_plan import Mapping
 
 ON_CPU, ON_GPU = ("lanes", "each"), ("thread", "warp", "block")
 KERNELS = ("auto", *ON_CPU, *ON_GPU)
-WORTH_LOOKING = 2.0
-"""Seconds on the CPU that make it worth while to look for a GPU, which takes about one the first time."""
 COMPILE_SECONDS = 4.0
 """What compiling for an architecture takes on a GPU, once; after that the kernel comes from the disk."""
 NETWORK_SECONDS = 4e-4
@@ -129,7 +126,7 @@ def make_population_plan(
     own_order: bool,
     kernel: str,
     n_nonzeros: float | None = None,
-    place: "Placement | None" = None,
+    place: Placement = CPU,
     with_l2: bool = False,
     weighted: bool = False,
 ) -> PopulationPlan:
@@ -155,14 +152,13 @@ def make_population_plan(
     """
     if kernel not in KERNELS:
         raise ValueError(f"kernel={kernel!r} is not known for a population; allowed: {', '.join(KERNELS)}.")
-    gpu = None if place is None else place.device
-    is_required = gpu is not None
-    why_no_gpu = "" if place is None or is_required else place.reason
+    gpu, is_required = place.device, place.device is not None
+    why_no_gpu = "" if is_required else place.reason
     plans: list[PopulationPlan] = []
     if not is_required:
         plans += _cpu_plans(network, n_networks, n_samples, epochs, options, own_order, n_nonzeros)
         fastest = min((plan.seconds for plan in plans if not plan.why_not), default=math.inf)
-        if place is not None and place.is_open and (kernel in ON_GPU or fastest > WORTH_LOOKING):
+        if place.is_open and (kernel in ON_GPU or fastest > WORTH_LOOKING):
             gpu, why_no_gpu = gpu_at_hand()
     if kernel in ON_GPU and gpu is None:
         raise ValueError(
@@ -171,12 +167,9 @@ def make_population_plan(
     if gpu is not None:
         from .population_gpu_plan import gpu_plans
 
-        has_data = place is not None and place.has_data
         beside = 0.0 if is_required or kernel in ON_GPU else COMPILE_SECONDS
-        plans += gpu_plans(
-            network, n_networks, n_samples, epochs, options, own_order, n_nonzeros, gpu, has_data, beside,
-            with_l2, weighted,
-        )  # fmt: skip
+        how = options, own_order, n_nonzeros, gpu, place.has_data, beside, with_l2, weighted
+        plans += gpu_plans(network, n_networks, n_samples, epochs, *how)
     possible = [plan for plan in plans if not plan.why_not]
     if kernel != "auto":
         if not any(plan.kernel == kernel for plan in plans):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .checks import check_random_state
+from .devices import CPU, Placement
 from .engines import make_engine
 from .history import History
 from .kernels.sequential import DIVERGED, EPOCH, FIRST_METRIC, LOSS, SAMPLE, STEP, WEIGHT, Run, Samples
@@ -91,7 +92,8 @@ class Training:
     network
         Trained in place.
     inputs, targets, weights
-        Checked arrays, as in `kernels.sequential.Samples`; inputs may also be a checked CSR matrix.
+        Checked arrays, as in `kernels.sequential.Samples`, on the host or on the plan's GPU; inputs may also
+        be a checked CSR matrix.
     options
         How to train.
     epochs
@@ -104,6 +106,8 @@ class Training:
         Called after every epoch as callback(epoch, metrics); a true result ends training.
     stop
         Once set, training ends as by Ctrl-C; for runs in threads that Ctrl-C does not reach.
+    place
+        Where it has to be trained, or may be.
     made_plan, rates, order_seed
         The plan, the learning rate of every epoch, and the seed of the shuffles, where they are made already.
     """
@@ -118,6 +122,7 @@ class Training:
     validation: tuple[np.ndarray, np.ndarray] | None = None
     callback: Callback | None = None
     stop: threading.Event | None = None
+    place: Placement = CPU
     made_plan: InitVar[Plan | None] = None
     rates: InitVar[np.ndarray | None] = None
     order_seed: InitVar[int | None] = None
@@ -130,8 +135,9 @@ class Training:
     def __post_init__(self, made_plan: Plan | None, rates: np.ndarray | None, order_seed: int | None) -> None:
         network, options = self.network, self.options
         self._n_samples = len(self.targets)
-        n_nonzeros = None if isinstance(self.inputs, np.ndarray) else self.inputs.nnz / self._n_samples
-        plan = made_plan or make_plan(network, self._n_samples, self.epochs, options, n_nonzeros)
+        is_sparse = hasattr(self.inputs, "nnz")
+        n_nonzeros = self.inputs.nnz / self._n_samples if is_sparse else None
+        plan = made_plan or make_plan(network, self._n_samples, self.epochs, options, n_nonzeros, self.place)
         schedule_options = check_schedule(options.schedule, options.schedule_options)
         if rates is None:  # before anything is drawn or changed: a schedule of the caller's may raise
             rate = float(options.learning_rate)
@@ -175,6 +181,10 @@ class Training:
             On Ctrl-C, with the network after its last finished step and `network.history` up to the
             last finished epoch.
         """
+        with self._engine.device():
+            return self._train()
+
+    def _train(self) -> History:
         self._call_kernel(0, 0)  # compiles, or loads from the cache, before the clock runs
         self._engine.catch_up()  # likewise, before Ctrl-C
         started = time.perf_counter()
@@ -193,6 +203,7 @@ class Training:
                     if watched and self._watch(epoch, stopping):
                         break
             if stopping.best_parameters is not None:
+                self._engine.catch_up()  # now, not over them
                 self.network.parameters[:] = stopping.best_parameters
         except BaseException:
             self.stop_reason = "interrupted"
@@ -214,7 +225,12 @@ class Training:
             snapshot = self._snapshot(snapshot)
             before = self._samples_done()
             started = time.perf_counter()
-            status = self._call_kernel(stop_epoch, self._slice)
+            try:
+                status = self._call_kernel(stop_epoch, self._slice)
+            except BaseException:
+                if self.plan.device != "cpu":  # it may have come between a block's launches
+                    self._restore(snapshot)
+                raise
             elapsed = time.perf_counter() - started
             done = self._samples_done() - before
             if status == DIVERGED or not self._is_finite():
@@ -261,7 +277,8 @@ class Training:
 
         Fresh memory for large arrays takes longer than the copy.
         """
-        into = into or tuple(np.empty_like(array) for array in self._changing())
+        if not into:
+            return tuple(array.copy() for array in self._changing())
         for copy, array in zip(into, self._changing(), strict=True):
             copy[...] = array
         return into
@@ -290,10 +307,12 @@ class Training:
         """Go back to the last finite step of the n_samples since `snapshot`, and raise.
 
         Kernels are deterministic, so the slice can be run again; how far it stays finite is found by
-        bisection. A blocked kernel's run is repeated step by step, which differs by rounding; should it then
-        stay finite, training goes on step by step.
+        bisection. A blocked kernel's run is repeated step by step on the CPU, which differs by rounding;
+        should it then stay finite, training goes on step by step.
         """
         if self.plan.kernel == "blocked":
+            if self.plan.device != "cpu":
+                snapshot = self._leave_gpu(snapshot)
             self._use(self.plan.step_by_step(self.options))
             no_gradient = np.zeros_like(self._engine.model.gradient)  # as no mini-batch is under way
             snapshot = (*snapshot[:2], no_gradient, *snapshot[3:])
@@ -319,8 +338,19 @@ class Training:
         epoch = int(self.run.position[EPOCH])
         raise DivergenceError(epoch, sample, float(self.run.learning_rates[epoch]))
 
+    def _leave_gpu(self, snapshot: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+        """The snapshot in the host's memory, as from now on the samples are."""
+        from .kernels.cuda.memory import is_on_device, to_host
+
+        def on_host(array: Any) -> np.ndarray:
+            return to_host(array) if is_on_device(array) else array
+
+        self.samples = Samples(*map(on_host, self.samples))
+        return tuple(map(on_host, snapshot))
+
     def _watch(self, epoch: int, stopping: "Stopping") -> bool:
         """Validate, call back, adapt the rate; True if training should end."""
+        self._engine.catch_up()
         metrics = {"loss": self._mean(epoch)}
         for m, name in enumerate(self._names):
             metrics[name] = self._mean(epoch, FIRST_METRIC + m)
@@ -333,12 +363,14 @@ class Training:
         rate = stopping.next_rate(metrics["loss"], float(self.run.learning_rates[epoch]))
         if self.options.schedule == "adaptive":
             self.run.learning_rates[epoch + 1 :] = rate
-        if self.options.early_stopping and stopping.is_over(watched, self._engine.model.parameters):
+        if self.options.early_stopping and stopping.is_over(watched, self.network.parameters):
             self.stop_reason = "early stopping"
         elif rate == 0:
             self.stop_reason = "learning rate"
-        if self.callback is not None and self.callback(epoch, metrics):
-            self.stop_reason = "callback"
+        if self.callback is not None:
+            if self.callback(epoch, metrics):
+                self.stop_reason = "callback"
+            self._engine.reread()
         return self.stop_reason != "finished"
 
     def _mean(self, epoch: int, column: int = LOSS) -> float:

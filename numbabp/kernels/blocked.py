@@ -31,6 +31,7 @@ from .layers import (
     backward_activation,
     transpose_narrow,
 )
+from .powers import V_FROM_G, V_FROM_V, V_FROM_W, W_FROM_G, W_FROM_V, W_FROM_W, fill_powers, step_rates
 from .products import add_product, panel_width
 from .sequential import (
     DIVERGED,
@@ -44,10 +45,6 @@ from .sequential import (
     sample_weight,
     step_layer,
 )
-from .update_rules import MOMENTUM, SGD
-
-# Columns of Block.powers: row s holds A^s, by rows, and A^s b (equation 4).
-W_FROM_W, W_FROM_V, V_FROM_W, V_FROM_V, W_FROM_G, V_FROM_G = range(6)
 
 
 class Block(NamedTuple):
@@ -58,7 +55,7 @@ class Block(NamedTuple):
     delta: np.ndarray  # T (K, n_units), dLoss/dz times the sample's weight
     gram: np.ndarray  # T (K, K), below the diagonal equation 6
     carried: np.ndarray  # T (K, fan_out of the first layer), samples times velocity; (0, 0) for plain SGD
-    powers: np.ndarray  # float64 (K + 1, 6)
+    powers: np.ndarray  # float64 (K + 1, 6), columns as in powers.py
     within: np.ndarray  # T (sub-block,), coefficients of one step's correction
     at: np.ndarray  # int64 (K,), positions of the samples in the order
 
@@ -70,30 +67,6 @@ class Step(NamedTuple):
     of_velocity: Any  # eta_v
     of_gradient: Any  # eta_g
     l2: Any
-
-
-@scalar_function
-def _step_rates(rule: Any, rate: Any) -> Any:
-    """(mu, eta_v, eta_g) of sgd, momentum or nesterov, float64 (equation 2)."""
-    if rule.code == SGD:
-        return 0.0, 0.0, rate
-    if rule.code == MOMENTUM:
-        return rule.momentum, rate, 0.0
-    return rule.momentum, rate * rule.momentum, rate
-
-
-@subroutine
-def _fill_powers(powers: Any, rule: Any, rate: Any) -> None:
-    """Powers of the recurrence of one weight and its velocity, A^s and A^s b (equations 3 and 4)."""
-    mu, of_velocity, of_gradient = _step_rates(rule, rate)
-    both = of_velocity + of_gradient
-    powers[0, W_FROM_W], powers[0, W_FROM_V], powers[0, V_FROM_W], powers[0, V_FROM_V] = 1.0, 0.0, 0.0, 1.0
-    powers[0, W_FROM_G], powers[0, V_FROM_G] = -both, 1.0
-    for s in range(1, len(powers)):
-        for w, v in ((W_FROM_W, V_FROM_W), (W_FROM_V, V_FROM_V), (W_FROM_G, V_FROM_G)):
-            before_w, before_v = powers[s - 1, w], powers[s - 1, v]
-            powers[s, w] = before_w - both * rule.l2 * before_w - of_velocity * mu * before_v
-            powers[s, v] = mu * before_v + rule.l2 * before_w
 
 
 @scalar_function
@@ -425,8 +398,8 @@ def train_blocked(
         rate = run.learning_rates[position[EPOCH]]
         if rated != position[EPOCH]:
             rated = position[EPOCH]
-            _fill_powers(block.powers, rule, rate)
-        mu, of_velocity, of_gradient = _step_rates(rule, rate)
+            fill_powers(block.powers, rule, rate)
+        mu, of_velocity, of_gradient = step_rates(rule, rate)
         step = Step(real(mu), real(of_velocity), real(of_gradient), real(rule.l2))
         shrink = real(rate * rule.l2)
         start = position[SAMPLE]

@@ -49,3 +49,9 @@ def draw_orders(order: Any, state: Any, orders: Any) -> None:
             shuffle(order, state)
         for i in range(order.size):
             orders[epoch, i] = order[i]
+
+
+@kernel
+def draw_order(order: Any, state: Any) -> None:
+    """`shuffle`, for loops over samples that are not themselves compiled."""
+    shuffle(order, state)

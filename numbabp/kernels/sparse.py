@@ -12,17 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..compiling import kernel, scalar_function, subroutine
-from .blocked import (
-    V_FROM_V,
-    V_FROM_W,
-    W_FROM_V,
-    W_FROM_W,
-    Step,
-    _fill_powers,
-    _step_biases,
-    _step_rates,
-    _step_with_velocity,
-)
+from .blocked import Step, _step_biases, _step_with_velocity
 from .layers import (
     _FOUR,
     _ONE,
@@ -40,6 +30,7 @@ from .layers import (
     transpose_layout,
     transpose_narrow,
 )
+from .powers import V_FROM_V, V_FROM_W, W_FROM_V, W_FROM_W, fill_powers, step_rates
 from .sequential import (
     DIVERGED,
     EPOCH,
@@ -99,7 +90,7 @@ def grows(rule: Rule, rate: float) -> bool:
     if rule.l2 == 0:
         return False
     powers = np.empty((2, 6))
-    _fill_powers(powers, rule, rate)
+    fill_powers(powers, rule, rate)
     step = powers[1, [W_FROM_W, W_FROM_V, V_FROM_W, V_FROM_V]].reshape(2, 2)
     return bool(np.abs(np.linalg.eigvals(step)).max() > 1)
 
@@ -116,7 +107,7 @@ def sparse_layout(layout: np.ndarray) -> tuple[np.ndarray, int]:
 def _fill(lazy: Any, rule: Any, rate: Any) -> None:
     """Powers of A for a learning rate."""
     low, high = lazy.powers, lazy.high_powers
-    _fill_powers(low, rule, rate)
+    fill_powers(low, rule, rate)
     w_w, w_v = low[POWERS, W_FROM_W], low[POWERS, W_FROM_V]
     v_w, v_v = low[POWERS, V_FROM_W], low[POWERS, V_FROM_V]
     for column in range(low.shape[1]):
@@ -300,7 +291,7 @@ def train_sparse(
         if lazy.taken.size > 0 and filled != position[EPOCH]:
             filled = position[EPOCH]
             _fill(lazy, rule, rate)
-        mu, of_velocity, of_gradient = _step_rates(rule, rate)
+        mu, of_velocity, of_gradient = step_rates(rule, rate)
         step = Step(real(mu), real(of_velocity), real(of_gradient), real(rule.l2))
         shrink = real(rate * rule.l2)
         until = min(samples.order.size, position[SAMPLE] + max_samples - done)

@@ -7,7 +7,7 @@ Numba's simulator NumPy stands in, with arrays marked so that they are not taken
 import ctypes
 import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -275,6 +275,14 @@ def synchronize() -> None:
         cupy.cuda.get_current_stream().synchronize()
 
 
+def copy_to(array: Any, host: np.ndarray) -> None:
+    """Overwrite a contiguous device array, after what the stream has to do before."""
+    if is_simulated():
+        array[...] = host
+    else:
+        array.set(np.ascontiguousarray(host))
+
+
 def launch(kernel: Any, grid: int, block: int, arguments: Sequence[Any], shared: int = 0) -> None:
     """Start a kernel on CuPy's current stream.
 
@@ -289,17 +297,38 @@ def launch(kernel: Any, grid: int, block: int, arguments: Sequence[Any], shared:
     shared
         Bytes of dynamic shared memory of a block.
     """
+    launcher(kernel, grid, block, arguments, shared)()
+
+
+def launcher(
+    kernel: Any, grid: int, block: int, arguments: Sequence[Any], shared: int = 0
+) -> Callable[..., None]:
+    """`launch`, to be called again and again; numbers that change come after the arguments, in each call.
+
+    What a kernel takes is made of the device arrays once, which is a good part of what a launch costs.
+    """
     views = [_view(argument) for argument in arguments]
+    opted = shared <= STATIC_SHARED or is_simulated()
+
+    def start(*numbers: Any) -> None:
+        nonlocal opted
+        if not opted:
+            _opt_for_shared(kernel, [*views, *numbers], shared)
+            opted = True
+        kernel[grid, block, _stream(), shared](*views, *numbers)
+
+    return start
+
+
+def _stream() -> Any:
+    """CuPy's current stream, as Numba takes it."""
     if is_simulated():
-        kernel[grid, block, 0, shared](*views)
-        return
+        return 0
     import cupy
     from numba import cuda
 
     stream = cupy.cuda.get_current_stream().ptr
-    if shared > STATIC_SHARED:
-        _opt_for_shared(kernel, views, shared)
-    kernel[grid, block, cuda.external_stream(stream) if stream else 0, shared](*views)
+    return cuda.external_stream(stream) if stream else 0
 
 
 def _view(argument: Any) -> Any:

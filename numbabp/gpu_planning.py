@@ -1,0 +1,82 @@
+"""How one network may be trained on a GPU: by one block with its weights in shared memory, or in blocks."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from .gpu_machine import ns_per_blocked_step, transfer_seconds
+from .kernels.cuda.geometry import MAX_LENGTH, MAX_OUTPUTS
+from .kernels.cuda.memory import Device
+from .planning import Plan
+from .population_gpu_plan import RULES, architecture_of, mappings
+
+if TYPE_CHECKING:
+    from .network import Network
+    from .options import Options
+
+BLOCK_LENGTHS = (16, 32, 64, 128)
+"""Of blocks of samples that are considered; any other up to `MAX_LENGTH` may be asked for."""
+
+
+def gpu_candidates(
+    network: "Network", n_samples: int, options: "Options", gpu: Device, has_data: bool
+) -> Iterator[Plan]:
+    """Every plan with its prediction, or with `why_not` where the options or the network rule it out.
+
+    `has_data` says that the samples lie on the GPU; otherwise they are copied.
+    """
+    device, dtype, itemsize = f"cuda:{gpu.index}", network.dtype.name, network.dtype.itemsize
+    has_moments = options.update_rule != "sgd"
+    samples = 0 if has_data else n_samples * (network.n_inputs + network.n_outputs)
+    beside = transfer_seconds(itemsize * (samples + 2 * network.n_parameters * (1 + has_moments)))
+    flops, n_bytes = 4.0 * network.n_weights, 3.0 * itemsize * network.n_weights
+
+    lengths = BLOCK_LENGTHS if options.block_length is None else (options.block_length,)
+    why = _why_not_blocked(network, options)
+    if why:
+        yield Plan(device, "blocked", dtype, lengths[0], lengths[0], why_not=why)
+    else:
+        hidden = tuple(range(1, network.n_layers))
+        for length in lengths:
+            ns = ns_per_blocked_step(network.layer_sizes, itemsize, length, has_moments, gpu)
+            yield Plan(device, "blocked", dtype, length, length, hidden, 1, ns, flops, n_bytes, beside)
+
+    why = _why_not_persistent(network, options, gpu)
+    if why:
+        yield Plan(device, "persistent", dtype, why_not=why)
+    else:
+        mapping = mappings(architecture_of(network, options, options.l2 > 0, False), gpu)["block"]
+        assert not isinstance(mapping, str)
+        ns = mapping.seconds(gpu, 1, 1) * 1e9
+        yield Plan(
+            device, "persistent", dtype, ns_per_step=ns, flops=flops, bytes=n_bytes, seconds_beside=beside
+        )
+
+
+def _why_not_blocked(network: "Network", options: "Options") -> str:
+    what = options.not_linear
+    if options.propagate == "updated":
+        what = "propagate='updated'"
+    elif network.n_outputs > MAX_OUTPUTS:
+        what = f"an output layer of {network.n_outputs}, more than {MAX_OUTPUTS},"
+    elif options.block_length is not None and options.block_length > MAX_LENGTH:
+        what = f"block_length={options.block_length}, more than {MAX_LENGTH},"
+    return f"{what} is not possible on a GPU in blocks" if what else ""
+
+
+def _why_not_persistent(network: "Network", options: "Options", gpu: Device) -> str:
+    what = options.not_linear
+    if options.propagate == "updated":
+        what = "propagate='updated'"
+    elif options.update_rule in RULES and what and what.startswith("update_rule"):
+        what = None  # adam needs no linear steps here
+    if what is None:
+        for name, allowed in (("batch_size", 1), ("l1", 0.0), ("clip_norm", None), ("clip_value", None)):
+            if getattr(options, name) != allowed:
+                what = f"{name}={getattr(options, name)!r}"
+    others = set(options.monitor) - {"accuracy"}
+    if what is None and others:
+        what = f"monitor={tuple(sorted(others))}"
+    if what:
+        return f"{what} is not possible on a GPU in one block"
+    mapping = mappings(architecture_of(network, options, options.l2 > 0, False), gpu)["block"]
+    return mapping if isinstance(mapping, str) else ""

@@ -1,0 +1,149 @@
+"""Kernels of several blocks at once, in Python, with every access to memory on record.
+
+Numba's simulator runs one block after the other, so that barriers of the grid need one block alone. Here all
+threads of all blocks are threads of Python, and two accesses that no barrier orders are a race, even if they
+came to no harm.
+"""
+
+import sys
+import threading
+from collections import defaultdict
+from types import SimpleNamespace
+
+import numpy as np
+
+
+class Grid:
+    """Stands for `numba.cuda` in a kernel's module."""
+
+    def __init__(self, n_blocks, n_threads):
+        self.gridDim = SimpleNamespace(x=n_blocks)
+        self.blockDim = SimpleNamespace(x=n_threads)
+        self._me = threading.local()
+        self._all = threading.Barrier(n_blocks * n_threads)
+        self._of_block = [threading.Barrier(n_threads) for _ in range(n_blocks)]
+        self._shared = {}
+        self._values = {}
+        self._lock = threading.Lock()
+        self.shared = SimpleNamespace(array=self._shared_array)
+        self.cg = SimpleNamespace(this_grid=lambda: SimpleNamespace(sync=self._sync_grid))
+        self.accesses = defaultdict(set)
+        """By array and index: (writes, block, thread, barriers of the block so far, barriers of the grid)."""
+        self.failures = []
+        self.n_grid_barriers = 0
+
+    @property
+    def threadIdx(self):
+        return SimpleNamespace(x=self._me.thread)
+
+    @property
+    def blockIdx(self):
+        return SimpleNamespace(x=self._me.block)
+
+    def syncthreads(self):
+        self._me.block_barriers += 1
+        self._of_block[self._me.block].wait(60)
+
+    def _sync_grid(self):
+        self._me.block_barriers += 1
+        self._me.grid_barriers += 1
+        self.n_grid_barriers = self._me.grid_barriers
+        self._all.wait(60)
+
+    def warp_sum(self, value, warp):
+        """Sum over a warp of so many threads by shuffles, which order no accesses to memory."""
+        self._values[self._me.block, self._me.thread] = value
+        self._of_block[self._me.block].wait(60)
+        first = self._me.thread // warp * warp
+        total = sum(self._values[self._me.block, thread] for thread in range(first, first + warp))
+        self._of_block[self._me.block].wait(60)
+        return type(value)(total)
+
+    def _shared_array(self, shape, dtype):
+        caller = sys._getframe(1)
+        place = self._me.block, caller.f_code.co_filename, caller.f_lineno
+        with self._lock:
+            if place not in self._shared:  # dtypes are of Numba or of NumPy
+                self._shared[place] = Recorded(
+                    np.full(shape, np.nan, getattr(dtype, "name", dtype)), place, self
+                )
+            return self._shared[place]
+
+    def note(self, name, index, writes):
+        me = self._me
+        access = writes, me.block, me.thread, me.block_barriers, me.grid_barriers
+        self.accesses[name, index].add(access)
+
+    def run(self, kernel, arguments):
+        """Call a kernel's Python function in every thread."""
+
+        def run_one(block, thread):
+            self._me.block, self._me.thread = block, thread
+            self._me.block_barriers = self._me.grid_barriers = 0
+            try:
+                kernel(*arguments)
+            except Exception as error:
+                self.failures.append(error)
+                for barrier in (self._all, *self._of_block):
+                    barrier.abort()
+
+        threads = [
+            threading.Thread(target=run_one, args=(block, thread))
+            for block in range(self.gridDim.x)
+            for thread in range(self.blockDim.x)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self.failures:
+            raise self.failures[0]
+
+    def races(self):
+        """Places with two accesses that no barrier orders, one of them a write."""
+        found = []
+        for place, accesses in self.accesses.items():
+            writes = [access for access in accesses if access[0]]
+            found += [place for write in writes if any(_unordered(write, access) for access in accesses)]
+        return found
+
+
+def _unordered(a, b):
+    if a[1:3] == b[1:3]:  # the same thread
+        return False
+    return a[3] == b[3] if a[1] == b[1] else a[4] == b[4]
+
+
+class Recorded:
+    """An array that tells the grid who reads and writes it."""
+
+    def __init__(self, array, name, grid):
+        self._array, self._name, self._grid = array, name, grid
+        self._places = np.arange(array.size).reshape(array.shape)
+        self.shape, self.size, self.dtype = array.shape, array.size, array.dtype
+
+    def __len__(self):
+        return len(self._array)
+
+    def _note(self, index, writes):
+        for place in np.ravel(self._places[index]).tolist():
+            self._grid.note(self._name, place, writes)
+
+    def __getitem__(self, index):
+        self._note(index, False)
+        return self._array[index]
+
+    def __setitem__(self, index, value):
+        self._note(index, True)
+        self._array[index] = value
+
+
+def recorded(arguments, grid):
+    """The arguments of a kernel with their arrays, also those of named tuples, on record."""
+
+    def wrap(value, name):
+        if isinstance(value, tuple):
+            return type(value)(*(wrap(part, (name, i)) for i, part in enumerate(value)))
+        return Recorded(np.asarray(value), name, grid) if isinstance(value, np.ndarray) else value
+
+    return [wrap(argument, i) for i, argument in enumerate(arguments)]

@@ -1,0 +1,113 @@
+"""What the planner makes of a GPU beside the CPU; needs none."""
+
+import pytest
+
+import numbabp as nbp
+from numbabp.kernels.cuda.geometry import blocked_geometry
+from numbabp.kernels.cuda.memory import Device
+from numbabp.machine import Machine
+from numbabp.options import Options
+from numbabp.planning import GPUChoice, make_plan
+
+H200 = Device(0, "H200", (9, 0), 132, 1.98e9, 227 * 1024, 228 * 1024, 4.8e12, 50 * 2**20)
+LARGE = (784, 2048, 2048, 10)
+
+
+@pytest.fixture(autouse=True)
+def built_in_constants(monkeypatch):
+    monkeypatch.setattr("numbabp.planning.this_machine", Machine)
+
+
+def plan_of(layer_sizes, n_samples=60_000, epochs=10, has_samples=False, dtype="float32", **options):
+    network = nbp.Network(layer_sizes, dtype=dtype, init="zeros")
+    gpu = GPUChoice(H200, has_samples=has_samples)
+    return make_plan(network, n_samples, epochs, Options(**options), None, gpu)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_networks_go_to_the_gpu(dtype):
+    plan = plan_of(LARGE, dtype=dtype)
+    assert (plan.device, plan.kernel, plan.gpu_index) == ("cuda:0", "blocked", 0)
+    on_cpu = min(other.ns_per_step for other in plan.alternatives if other.device == "cpu")
+    assert on_cpu > 3 * plan.ns_per_step
+    text = plan.explain()
+    assert text.startswith(f"blocked, {plan.block_length} samples a block, on cuda:0, {dtype}: the fastest")
+    assert "s to start and to copy." in text
+    assert "on the cpu" not in text
+
+
+def test_small_networks_and_short_runs_stay_on_the_cpu():
+    for plan in (plan_of((2, 10, 1)), plan_of(LARGE, n_samples=200, epochs=1)):
+        assert plan.device == "cpu"
+        reasons = [other.why_not for other in plan.alternatives if other.device == "cuda:0"]
+        assert reasons
+        assert all("s of it to start and to copy" in reason for reason in reasons)
+
+
+def test_copying_counts():
+    there, here = plan_of(LARGE, has_samples=True), plan_of(LARGE)
+    assert here.seconds_beside - there.seconds_beside == pytest.approx(60_000 * 794 * 4 / 10e9)
+    assert all(other.device == "cuda:0" for other in there.alternatives)
+
+
+def test_samples_on_the_gpu_keep_even_small_networks_there():
+    assert plan_of((2, 10, 1), n_samples=4, epochs=1, has_samples=True).device == "cuda:0"
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"update_rule": "adam"}, "update_rule='adam'"),
+        ({"l1": 0.1}, "l1=0.1"),
+        ({"clip_value": 1.0}, "clip_value=1.0"),
+        ({"batch_size": 8}, "batch_size=8"),
+        ({"propagate": "updated"}, "propagate='updated'"),
+        ({"kernel": "sequential"}, "kernel='sequential'"),
+    ],
+)
+def test_what_a_gpu_does_not_do_goes_to_the_cpu_or_is_an_error(options, what):
+    plan = plan_of(LARGE, **options)
+    assert plan.device == "cpu"
+    assert f"{what} is not possible on a GPU" in plan.explain()
+    with pytest.raises(ValueError, match=f"{what} is not possible on a GPU, but device='cuda'.*device='cpu'"):
+        plan_of(LARGE, device="cuda", **options)
+    with pytest.raises(ValueError, match=f"{what} is not possible on a GPU, but X is on the GPU"):
+        plan_of(LARGE, has_samples=True, **options)
+
+
+def test_wide_outputs_are_the_cpus():
+    assert plan_of((10_000, 2048, 2048, 1000)).device == "cpu"
+    with pytest.raises(ValueError, match="an output layer of 1000, more than 512, is not possible on a GPU"):
+        plan_of((100, 1000), device="cuda")
+
+
+def test_without_a_gpu_the_plan_says_why():
+    network = nbp.Network((2, 10, 1))
+    none = GPUChoice(reason="there is no NVIDIA driver on this machine")
+    assert (
+        "\nNo GPU: there is no NVIDIA driver on this machine.\n"
+        in make_plan(network, 4, 1, Options(), None, none).explain()
+    )
+    with pytest.raises(ValueError, match="device='cuda:1' is not possible: there is no NVIDIA driver"):
+        make_plan(network, 4, 1, Options(device="cuda:1"), None, none)
+    with pytest.raises(ValueError, match="device='cuda' is not possible with a sparse X"):
+        make_plan(network, 4, 1, Options(device="cuda"), 2.0, GPUChoice(H200))
+
+
+def test_a_blocked_plan_steps_on_the_cpu_when_it_diverges():
+    plan = plan_of(LARGE, device="cuda").step_by_step(Options())
+    assert (plan.device, plan.kernel) == ("cpu", "sequential")
+
+
+@pytest.mark.parametrize(
+    ("layer_sizes", "grid", "group"),
+    [
+        (LARGE, 128, 16),  # one group a block
+        ((784, 500, 10), 63, 8),
+        ((841, 2500, 2000, 1500, 1000, 500, 10), 132, 8),
+        ((784, 10), 1, 32),
+    ],
+)
+def test_units_are_dealt_out_evenly(layer_sizes, grid, group):
+    geometry = blocked_geometry(layer_sizes, H200)
+    assert (geometry.grid, geometry.group) == (grid, group)
