@@ -56,6 +56,8 @@ def _why_not_blocked(network: "Network", options: "Options") -> str:
     what = options.not_linear
     if options.propagate == "updated":
         what = "propagate='updated'"
+    elif options.kernel not in ("auto", "blocked", "persistent"):
+        what = f"kernel={options.kernel!r}"
     elif network.n_outputs > MAX_OUTPUTS:
         what = f"an output layer of {network.n_outputs}, more than {MAX_OUTPUTS},"
     elif options.block_length is not None and options.block_length > MAX_LENGTH:
@@ -67,6 +69,10 @@ def _why_not_persistent(network: "Network", options: "Options", gpu: Device) -> 
     what = options.not_linear
     if options.propagate == "updated":
         what = "propagate='updated'"
+    elif options.kernel not in ("auto", "blocked", "persistent"):
+        what = f"kernel={options.kernel!r}"
+    elif options.block_length is not None:
+        what = f"block_length={options.block_length}"
     elif options.update_rule in RULES and what and what.startswith("update_rule"):
         what = None  # adam needs no linear steps here
     if what is None:

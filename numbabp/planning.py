@@ -101,7 +101,7 @@ class Plan:
     def name(self) -> str:
         """Kernel and block in a few words."""
         if not self.block_length:
-            return self.kernel
+            return self.kernel if self.device == "cpu" else f"{self.kernel}, on {self.device}"
         name = f"{self.kernel}, {self.block_length} samples a block"
         if self.delayed_layers and self.device == "cpu":
             name += f", hidden layers every {self.sub_block}"

@@ -3,11 +3,12 @@
 import pytest
 
 import numbabp as nbp
+from numbabp.devices import Placement
 from numbabp.kernels.cuda.geometry import blocked_geometry
 from numbabp.kernels.cuda.memory import Device
 from numbabp.machine import Machine
 from numbabp.options import Options
-from numbabp.planning import GPUChoice, make_plan
+from numbabp.planning import make_plan
 
 H200 = Device(0, "H200", (9, 0), 132, 1.98e9, 227 * 1024, 228 * 1024, 4.8e12, 50 * 2**20)
 LARGE = (784, 2048, 2048, 10)
@@ -16,12 +17,17 @@ LARGE = (784, 2048, 2048, 10)
 @pytest.fixture(autouse=True)
 def built_in_constants(monkeypatch):
     monkeypatch.setattr("numbabp.planning.this_machine", Machine)
+    monkeypatch.setattr("numbabp.planning.gpu_at_hand", lambda: (H200, ""))
 
 
 def plan_of(layer_sizes, n_samples=60_000, epochs=10, has_samples=False, dtype="float32", **options):
     network = nbp.Network(layer_sizes, dtype=dtype, init="zeros")
-    gpu = GPUChoice(H200, has_samples=has_samples)
-    return make_plan(network, n_samples, epochs, Options(**options), None, gpu)
+    checked = Options(**options)
+    place = Placement(None, "the run is too short to look for one", is_open=True)
+    if has_samples or checked.device == "cuda":
+        reason = "X lies on GPU 0" if has_samples else "device='cuda' is asked for"
+        place = Placement(H200, reason, has_samples)
+    return make_plan(network, n_samples, epochs, checked, None, place)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -37,11 +43,14 @@ def test_large_networks_go_to_the_gpu(dtype):
 
 
 def test_small_networks_and_short_runs_stay_on_the_cpu():
-    for plan in (plan_of((2, 10, 1)), plan_of(LARGE, n_samples=200, epochs=1)):
-        assert plan.device == "cpu"
-        reasons = [other.why_not for other in plan.alternatives if other.device == "cuda:0"]
-        assert reasons
-        assert all("s of it to start and to copy" in reason for reason in reasons)
+    for short in (plan_of((2, 10, 1)), plan_of(LARGE, n_samples=200, epochs=1)):
+        assert short.device == "cpu"
+        assert "No GPU: the run is too short to look for one." in short.explain()
+    small = plan_of((2, 10, 1), epochs=1000)
+    assert small.device == "cpu"
+    reasons = [other.why_not for other in small.alternatives if other.device == "cuda:0"]
+    assert reasons
+    assert all("s of it to start and to copy" in reason for reason in reasons)
 
 
 def test_copying_counts():
@@ -69,29 +78,42 @@ def test_what_a_gpu_does_not_do_goes_to_the_cpu_or_is_an_error(options, what):
     plan = plan_of(LARGE, **options)
     assert plan.device == "cpu"
     assert f"{what} is not possible on a GPU" in plan.explain()
-    with pytest.raises(ValueError, match=f"{what} is not possible on a GPU, but device='cuda'.*device='cpu'"):
+    message = f"{what} is not possible on a GPU in blocks.*device='cpu'"
+    with pytest.raises(ValueError, match=f"device='cuda' is asked for, but {message}"):
         plan_of(LARGE, device="cuda", **options)
-    with pytest.raises(ValueError, match=f"{what} is not possible on a GPU, but X is on the GPU"):
+    with pytest.raises(ValueError, match=f"X lies on GPU 0, but {message}"):
         plan_of(LARGE, has_samples=True, **options)
 
 
 def test_wide_outputs_are_the_cpus():
     assert plan_of((10_000, 2048, 2048, 1000)).device == "cpu"
-    with pytest.raises(ValueError, match="an output layer of 1000, more than 512, is not possible on a GPU"):
+    with pytest.raises(
+        ValueError, match="an output layer of 1000, more than 512, is not possible on a GPU in"
+    ):
         plan_of((100, 1000), device="cuda")
 
 
 def test_without_a_gpu_the_plan_says_why():
     network = nbp.Network((2, 10, 1))
-    none = GPUChoice(reason="there is no NVIDIA driver on this machine")
+    none = Placement(None, "there is no NVIDIA driver on this machine")
     assert (
         "\nNo GPU: there is no NVIDIA driver on this machine.\n"
         in make_plan(network, 4, 1, Options(), None, none).explain()
     )
-    with pytest.raises(ValueError, match="device='cuda:1' is not possible: there is no NVIDIA driver"):
-        make_plan(network, 4, 1, Options(device="cuda:1"), None, none)
+    asked = Placement(H200, "device='cuda' is asked for")
     with pytest.raises(ValueError, match="device='cuda' is not possible with a sparse X"):
-        make_plan(network, 4, 1, Options(device="cuda"), 2.0, GPUChoice(H200))
+        make_plan(network, 4, 1, Options(device="cuda"), 2.0, asked)
+
+
+def test_networks_that_fit_into_a_block_may_be_trained_by_one():
+    plan = plan_of((64, 32, 10), device="cuda", kernel="persistent", update_rule="adam")
+    assert (plan.device, plan.kernel) == ("cuda:0", "persistent")
+    assert "persistent, on cuda:0, float32: asked for." in plan.explain()
+    text = plan_of(LARGE, device="cuda").explain()
+    assert "persistent, on cuda:0" in text
+    assert "bytes of shared memory, and a block has" in text
+    with pytest.raises(ValueError, match=r"monitor=\('huber',\) is not possible on a GPU in one block"):
+        plan_of((64, 32, 10), device="cuda", kernel="persistent", monitor=("huber",))
 
 
 def test_a_blocked_plan_steps_on_the_cpu_when_it_diverges():

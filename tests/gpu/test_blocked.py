@@ -9,6 +9,7 @@ import reference
 from problems import draw_problem, network_of, parameters_error, solve
 
 import numbabp as nbp
+from numbabp.devices import resolve
 from numbabp.kernels.cuda import memory
 from numbabp.training import DivergenceError, Training
 
@@ -143,11 +144,10 @@ def test_samples_on_the_gpu_are_taken_as_they_are():
 
 def training_on_gpu(net, problem, **options):
     from numbabp.options import Options
-    from numbabp.planning import GPUChoice
 
     arrays = [memory.to_device(array, net.dtype) for array in (problem.X, problem.Y, WEIGHTS)]
-    gpu = GPUChoice(memory.device_of(0), has_samples=True)
-    return Training(net, *arrays, Options(progress=False, **options), EPOCHS, gpu=gpu)
+    place = resolve("auto", 0)
+    return Training(net, *arrays, Options(progress=False, **options), EPOCHS, place=place)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the simulator: overflow
@@ -189,12 +189,13 @@ def test_blocks_after_one_that_diverged_change_nothing():
 
 def engine_of(net, problem, **options):
     from numbabp.options import Options
-    from numbabp.planning import GPUChoice
 
     checked = Options(learning_rate=0.1, shuffle=False, progress=False, device="cuda", **options)
     none = np.empty(0, net.dtype)
-    gpu = GPUChoice(memory.device_of(0))
-    return Training(net, problem.X.astype(net.dtype), problem.Y.astype(net.dtype), none, checked, 2, gpu=gpu)
+    place = resolve("cuda")
+    return Training(
+        net, problem.X.astype(net.dtype), problem.Y.astype(net.dtype), none, checked, 2, place=place
+    )
 
 
 def solve_first(problem, n):
@@ -233,7 +234,7 @@ def test_early_stopping_and_callbacks_see_the_parameters():
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"update_rule": "adam"}, "update_rule='adam'"),
+        ({"update_rule": "adagrad"}, "update_rule='adagrad'"),
         ({"l1": 0.1}, "l1=0.1"),
         ({"clip_norm": 1.0}, "clip_norm=1.0"),
         ({"batch_size": 2}, "batch_size=2"),
@@ -247,12 +248,12 @@ def test_what_the_cpu_alone_does(options, what):
     net = network_of(problem)
     before = net.parameters.copy()
     with pytest.raises(
-        ValueError, match=rf"{what}.* is not possible on a GPU, but device='cuda'.*device='cpu'"
+        ValueError, match=rf"device='cuda' is asked for, but {what}.* is not possible on a GPU.*device='cpu'"
     ):
         fit(net, problem, **options)
     np.testing.assert_array_equal(net.parameters, before)
     if "block_length" not in options:
-        with pytest.raises(ValueError, match=f"{what}.* but X is on the GPU"):
+        with pytest.raises(ValueError, match=f"X lies on GPU 0, but {what}"):
             training_on_gpu(net, problem, **options)
 
 
