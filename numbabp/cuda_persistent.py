@@ -77,7 +77,7 @@ class PersistentTraining:
                 to_device(network.parameters[None]),
                 to_device(moments.reshape(1, -1)),
                 to_device(run.position[STEP : STEP + 1]),
-                to_device(run.learning_rates[None]),
+                None,  # which an adaptive schedule changes from epoch to epoch
                 memory.zeros(1, np.int32),
                 to_device(np.array([options.momentum], dtype)),
                 to_device(np.array([options.l2], dtype)),
@@ -162,7 +162,8 @@ class PersistentTraining:
         )
         common = Common(epoch, begin, end, rule.beta_1, rule.beta_2, rule.epsilon, 0.0, 0)
         samples = self._on_device._replace(orders=to_device(orders))
-        arguments = (self.networks, samples, record, common)
+        rates = to_device(self._run.learning_rates[None, epoch : epoch + len(orders)])
+        arguments = (self.networks._replace(rates=rates), samples, record, common)
         memory.launch(self._train, 1, self._mapping.threads, arguments, self._mapping.shared)
         rows[0] = memory.to_host(loss)[:, 0]
         rows[1] = memory.to_host(accuracy)[:, 0]

@@ -38,6 +38,7 @@ class Window:
     first_epoch: int
     n_epochs: int
     orders: Any  # int32 (n_epochs, n)
+    rates: Any  # float64 (n_rates, n_epochs)
     loss: Any  # float64 (n_epochs, n_networks)
     accuracy: Any  # the same, or (0, 0)
     host_orders: np.ndarray
@@ -101,7 +102,7 @@ class GpuTraining:
         try:
             while epoch < self.shard.epochs and not self.ended.all() and not training.stop.is_set():
                 n_epochs = min(self.shard.epochs - epoch, max(1, slice_length // n_samples))
-                n_epochs = max(1, min(n_epochs, HISTORY_BYTES // (16 * self.n)))
+                n_epochs = max(1, min(n_epochs, HISTORY_BYTES // (16 * self.n + 8 * len(self.shard.rates))))
                 window = self._window(epoch, n_epochs)
                 begin, end = 0, n_epochs * n_samples
                 while begin < end and not training.stop.is_set():
@@ -131,6 +132,7 @@ class GpuTraining:
             first_epoch,
             n_epochs,
             memory.to_device(orders),
+            memory.to_device(self.shard.rates[:, first_epoch : first_epoch + n_epochs]),
             memory.zeros(shape, np.float64),
             accuracy,
             orders,
@@ -154,7 +156,12 @@ class GpuTraining:
             float(self.shard.tol),
             self.shard.n_iter_no_change or 0,
         )
-        arguments = (networks, samples._replace(orders=window.orders), record, common)
+        arguments = (
+            networks._replace(rates=window.rates),
+            samples._replace(orders=window.orders),
+            record,
+            common,
+        )
         blocks = self.mapping.n_blocks(len(networks.parameters))
         memory.launch(self.train, blocks, self.mapping.threads, arguments, self.mapping.shared)
 
@@ -228,7 +235,7 @@ class GpuTraining:
             parameters,
             moments,
             steps,
-            self.networks.rates,
+            None,
             self.networks.rate_of[rows].copy(),
             self.networks.momentum[rows].copy(),
             self.networks.l2[rows].copy(),
@@ -296,7 +303,7 @@ class GpuTraining:
         moments = shard.state.moments[0].nbytes if shard.state.moments.size else 0
         each = 2 * (shard.parameters[0].nbytes + moments) + 100
         each += shard.weights[0].nbytes if len(shard.weights) else 0
-        common = self.training.samples.nbytes + shard.rates.nbytes + 2 * HISTORY_BYTES
+        common = self.training.samples.nbytes + 2 * HISTORY_BYTES
         free = memory.free_bytes()
         if self.n * each + common > free:
             raise MemoryError(
@@ -307,13 +314,13 @@ class GpuTraining:
 
 
 def networks_on_device(shard: "Shard") -> Networks:
-    """Copies of a shard's networks."""
+    """Copies of a shard's networks, but their learning rates."""
     dtype, n = shard.parameters.dtype, len(shard.parameters)
     return Networks(
         memory.to_device(shard.parameters),
         memory.to_device(shard.state.moments.reshape(n, -1)),
         memory.to_device(shard.state.steps),
-        memory.to_device(shard.rates),
+        None,
         memory.to_device(shard.rate_of.astype(np.int32)),
         memory.to_device(shard.numbers["momentum"].astype(dtype)),
         memory.to_device(shard.numbers["l2"].astype(dtype)),

@@ -181,7 +181,7 @@ def mappings(of: "Architecture", device: Device) -> dict[str, "Mapping | str"]:
             found[name] = Mapping(name, of, threads, networks, min(-(-registers // 8) * 8, MOST_REGISTERS), 0)
     threads = block.n_threads(of)
     shared = block.shared_bytes(of, threads)
-    most = device.shared_per_block - _seen_bytes(of, "block")
+    most = device.shared_per_block - _seen_bytes(of, "block") - 256
     if shared > most:
         found["block"] = f"a network takes {shared:,} bytes of shared memory, and a block has {most:,}"
     else:

@@ -79,6 +79,23 @@ def test_orders_and_schedules_are_those_of_the_cpu():
     np.testing.assert_allclose(of_gpu.loss, of_cpu.loss, rtol=1e-12)
 
 
+def test_the_adaptive_schedule_is_followed():
+    problem = problem_of("values")
+    ours, theirs = network_of(problem), network_of(problem)
+    options = {
+        "schedule": "adaptive",
+        "schedule_options": {"patience": 1},
+        "tol": 10.0,
+        "epochs": 4,
+        "learning_rate": 0.01,
+    }
+    found = fit(ours, problem, **options)
+    expected = fit(theirs, problem, device="cpu", kernel="sequential", **options)
+    assert len(set(found.learning_rate)) > 1
+    np.testing.assert_array_equal(found.learning_rate, expected.learning_rate)
+    np.testing.assert_allclose(ours.parameters, theirs.parameters, rtol=1e-12)
+
+
 def test_samples_on_the_device():
     problem = problem_of("values")
     on_host, on_device = network_of(problem), network_of(problem)

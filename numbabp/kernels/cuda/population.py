@@ -39,7 +39,7 @@ class Networks(NamedTuple):
     parameters: Any  # T (n_networks, n_parameters)
     moments: Any  # T (n_networks, N_MOMENTS * n_parameters)
     steps: Any  # int64 (n_networks,), taken so far
-    rates: Any  # float64 (n_rates, epochs)
+    rates: Any  # float64 (n_rates, epochs of the slice)
     rate_of: Any  # int32 (n_networks,), row of `rates`
     momentum: Any  # T (n_networks,)
     l2: Any  # T (n_networks,)
@@ -377,7 +377,7 @@ def make_kernel(of: Architecture, pieces: Pieces, max_registers: int | None = No
             active = record.diverged[i] < 0 and record.stopped[i] == 0
             limit = min(common.end, record.limits[i])
             row = networks.rate_of[i]
-            rate = real(networks.rates[row, common.first_epoch + epoch])
+            rate = real(networks.rates[row, epoch])
             momentum, l2 = networks.momentum[i], networks.l2[i]
             powers = _powers_at(rule, common, networks.steps[i])
             best, waited = record.best[i], record.waited[i]
@@ -430,7 +430,7 @@ def make_kernel(of: Architecture, pieces: Pieces, max_registers: int | None = No
                     losses = rights = zero
                     at = 0
                     epoch += 1
-                    rate = real(networks.rates[row, min(common.first_epoch + epoch, last_epoch)])
+                    rate = real(networks.rates[row, min(epoch, last_epoch)])
                     waited = 0 if mean <= best - common.tol else waited + 1
                     best = min(best, mean)
                     if common.n_iter_no_change > 0 and waited > common.n_iter_no_change:
