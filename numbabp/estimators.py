@@ -38,6 +38,8 @@ from .kernels import shuffling
 from .kernels.cuda.memory import to_host
 from .losses import LOSSES, OUTPUT_ACTIVATION
 from .network import Network
+from .options import Options
+from .planning import make_plan
 from .schedules import SCHEDULE_OPTIONS, learning_rates
 from .training import DivergenceError
 
@@ -522,7 +524,7 @@ class _MLP(BaseEstimator):
 
     def _start(self, X: Any, Y: Any, targets: Any, generator: Any) -> None:
         """A new network, drawn from `generator`; None goes on with the present one."""
-        resolve(self.device, gpu_of({"X": X}))  # before anything changes: it may raise
+        place = resolve(self.device, gpu_of({"X": X}))
         hidden = self._hidden_layer_sizes()
         loss, output_activation = self._output(targets)
         architecture: dict[str, Any] = {
@@ -531,6 +533,11 @@ class _MLP(BaseEstimator):
             "output_activation": output_activation,
             "loss": loss,
         }
+        if place.device is not None:  # before anything changes: it may raise
+            shape = Network(init="zeros", dtype=X.dtype, **architecture)
+            how = Options(device=self.device, **self._step_options(len(Y)))
+            n_nonzeros = X.nnz / len(Y) if sparse.issparse(X) else None
+            make_plan(shape, len(Y), self.max_iter, how, n_nonzeros, place)
         if generator is None:
             for name, value in architecture.items():
                 if value != self._architecture[name]:
@@ -585,6 +592,7 @@ class _MLP(BaseEstimator):
                 Y,
                 sample_weight=sample_weight,
                 epochs=len(rates),
+                learning_rate=self.learning_rate_init_,
                 schedule=lambda epoch: float(rates[epoch]),
                 shuffle=bool(self.shuffle),
                 callback=watch,
@@ -632,7 +640,6 @@ class _MLP(BaseEstimator):
         if rule == "sgd" and self.momentum > 0:
             rule = "nesterov" if self.nesterovs_momentum else "momentum"
         return {
-            "learning_rate": self.learning_rate_init_,
             "batch_size": batch_size,
             "update_rule": rule,
             "momentum": self.momentum,

@@ -75,7 +75,7 @@ def train_together(
         Ends training when it is set.
     """
     first, n = models[0], len(samples.Y)
-    options = [model._step_options(n) for model in models]
+    options = [{"learning_rate": model.learning_rate_init_, **model._step_options(n)} for model in models]
     per_network = {name: np.array([own[name] for own in options]) for name in PER_NETWORK}
     population = Population.from_networks([model.network_ for model in models])
     # chosen as for one thread, so that no bit depends on how many there are

@@ -1,0 +1,61 @@
+"""scikit-learn's estimators trained on a GPU, with samples in the host's memory or there."""
+
+import numpy as np
+import pytest
+
+import numbabp as nbp
+from numbabp.kernels.cuda import memory
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
+
+X = np.random.RandomState(0).standard_normal((12, 3))
+LABELS = (X[:, 0] > 0).astype(int)
+SHAPE = {"hidden_layer_sizes": (4,), "max_iter": 3, "random_state": 0}
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"early_stopping": True}, {"class_weight": "balanced"}, {"alpha": 0.1}, {"momentum": 0.5}]
+)
+def test_classifiers_learn_the_same_on_every_device(options):
+    options = {**SHAPE, **options}
+    on_cpu = nbp.MLPClassifier(**options).fit(X, LABELS)
+    on_gpu = nbp.MLPClassifier(**options, device="cuda").fit(X, LABELS)
+    there = nbp.MLPClassifier(**options).fit(memory.to_device(X), memory.to_device(LABELS))
+    for other in (on_gpu, there):
+        for ours, theirs in zip(other.coefs_, on_cpu.coefs_, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-14)
+        assert other.n_iter_ == on_cpu.n_iter_
+    predicted = there.predict(memory.to_device(X))
+    assert memory.is_on_device(predicted)
+    np.testing.assert_array_equal(memory.to_host(predicted), on_cpu.predict(X))
+    assert there.score(memory.to_device(X), memory.to_device(LABELS)) == on_cpu.score(X, LABELS)
+
+
+def test_partial_fit_goes_on():
+    on_cpu, there = nbp.MLPClassifier(**SHAPE), nbp.MLPClassifier(**SHAPE)
+    for rows in (slice(0, 6), slice(6, 12)):
+        on_cpu.partial_fit(X[rows], LABELS[rows], classes=[0, 1])
+        there.partial_fit(memory.to_device(X[rows]), memory.to_device(LABELS[rows]), classes=[0, 1])
+    for ours, theirs in zip(there.coefs_, on_cpu.coefs_, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-14)
+
+
+def test_regressors():
+    y = X @ [1.0, -1.0, 0.5]
+    on_cpu = nbp.MLPRegressor(**SHAPE).fit(X, y)
+    there = nbp.MLPRegressor(**SHAPE).fit(memory.to_device(X), memory.to_device(y))
+    np.testing.assert_allclose(
+        memory.to_host(there.predict(memory.to_device(X))), on_cpu.predict(X), rtol=1e-11
+    )
+
+
+def test_what_gpus_do_not_do_is_an_error_that_names_it():
+    model = nbp.MLPClassifier(**SHAPE, batch_size=4)
+    with pytest.raises(
+        ValueError, match=r"X lies on GPU 0, but batch_size=4 .*device='cpu', with X on the host"
+    ):
+        model.fit(memory.to_device(X), memory.to_device(LABELS))
+    assert not hasattr(model, "coefs_")
