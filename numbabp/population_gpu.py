@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 SLICE_SECONDS = 0.1
 """A launch takes about so long, for Ctrl-C and progress; what it leaves for the host takes about 1 ms."""
-HISTORY_BYTES = 1 << 27
-"""A slice's history is no larger."""
+HISTORY_BYTES = 1 << 25
+"""A slice's history is no larger: that of the last one is copied while the GPU has nothing to do."""
 
 
 def make_train(mapping: Mapping) -> Any:
