@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from workers import two_workers
 
 os.environ.setdefault("MPLBACKEND", "agg")
 
@@ -11,15 +12,6 @@ os.environ.setdefault("MPLBACKEND", "agg")
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def two_workers():
-    """Of one thread each, in processes of their own."""
-    from distributed import LocalCluster
-
-    return LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
-    )
 
 
 @pytest.fixture(scope="session")

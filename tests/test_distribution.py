@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("distributed")
-from conftest import two_workers
 from distributed import Client, LocalCluster
+from workers import two_workers
 
 import numbabp as nbp
 from numbabp import distribution
