@@ -52,6 +52,10 @@ ValidationFraction = Annotated[
 Activation = Annotated[str, typer.Option(help="Of the hidden layers.")]
 Epochs = Annotated[int, typer.Option(help="Passes over the samples.")]
 Dtype = Annotated[str, typer.Option(help="float32 or float64.")]
+Device = Annotated[
+    str,
+    typer.Option(help="auto (a GPU where that is predicted to be faster), cpu, cuda, or cuda:N of several."),
+]
 
 
 def main() -> None:
@@ -200,6 +204,7 @@ def train(
     task: TaskName = Task.auto,
     ignore: Ignore = "",
     dtype: Dtype = "float32",
+    device: Device = "auto",
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Of the weights, the shuffles and the validation rows.")
     ] = 0,
@@ -231,6 +236,7 @@ def train(
         monitor=() if split.pipeline.classes is not None else ("squared_error",),
         validation_data=split.held_out,
         early_stopping=early_stopping,
+        device=device,
         progress=False if as_json else None,
     )
     scores = split.scores(network)
@@ -281,6 +287,7 @@ def sweep(
     task: TaskName = Task.auto,
     ignore: Ignore = "",
     dtype: Dtype = "float32",
+    device: Device = "auto",
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="First of the seeds; draws the order of rows too.")
     ] = 0,
@@ -322,6 +329,7 @@ def sweep(
         schedule=schedule,
         update_rule=update_rule,
         n_threads=n_threads,
+        device=device,
         progress=False if as_json else None,
     )
     if output is not None:
@@ -381,9 +389,9 @@ def info(
     import scipy
     import sklearn
 
+    from .devices import describe_gpu
     from .kernels.sequential import train_sgd
     from .machine import Machine, settings_path, this_machine
-    from .smoke import gpu_name
 
     if calibrate:
         _calibrate()
@@ -403,7 +411,7 @@ def info(
             name for name in ("sse4.2", "avx", "avx2", "fma", "avx512f", "neon", "sve") if features.get(name)
         ],
         "threads": numba.config.NUMBA_NUM_THREADS,
-        "gpu": gpu_name() or "none",
+        "gpu": describe_gpu(),
         "planner's constants": "built in" if this_machine() == Machine() else str(settings_path()),
         "cache folder": getattr(cache, "cache_path", None) or "none: kernels are compiled in every process",
     }

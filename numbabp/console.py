@@ -56,11 +56,16 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
         except MemoryError as error:
             typer.echo(f"numbabp: not enough memory: {error}", err=True)
             raise typer.Exit(BAD_INPUT) from None
-        except (ValueError, ArithmeticError, OSError, ImportError) as error:
+        except (ValueError, ArithmeticError, OSError, ImportError, RuntimeError) as error:
             if isinstance(error, ArithmeticError):
                 from .training import DivergenceError
 
                 if not isinstance(error, DivergenceError):
+                    raise
+            if isinstance(error, RuntimeError):
+                from .devices import NoGPUError
+
+                if not isinstance(error, NoGPUError):
                     raise
             if isinstance(error, OSError) and error.filename is not None:
                 message = f"{error.filename}: {error.strerror}"

@@ -22,6 +22,7 @@ __all__ = [
     "Placement",
     "beside",
     "check_device",
+    "describe_gpu",
     "gpu_at_hand",
     "gpu_of",
     "is_on_device",
@@ -129,6 +130,20 @@ def _gpu(index: int, why: str) -> Device:
         return memory.device_of(index)
     except NoGPUError as error:
         raise NoGPUError(f"{why}, but {error}.") from None
+
+
+def describe_gpu() -> str:
+    """The GPU at hand in a line: name, compute capability, memory, driver; or why there is none."""
+    device, reason = gpu_at_hand()
+    if device is None:
+        return f"none: {reason}"
+    with memory.on(device):
+        gigabytes = memory.total_bytes() / 2**30
+    driver = memory.driver_version()
+    return (
+        f"{device.name}, compute capability {'.'.join(map(str, device.compute_capability))}, "
+        f"{gigabytes:.0f} GiB, {f'driver of CUDA {driver}' if driver else 'no driver'}"
+    )
 
 
 def gpu_of(arrays: Mapping[str, Any]) -> int | None:

@@ -220,13 +220,13 @@ class Network:
         return self.decide(self.forward(X))
 
     def decide(self, outputs: Any) -> Any:
-        """Predictions from outputs of shape (n, n_outputs), as `predict` tells."""
+        """Predictions from outputs of shape (..., n_outputs), as `predict` tells."""
         with where(outputs):
             if self.loss == "binary_cross_entropy":
                 outputs = (outputs > 0.5).astype(np.int64)
             elif self.activations[-1] == "softmax":
-                return outputs.argmax(axis=1)
-        return outputs[:, 0] if self.n_outputs == 1 else outputs
+                return outputs.argmax(axis=-1)
+        return outputs[..., 0] if self.n_outputs == 1 else outputs
 
     def evaluate(
         self, X: Any, y: Any, sample_weight: Any = None, monitor: Sequence[str] = ()
@@ -507,24 +507,26 @@ class Network:
         if is_on_device(inputs):
             from .device_inference import measure
 
-            return measure(self, inputs, targets, weights, names)
+            found = measure(self, self.parameters[np.newaxis], inputs, targets, weights, names)
+            return {name: float(values[0]) for name, values in found.items()}
         z, a = self._outputs(inputs)
+        means = self._means(z[np.newaxis], a[np.newaxis], targets, weights, names)
+        return dict(zip(["loss", *names], means[:, 0].tolist(), strict=True))
+
+    def _means(
+        self, z: np.ndarray, a: np.ndarray, targets: np.ndarray, weights: np.ndarray, names: Sequence[str]
+    ) -> np.ndarray:
+        """Mean loss and metrics (1 + n_metrics, n_networks) of outputs T (n_networks, n, n_outputs)."""
         outputs_only = self.layout[-1:].copy()
         outputs_only[0, [INPUTS, OUTPUTS]] = 0
-        sums = np.zeros(2 + len(names))
-        sum_metrics(
-            outputs_only,
-            self.loss_code,
-            np.array([METRICS[name] for name in names], np.int64),
-            z,
-            a,
-            targets,
-            weights,
-            np.empty(self.n_outputs, self.dtype),
-            sums,
-        )
-        means = sums[[0, *range(2, len(sums))]] / sums[1]
-        return dict(zip(["loss", *names], means.tolist(), strict=True))
+        metrics = np.array([METRICS[name] for name in names], np.int64)
+        delta = np.empty(self.n_outputs, self.dtype)
+        sums = np.zeros((len(z), 2 + len(names)))
+        for own_z, own_a, own_sums in zip(z, a, sums, strict=True):
+            sum_metrics(
+                outputs_only, self.loss_code, metrics, own_z, own_a, targets, weights, delta, own_sums
+            )
+        return (sums[:, [0, *range(2, sums.shape[1])]] / sums[:, 1:2]).T
 
     @np.errstate(all="ignore")  # an overflow shows in the result
     def _outputs(self, inputs: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -6,13 +6,15 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from types import ModuleType
 from typing import Any, overload
 
 import numpy as np
 
 from .checks import check_integer, check_random_state, check_real, check_weights_of_networks
-from .devices import CPU, gpu_of, is_on_device, resolve, where
+from .devices import CPU, gpu_of, is_on_device, resolve, where, where_X_lies
 from .history import History
+from .kernels.cuda import memory
 from .network import Network
 from .options import Options
 from .population_plan import ON_GPU, PopulationPlan, make_population_plan
@@ -336,29 +338,67 @@ class Population:
             how.l2 > 0,
         )
 
-    def forward(self, X: Any) -> np.ndarray:
-        """Outputs of every network, shape (n_networks, n, n_outputs)."""
-        inputs = self._network._check_inputs("X", X)
-        n = inputs.shape[0]
-        row = n * self._network.n_outputs * self.dtype.itemsize
-        check_memory(self.n_networks, row, "outputs of so many samples")
-        outputs = np.empty((self.n_networks, n, self._network.n_outputs), self.dtype)
-        for network, own in zip(each_network(self._network, self.parameters), outputs, strict=True):
-            own[:] = network._outputs(inputs)[1]
-        return outputs
+    def forward(self, X: Any) -> Any:
+        """Outputs of every network.
 
-    def predict(self, X: Any) -> np.ndarray:
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n, n_inputs)
+            As for `Network.forward`.
+
+        Returns
+        -------
+        ndarray of shape (n_networks, n, n_outputs)
+            NumPy's; or CuPy's, on the GPU of X.
+
+        Raises
+        ------
+        MemoryError
+            If they would not fit into the memory; it says of how many networks they would.
+        """
+        inputs = self._network._check_inputs("X", X)
+        with where(inputs):
+            self._check_memory_of_outputs(inputs)
+            return self._inference(inputs).forward(self._network, self.parameters, inputs)
+
+    def predict(self, X: Any) -> Any:
         """Predictions of every network, shape (n_networks, ...) before that of `Network.predict`."""
-        return np.array([self._network.decide(outputs) for outputs in self.forward(X)])
+        return self._network.decide(self.forward(X))
 
     def evaluate(
         self, X: Any, y: Any, sample_weight: Any = None, monitor: Sequence[str] = ()
-    ) -> dict[str, Any]:
-        """Mean loss and metrics of every network on given samples, arrays of shape (n_networks,) by name."""
+    ) -> dict[str, np.ndarray]:
+        """Mean loss and metrics of every network on given samples, without training.
+
+        Parameters
+        ----------
+        X, y, sample_weight, monitor
+            As for `Network.evaluate`.
+
+        Returns
+        -------
+        dict
+            "loss" and the metrics by name, NumPy arrays of shape (n_networks,).
+        """
         checked = self._network._check_samples(X, y, sample_weight)
         names = self._network.metric_names(Options(monitor=monitor).monitor)
-        rows = [network.measure(*checked, names) for network in each_network(self._network, self.parameters)]
-        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+        return self._inference(checked[0]).measure(self._network, self.parameters, *checked, names)
+
+    @staticmethod
+    def _inference(inputs: Any) -> ModuleType:
+        """What computes outputs where the samples lie."""
+        if is_on_device(inputs):
+            from . import device_inference
+
+            return device_inference
+        from . import population_inference
+
+        return population_inference
+
+    def _check_memory_of_outputs(self, inputs: Any) -> None:
+        available = memory.free_bytes() if is_on_device(inputs) else None
+        each = inputs.shape[0] * self._network.n_outputs * self.dtype.itemsize
+        check_memory(self.n_networks, each, "outputs of so many samples", available=available)
 
     def best_index(self, metric: str = "loss") -> int:
         """Index of the network whose last value of a recorded metric is best: high accuracy, low others.
@@ -591,22 +631,29 @@ class Ensemble:
     def __init__(self, population: Population) -> None:
         self.population = population
 
-    def forward(self, X: Any) -> np.ndarray:
-        """Mean outputs, shape (n, n_outputs)."""
+    @where_X_lies
+    def forward(self, X: Any) -> Any:
+        """Mean outputs, shape (n, n_outputs); CuPy's, on the GPU of X, if it lies on one."""
         return self.population.forward(X).mean(axis=0)
 
-    def std(self, X: Any) -> np.ndarray:
-        """Standard deviation of the outputs over the networks, shape (n, n_outputs)."""
+    @where_X_lies
+    def std(self, X: Any) -> Any:
+        """Standard deviation of the outputs over the networks, shape (n, n_outputs); likewise."""
         return self.population.forward(X).std(axis=0)
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> Any:
         """As `Network.predict`, from the mean outputs."""
         return self.population._network.decide(self.forward(X))
 
 
-def check_memory(n_networks: int, bytes_each: int, what: str, advice: str = "") -> None:
-    """Raise MemoryError, before anything is allocated, if so many networks' arrays would not fit."""
-    available = _available_memory()
+def check_memory(
+    n_networks: int, bytes_each: int, what: str, advice: str = "", available: int | None = None
+) -> None:
+    """Raise MemoryError, before anything is allocated, if so many networks' arrays would not fit.
+
+    `available` bytes are those of the host's memory by default.
+    """
+    available = _available_memory() if available is None else available
     if n_networks * bytes_each > available:
         raise MemoryError(
             f"n_networks={n_networks}: {what} of a network take {bytes_each:,} bytes, and {available:,} are "

@@ -178,15 +178,22 @@ def mappings(of: "Architecture", device: Device) -> dict[str, "Mapping | str"]:
             found[name] = "samples and units would not fit into the shared memory of a block"
         else:
             threads, networks = shapes[name]
-            found[name] = Mapping(name, of, threads, networks, min(-(-registers // 8) * 8, MOST_REGISTERS), 0)
+            found[name] = Mapping(name, of, threads, networks, _limit(registers, threads), 0)
     threads = block.n_threads(of)
     shared = block.shared_bytes(of, threads)
     most = device.shared_per_block - _seen_bytes(of, "block") - 256
     if shared > most:
         found["block"] = f"a network takes {shared:,} bytes of shared memory, and a block has {most:,}"
     else:
-        found["block"] = Mapping("block", of, threads, 1, 128, shared)
+        registers = 136 if wide * of.n_moments > 2 else 128  # adam's steps in float64
+        found["block"] = Mapping("block", of, threads, 1, _limit(registers, threads), shared)
     return found
+
+
+def _limit(registers: int, threads: int) -> int:
+    """Registers that a thread may take: more than it needs, if a multiprocessor holds no fewer blocks."""
+    blocks = max(1, REGISTERS // (-(-registers // 8) * 8 * threads))
+    return min(REGISTERS // (blocks * threads) // 8 * 8, MOST_REGISTERS)
 
 
 def why_not_on_gpu(options: "Options", own_order: bool, is_dense: bool) -> str:

@@ -7,14 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from .datasets import xor
+from .kernels.cuda import memory
 from .network import Network
 from .population import Population
 from .xor_experiments import FAITHFUL_ACCURACIES, FAITHFUL_LOSSES, faithful, zeros
 
-TOLERANCES = {"float64": 1e-12, "float32": 1e-4}
-TIMED_EPOCHS = 50_000
+DTYPES = ("float64", "float32")
+TOLERANCES = {"cpu": {"float64": 1e-12, "float32": 1e-4}, "cuda": {"float64": 1e-10, "float32": 1e-4}}
+TIMED_EPOCHS = {"cpu": 50_000, "cuda": 5_000}
 N_WEIGHTS = 2 * 10 + 10 * 1
+CHECKED_NETWORKS, CHECKED_EPOCHS = 40, 200
 N_NETWORKS, TIMED_POPULATION_EPOCHS = 1024, 200
+N_NETWORKS_ON_GPU, REPEATS_ON_GPU = 32_768, 1024
+"""More of them, and the samples so many times over: a GPU that has little to do shows its latency."""
 
 
 @dataclass(frozen=True)
@@ -32,88 +37,105 @@ class Row:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Kernel:
+    """How one is tried."""
+
+    device: str
+    name: str
+    error: Callable[["Kernel", str], float]
+    """Largest relative difference from known figures, for a dtype."""
+    work: Callable[["Kernel", str], tuple[Callable[[], object], int]]
+    """What to time, and its steps."""
+
+
 def run() -> list[Row]:
     """Train, check and time; one row a kernel and dtype."""
-    rows = []
-    for dtype in TOLERANCES:
-        rows += [_check(kernel, dtype, _faithful_error) for kernel in ("sequential", "blocked", "tiny")]
-        rows.append(_check("general", dtype, _general_error))
-        rows.append(_check("lanes", dtype, _lanes_error))
-    note = "no GPU here" if gpu_name() is None else "no kernel for GPUs yet"
-    rows.append(Row("cuda", "-", "-", None, None, None, None, note))
-    return rows
+    rows = [_check(kernel, dtype) for dtype in DTYPES for kernel in KERNELS if kernel.device == "cpu"]
+    on_gpu = [(kernel, dtype) for dtype in DTYPES for kernel in KERNELS if kernel.device == "cuda"]
+    missing = why_no_gpu()
+    if not missing:
+        return rows + [_check(*what) for what in on_gpu]
+    notes = [f"no GPU here: {missing}", *["no GPU here"] * (len(on_gpu) - 1)]
+    return rows + [
+        Row("cuda", kernel.name, dtype, None, None, None, None, note)
+        for (kernel, dtype), note in zip(on_gpu, notes, strict=True)
+    ]
 
 
-def gpu_name() -> str | None:
-    """The GPU that CUDA kernels would run on, if there is one."""
+def why_no_gpu() -> str:
+    """Why no kernel can be tried on a GPU; empty if one can."""
+    return "Numba simulates one" if memory.is_simulated() else memory.why_no_gpu()
+
+
+def _check(kernel: Kernel, dtype: str) -> Row:
     try:
-        from numba import cuda
-
-        if cuda.is_available():
-            return str(cuda.get_current_device().name.decode())
-    except Exception as error:  # whatever a half-installed driver raises
-        return f"not usable ({type(error).__name__})"
-    return None
-
-
-def _check(kernel: str, dtype: str, error: Callable[[str, str], float]) -> Row:
-    try:
-        largest = float(error(kernel, dtype))
-        ns = _ns_per_step(kernel, dtype)
+        largest = float(kernel.error(kernel, dtype))
+        work, steps = kernel.work(kernel, dtype)
+        seconds = []
+        for _ in range(3):
+            started = time.perf_counter()
+            work()
+            seconds.append(time.perf_counter() - started)
     except Exception as problem:  # a smoke run reports whatever breaks
-        return Row("cpu", kernel, dtype, None, None, None, False, f"{type(problem).__name__}: {problem}")
-    return Row("cpu", kernel, dtype, ns, N_WEIGHTS / ns * 1e9, largest, largest <= TOLERANCES[dtype])
+        note = f"{type(problem).__name__}: {problem}"
+        return Row(kernel.device, kernel.name, dtype, None, None, None, False, note)
+    ns = min(seconds) / steps * 1e9
+    passed = largest <= TOLERANCES[kernel.device][dtype]
+    return Row(kernel.device, kernel.name, dtype, ns, N_WEIGHTS / ns * 1e9, largest, passed)
 
 
-def _faithful_error(kernel: str, dtype: str) -> float:
+def _faithful_error(kernel: Kernel, dtype: str) -> float:
     """Largest relative difference from the notebook's printed losses; infinite if an accuracy is wrong."""
-    run = faithful(dtype, kernel)
+    run = faithful(dtype, kernel.name)
     if any(run.accuracies[epoch] != value for epoch, value in FAITHFUL_ACCURACIES.items()):
         return float("inf")
-    columns = zeros(dtype, kernel).network.weights[0]
+    columns = zeros(dtype, kernel.name).network.weights[0]
     if np.ptp(columns, axis=1).any():  # from zero weights the hidden units must stay equal
         return float("inf")
     return max(abs(run.losses[epoch] / value - 1) for epoch, value in FAITHFUL_LOSSES.items())
 
 
-def _general_error(kernel: str, dtype: str) -> float:
-    """Largest relative difference from the sequential kernel, as delta can't go back through new weights."""
-    a, b = (_train(name, dtype, epochs=200).parameters.astype(float) for name in (kernel, "sequential"))
-    return float(np.abs(a - b).max() / np.abs(b).max())
+def _network_error(kernel: Kernel, dtype: str) -> float:
+    """Largest relative difference from the sequential kernel, for those that can't do the notebook's."""
+    own = _train(kernel, dtype, CHECKED_EPOCHS).parameters.astype(float)
+    expected = _train(SEQUENTIAL, dtype, CHECKED_EPOCHS).parameters.astype(float)
+    return float(np.abs(own - expected).max() / np.abs(expected).max())
 
 
-def _lanes_error(kernel: str, dtype: str) -> float:
+def _population_error(kernel: Kernel, dtype: str) -> float:
     """Largest relative difference of a population's networks from the same ones trained alone."""
-    population = _population(dtype, 40)
-    _train_in_lanes(population, 200)
+    population = _population(dtype, CHECKED_NETWORKS)
+    _fit(kernel, population, CHECKED_EPOCHS)
     errors = []
-    for i in (0, 39):
-        alone = Network(
-            (2, 10, 1), loss="binary_cross_entropy", dtype=dtype, random_state=int(population.seeds[i])
-        )
-        X, y = xor()
-        alone.fit(X, y, learning_rate=0.5, epochs=200, shuffle=False, kernel="sequential", progress=False)
+    for i in (0, CHECKED_NETWORKS - 1):
+        alone = _network(dtype, int(population.seeds[i]))
+        _fit(SEQUENTIAL, alone, CHECKED_EPOCHS)
         own, expected = population.parameters[i].astype(float), alone.parameters.astype(float)
         errors.append(np.abs(own - expected).max() / np.abs(expected).max())
     return float(max(errors))
 
 
-def _ns_per_step(kernel: str, dtype: str) -> float:
-    """Of one network; in lanes, of one of many on all threads together."""
-    if kernel == "lanes":
-        population = _population(dtype, N_NETWORKS)
-        steps = TIMED_POPULATION_EPOCHS * 4 * N_NETWORKS
-    else:
-        steps = TIMED_EPOCHS * 4
-    seconds = []
-    for _ in range(3):
-        started = time.perf_counter()
-        if kernel == "lanes":
-            _train_in_lanes(population, TIMED_POPULATION_EPOCHS)
-        else:
-            _train(kernel, dtype, epochs=TIMED_EPOCHS)
-        seconds.append(time.perf_counter() - started)
-    return min(seconds) / steps * 1e9
+def _work_of_network(kernel: Kernel, dtype: str) -> tuple[Callable[[], object], int]:
+    epochs = TIMED_EPOCHS[kernel.device]
+    return lambda: _train(kernel, dtype, epochs), epochs * 4
+
+
+def _work_of_population(kernel: Kernel, dtype: str) -> tuple[Callable[[], object], int]:
+    """Many networks, on all threads together."""
+    population = _population(dtype, N_NETWORKS)
+    steps = TIMED_POPULATION_EPOCHS * 4 * N_NETWORKS
+    return lambda: _fit(kernel, population, TIMED_POPULATION_EPOCHS), steps
+
+
+def _work_on_gpu(kernel: Kernel, dtype: str) -> tuple[Callable[[], object], int]:
+    population = _population(dtype, N_NETWORKS_ON_GPU)
+    steps = REPEATS_ON_GPU * 4 * N_NETWORKS_ON_GPU
+    return lambda: _fit(kernel, population, 1, REPEATS_ON_GPU), steps
+
+
+def _network(dtype: str, seed: int = 0) -> Network:
+    return Network((2, 10, 1), loss="binary_cross_entropy", dtype=dtype, random_state=seed)
 
 
 def _population(dtype: str, n_networks: int) -> Population:
@@ -121,13 +143,36 @@ def _population(dtype: str, n_networks: int) -> Population:
     return Population((2, 10, 1), n_networks, loss=loss, dtype=dtype, random_state=0)
 
 
-def _train_in_lanes(population: Population, epochs: int) -> None:
-    X, y = xor()
-    population.fit(X, y, learning_rate=0.5, epochs=epochs, shuffle=False, kernel="lanes", progress=False)
-
-
-def _train(kernel: str, dtype: str, epochs: int) -> Network:
-    X, y = xor()
-    network = Network((2, 10, 1), loss="binary_cross_entropy", dtype=dtype, random_state=0)
-    network.fit(X, y, learning_rate=0.5, epochs=epochs, shuffle=False, kernel=kernel, progress=False)
+def _train(kernel: Kernel, dtype: str, epochs: int) -> Network:
+    network = _network(dtype)
+    _fit(kernel, network, epochs)
     return network
+
+
+def _fit(kernel: Kernel, model: Network | Population, epochs: int, repeats: int = 1) -> None:
+    X, y = xor()
+    model.fit(
+        np.tile(X, (repeats, 1)),
+        np.tile(y, repeats),
+        learning_rate=0.5,
+        epochs=epochs,
+        shuffle=False,
+        device=kernel.device,
+        kernel=kernel.name,
+        progress=False,
+    )
+
+
+SEQUENTIAL = Kernel("cpu", "sequential", _faithful_error, _work_of_network)
+KERNELS = [
+    SEQUENTIAL,
+    Kernel("cpu", "blocked", _faithful_error, _work_of_network),
+    Kernel("cpu", "tiny", _faithful_error, _work_of_network),
+    Kernel("cpu", "general", _network_error, _work_of_network),
+    Kernel("cpu", "lanes", _population_error, _work_of_population),
+    Kernel("cuda", "thread", _population_error, _work_on_gpu),
+    Kernel("cuda", "warp", _population_error, _work_on_gpu),
+    Kernel("cuda", "block", _population_error, _work_on_gpu),
+    Kernel("cuda", "persistent", _network_error, _work_of_network),
+    Kernel("cuda", "blocked", _network_error, _work_of_network),
+]

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import numbabp as nbp
 from numbabp.cli import app
+from numbabp.kernels.cuda import memory
 from numbabp.storage import load_metadata, save
 
 NOTEBOOK_LOSSES = {
@@ -166,13 +167,24 @@ def test_demo_takes_one_experiment():
 
 def test_smoke():
     output = run("smoke").stdout
-    assert output.count("pass") == 10
-    assert "cuda" in output
+    on_gpu = [kernel for kernel in nbp.smoke.KERNELS if kernel.device == "cuda"]
+    missing = nbp.smoke.why_no_gpu()
+    assert {"thread", "warp", "block"} <= {kernel.name for kernel in on_gpu}
+    assert output.count("pass") == 10 + (0 if missing else 2 * len(on_gpu))
     result = run_json("smoke")
     assert result["passed"] is True
     ran = [row for row in result["rows"] if row["passed"] is not None]
-    assert {(row["device"], row["dtype"]) for row in ran} == {("cpu", "float64"), ("cpu", "float32")}
     assert all(row["ns_per_step"] > 0 and row["cups"] > 0 for row in ran)
+    others = [row for row in result["rows"] if row["passed"] is None]
+    assert {(row["device"], row["dtype"]) for row in ran} >= {("cpu", "float64"), ("cpu", "float32")}
+    if missing:  # every kernel is named, and the reason once
+        expected = [("cuda", kernel.name, dtype) for dtype in nbp.smoke.DTYPES for kernel in on_gpu]
+        assert [(row["device"], row["kernel"], row["dtype"]) for row in others] == expected
+        first, *rest = [row["note"] for row in others]
+        assert first == f"no GPU here: {missing}"
+        assert set(rest) == {"no GPU here"}
+    else:
+        assert not others
 
 
 def test_smoke_fails_when_a_figure_is_off(monkeypatch):
@@ -181,9 +193,21 @@ def test_smoke_fails_when_a_figure_is_off(monkeypatch):
     assert run_json("smoke", status=1)["passed"] is False
 
 
+def test_a_kernel_for_gpus_that_breaks_is_a_failure(monkeypatch):
+    def break_down(kernel, dtype):
+        raise RuntimeError("out of order")
+
+    broken = nbp.smoke.Kernel("cuda", "thread", break_down, break_down)
+    monkeypatch.setattr(nbp.smoke, "KERNELS", [broken])
+    monkeypatch.setattr(nbp.smoke, "why_no_gpu", lambda: "")
+    rows = run_json("smoke", status=1)["rows"]
+    assert [(row["passed"], row["note"]) for row in rows] == [(False, "RuntimeError: out of order")] * 2
+
+
 def test_info():
     output = run("info").stdout
     facts = run_json("info")
+    assert facts["gpu"] == f"none: {memory.why_no_gpu()}" or "compute capability" in facts["gpu"]
     assert facts["numbabp"] == nbp.__version__
     for name in ("python", "numba", "processor", "vector extensions", "threads", "gpu", "cache folder"):
         assert name in facts
@@ -277,6 +301,35 @@ def test_options_reach_the_training(folder):
     assert result["n_training"] == 150
     assert result["history"]["learning_rate"] == pytest.approx([0.02, 0.015, 0.005])
     assert nbp.load("net").dtype == np.float64
+
+
+DEVICES = [("train", "--dataset", "iris"), ("sweep", "--dataset", "iris", "--seeds", 2)]
+
+
+@pytest.mark.parametrize("command", DEVICES, ids=["train", "sweep"])
+def test_devices(folder, command, monkeypatch):
+    asked = []
+    for model in (nbp.Network, nbp.Population):
+
+        def fit(self, *samples, _fit=model.fit, **options):
+            asked.append(options["device"])
+            return _fit(self, *samples, **{**options, "device": "cpu"})
+
+        monkeypatch.setattr(model, "fit", fit)
+    for device in ("auto", "cpu", "cuda:1"):
+        run(*command, "--epochs", 1, "--device", device)
+    run(*command, "--epochs", 1)
+    assert asked == ["auto", "cpu", "cuda:1", "auto"]
+
+
+@pytest.mark.parametrize("command", DEVICES, ids=["train", "sweep"])
+def test_devices_that_there_are_not(folder, command):
+    message = "device='gpu' is not known; allowed: 'auto', 'cpu', 'cuda', or 'cuda:0', 'cuda:1'"
+    assert message in refused(*command, "--device", "gpu")
+    absent = refused(*command, "--device", "cuda:99")
+    assert absent.startswith("numbabp: device='cuda:99' is asked for, but ")
+    if memory.why_no_gpu():
+        assert absent.endswith(f"but {memory.why_no_gpu()}.")
 
 
 BAD_TABLES = {

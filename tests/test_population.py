@@ -8,11 +8,12 @@ import textwrap
 import numpy as np
 import pytest
 import reference
+import scipy.sparse
 from problems import draw_problem, network_of, parameters_error, solve
 
 import numbabp as nbp
 from numbabp import population as population_module
-from numbabp import population_training
+from numbabp import population_inference, population_training
 from numbabp.datasets import xor
 from numbabp.vectors import lanes_of
 
@@ -327,6 +328,29 @@ def test_it_learns_and_predicts():
     np.testing.assert_allclose(ensemble.std(X), population.forward(X).std(axis=0))
     np.testing.assert_array_equal(ensemble.predict(X), Y)
     assert "40 networks, 2000 epochs, finished" in repr(history)
+
+
+@pytest.mark.parametrize("n_at_once", [1, 2, 5])
+@pytest.mark.parametrize("output", ["sigmoid", "softmax", "identity"])
+def test_outputs_and_measurements_are_those_of_each_network(output, n_at_once, monkeypatch):
+    n_samples, widest = 6, 7
+    monkeypatch.setattr(population_inference, "TOGETHER_BYTES", 8 * n_at_once * n_samples * widest)
+    population = nbp.Population(
+        (3, widest, 5, 4), 5, hidden_activation=["tanh", "gelu"], output_activation=output, random_state=0
+    )
+    random_state = np.random.RandomState(0)
+    X, y = random_state.standard_normal((n_samples, 3)), random_state.standard_normal((n_samples, 4))
+    weights = np.array([0.0, 1.0, 2.0, 0.5, 0.0, 3.0])
+    outputs, predicted = population.forward(X), population.predict(X)
+    measured = population.evaluate(X, y, weights, monitor=["huber"])
+    for i in range(5):
+        network = population[i]
+        np.testing.assert_allclose(outputs[i], network.forward(X), rtol=1e-13)
+        np.testing.assert_allclose(predicted[i], network.predict(X), rtol=1e-13)
+        for name, value in network.evaluate(X, y, weights, monitor=["huber"]).items():
+            assert measured[name][i] == pytest.approx(value, rel=1e-13)
+    sparse = scipy.sparse.csr_matrix(X)
+    np.testing.assert_allclose(population.forward(sparse), outputs, rtol=1e-12)
 
 
 def test_selections_are_copies():

@@ -1,6 +1,7 @@
 """Biases, activations, losses and metrics of many samples on a GPU, in the scalar functions of the CPU.
 
-The products between are CuPy's. Threads stride over the units or the rows, so any grid does.
+Of one network or of many, on the same samples. The products between are CuPy's. Threads stride over the units
+or the rows, so any grid does.
 """
 
 from typing import Any
@@ -14,30 +15,35 @@ from .compiling import kernel
 
 
 @kernel
-def activate_units(code: Any, z: Any, biases: Any, a: Any) -> None:
+def activate_units(code: Any, z: Any, biases: Any, a: Any, n_lanes: Any) -> None:
     """z += b and a = f(z) for rows of units, but for softmax.
 
-    `z` and `a` are flat T (n * n_units,), and may be the same array; `biases` is T (n_units,).
+    `z` and `a` are flat T (n_networks * n * n_units,), and may be the same array; `biases` is
+    T (n_networks, n_units). `n_lanes` threads share the units of a network.
     """
-    n_units = biases.size
-    step = cuda.gridsize(1)
-    column, shift = cuda.grid(1) % n_units, step % n_units  # one division a thread, not one a unit
-    for j in range(cuda.grid(1), z.size, step):
-        biased = z[j] + biases[column]
-        z[j] = biased
-        a[j] = activated(code, biased)
-        column += shift
-        if column >= n_units:
-            column -= n_units
+    n_networks, n_units = biases.shape
+    size = z.size // n_networks
+    for place in range(cuda.grid(1), n_networks * n_lanes, cuda.gridsize(1)):
+        network, lane = place // n_lanes, place % n_lanes
+        column, shift = lane % n_units, n_lanes % n_units  # one division a thread, not one a unit
+        for j in range(network * size + lane, (network + 1) * size, n_lanes):
+            biased = z[j] + biases[network, column]
+            z[j] = biased
+            a[j] = activated(code, biased)
+            column += shift
+            if column >= n_units:
+                column -= n_units
 
 
 @kernel
 def softmax_rows(z: Any, biases: Any, a: Any) -> None:
     """z += b and a = softmax(z) for rows of units, a thread a row; arrays as for `activate_units`."""
-    n_units = biases.size
-    for start in range(cuda.grid(1) * n_units, z.size, cuda.gridsize(1) * n_units):
+    n_networks, n_units = biases.shape
+    n_rows = z.size // n_units // n_networks
+    for row in range(cuda.grid(1), n_networks * n_rows, cuda.gridsize(1)):
+        network, start = row // n_rows, row * n_units
         for k in range(n_units):
-            z[start + k] += biases[k]
+            z[start + k] += biases[network, k]
         layers.softmax(z, a, start, n_units)
 
 
@@ -45,7 +51,7 @@ def softmax_rows(z: Any, biases: Any, a: Any) -> None:
 def add_metrics(
     layout: Any, metrics: Any, loss: Any, z: Any, a: Any, targets: Any, weights: Any, sums: Any
 ) -> None:
-    """Add each thread's samples to its column of sums.
+    """Add each thread's samples to its place of the sums.
 
     Parameters
     ----------
@@ -54,19 +60,24 @@ def add_metrics(
     metrics
         int64 (n_metrics,), codes of `numbabp.losses.METRICS`.
     loss
-        The network's, by which the accuracy decides.
-    z, a, targets
+        The networks', by which the accuracy decides.
+    z, a
+        T (n_networks, n, n_outputs).
+    targets
         T (n, n_outputs).
     weights
         T (n,), or (0,) for weights of 1.
     sums
-        float64 (1 + n_metrics, threads of the grid): the weights, then the weighted metrics.
+        float64 (1 + n_metrics, n_networks, n_lanes): the weights, then the weighted metrics, of each of the
+        threads that share the samples of a network.
     """
-    thread = cuda.grid(1)
-    for i in range(thread, len(z), cuda.gridsize(1)):
-        weight = np.float64(weights[i]) if weights.size > 0 else 1.0
-        if weight != 0:
-            sums[0, thread] += weight
-            for m in range(metrics.size):
-                value = layers.metric(metrics[m], loss, layout, z[i], a[i], targets, i)
-                sums[1 + m, thread] += weight * value
+    n_networks, n_lanes = sums.shape[1], sums.shape[2]
+    for place in range(cuda.grid(1), n_networks * n_lanes, cuda.gridsize(1)):
+        network, lane = place // n_lanes, place % n_lanes
+        for i in range(lane, len(targets), n_lanes):
+            weight = np.float64(weights[i]) if weights.size > 0 else 1.0
+            if weight != 0:
+                sums[0, network, lane] += weight
+                for m in range(metrics.size):
+                    value = layers.metric(metrics[m], loss, layout, z[network, i], a[network, i], targets, i)
+                    sums[1 + m, network, lane] += weight * value

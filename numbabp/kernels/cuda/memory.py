@@ -267,6 +267,25 @@ def free_bytes() -> int:
     return int(cupy.cuda.runtime.memGetInfo()[0] + cupy.get_default_memory_pool().free_bytes())
 
 
+def total_bytes() -> int:
+    """Memory of the current device."""
+    if is_simulated():
+        return 2**30
+    import cupy
+
+    return int(cupy.cuda.runtime.memGetInfo()[1])
+
+
+def driver_version() -> str:
+    """The newest CUDA that the driver knows, such as "13.0"; empty in the simulator."""
+    if is_simulated():
+        return ""
+    import cupy
+
+    version = int(cupy.cuda.runtime.driverGetVersion())
+    return f"{version // 1000}.{version % 1000 // 10}"
+
+
 def synchronize() -> None:
     """Wait for all that the current stream has to do."""
     if not is_simulated():

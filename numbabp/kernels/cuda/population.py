@@ -25,6 +25,9 @@ from ...losses import LOSSES
 from ..update_rules import ADAM, N_MOMENTS, SGD, UPDATE_RULES, Numbers
 from .compiling import SIMULATED, kernel
 
+if not SIMULATED:
+    from .barriers import barrier_of_warp
+
 ALIGNMENT = None if SIMULATED else 16
 """Of arrays in shared memory, so that four numbers are read at a time; the simulator knows none."""
 TILE_BYTES = 8192
@@ -256,7 +259,7 @@ def warp_barrier() -> None:
     if SIMULATED:
         cuda.syncthreads()
     else:
-        cuda.syncwarp()
+        barrier_of_warp()
 
 
 @scalar_function

@@ -1,0 +1,123 @@
+"""What kernels for GPUs become, compiled for GPUs that need not be there: their registers and memory."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import gpu_machine_code  # noqa: E402
+from benchmarks.gpu_machine_code import Case, device_of  # noqa: E402
+from benchmarks.on_gpu.cards import MULTIPROCESSORS  # noqa: E402
+
+if gpu_machine_code.what_is_missing():
+    pytest.skip(gpu_machine_code.what_is_missing(), allow_module_level=True)
+
+from numbabp.kernels.cuda import inference, signatures  # noqa: E402
+from numbabp.kernels.cuda.compiling import machine_code  # noqa: E402
+from numbabp.kernels.cuda.memory import STATIC_SHARED  # noqa: E402
+
+DTYPES = ("float32", "float64")
+# the largest network of which each kernel keeps all numbers
+LARGEST = {
+    ("thread", "float32"): "4-10-3",
+    ("thread", "float64"): "2-10-1",
+    ("warp", "float32"): "64-32-10",
+    ("warp", "float64"): "4-10-3",
+    ("block", "float32"): "64-32-10",
+    ("block", "float64"): "64-32-10",
+}
+EVERYWHERE = [
+    Case(kernel, sizes, dtype, "sgd", capability)
+    for capability in MULTIPROCESSORS
+    for (kernel, dtype), sizes in LARGEST.items()
+]
+OTHERS = [case for case in gpu_machine_code.cases(capabilities=[(9, 0)]) if case not in EVERYWHERE]
+
+
+@pytest.fixture(scope="session")
+def compiled(request):
+    """The machine code of every case that is to be tested, made by a process a core."""
+    chosen = [
+        item.callspec.params["case"] for item in request.session.items if "compiled" in item.fixturenames
+    ]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(len(chosen), os.cpu_count() or 1), context) as processes:
+        yield {case: processes.submit(case.machine_code) for case in chosen}
+        processes.shutdown(cancel_futures=True)  # should a test have ended the session
+
+
+def check(case, compiled):
+    """All numbers lie where they are meant to: in registers, or in shared memory."""
+    code, mapping, device = compiled[case].result(), case.mapping(), device_of(case.capability)
+    assert code.cubin.startswith(b"\x7fELF")
+    assert f".target sm_{case.capability[0]}{case.capability[1]}" in code.ptx
+    assert (code.stack, code.spills) == (0, 0)
+    assert 0 < code.registers <= mapping.registers
+    assert 0 < code.shared <= STATIC_SHARED
+    assert code.shared + mapping.shared <= device.shared_per_block
+    assert (mapping.shared > 0) == (case.kernel == "block")
+
+
+@pytest.mark.parametrize("case", EVERYWHERE, ids=str)
+def test_populations(case, compiled):
+    check(case, compiled)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", OTHERS, ids=str)
+def test_populations_of_all_sizes_and_rules(case, compiled):
+    check(case, compiled)
+
+
+def test_all_that_is_documented_is_compiled():
+    assert len(OTHERS) > 40
+    for rule in ("momentum", "nesterov", "adam"):
+        kernels = {(case.kernel, case.dtype) for case in OTHERS if case.rule == rule}
+        assert set(LARGEST) - kernels == {("thread", "float64")}  # whose numbers would not fit
+    assert Case("block", "784-32-10", "float64", "sgd", (9, 0)) in OTHERS
+
+
+def test_numbers_that_do_not_fit_are_seen():
+    """More than a thread's registers hold, of which the plan therefore makes no kernel."""
+    from numbabp.kernels.cuda.thread import make_train
+
+    too_large = Case("thread", "4-10-3", "float64", "sgd", (9, 0))
+    assert "292 registers a thread" in too_large.mapping()
+    of = Case("block", "4-10-3", "float64", "sgd", (9, 0)).mapping().of
+    code = machine_code(make_train(of, 128), signatures.of_population("float64"), (9, 0))
+    assert code.spills > 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("capability", MULTIPROCESSORS)
+def test_predictions_keep_to_registers(dtype, capability):
+    for name, signature in signatures.of_inference(dtype).items():
+        code = machine_code(getattr(inference, name), signature, capability)
+        assert code.cubin.startswith(b"\x7fELF"), name
+        assert (code.stack, code.spills) == (0, 0), name
+        assert 0 < code.registers <= 96, name
+
+
+def test_float32_activations_take_no_double_precision():
+    signature = signatures.of_inference("float32")["activate_units"]
+    code = machine_code(inference.activate_units, signature, (9, 0))
+    assert "fma.rn.f32" in code.ptx
+    assert "fma.rn.f64" not in code.ptx and "mul.f64" not in code.ptx
+
+
+def test_the_table():
+    command = [sys.executable, str(ROOT / "benchmarks" / "gpu_machine_code.py"), "--capabilities", "9.0"]
+    options = ["--kernels", "thread", "--sizes", "2-10-1", "--dtypes", "float32", "--rules", "sgd"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    header, _, row = done.stdout.splitlines()
+    assert row.startswith("| thread | 2-10-1 | float32 | sgd | 9.0 | ")
+    assert row.count("|") == header.count("|")
+    refused = subprocess.run([*command, "--rules", "adagrad"], capture_output=True, text=True)
+    assert refused.returncode == 2 and "--rules must be some of sgd" in refused.stderr
