@@ -1,9 +1,10 @@
 """What a training kernel should reach on a GPU that is not at hand: occupancy, instructions, steps a second.
 
+    python benchmarks/gpu_estimates.py [--cards H100,H200,A100]
     python benchmarks/gpu_estimates.py MODULE:FUNCTION [--networks 65536] [--threads-per-network 1]
            [--threads-per-block 128] [--shared BYTES] [--cards H100,H200,A100] [--weights 30] [--loops]
 
-FUNCTION() returns a kernel made by `numbabp.kernels.cuda.compiling.kernel` and the Numba types of its
+By itself it does so for the tasks of docs/gpu.md. Otherwise FUNCTION() returns a kernel made by `numbabp.kernels.cuda.compiling.kernel` and the Numba types of its
 arguments. The kernel is compiled for each card's compute capability, its machine code disassembled (by
 nvdisasm: `pip install nvidia-cuda-nvdisasm`), and the loop with the most multiply-adds taken for the one that
 goes through samples. Columns: what the busiest pipe allows with any number of warps ("bound"), and what as
@@ -16,6 +17,7 @@ import argparse
 import importlib
 import sys
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -23,6 +25,10 @@ if __name__ == "__main__":
 
 from benchmarks.on_gpu import sass, schedule
 from benchmarks.on_gpu.cards import CARDS, SCHEDULERS, WARP, Card, Occupancy, occupancy
+
+POPULATIONS = ((65_536, "thread", "2-10-1", 30), (4_096, "warp", "64-32-10", 2_368))
+"""Networks, kernel, layer sizes, weights of one."""
+LARGE = (784, 2048, 2048, 10)
 
 
 @dataclass(frozen=True)
@@ -240,9 +246,47 @@ def loops_table(compiled, signature, compute_capability):
     return "\n".join(lines)
 
 
+def print_tasks(cards):
+    """Tables of what is expected of the tasks that `gpu.py` measures."""
+    from benchmarks.gpu_machine_code import Case
+    from numbabp.gpu_machine import ns_per_blocked_step
+    from numbabp.kernels.cuda import signatures
+    from numbabp.kernels.cuda.memory import Device
+    from numbabp.population_gpu import make_train
+
+    for n_networks, kernel, sizes, n_weights in POPULATIONS:
+        print(f"{n_networks:,} x {sizes}, float32, kernel `{kernel}`:\n\n{HEADER}")
+        for card in cards:
+            mapping = Case(kernel, sizes, "float32", "sgd", card.compute_capability).mapping()
+            found = estimate(
+                make_train(mapping),
+                signatures.of_population("float32"),
+                mapping.threads // mapping.networks,
+                mapping.threads,
+                mapping.shared,
+                n_networks,
+                card,
+            )
+            print(markdown_row(found, n_weights), flush=True)
+        print()
+    print(f"One {'-'.join(map(str, LARGE))} network, float32, kernel `blocked`, 64 samples a block:\n")
+    print("| card | us a step | CUPS |\n|---|---:|---:|")
+    for card in cards:
+        of = card.multiprocessor
+        device = Device(
+            0, card.name, card.compute_capability, card.n_multiprocessors, card.clock, of.shared_per_block,
+            of.shared, card.memory_bandwidth, card.cache_bytes,
+        )  # fmt: skip
+        ns = ns_per_blocked_step(LARGE, 4, 64, False, device)
+        n_weights = sum(fan_in * fan_out for fan_in, fan_out in pairwise(LARGE))
+        print(f"| {card.name} | {ns / 1e3:.1f} | {n_weights / ns * 1e9:.1e} |")
+
+
 def _parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("function", metavar="MODULE:FUNCTION", help="returns a kernel and its signature")
+    parser.add_argument(
+        "function", metavar="MODULE:FUNCTION", nargs="?", help="returns a kernel and its signature"
+    )
     parser.add_argument("--networks", type=int, default=65536)
     parser.add_argument("--threads-per-network", type=int, default=1)
     parser.add_argument("--threads-per-block", type=int, default=128)
@@ -260,6 +304,12 @@ def _parse():
 
 def main():
     arguments = _parse()
+    if arguments.function is None:
+        try:
+            print_tasks([card_of(name) for name in arguments.cards.split(",")])
+        except (sass.DisassemblerMissing, ValueError) as error:
+            sys.exit(f"{Path(sys.argv[0]).name}: {error}")
+        return
     module, _, name = arguments.function.partition(":")
     sys.path.insert(0, ".")
     compiled, signature = getattr(importlib.import_module(module), name)()

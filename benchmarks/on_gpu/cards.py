@@ -72,6 +72,8 @@ class Card:
     """Hz, at most."""
     memory_bandwidth: float
     """Bytes a second."""
+    cache_bytes: int
+    """Of the second-level cache."""
 
     @property
     def multiprocessor(self):
@@ -95,11 +97,11 @@ class Card:
 CARDS = {
     card.name: card
     for card in (
-        Card("T4", (7, 5), 40, 1.59e9, 0.32e12),
-        Card("A100", (8, 0), 108, 1.41e9, 1.555e12),
-        Card("H100", (9, 0), 132, 1.98e9, 3.35e12),
-        Card("H200", (9, 0), 132, 1.98e9, 4.8e12),
-        Card("B200", (10, 0), 148, 1.965e9, 8e12),
+        Card("T4", (7, 5), 40, 1.59e9, 0.32e12, 4 << 20),
+        Card("A100", (8, 0), 108, 1.41e9, 1.555e12, 40 << 20),
+        Card("H100", (9, 0), 132, 1.98e9, 3.35e12, 50 << 20),
+        Card("H200", (9, 0), 132, 1.98e9, 4.8e12, 50 << 20),
+        Card("B200", (10, 0), 148, 1.965e9, 8e12, 126 << 20),
     )
 }
 

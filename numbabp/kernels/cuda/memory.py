@@ -220,10 +220,18 @@ def to_host(value: Any) -> np.ndarray:
     return cupy.asnumpy(as_array(value))
 
 
-class Download:
-    """A copy to the host that is begun at once, behind what the stream has to do, and waited for when asked.
+@cache
+def _copy_stream(index: int) -> Any:
+    """A GPU's stream for copies; the GPU has to be the current one."""
+    import cupy
 
-    What it copies into is pinned memory, which copies need to run beside the host's work.
+    return cupy.cuda.Stream(non_blocking=True)
+
+
+class Download:
+    """A copy to the host that is begun once the stream has come so far, and waited for when asked.
+
+    It goes on beside kernels that are launched later, in a stream of its own and into pinned memory.
     """
 
     def __init__(self, array: Any) -> None:
@@ -233,11 +241,12 @@ class Download:
         import cupy
         import cupyx
 
-        stream = cupy.cuda.get_current_stream()
+        stream = _copy_stream(int(array.device.id))
+        stream.wait_event(cupy.cuda.get_current_stream().record())
         self._values = cupyx.empty_pinned(array.shape, array.dtype)
         array.get(stream=stream, out=self._values, blocking=False)
         self._done = stream.record()
-        self._array = array  # kept until it is copied
+        self._array = array  # its memory must not be used again before it is copied
 
     def result(self) -> np.ndarray:
         """The values, once they are there."""
