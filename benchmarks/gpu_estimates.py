@@ -4,12 +4,13 @@
     python benchmarks/gpu_estimates.py MODULE:FUNCTION [--networks 65536] [--threads-per-network 1]
            [--threads-per-block 128] [--shared BYTES] [--cards H100,H200,A100] [--weights 30] [--loops]
 
-By itself it does so for the tasks of docs/gpu.md. Otherwise FUNCTION() returns a kernel made by `numbabp.kernels.cuda.compiling.kernel` and the Numba types of its
-arguments. The kernel is compiled for each card's compute capability, its machine code disassembled (by
-nvdisasm: `pip install nvidia-cuda-nvdisasm`), and the loop with the most multiply-adds taken for the one that
-goes through samples. Columns: what the busiest pipe allows with any number of warps ("bound"), and what as
-many warps as there are reach, waiting for each other's results ("predicted"; with instructions that not every
-step executes, "at worst"). Memory is taken to be in the first cache, and clocks to be the highest.
+By itself it does so for the tasks of docs/gpu.md. Otherwise FUNCTION() returns a kernel made by
+`numbabp.kernels.cuda.compiling.kernel` and the Numba types of its arguments. The kernel is compiled for
+each card's compute capability, its machine code disassembled (by nvdisasm: `pip install nvidia-cuda-
+nvdisasm`), and the loop with the most multiply-adds taken for the one that goes through samples. Columns:
+what the busiest pipe allows with any number of warps ("bound"), and what as many warps as there are reach,
+waiting for each other's results ("predicted"; with instructions that not every step executes, "at worst").
+Memory is taken to be in the first cache, and clocks to be the highest.
 Not an asv suite.
 """
 
