@@ -6,11 +6,11 @@
 
 By itself it does so for the tasks of docs/gpu.md. Otherwise FUNCTION() returns a kernel made by
 `numbabp.kernels.cuda.compiling.kernel` and the Numba types of its arguments. The kernel is compiled for
-each card's compute capability, its machine code disassembled (by nvdisasm: `pip install nvidia-cuda-
-nvdisasm`), and the loop with the most multiply-adds taken for the one that goes through samples. Columns:
-what the busiest pipe allows with any number of warps ("bound"), and what as many warps as there are reach,
-waiting for each other's results ("predicted"; with instructions that not every step executes, "at worst").
-Memory is taken to be in the first cache, and clocks to be the highest.
+each card's compute capability, its machine code disassembled (by nvdisasm: `pip install
+nvidia-cuda-nvdisasm`), and the loop with the most multiply-adds taken for the one that goes through
+samples. Columns: what the busiest pipe allows with any number of warps ("bound"), and what as many warps as
+there are reach, waiting for each other's results ("predicted"; with instructions that not every step
+executes, "at worst"). Memory is taken to be in the first cache, and clocks to be the highest.
 Not an asv suite.
 """
 
