@@ -119,10 +119,20 @@ def resolve(option: str, data_on: int | None = None) -> Placement:
     return Placement(_gpu(index, asked), asked)
 
 
-def gpu_at_hand() -> tuple[Device | None, str]:
-    """The GPU that "cuda" stands for, or None and why there is none; the first look for it takes a second."""
+def gpu_at_hand(n_bytes: int) -> tuple[Device | None, str]:
+    """The GPU that "cuda" stands for, with so much memory free; or None, and why there is none.
+
+    The first look for it takes a second.
+    """
     reason = memory.why_no_gpu()
-    return (None, reason) if reason else (memory.device_of(memory.current_index()), "")
+    if reason:
+        return None, reason
+    device = memory.device_of(memory.current_index())
+    with memory.on(device):
+        free = memory.free_bytes()
+    if n_bytes > free:
+        return None, f"training would take {n_bytes:,} bytes of the GPU's memory, and {free:,} are free"
+    return device, ""
 
 
 def _gpu(index: int, why: str) -> Device:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .devices import CPU, WORTH_LOOKING, Placement, gpu_at_hand
 from .kernels.layers import NARROW
+from .kernels.update_rules import N_MOMENTS
 from .machine import Machine, this_machine
 
 if TYPE_CHECKING:
@@ -170,7 +171,9 @@ def make_plan(
         candidates += _candidates(machine, network, options)
         fastest = min((plan.seconds(n_steps) for plan in candidates if not plan.why_not), default=math.inf)
         if place.is_open and fastest > WORTH_LOOKING:
-            gpu, why_no_gpu = gpu_at_hand()
+            of_samples = n_samples * (network.n_inputs + network.n_outputs)
+            of_network = 2 * network.n_parameters * (1 + N_MOMENTS[options.update_rule])
+            gpu, why_no_gpu = gpu_at_hand(network.dtype.itemsize * (of_samples + of_network))
     if gpu is not None:
         from .gpu_planning import gpu_candidates
 

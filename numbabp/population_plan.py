@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .devices import CPU, WORTH_LOOKING, Placement, gpu_at_hand
 from .kernels.lane_chunks import BLOCKED_INPUTS
 from .kernels.layers import n_units
+from .kernels.update_rules import N_MOMENTS
 from .planning import Plan, make_plan
 from .vectors import lanes_of
 
@@ -159,7 +160,9 @@ def make_population_plan(
         plans += _cpu_plans(network, n_networks, n_samples, epochs, options, own_order, n_nonzeros)
         fastest = min((plan.seconds for plan in plans if not plan.why_not), default=math.inf)
         if place.is_open and (kernel in ON_GPU or fastest > WORTH_LOOKING):
-            gpu, why_no_gpu = gpu_at_hand()
+            of_samples = n_samples * (network.n_inputs + network.n_outputs)
+            of_networks = 2 * n_networks * network.n_parameters * (1 + N_MOMENTS[options.update_rule])
+            gpu, why_no_gpu = gpu_at_hand(network.dtype.itemsize * (of_samples + of_networks))
     if kernel in ON_GPU and gpu is None:
         raise ValueError(
             f"kernel={kernel!r} is not possible: it needs a GPU; {why_no_gpu or 'none is used'}."

@@ -12,12 +12,15 @@ from numbabp.planning import make_plan
 
 H200 = Device(0, "H200", (9, 0), 132, 1.98e9, 227 * 1024, 228 * 1024, 4.8e12, 50 * 2**20)
 LARGE = (784, 2048, 2048, 10)
+TOO_LITTLE = None, "training would take too much of the GPU's memory"
 
 
 @pytest.fixture(autouse=True)
 def built_in_constants(monkeypatch):
     monkeypatch.setattr("numbabp.planning.this_machine", Machine)
-    monkeypatch.setattr("numbabp.planning.gpu_at_hand", lambda: (H200, ""))
+    monkeypatch.setattr(
+        "numbabp.planning.gpu_at_hand", lambda n_bytes: (H200, "") if n_bytes < 141e9 else TOO_LITTLE
+    )
 
 
 def plan_of(layer_sizes, n_samples=60_000, epochs=10, has_samples=False, dtype="float32", **options):
@@ -51,6 +54,12 @@ def test_small_networks_and_short_runs_stay_on_the_cpu():
     reasons = [other.why_not for other in small.alternatives if other.device == "cuda:0"]
     assert reasons
     assert all("s of it to start and to copy" in reason for reason in reasons)
+
+
+def test_what_does_not_fit_into_the_gpus_memory_stays_on_the_cpu():
+    plan = plan_of(LARGE, n_samples=100_000_000)
+    assert plan.device == "cpu"
+    assert f"No GPU: {TOO_LITTLE[1]}." in plan.explain()
 
 
 def test_copying_counts():

@@ -291,7 +291,10 @@ def test_places(gpu):
         assert devices.resolve(option).reason == f"device={option!r} is asked for"
     assert devices.resolve("auto").device is None
     assert devices.resolve("auto").is_open
-    assert devices.gpu_at_hand() == (gpu, "")
+    assert devices.gpu_at_hand(1000) == (gpu, "")
+    lacking, reason = devices.gpu_at_hand(2**60)
+    assert lacking is None
+    assert f"training would take {2**60:,} bytes of the GPU's memory" in reason
     with pytest.raises(ValueError, match=f"device='cuda:9', but X lies on GPU {gpu.index}"):
         devices.resolve("cuda:9", gpu.index)
     with pytest.raises(
