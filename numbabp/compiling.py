@@ -33,6 +33,9 @@ OPTIONS: dict[str, Any] = {
 LINKED: dict[str, Any] = {**OPTIONS, "pipeline_class": LinkOnlyCompiler}
 """Options of everything but kernels."""
 
+UNREADABLE = (OSError, EOFError, AttributeError, ImportError)
+"""What the cache raises where it can't be read or written; the last two for classes that no longer exist."""
+
 
 @cache
 def source_digest() -> str:
@@ -56,13 +59,13 @@ class _PackageCache(FunctionCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
-        except (OSError, EOFError):
+        except UNREADABLE:
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
             super().save_overload(sig, data)
-        except OSError:
+        except UNREADABLE:
             self.disable()
 
 

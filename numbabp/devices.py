@@ -119,7 +119,7 @@ def resolve(option: str, data_on: int | None = None) -> Placement:
     return Placement(_gpu(index, asked), asked)
 
 
-def gpu_at_hand(n_bytes: int) -> tuple[Device | None, str]:
+def gpu_at_hand(n_bytes: int = 0) -> tuple[Device | None, str]:
     """The GPU that "cuda" stands for, with so much memory free; or None, and why there is none.
 
     The first look for it takes a second.

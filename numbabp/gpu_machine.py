@@ -17,7 +17,7 @@ PHASE = 900.0
 second-level cache, sums in shared memory, an activation."""
 LAUNCH = 3000.0
 """ns: from one kernel of a stream to the next."""
-HOST = 150e3
+HOST = 300e3
 """ns that the host takes for a block of samples; the GPU works meanwhile."""
 BANDWIDTH = 0.85
 """Share of the memory's bandwidth that can be had."""

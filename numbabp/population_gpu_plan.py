@@ -182,7 +182,9 @@ def mappings(of: "Architecture", device: Device) -> dict[str, "Mapping | str"]:
     threads = block.n_threads(of)
     shared = block.shared_bytes(of, threads)
     most = device.shared_per_block - _seen_bytes(of, "block") - 256
-    if shared > most:
+    if _seen_bytes(of, "block") > STATIC_SHARED - 256:
+        found["block"] = "samples and units would not fit into the shared memory of a block"
+    elif shared > most:
         found["block"] = f"a network takes {shared:,} bytes of shared memory, and a block has {most:,}"
     else:
         registers = 136 if wide * of.n_moments > 2 else 128  # adam's steps in float64

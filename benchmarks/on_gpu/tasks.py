@@ -152,8 +152,8 @@ CHECKS = tuple(
 _CHECKED = {  # kernel: layer sizes, networks
     "thread": ((2, 10, 1), 40),
     "warp": ((64, 32, 10), 12),
-    "block": ((64, 100, 10), 6),
-    "persistent": ((64, 100, 10), 1),
+    "block": ((64, 40, 10), 6),
+    "persistent": ((64, 40, 10), 1),
     "blocked": ((300, 256, 128, 10), 1),
 }
 _CHECKED_IN_SIMULATOR = {

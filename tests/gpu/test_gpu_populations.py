@@ -242,6 +242,18 @@ def test_stops_where_the_loss_improves_no_more(kernel):
     np.testing.assert_allclose(drawn.population.parameters, twin.population.parameters, rtol=1e-11)
 
 
+@pytest.mark.parametrize("n_hidden", [100, 128])
+def test_shared_memory_near_what_a_block_has_unasked(n_hidden):
+    """Dynamic memory beside 8 KB static: less than 48 KiB together, and more."""
+    ours, theirs = (nbp.Population((64, n_hidden, 10), 1, dtype="float32", random_state=0) for _ in range(2))
+    X, Y = np.random.RandomState(0).standard_normal((1, 64)), np.ones((1, 10))
+    plan = ours.plan(X, device="cuda", kernel="block")
+    assert plan.mapping.shared < memory.STATIC_SHARED
+    ours.fit(X, Y, epochs=1, device="cuda", kernel="block")
+    theirs.fit(X, Y, epochs=1, device="cpu", kernel="each")
+    np.testing.assert_allclose(ours.parameters, theirs.parameters, rtol=1e-4, atol=1e-6)
+
+
 def test_schedules():
     drawn, twin = (draw("binary", 3) for _ in range(2))
     options = {"epochs": 3, "random_state": 0, "schedule": "exponential", "learning_rate": RATES}
@@ -311,6 +323,12 @@ def test_what_kernels_for_gpus_do_not_do(options, message):
     drawn = draw("binary", 2)
     with pytest.raises(ValueError, match=message):
         drawn.population.fit(drawn.X, drawn.Y, device="cuda", **options)
+
+
+def test_samples_too_wide_for_the_shared_memory_say_so():
+    population = nbp.Population((20_000, 2), 1, dtype="float32")
+    with pytest.raises(ValueError, match="would not fit into the shared memory of a block"):
+        population.plan(1, device="cuda", kernel="block")
 
 
 def test_the_plan_tells_who_trains_a_network():

@@ -14,7 +14,7 @@ from typing import Any
 
 from numba import config, cuda
 
-from ...compiling import source_digest
+from ...compiling import UNREADABLE, source_digest
 
 SIMULATED: bool = bool(config.ENABLE_CUDASIM)
 """Whether kernels run in Numba's simulator (`NUMBA_ENABLE_CUDASIM=1`), thread by thread in Python."""
@@ -69,13 +69,13 @@ def _package_cache(function: Callable[..., None]) -> Any:
         def load_overload(self, sig: Any, target_context: Any) -> Any:
             try:
                 return super().load_overload(sig, target_context)
-            except (OSError, EOFError):
+            except UNREADABLE:
                 return None
 
         def save_overload(self, sig: Any, data: Any) -> None:
             try:
                 super().save_overload(sig, data)
-            except OSError:
+            except UNREADABLE:
                 self.disable()
 
     return PackageCache(function)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 STATIC_SHARED = 48 * 1024
-"""Bytes of shared memory that a block may have unasked; more is to be opted for."""
+"""Bytes of shared memory that a block may have unasked, static and dynamic; static it can't have more."""
 
 
 class NoGPUError(RuntimeError):
@@ -86,7 +86,7 @@ def why_no_gpu() -> str:
         if cupy.cuda.runtime.getDeviceCount() == 0:
             return "the NVIDIA driver finds no GPU"
         if not cuda.is_available():
-            return f"numba-cuda can't use the driver: {cuda.cuda_error()}"
+            return f"numba-cuda can't be used: {cuda.cuda_error() or 'NVVM, its compiler, was not found'}"
         cuda.current_context()
     except Exception as error:  # an old driver, a broken installation: whatever it is, say it and go on
         return f"CUDA does not start: {type(error).__name__}: {error}"
@@ -336,7 +336,8 @@ def launcher(
     What a kernel takes is made of the device arrays once, which is a good part of what a launch costs.
     """
     views = [_view(argument) for argument in arguments]
-    opted = shared <= STATIC_SHARED or is_simulated()
+    # what is allowed unasked is for static and dynamic memory together, and all such kernels have some static
+    opted = shared == 0 or is_simulated()
 
     def start(*numbers: Any) -> None:
         nonlocal opted
