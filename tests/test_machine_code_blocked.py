@@ -1,5 +1,10 @@
 """The blocked kernel's machine code for every supported compute capability, made without a GPU."""
 
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+
 import pytest
 
 pytest.importorskip("cuda.core")
@@ -14,6 +19,8 @@ from numbabp.kernels.cuda.geometry import MAX_THREADS
 pytestmark = pytest.mark.skipif(SIMULATED, reason="the simulator makes no machine code")
 
 CAPABILITIES = ((7, 5), (8, 0), (9, 0), (10, 0))
+DTYPES = {"float32": float32, "float64": float64}
+KERNELS = ("steps", "steps with velocity", "carrying weights")
 REGISTERS = 64 * 1024  # of a multiprocessor
 
 
@@ -21,29 +28,33 @@ def of(dtype, dimensions=1):
     return types.Array(dtype, dimensions, "C")
 
 
-def arguments(dtype):
+def compiled(kernel, dtype_name, capability):
+    dtype = DTYPES[dtype_name]
     network = types.NamedTuple([of(dtype), of(dtype), of(uint64, 2), int64], blocked.Network)
     samples = types.NamedTuple([of(dtype, 2), of(dtype), of(int64)], blocked.Samples)
     block = types.NamedTuple([*[of(dtype)] * 5, of(dtype, 2), of(dtype), of(dtype, 3)], blocked.Block)
     record = types.NamedTuple([of(int64), of(float64, 2), of(int64)], blocked.Record)
-    return network, samples, block, record
+    if kernel == "carrying weights":
+        return machine_code(blocked.carry_weights, (network, block, record), capability)
+    train_block = blocked.make_train_block(kernel == "steps with velocity")
+    return machine_code(train_block, (network, samples, block, record, *[int64] * 5), capability)
+
+
+@pytest.fixture(scope="module")
+def codes():
+    """Of all of them, made by a process a core."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count() or 1, context) as processes:
+        yield {case: processes.submit(compiled, *case) for case in product(KERNELS, DTYPES, CAPABILITIES)}
+        processes.shutdown(cancel_futures=True)
 
 
 @pytest.mark.parametrize("capability", CAPABILITIES)
-@pytest.mark.parametrize("dtype", [float32, float64], ids=str)
-@pytest.mark.parametrize("has_velocity", [False, True])
-def test_steps_need_no_memory_of_a_thread(has_velocity, dtype, capability):
-    kernel = blocked.make_train_block(has_velocity)
-    code = machine_code(kernel, (*arguments(dtype), *[int64] * 5), capability)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_nothing_lies_in_memory_of_a_thread(kernel, dtype, capability, codes):
+    code = codes[kernel, dtype, capability].result()
     assert code.cubin
     assert (code.stack, code.spills) == (0, 0)
     assert code.registers * MAX_THREADS <= REGISTERS
-    assert "cudaCGSynchronize" in code.ptx
-
-
-@pytest.mark.parametrize("capability", CAPABILITIES)
-@pytest.mark.parametrize("dtype", [float32, float64], ids=str)
-def test_carrying_weights_needs_no_memory_of_a_thread(dtype, capability):
-    network, _, block, record = arguments(dtype)
-    code = machine_code(blocked.carry_weights, (network, block, record), capability)
-    assert (code.stack, code.spills) == (0, 0)
+    assert ("cudaCGSynchronize" in code.ptx) == kernel.startswith("steps")
