@@ -33,12 +33,12 @@ OPTIONS: dict[str, Any] = {
 LINKED: dict[str, Any] = {**OPTIONS, "pipeline_class": LinkOnlyCompiler}
 """Options of everything but kernels."""
 
-UNREADABLE = (OSError, EOFError, AttributeError, ImportError)
+_UNREADABLE = (OSError, EOFError, AttributeError, ImportError)
 """What the cache raises where it can't be read or written; the last two for classes that no longer exist."""
 
 
 @cache
-def source_digest() -> str:
+def _source_digest() -> str:
     """Digest of every source file of the package."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
@@ -46,27 +46,31 @@ def source_digest() -> str:
     return digest.hexdigest()
 
 
-class _PackageCache(FunctionCache):
-    """Numba's on-disk cache, made safe for kernels that call functions of other modules.
+@cache
+def package_cache(numbas: Any) -> Any:
+    """One of Numba's on-disk caches, made safe for kernels that call functions of other modules.
 
     Numba looks only at the file that a kernel stands in, and would keep using the old machine code after an
     edit of, say, an activation. And a folder that can't be written must cost time, not raise.
     """
 
-    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        return (*super()._index_key(sig, codegen), source_digest())
+    class PackageCache(numbas):
+        def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+            return (*super()._index_key(sig, codegen), _source_digest())
 
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(sig, target_context)
-        except UNREADABLE:
-            return None
+        def load_overload(self, sig: Any, target_context: Any) -> Any:
+            try:
+                return super().load_overload(sig, target_context)
+            except _UNREADABLE:
+                return None
 
-    def save_overload(self, sig: Any, data: Any) -> None:
-        try:
-            super().save_overload(sig, data)
-        except UNREADABLE:
-            self.disable()
+        def save_overload(self, sig: Any, data: Any) -> None:
+            try:
+                super().save_overload(sig, data)
+            except _UNREADABLE:
+                self.disable()
+
+    return PackageCache
 
 
 def scalar_function(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -133,5 +137,5 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     if not numba.config.DISABLE_JIT:
         # where there is no folder to write to, kernels are compiled anew in every process
         with suppress(RuntimeError, OSError):
-            compiled._cache = _PackageCache(function)
+            compiled._cache = package_cache(FunctionCache)(function)
     return compiled

@@ -14,7 +14,7 @@ from typing import Any
 
 from numba import config, cuda
 
-from ...compiling import UNREADABLE, source_digest
+from ...compiling import package_cache
 
 SIMULATED: bool = bool(config.ENABLE_CUDASIM)
 """Whether kernels run in Numba's simulator (`NUMBA_ENABLE_CUDASIM=1`), thread by thread in Python."""
@@ -35,10 +35,12 @@ def kernel(function: Callable[..., None] | None = None, *, max_registers: int | 
         return lambda function: kernel(function, max_registers=max_registers)
     if SIMULATED:
         return cuda.jit(function)
+    from numba.cuda.dispatcher import CUDACache
+
     compiled = cuda.jit(function, max_registers=max_registers)
     compiled.configure = _without_warnings(compiled.configure)
     with suppress(RuntimeError, OSError):  # no folder to write to: compiled anew in every process
-        compiled._cache = _package_cache(function)
+        compiled._cache = package_cache(CUDACache)(function)
     return compiled
 
 
@@ -56,29 +58,6 @@ def _without_warnings(configure: Callable[..., Any]) -> Callable[..., Any]:
             config.CUDA_LOW_OCCUPANCY_WARNINGS = wanted
 
     return quiet
-
-
-def _package_cache(function: Callable[..., None]) -> Any:
-    """numba-cuda's on-disk cache, which an edit of any source of the package makes invalid."""
-    from numba.cuda.dispatcher import CUDACache
-
-    class PackageCache(CUDACache):
-        def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-            return (*super()._index_key(sig, codegen), source_digest())
-
-        def load_overload(self, sig: Any, target_context: Any) -> Any:
-            try:
-                return super().load_overload(sig, target_context)
-            except UNREADABLE:
-                return None
-
-        def save_overload(self, sig: Any, data: Any) -> None:
-            try:
-                super().save_overload(sig, data)
-            except UNREADABLE:
-                self.disable()
-
-    return PackageCache(function)
 
 
 @dataclass(frozen=True)
