@@ -18,7 +18,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.on_gpu.cards import MULTIPROCESSORS
-from numbabp.population_gpu_plan import MAPPINGS, RULES
+from numbabp.population_gpu_plan import RULES
+from numbabp.population_plan import ON_GPU
 
 LOSSES = {
     "2-10-1": "binary_cross_entropy",
@@ -70,7 +71,7 @@ class Case:
 
 
 def cases(
-    kernels=MAPPINGS, sizes=tuple(LOSSES), dtypes=DTYPES, rules=RULES, capabilities=tuple(MULTIPROCESSORS)
+    kernels=ON_GPU, sizes=tuple(LOSSES), dtypes=DTYPES, rules=RULES, capabilities=tuple(MULTIPROCESSORS)
 ):
     """All those that a plan may take."""
     every = (Case(*values) for values in product(kernels, sizes, dtypes, rules, capabilities))
@@ -114,7 +115,7 @@ def main():
     )
     capabilities = {"{}.{}".format(*key): key for key in MULTIPROCESSORS}
     choices = {
-        "kernels": MAPPINGS, "sizes": LOSSES, "dtypes": DTYPES, "rules": RULES, "capabilities": capabilities,
+        "kernels": ON_GPU, "sizes": LOSSES, "dtypes": DTYPES, "rules": RULES, "capabilities": capabilities,
     }  # fmt: skip
     for name, allowed in choices.items():
         parser.add_argument(f"--{name}", default=",".join(allowed), help="by default %(default)s")

@@ -7,7 +7,7 @@ from .gpu_machine import ns_per_blocked_step, transfer_seconds
 from .kernels.cuda.geometry import MAX_LENGTH, MAX_OUTPUTS
 from .kernels.cuda.memory import Device
 from .planning import Plan
-from .population_gpu_plan import RULES, architecture_of, mappings
+from .population_gpu_plan import RULES, Mapping, architecture_of, mappings
 
 if TYPE_CHECKING:
     from .network import Network
@@ -40,12 +40,10 @@ def gpu_candidates(
             ns = ns_per_blocked_step(network.layer_sizes, itemsize, length, has_moments, gpu)
             yield Plan(device, "blocked", dtype, length, length, hidden, 1, ns, flops, n_bytes, beside)
 
-    why = _why_not_persistent(network, options, gpu)
-    if why:
-        yield Plan(device, "persistent", dtype, why_not=why)
+    mapping = _persistent(network, options, gpu)
+    if isinstance(mapping, str):
+        yield Plan(device, "persistent", dtype, why_not=mapping)
     else:
-        mapping = mappings(architecture_of(network, options, options.l2 > 0, False), gpu)["block"]
-        assert not isinstance(mapping, str)
         ns = mapping.seconds(gpu, 1, 1) * 1e9
         yield Plan(
             device, "persistent", dtype, ns_per_step=ns, flops=flops, bytes=n_bytes, seconds_beside=beside
@@ -53,36 +51,34 @@ def gpu_candidates(
 
 
 def _why_not_blocked(network: "Network", options: "Options") -> str:
-    what = options.not_linear
-    if options.propagate == "updated":
-        what = "propagate='updated'"
-    elif options.kernel not in ("auto", "blocked", "persistent"):
-        what = f"kernel={options.kernel!r}"
-    elif network.n_outputs > MAX_OUTPUTS:
+    what = _never_on_gpu(options)
+    if not what and network.n_outputs > MAX_OUTPUTS:
         what = f"an output layer of {network.n_outputs}, more than {MAX_OUTPUTS},"
-    elif options.block_length is not None and options.block_length > MAX_LENGTH:
+    if not what and options.block_length is not None and options.block_length > MAX_LENGTH:
         what = f"block_length={options.block_length}, more than {MAX_LENGTH},"
+    what = what or options.not_linear or ""
     return f"{what} is not possible on a GPU in blocks" if what else ""
 
 
-def _why_not_persistent(network: "Network", options: "Options", gpu: Device) -> str:
-    what = options.not_linear
-    if options.propagate == "updated":
-        what = "propagate='updated'"
-    elif options.kernel not in ("auto", "blocked", "persistent"):
-        what = f"kernel={options.kernel!r}"
-    elif options.block_length is not None:
-        what = f"block_length={options.block_length}"
-    elif options.update_rule in RULES and what and what.startswith("update_rule"):
-        what = None  # adam needs no linear steps here
-    if what is None:
-        for name, allowed in (("batch_size", 1), ("l1", 0.0), ("clip_norm", None), ("clip_value", None)):
-            if getattr(options, name) != allowed:
-                what = f"{name}={getattr(options, name)!r}"
+def _persistent(network: "Network", options: "Options", gpu: Device) -> Mapping | str:
+    """How one block trains it, or why not."""
+    what = _never_on_gpu(options)
     others = set(options.monitor) - {"accuracy"}
-    if what is None and others:
+    if not what and options.block_length is not None:
+        what = f"block_length={options.block_length}"
+    if not what and options.update_rule not in RULES:
+        what = f"update_rule={options.update_rule!r}"
+    if not what and options.alters_gradient:
+        what = f"{options.alters_gradient}={getattr(options, options.alters_gradient)!r}"
+    if not what and others:
         what = f"monitor={tuple(sorted(others))}"
     if what:
         return f"{what} is not possible on a GPU in one block"
-    mapping = mappings(architecture_of(network, options, options.l2 > 0, False), gpu)["block"]
-    return mapping if isinstance(mapping, str) else ""
+    return mappings(architecture_of(network, options, options.l2 > 0, False), gpu)["block"]
+
+
+def _never_on_gpu(options: "Options") -> str:
+    """What no kernel for one network on a GPU does, if it is asked for."""
+    if options.propagate == "updated":
+        return "propagate='updated'"
+    return "" if options.kernel in ("auto", "blocked", "persistent") else f"kernel={options.kernel!r}"

@@ -12,6 +12,11 @@ from .schedules import Schedule, check_schedule
 
 KERNELS = ("auto", "sequential", "general", "blocked", "tiny", "persistent")
 
+LINEAR_RULES = ("sgd", "momentum", "nesterov")
+"""Update rules whose steps are linear in the gradients."""
+PLAIN_GRADIENT: dict[str, Any] = {"batch_size": 1, "l1": 0.0, "clip_norm": None, "clip_value": None}
+"""With what values of these arguments a step takes the gradient of one sample, and L2, as it is."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -86,23 +91,21 @@ class Options:
     @property
     def not_linear(self) -> str | None:
         """Which argument keeps steps from being linear in the gradients of single samples, if any does."""
-        if self.update_rule not in ("sgd", "momentum", "nesterov"):
+        if self.update_rule not in LINEAR_RULES:
             return f"update_rule={self.update_rule!r}"
-        if self.batch_size > 1:
-            return f"batch_size={self.batch_size}"
-        for name in ("l1", "clip_norm", "clip_value"):
-            if getattr(self, name):
-                return f"{name}={getattr(self, name)!r}"
-        return None
+        name = self.alters_gradient
+        return f"{name}={getattr(self, name)!r}" if name else None
+
+    @property
+    def alters_gradient(self) -> str:
+        """Name of an argument that is not as `PLAIN_GRADIENT` has it; empty if all are."""
+        return next((name for name, plain in PLAIN_GRADIENT.items() if getattr(self, name) != plain), "")
 
     def check_sparse(self) -> None:
         """Raise ValueError for what the kernel for sparse samples does not do."""
         possible: dict[str, tuple[Any, ...]] = {
-            "update_rule": ("sgd", "momentum", "nesterov"),
-            "batch_size": (1,),
-            "l1": (0,),
-            "clip_norm": (None,),
-            "clip_value": (None,),
+            "update_rule": LINEAR_RULES,
+            **{name: (plain,) for name, plain in PLAIN_GRADIENT.items()},
             "propagate": ("exact",),
             "kernel": ("auto",),
             "block_length": (None,),

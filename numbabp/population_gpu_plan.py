@@ -11,14 +11,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .kernels.cuda.memory import STATIC_SHARED, Device
-from .population_plan import PopulationPlan, plan_of_one
+from .population_plan import ON_GPU, PopulationPlan, plan_of_one, why_not_together
 
 if TYPE_CHECKING:
     from .kernels.cuda.population import Architecture
     from .network import Network
     from .options import Options
 
-MAPPINGS = ("thread", "warp", "block")
 RULES = ("sgd", "momentum", "nesterov", "adam")
 MOST_REGISTERS = 255
 """Of a thread, on every GPU."""
@@ -113,9 +112,10 @@ def gpu_plans(
     """
     name = f"cuda:{device.index}"
     alone = plan_of_one(network, n_samples, epochs, options, n_nonzeros)
-    why = why_not_on_gpu(options, own_order, is_dense=n_nonzeros is None)
+    is_dense = n_nonzeros is None
+    why = why_not_together(options, own_order, is_dense, "kernels for GPUs", "on a GPU", RULES)
     of = architecture_of(network, options, with_l2, weighted)
-    found: dict[str, Mapping | str] = dict.fromkeys(MAPPINGS, why) if why else {**mappings(of, device)}
+    found: dict[str, Mapping | str] = dict.fromkeys(ON_GPU, why) if why else {**mappings(of, device)}
     steps = n_samples * epochs
     state = n_networks * network.parameters.nbytes * (1 + of.n_moments)
     moved = 2 * state + 8 * epochs * n_networks * (1 + of.monitored)
@@ -196,24 +196,6 @@ def _limit(registers: int, threads: int) -> int:
     """Registers that a thread may take: more than it needs, if a multiprocessor holds no fewer blocks."""
     blocks = max(1, REGISTERS // (-(-registers // 8) * 8 * threads))
     return min(REGISTERS // (blocks * threads) // 8 * 8, MOST_REGISTERS)
-
-
-def why_not_on_gpu(options: "Options", own_order: bool, is_dense: bool) -> str:
-    """Why no kernel for GPUs can train a population so, if that is the case."""
-    if not is_dense:
-        return "X is sparse"
-    if own_order:
-        return "own_order=True: networks on a GPU take the same order"
-    if options.update_rule not in RULES:
-        return f"update_rule={options.update_rule!r}: kernels for GPUs take {', '.join(RULES)}"
-    for name, allowed in (("batch_size", 1), ("l1", 0.0), ("clip_norm", None), ("clip_value", None)):
-        if getattr(options, name) != allowed:
-            return f"{name}={getattr(options, name)}: kernels for GPUs take {name}={allowed}"
-    if options.propagate != "exact":
-        return f"propagate={options.propagate!r}: kernels for GPUs take 'exact'"
-    if set(options.monitor) - {"accuracy"}:
-        return f"monitor={tuple(options.monitor)}: kernels for GPUs record the loss and the accuracy"
-    return ""
 
 
 def _seen_bytes(of: "Architecture", name: str) -> int:

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from .devices import CPU, WORTH_LOOKING, Placement, gpu_at_hand
 from .kernels.lane_chunks import BLOCKED_INPUTS
 from .kernels.layers import n_units
 from .kernels.update_rules import N_MOMENTS
+from .options import LINEAR_RULES, PLAIN_GRADIENT
 from .planning import Plan, make_plan
 from .vectors import lanes_of
 
@@ -212,7 +213,8 @@ def _cpu_plans(
     n_nonzeros: float | None,
 ) -> Iterator[PopulationPlan]:
     """In lanes, and each by itself."""
-    why_not_lanes = _not_in_lanes(options, own_order, is_dense=n_nonzeros is None)
+    is_dense = n_nonzeros is None
+    why_not_lanes = why_not_together(options, own_order, is_dense, "lanes", "in lanes", LINEAR_RULES)
     alone = plan_of_one(network, n_samples, epochs, options, n_nonzeros)
     steps = n_samples * epochs
     n_threads = min(n_threads_of(options), max(1, n_networks))
@@ -257,21 +259,26 @@ def lanes_ns_per_step(network: "Network", has_velocity: bool = False) -> float:
     return wide * (STEP + of_units + blocked * BLOCKED_WEIGHT[level] + others)
 
 
-def _not_in_lanes(options: "Options", own_order: bool, is_dense: bool) -> str:
-    """Why the lanes kernel can't do it, if so."""
+def why_not_together(
+    options: "Options", own_order: bool, is_dense: bool, who: str, where: str, rules: Sequence[str]
+) -> str:
+    """Why a kernel for many networks can't train them so, if that is the case.
+
+    `who` and `where` tell of the kernel, as "lanes" and "in lanes"; `rules` are the update rules that it has.
+    """
     if not is_dense:
         return "X is sparse"
     if own_order:
-        return "own_order=True: networks in lanes take the same order"
-    if options.update_rule not in ("sgd", "momentum", "nesterov"):
-        return f"update_rule={options.update_rule!r}: lanes take sgd, momentum and nesterov"
-    for name, allowed in (("batch_size", 1), ("l1", 0.0), ("clip_norm", None), ("clip_value", None)):
-        if getattr(options, name) != allowed:
-            return f"{name}={getattr(options, name)}: lanes take {name}={allowed}"
+        return f"own_order=True: networks {where} take the same order"
+    if options.update_rule not in rules:
+        return f"update_rule={options.update_rule!r}: {who} take {', '.join(rules[:-1])} and {rules[-1]}"
+    name = options.alters_gradient
+    if name:
+        return f"{name}={getattr(options, name)}: {who} take {name}={PLAIN_GRADIENT[name]}"
     if options.propagate != "exact":
-        return f"propagate={options.propagate!r}: lanes take 'exact'"
+        return f"propagate={options.propagate!r}: {who} take 'exact'"
     if set(options.monitor) - {"accuracy"}:
-        return f"monitor={tuple(options.monitor)}: lanes record the loss and the accuracy"
+        return f"monitor={tuple(options.monitor)}: {who} record the loss and the accuracy"
     return ""
 
 
