@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .cuda_engines import DeviceTraining
 from .kernels.cuda import block, memory
 from .kernels.cuda.population import Common, Networks, Record
 from .kernels.cuda.population import Samples as DeviceSamples
@@ -35,14 +36,8 @@ MOST_EPOCHS = 4096
 """Epochs of a launch, whose orders and history are made before and after it."""
 
 
-class PersistentTraining:
-    """One network on a GPU; parameters stay there from one call to the next, as `cuda_engines` needs it.
-
-    Parameters
-    ----------
-    plan, network, moments, samples, options, run
-        As for `cuda_engines.BlockedTraining`.
-    """
+class PersistentTraining(DeviceTraining):
+    """One network in one block, compiled for its architecture; parameters as for `DeviceTraining`."""
 
     def __init__(
         self,
@@ -53,20 +48,14 @@ class PersistentTraining:
         options: "Options",
         run: Run,
     ) -> None:
-        self.device = memory.device_of(plan.gpu_index)
-        self._host, self._samples, self._run, self._options = (
-            (network.parameters, moments),
-            samples,
-            run,
-            options,
-        )
+        super().__init__(plan, network, moments, samples, options, run)
         weighted = len(samples.weights) > 0
         of = replace(
             architecture_of(network, options, options.l2 > 0, weighted), monitored=len(run.metrics) > 0
         )
         mapping = mappings(of, self.device)["block"]
         assert not isinstance(mapping, str)
-        self._mapping, self._is_ahead = mapping, False
+        self._mapping = mapping
         dtype, n = network.dtype, len(samples.order)
         with memory.on(self.device):
             self._train = block.make_train(of, mapping.registers)
@@ -168,22 +157,6 @@ class PersistentTraining:
         rows[0] = memory.to_host(loss)[:, 0]
         rows[1] = memory.to_host(accuracy)[:, 0]
         return int(memory.to_host(record.diverged)[0]), int(memory.to_host(self.networks.steps)[0])
-
-    def catch_up(self) -> None:
-        """Bring parameters and moments to the host."""
-        if self._is_ahead:
-            with memory.on(self.device):
-                for host, device in zip(self._host, self.networks[:2], strict=True):
-                    host[...] = memory.to_host(device).reshape(host.shape)
-            self._is_ahead = False
-
-    def reread(self) -> None:
-        """Take parameters and moments from the host."""
-        with memory.on(self.device):
-            for host, device in zip(self._host, self.networks[:2], strict=True):
-                if host.size:
-                    memory.copy_to(device, host.reshape(device.shape))
-        self._is_ahead = False
 
     @property
     def changing(self) -> tuple[Any, Any]:

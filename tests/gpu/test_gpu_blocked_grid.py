@@ -27,7 +27,7 @@ N_SAMPLES, N_THREADS, GROUP = 5, 8, 4
 @pytest.fixture
 def grids(monkeypatch):
     """Launches of `train_block` run on grids, which are kept here."""
-    from numbabp import cuda_engines
+    from numbabp import cuda_blocked
     from numbabp.kernels.cuda import blocked
 
     kept = []
@@ -47,12 +47,12 @@ def grids(monkeypatch):
 
         return start
 
-    monkeypatch.setattr(cuda_engines.memory, "launcher", launcher_on_grids)
+    monkeypatch.setattr(cuda_blocked.memory, "launcher", launcher_on_grids)
 
     def geometry(layer_sizes, device):
         return Geometry(1 if len(layer_sizes) == 2 else 3, N_THREADS, GROUP, 0)
 
-    monkeypatch.setattr(cuda_engines, "blocked_geometry", geometry)
+    monkeypatch.setattr(cuda_blocked, "blocked_geometry", geometry)
     return kept
 
 
