@@ -25,6 +25,7 @@ __all__ = [
     "describe_gpu",
     "gpu_at_hand",
     "gpu_of",
+    "index_of",
     "is_on_device",
     "module_of",
     "resolve",
@@ -47,6 +48,11 @@ def check_device(value: Any) -> str:
             "one GPU of several."
         )
     return value
+
+
+def index_of(device: str) -> int:
+    """N of "cuda:N"."""
+    return int(device.removeprefix("cuda:"))
 
 
 @dataclass(frozen=True)

@@ -66,12 +66,17 @@ def ns_per_blocked_step(
     step = phases + 1e9 * (streamed / rate + parts / (device.clock * CACHE_BYTES_PER_CYCLE))
     flops = 2.0 * block_length * (arrays * (n_weights + weights[0]) + block_length * layer_sizes[0])
     full = device.n_multiprocessors * device.clock * FLOPS_PER_CYCLE * PRODUCT
-    if itemsize == 8:  # half on the large chips, a 32nd to a 64th on those for graphics
-        full /= 2 if device.compute_capability in ((8, 0), (9, 0), (10, 0)) else 64
+    if itemsize == 8:
+        full /= float64_slowdown(device)
     passes = 2 * arrays + (2 * arrays if velocity else 0)
     traffic = passes * itemsize * n_weights / (BANDWIDTH * device.memory_bandwidth)
     block = 1e9 * max(flops / full, traffic) + (4 + arrays * (n_layers + 1)) * LAUNCH
     return max(step + block / block_length, HOST / block_length)
+
+
+def float64_slowdown(device: Device) -> int:
+    """Units for float32 that there are for each one for float64: few on the large chips, many on others."""
+    return {(8, 0): 2, (9, 0): 2, (10, 0): 2, (7, 5): 32}.get(device.compute_capability, 64)
 
 
 def transfer_seconds(n_bytes: float) -> float:

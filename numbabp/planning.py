@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from .devices import CPU, WORTH_LOOKING, Placement, gpu_at_hand
+from .devices import CPU, WORTH_LOOKING, Placement, gpu_at_hand, index_of
 from .kernels.layers import NARROW
 from .kernels.update_rules import N_MOMENTS
 from .machine import Machine, this_machine
@@ -111,7 +111,7 @@ class Plan:
     @property
     def gpu_index(self) -> int:
         """N of "cuda:N"."""
-        return int(self.device.removeprefix("cuda:"))
+        return index_of(self.device)
 
     def seconds(self, n_steps: float) -> float:
         """Prediction for a run of so many steps."""

@@ -47,11 +47,11 @@ class Window:
 class GpuTraining:
     """Training of some networks of a population, whose parameters lie on the device until it ends."""
 
-    def __init__(self, training: "PopulationTraining", rows: slice) -> None:
+    def __init__(self, training: "PopulationTraining", rows: slice, device: memory.Device) -> None:
         shard, samples = training.shard, training.samples
         assert shard.plan.mapping is not None
         self.training, self.rows, self.shard = training, rows, shard.part(rows)
-        self.mapping, self.device = shard.plan.mapping, memory.device_of(int(shard.plan.device[5:]))
+        self.mapping, self.device = shard.plan.mapping, device
         self.n, self.n_samples = len(self.shard.parameters), len(samples.targets)
         self._check_memory()
         self.train = make_train(self.mapping)
@@ -62,11 +62,7 @@ class GpuTraining:
         if len(self.shard.weights):
             weights, sums = self.shard.weights.T, self.shard.weights.sum(axis=1, dtype=float)
         elif len(samples.weights):
-            weights = (
-                memory.to_host(samples.weights).T
-                if memory.is_on_device(samples.weights)
-                else (samples.weights.T)
-            )
+            weights = samples.weights.T
             sums = np.full(n, weights.sum(dtype=float))
         self.samples = Samples(
             to_device(samples.inputs), to_device(samples.targets), to_device(weights), None
@@ -335,5 +331,6 @@ def train_on_gpu(training: "PopulationTraining", rows: slice) -> None:
     MemoryError
         If the device has too little memory; it says how many networks would fit.
     """
-    with memory.on(memory.device_of(int(training.shard.plan.device[5:]))):
-        GpuTraining(training, rows)()
+    device = memory.device_of(training.shard.plan.gpu_index)
+    with memory.on(device):
+        GpuTraining(training, rows, device)()

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from .gpu_machine import TRANSFER, float64_slowdown
 from .kernels.cuda.memory import STATIC_SHARED, Device
-from .population_plan import ON_GPU, PopulationPlan, plan_of_one, why_not_together
+from .planning import Plan
+from .population_plan import ON_GPU, PopulationPlan, why_not_together
 
 if TYPE_CHECKING:
     from .kernels.cuda.population import Architecture
@@ -27,8 +29,6 @@ MOST_WARPS = {(7, 5): 32, (8, 6): 48, (8, 7): 48, (8, 9): 48, (12, 0): 48, (12, 
 """Of a multiprocessor, by compute capability; 64 on others."""
 SCHEDULERS = 4
 """Of a multiprocessor; each starts an instruction of one warp in a cycle."""
-SLOW_FLOAT64 = {(7, 5), (8, 6), (8, 7), (8, 9), (10, 3), (12, 0), (12, 1)}
-"""Compute capabilities with a float64 unit for 64 of float32; others have one for two."""
 # Counted in the machine code of kernels for 2-10-1 and 64-32-10, float32, compute capability 9.0:
 # instructions of a step beside those below; of a unit, with sigmoid and its derivative; of an output, with
 # its loss and what the accuracy needs; of a softmax. A weight takes a multiply-add in each pass over it.
@@ -41,8 +41,6 @@ CHAIN_OF_LAYER, CHAIN_OF_UNIT = 350, 4
 """Cycles of a layer's chain of results, forwards and backwards, and of one of its units."""
 BARRIER = 40
 """Cycles of a block's barrier."""
-TRANSFER = 10e9
-"""Bytes a second between host and device, from memory that is not pinned."""
 LAUNCH_SECONDS = 1e-3
 """What a call costs on the GPU beside its steps: copies begun, launches, flags looked at."""
 
@@ -99,7 +97,8 @@ def gpu_plans(
     epochs: int,
     options: "Options",
     own_order: bool,
-    n_nonzeros: float | None,
+    is_dense: bool,
+    alone: Plan,
     device: Device,
     has_data: bool,
     seconds_beside: float,
@@ -108,11 +107,10 @@ def gpu_plans(
 ) -> Iterator[PopulationPlan]:
     """A plan for each mapping, possible or not; arguments as for `population_plan.make_population_plan`.
 
-    `has_data` says that the samples lie on the device, `seconds_beside` what is to be added to the time.
+    `alone` is how one network is trained by itself; `has_data` says that the samples lie on the device,
+    `seconds_beside` what is to be added to the time.
     """
     name = f"cuda:{device.index}"
-    alone = plan_of_one(network, n_samples, epochs, options, n_nonzeros)
-    is_dense = n_nonzeros is None
     why = why_not_together(options, own_order, is_dense, "kernels for GPUs", "on a GPU", RULES)
     of = architecture_of(network, options, with_l2, weighted)
     found: dict[str, Mapping | str] = dict.fromkeys(ON_GPU, why) if why else {**mappings(of, device)}
@@ -236,6 +234,6 @@ def _cycles(mapping: Mapping, device: Device) -> tuple[float, float]:
         rows = sum(fan_out * math.ceil(fan_in / threads) for fan_in, fan_out in layers[1:])
         chain += 3 * BARRIER * of.n_layers + LATENCY * 5 * (first / threads + rows)
     if of.itemsize == 8:
-        slow = 32 if device.compute_capability in SLOW_FLOAT64 else 2
+        slow = float64_slowdown(device)
         issued, chain = issued * slow, chain * (slow if slow > 2 else 1.5)
     return issued, chain

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .devices import CPU, WORTH_LOOKING, Placement, gpu_at_hand
+from .devices import CPU, WORTH_LOOKING, Placement, gpu_at_hand, index_of
 from .kernels.lane_chunks import BLOCKED_INPUTS
 from .kernels.layers import n_units
 from .kernels.update_rules import N_MOMENTS
@@ -102,6 +102,11 @@ class PopulationPlan:
             lines.append(f"No GPU: {self.no_gpu}.")
         return "\n".join(lines)
 
+    @property
+    def gpu_index(self) -> int:
+        """N of "cuda:N"."""
+        return index_of(self.device)
+
     def _where(self) -> str:
         return "the cpu" if self.device == "cpu" else self.device
 
@@ -156,9 +161,12 @@ def make_population_plan(
         raise ValueError(f"kernel={kernel!r} is not known for a population; allowed: {', '.join(KERNELS)}.")
     gpu, is_required = place.device, place.device is not None
     why_no_gpu = "" if is_required else place.reason
+    is_dense = n_nonzeros is None
+    own = replace(options, kernel="auto", n_threads=1, device="cpu")
+    alone = replace(make_plan(network, n_samples, epochs, own, n_nonzeros), alternatives=())
     plans: list[PopulationPlan] = []
     if not is_required:
-        plans += _cpu_plans(network, n_networks, n_samples, epochs, options, own_order, n_nonzeros)
+        plans += _cpu_plans(network, n_networks, n_samples, epochs, options, own_order, is_dense, alone)
         fastest = min((plan.seconds for plan in plans if not plan.why_not), default=math.inf)
         if place.is_open and (kernel in ON_GPU or fastest > WORTH_LOOKING):
             of_samples = n_samples * (network.n_inputs + network.n_outputs)
@@ -172,7 +180,7 @@ def make_population_plan(
         from .population_gpu_plan import gpu_plans
 
         beside = 0.0 if is_required or kernel in ON_GPU else COMPILE_SECONDS
-        how = options, own_order, n_nonzeros, gpu, place.has_data, beside, with_l2, weighted
+        how = options, own_order, is_dense, alone, gpu, place.has_data, beside, with_l2, weighted
         plans += gpu_plans(network, n_networks, n_samples, epochs, *how)
     possible = [plan for plan in plans if not plan.why_not]
     if kernel != "auto":
@@ -195,14 +203,6 @@ def make_population_plan(
     return replace(best, asked_for=kernel != "auto", alternatives=rest, no_gpu=no_gpu)
 
 
-def plan_of_one(
-    network: "Network", n_samples: int, epochs: int, options: "Options", n_nonzeros: float | None
-) -> Plan:
-    """How one network is trained by itself on the CPU."""
-    own = replace(options, kernel="auto", n_threads=1, device="cpu")
-    return replace(make_plan(network, n_samples, epochs, own, n_nonzeros), alternatives=())
-
-
 def _cpu_plans(
     network: "Network",
     n_networks: int,
@@ -210,12 +210,11 @@ def _cpu_plans(
     epochs: int,
     options: "Options",
     own_order: bool,
-    n_nonzeros: float | None,
+    is_dense: bool,
+    alone: Plan,
 ) -> Iterator[PopulationPlan]:
-    """In lanes, and each by itself."""
-    is_dense = n_nonzeros is None
+    """In lanes, and each by itself, as `alone` tells."""
     why_not_lanes = why_not_together(options, own_order, is_dense, "lanes", "in lanes", LINEAR_RULES)
-    alone = plan_of_one(network, n_samples, epochs, options, n_nonzeros)
     steps = n_samples * epochs
     n_threads = min(n_threads_of(options), max(1, n_networks))
     if not why_not_lanes:
