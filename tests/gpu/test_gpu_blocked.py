@@ -29,12 +29,6 @@ NETWORKS = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def gpu():
-    if memory.why_no_gpu():
-        pytest.skip(memory.why_no_gpu())
-
-
 def problem_of(network, n_samples=N_SAMPLES):
     return draw_problem(3, *NETWORKS[network], n_samples=n_samples)
 

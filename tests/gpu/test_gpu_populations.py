@@ -58,6 +58,10 @@ def draw(name, n, n_samples=None, dtype="float64"):
     return SimpleNamespace(population=population, problems=problems, X=problems[0].X, Y=problems[0].Y)
 
 
+def fit(drawn, **options):
+    return drawn.population.fit(drawn.X, drawn.Y, **options)
+
+
 def compare(drawn, history, dtype, epochs, rates, check_history=True, **options):
     """The first networks and the last with the reference."""
     population = drawn.population
@@ -91,8 +95,7 @@ def test_agrees_with_the_reference(kernel, name, dtype):
     drawn = draw(name, n_networks(kernel), dtype=dtype)
     rates = np.resize(RATES, drawn.population.n_networks)
     epochs = 1 if memory.is_simulated() and kernel == "warp" else 2
-    history = drawn.population.fit(
-        drawn.X, drawn.Y, learning_rate=rates, epochs=epochs, shuffle=False, device="cuda", kernel=kernel,
+    history = fit(drawn, learning_rate=rates, epochs=epochs, shuffle=False, device="cuda", kernel=kernel,
         monitor=("accuracy",),
     )  # fmt: skip
     compare(drawn, history, dtype, epochs, rates)
@@ -110,28 +113,11 @@ def test_update_rules(kernel, rule):
     options = {"update_rule": rule, "l2": l2}
     if rule in ("momentum", "nesterov"):
         options["momentum"] = np.resize([0.9, 0.5], n)
-    history = drawn.population.fit(
-        drawn.X,
-        drawn.Y,
-        learning_rate=rates,
-        epochs=2,
-        shuffle=False,
-        device="cuda",
-        kernel=kernel,
-        **options,
-    )
+    steps = {"learning_rate": rates, "shuffle": False, "device": "cuda", "kernel": kernel, **options}
+    history = fit(drawn, epochs=2, **steps)
     compare(drawn, history, dtype, 2, rates, **options)
     # a second call goes on with the rule's state
-    drawn.population.fit(
-        drawn.X,
-        drawn.Y,
-        learning_rate=rates,
-        epochs=1,
-        shuffle=False,
-        device="cuda",
-        kernel=kernel,
-        **options,
-    )
+    fit(drawn, epochs=1, **steps)
     compare(drawn, None, dtype, 3, rates, check_history=False, **options)
 
 
@@ -145,8 +131,7 @@ def test_sample_weights(kernel, own):
     if not own:
         weights = weights[0]
     rates = np.resize(RATES, n)
-    history = drawn.population.fit(
-        drawn.X, drawn.Y, learning_rate=rates, epochs=2, shuffle=False, device="cuda", kernel=kernel,
+    history = fit(drawn, learning_rate=rates, epochs=2, shuffle=False, device="cuda", kernel=kernel,
         sample_weight=weights,
     )  # fmt: skip
     for i in {0, n - 1}:
@@ -164,8 +149,8 @@ def test_sample_weights(kernel, own):
 @pytest.mark.parametrize("kernel", ["thread", "block"])
 def test_takes_the_orders_that_the_cpu_takes(kernel):
     drawn, twin = (draw("binary", n_networks(kernel)) for _ in range(2))
-    ours = drawn.population.fit(drawn.X, drawn.Y, epochs=3, random_state=7, device="cuda", kernel=kernel)
-    theirs = twin.population.fit(twin.X, twin.Y, epochs=3, random_state=7, device="cpu")
+    ours = fit(drawn, epochs=3, random_state=7, device="cuda", kernel=kernel)
+    theirs = fit(twin, epochs=3, random_state=7, device="cpu")
     np.testing.assert_allclose(drawn.population.parameters, twin.population.parameters, rtol=1e-11)
     np.testing.assert_allclose(ours.loss, theirs.loss, rtol=1e-11)
     assert (ours.n_epochs == 3).all()
@@ -176,9 +161,9 @@ def test_slices_change_nothing(monkeypatch):
 
     whole, sliced = (draw("binary", 3, n_samples=7) for _ in range(2))
     options = {"epochs": 4, "random_state": 1, "device": "cuda", "kernel": "thread"}
-    expected = whole.population.fit(whole.X, whole.Y, **options)
+    expected = fit(whole, **options)
     monkeypatch.setattr(population_gpu, "SLICE_SECONDS", 1e-12)  # slices of one sample
-    found = sliced.population.fit(sliced.X, sliced.Y, **options)
+    found = fit(sliced, **options)
     np.testing.assert_array_equal(sliced.population.parameters, whole.population.parameters)
     np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-14)
     np.testing.assert_allclose(found.accuracy, expected.accuracy, rtol=1e-14)
@@ -187,8 +172,8 @@ def test_slices_change_nothing(monkeypatch):
 def test_chunks_change_nothing():
     whole, chunked = (draw("binary", 3) for _ in range(2))
     options = {"epochs": 2, "random_state": 1, "device": "cuda", "kernel": "thread", "learning_rate": RATES}
-    whole.population.fit(whole.X, whole.Y, **options)
-    chunked.population.fit(chunked.X, chunked.Y, chunk_size=2, **options)
+    fit(whole, **options)
+    fit(chunked, chunk_size=2, **options)
     np.testing.assert_array_equal(chunked.population.parameters, whole.population.parameters)
 
 
@@ -234,8 +219,8 @@ def test_stops_where_the_loss_improves_no_more(kernel):
     drawn, twin = (draw("binary", n_networks(kernel), n_samples=4) for _ in range(2))
     options = {"epochs": 8, "shuffle": False, "tol": 0.02, "n_iter_no_change": 1}
     options["learning_rate"] = np.resize([1e-3, 1.0, 0.3], drawn.population.n_networks)
-    found = drawn.population.fit(drawn.X, drawn.Y, device="cuda", kernel=kernel, **options)
-    expected = twin.population.fit(twin.X, twin.Y, device="cpu", kernel="each", **options)
+    found = fit(drawn, device="cuda", kernel=kernel, **options)
+    expected = fit(twin, device="cpu", kernel="each", **options)
     assert found.n_epochs.tolist() == expected.n_epochs.tolist()
     assert (found.n_epochs < 8).any()
     np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-11)
@@ -257,8 +242,8 @@ def test_shared_memory_near_what_a_block_has_unasked(n_hidden):
 def test_schedules():
     drawn, twin = (draw("binary", 3) for _ in range(2))
     options = {"epochs": 3, "random_state": 0, "schedule": "exponential", "learning_rate": RATES}
-    drawn.population.fit(drawn.X, drawn.Y, device="cuda", kernel="thread", **options)
-    twin.population.fit(twin.X, twin.Y, device="cpu", **options)
+    fit(drawn, device="cuda", kernel="thread", **options)
+    fit(twin, device="cpu", **options)
     np.testing.assert_allclose(drawn.population.parameters, twin.population.parameters, rtol=1e-11)
 
 
@@ -267,7 +252,7 @@ def test_samples_on_the_device():
     options = {"epochs": 2, "random_state": 0, "kernel": "thread"}
     X, Y = memory.to_device(drawn.X), memory.to_device(drawn.Y)
     history = drawn.population.fit(X, Y, **options)
-    twin.population.fit(twin.X, twin.Y, device="cuda", **options)
+    fit(twin, device="cuda", **options)
     np.testing.assert_array_equal(drawn.population.parameters, twin.population.parameters)
     assert type(history.loss) is np.ndarray
     plan = drawn.population.plan(X)
@@ -291,8 +276,8 @@ def test_ctrl_c_leaves_finished_steps(monkeypatch):
     monkeypatch.setattr(population_gpu, "SLICE_SECONDS", 1e-12)
     monkeypatch.setattr(population_gpu.GpuTraining, "_keep_history", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        drawn.population.fit(drawn.X, drawn.Y, **options)
-    twin.population.fit(twin.X, twin.Y, **{**options, "epochs": 3, "device": "cpu", "kernel": "each"})
+        fit(drawn, **options)
+    fit(twin, **{**options, "epochs": 3, "device": "cpu", "kernel": "each"})
     np.testing.assert_allclose(drawn.population.parameters, twin.population.parameters, rtol=1e-12)
     assert drawn.population.history.stop_reason == "interrupted"
     assert np.isnan(drawn.population.history.loss[:, 3:]).all()
@@ -304,7 +289,7 @@ def test_too_many_networks_for_the_memory_say_how_many_would_fit(monkeypatch):
     before = drawn.population.parameters.copy()
     monkeypatch.setattr(memory, "free_bytes", lambda: 1000)
     with pytest.raises(MemoryError, match="enough for 0 networks; chunk_size trains them in turns"):
-        drawn.population.fit(drawn.X, drawn.Y, device="cuda", kernel="thread")
+        fit(drawn, device="cuda", kernel="thread")
     np.testing.assert_array_equal(drawn.population.parameters, before)
 
 
@@ -322,7 +307,7 @@ def test_too_many_networks_for_the_memory_say_how_many_would_fit(monkeypatch):
 def test_what_kernels_for_gpus_do_not_do(options, message):
     drawn = draw("binary", 2)
     with pytest.raises(ValueError, match=message):
-        drawn.population.fit(drawn.X, drawn.Y, device="cuda", **options)
+        fit(drawn, device="cuda", **options)
 
 
 def test_samples_too_wide_for_the_shared_memory_say_so():
