@@ -9,6 +9,8 @@ import os
 
 import numpy as np
 
+from benchmarks.peers.jax_sgd import make_train
+
 
 class Unavailable(Exception):
     """The system is not here; its row says so."""
@@ -57,7 +59,9 @@ class Jax(Peer):
             raise Unavailable(f"JAX sees no GPU here, only {jax.default_backend()}")
         self.jax = jax
         self.X, self.Y = jax.device_put((task.X, task.Y))
-        train = jax.vmap(self._train, in_axes=(0, None, None, None)) if task.n_networks > 1 else self._train
+        train = make_train(jax, np.dtype(task.dtype).type(task.rate), task.softmax)
+        if task.n_networks > 1:
+            train = jax.vmap(train, in_axes=(0, None, None, None))
         self.jitted = jax.jit(train)
 
     def prepare(self):
@@ -73,32 +77,6 @@ class Jax(Peer):
 
     def parameters(self):
         return self.task.flat(self.own)
-
-    def _train(self, parameters, X, Y, epochs):
-        """Parameters after the epochs, and the last one's prequential loss."""
-        rate = np.dtype(self.task.dtype).type(self.task.rate)
-
-        def step(carry, sample):
-            parameters, total = carry
-            loss, gradients = self.jax.value_and_grad(self._loss)(parameters, *sample)
-            update = self.jax.tree.map(lambda p, g: p - rate * g, parameters, gradients)
-            return (update, total + loss), None
-
-        def epoch(_, carry):
-            start = (carry[0], self.jax.numpy.zeros((), X.dtype))
-            return self.jax.lax.scan(step, start, (X, Y))[0]
-
-        return self.jax.lax.fori_loop(0, epochs, epoch, (parameters, self.jax.numpy.zeros((), X.dtype)))
-
-    def _loss(self, parameters, x, y):
-        numpy = self.jax.numpy
-        *hidden, (W, b) = parameters
-        for V, c in hidden:
-            x = self.jax.nn.sigmoid(x @ V + c)
-        z = x @ W + b
-        if self.task.softmax:
-            return -numpy.sum(y * self.jax.nn.log_softmax(z))
-        return numpy.sum(numpy.maximum(z, 0) - z * y + numpy.log1p(numpy.exp(-numpy.abs(z))))
 
 
 class StepByStep(Peer):

@@ -23,6 +23,7 @@ if __name__ == "__main__":
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
+from jax_sgd import make_train
 from joblib import Parallel, delayed
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
@@ -79,27 +80,8 @@ class Case:
         import jax.numpy as jnp
 
         jax.config.update("jax_platforms", "cpu")
-
-        def loss(parameters, x, y):
-            *hidden, (W, b) = parameters
-            for V, c in hidden:
-                x = jax.nn.sigmoid(x @ V + c)
-            z = x @ W + b
-            return jnp.sum(jnp.maximum(z, 0) - z * y + jnp.log1p(jnp.exp(-jnp.abs(z))))
-
-        def step(parameters, sample):
-            value, gradients = jax.value_and_grad(loss)(parameters, *sample)
-            return jax.tree.map(lambda p, g: p - RATE * g, parameters, gradients), value
-
-        def train(parameters, X, Y, epochs):
-            def epoch(_, carry):
-                parameters, losses = jax.lax.scan(step, carry[0], (X, Y))
-                return parameters, losses.sum()
-
-            return jax.lax.fori_loop(0, epochs, epoch, (parameters, jnp.zeros((), X.dtype)))
-
         self.jax = jax
-        self.jitted = jax.jit(jax.vmap(train, in_axes=(0, None, None, None)))
+        self.jitted = jax.jit(jax.vmap(make_train(jax, RATE), in_axes=(0, None, None, None)))
         rows, layers, at = self.start, [], 0
         for fan_in, fan_out in zip(self.sizes, self.sizes[1:], strict=False):
             W = rows[:, at : at + fan_in * fan_out].reshape(-1, fan_in, fan_out)
