@@ -22,12 +22,11 @@ from .kernels.cuda.geometry import blocked_geometry
 from .kernels.cuda.products import exact_products, multiply
 from .kernels.layers import BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
 from .kernels.powers import fill_powers, step_rates
-from .kernels.sequential import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, Run, Samples
+from .kernels.sequential import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP
 from .kernels.shuffling import draw_order
 
 if TYPE_CHECKING:
     from .network import Network
-    from .options import Options
     from .planning import Plan
 
 CARRY_THREADS, CARRY_BLOCKS = 256, 8
@@ -56,26 +55,16 @@ class BlockedTraining(DeviceTraining):
     The plan has a block length; otherwise as `DeviceTraining`.
     """
 
-    def __init__(
-        self,
-        plan: "Plan",
-        network: "Network",
-        moments: np.ndarray,
-        samples: Samples,
-        options: "Options",
-        run: Run,
-    ) -> None:
-        super().__init__(plan, network, moments, samples, options, run)
+    def _prepare(self, plan: "Plan", network: "Network") -> None:
         self._length = plan.block_length
         self._geometry = blocked_geometry(network.layer_sizes, self.device)
         self._epoch, self._rate = -1, 0.0
         self._at = np.zeros(0, np.int64)
-        weights = samples.weights if len(samples.weights) else None
-        with memory.on(self.device):
-            self._weights = None if weights is None else memory.to_host(weights)
-            self._allocate(network)
-            self._views = {self._length: self._make_views(self._length)}
-            self._start(0, 0, 0, 0)  # compiles, like the next line
+        weights = self._samples.weights if len(self._samples.weights) else None
+        self._weights = None if weights is None else memory.to_host(weights)
+        self._allocate(network)
+        self._views = {self._length: self._make_views(self._length)}
+        self._start(0, 0, 0, 0)  # compiles, like the next line
         draw_order(np.zeros(0, np.int64), np.zeros(1, np.uint64))
 
     def _allocate(self, network: "Network") -> None:
@@ -155,11 +144,7 @@ class BlockedTraining(DeviceTraining):
         """What a call changes on the device: parameters and moments, in the shapes of the host's."""
         return self.network.parameters, self.moments
 
-    def advance(self, stop_epoch: int, max_samples: int) -> int:
-        """Train on as `blocked.train_blocked` of the CPU does."""
-        with memory.on(self.device), exact_products():
-            return self._advance(stop_epoch, max_samples)
-
+    @exact_products()
     def _advance(self, stop_epoch: int, max_samples: int) -> int:
         run, position = self._run, self._run.position
         first_epoch = int(position[EPOCH])

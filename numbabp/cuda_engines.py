@@ -47,6 +47,12 @@ class DeviceTraining(ABC):
         self._samples, self._options, self._run = samples, options, run
         self._is_ahead = False
         """Whether the GPU has taken steps that the host does not know."""
+        with memory.on(self.device):
+            self._prepare(plan, network)
+
+    @abstractmethod
+    def _prepare(self, plan: "Plan", network: "Network") -> None:
+        """Put on the GPU, which is the current one, what training takes there, and compile."""
 
     @property
     @abstractmethod
@@ -54,8 +60,12 @@ class DeviceTraining(ABC):
         """What a call changes on the device: parameters and moments, in the shapes of the host's."""
 
     @abstractmethod
+    def _advance(self, stop_epoch: int, max_samples: int) -> int: ...
+
     def advance(self, stop_epoch: int, max_samples: int) -> int:
-        """Train on as the CPU's kernels do."""
+        """Train on as the CPU's kernels do; see `engines.Engine`."""
+        with memory.on(self.device):
+            return self._advance(stop_epoch, max_samples)
 
     def catch_up(self) -> None:
         """Bring parameters and moments to the host."""

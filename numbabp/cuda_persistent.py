@@ -21,15 +21,12 @@ from .kernels.sequential import (
     SAMPLE,
     STEP,
     WEIGHT,
-    Run,
-    Samples,
 )
 from .kernels.shuffling import draw_orders
 from .population_gpu_plan import architecture_of, mappings
 
 if TYPE_CHECKING:
     from .network import Network
-    from .options import Options
     from .planning import Plan
 
 MOST_EPOCHS = 4096
@@ -39,16 +36,8 @@ MOST_EPOCHS = 4096
 class PersistentTraining(DeviceTraining):
     """One network in one block, compiled for its architecture; parameters as for `DeviceTraining`."""
 
-    def __init__(
-        self,
-        plan: "Plan",
-        network: "Network",
-        moments: np.ndarray,
-        samples: Samples,
-        options: "Options",
-        run: Run,
-    ) -> None:
-        super().__init__(plan, network, moments, samples, options, run)
+    def _prepare(self, plan: "Plan", network: "Network") -> None:
+        samples, options, run = self._samples, self._options, self._run
         weighted = len(samples.weights) > 0
         of = replace(
             architecture_of(network, options, options.l2 > 0, weighted), monitored=len(run.metrics) > 0
@@ -57,33 +46,27 @@ class PersistentTraining(DeviceTraining):
         assert not isinstance(mapping, str)
         self._mapping = mapping
         dtype, n = network.dtype, len(samples.order)
-        with memory.on(self.device):
-            self._train = block.make_train(of, mapping.registers)
-            weights = memory.to_host(samples.weights) if weighted else np.empty(0, dtype)
-            self._weights = np.asarray(weights, float)
-            to_device = memory.to_device
-            self.networks = Networks(
-                to_device(network.parameters[None]),
-                to_device(moments.reshape(1, -1)),
-                to_device(run.position[STEP : STEP + 1]),
-                None,  # which an adaptive schedule changes from epoch to epoch
-                memory.zeros(1, np.int32),
-                to_device(np.array([options.momentum], dtype)),
-                to_device(np.array([options.l2], dtype)),
-            )
-            self._on_device = DeviceSamples(
-                to_device(samples.inputs),
-                to_device(samples.targets),
-                to_device(weights[:, None] if weighted else np.empty((0, 0), dtype)),
-                None,
-            )
-            self._total = float(self._weights.sum()) if weighted else float(n)
-            self._launch(np.zeros((1, n), np.int32), 0, 0, 0, np.zeros((2, 1)))  # compiles
-
-    def advance(self, stop_epoch: int, max_samples: int) -> int:
-        """Train on as `sequential.train_sgd` does."""
-        with memory.on(self.device):
-            return self._advance(stop_epoch, max_samples)
+        self._train = block.make_train(of, mapping.registers)
+        weights = memory.to_host(samples.weights) if weighted else np.empty(0, dtype)
+        self._weights = np.asarray(weights, float)
+        to_device = memory.to_device
+        self.networks = Networks(
+            to_device(network.parameters[None]),
+            to_device(self._host[1].reshape(1, -1)),
+            to_device(run.position[STEP : STEP + 1]),
+            None,  # which an adaptive schedule changes from epoch to epoch
+            memory.zeros(1, np.int32),
+            to_device(np.array([options.momentum], dtype)),
+            to_device(np.array([options.l2], dtype)),
+        )
+        self._on_device = DeviceSamples(
+            to_device(samples.inputs),
+            to_device(samples.targets),
+            to_device(weights[:, None] if weighted else np.empty((0, 0), dtype)),
+            None,
+        )
+        self._total = float(self._weights.sum()) if weighted else float(n)
+        self._launch(np.zeros((1, n), np.int32), 0, 0, 0, np.zeros((2, 1)))  # compiles
 
     def _advance(self, stop_epoch: int, max_samples: int) -> int:
         position, n = self._run.position, len(self._samples.order)
