@@ -91,9 +91,8 @@ def what_is_missing():
     try:
         from cuda.core import Linker  # noqa: F401
         from cuda.pathfinder import load_nvidia_dynamic_lib
-        from numba import cuda  # noqa: F401
 
-        from numbabp.kernels.cuda.compiling import SIMULATED
+        from numbabp.kernels.cuda.toolchain import SIMULATED
 
         for library in ("nvvm", "nvJitLink"):
             load_nvidia_dynamic_lib(library)

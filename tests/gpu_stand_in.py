@@ -1,11 +1,11 @@
 """A kernel to try the estimates on: a thread trains a 2-10-1 network, weights in registers."""
 
 import numba
-from numba import cuda
 
 from numbabp import activations as act
 from numbabp import losses
 from numbabp.kernels.cuda.compiling import kernel
+from numbabp.kernels.cuda.toolchain import cuda
 
 N_INPUTS, N_HIDDEN = 2, 10
 HIDDEN_BIASES = N_INPUTS * N_HIDDEN

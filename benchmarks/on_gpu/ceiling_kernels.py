@@ -1,9 +1,9 @@
 """Kernels that do one thing only: multiply and add, read from the second-level cache, nothing."""
 
 import numba
-from numba import cuda
 
 from numbabp.kernels.cuda.compiling import kernel
+from numbabp.kernels.cuda.toolchain import cuda
 
 CHAINS, ROUNDS = 8, 8
 MULTIPLY_ADDS = CHAINS * ROUNDS

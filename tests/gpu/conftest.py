@@ -19,7 +19,8 @@ def quick_simulator():
     if not memory.is_simulated():
         yield
         return
-    from numba.cuda.simulator.kernelapi import FakeCUDAShared
+    from numbabp.kernels.cuda import toolchain  # noqa: F401 - imports numba.cuda, without its warnings
+    from numba.cuda.simulator.kernelapi import FakeCUDAShared  # isort: skip
 
     lock = threading.Lock()
     allocate, interval = FakeCUDAShared.array, sys.getswitchinterval()

@@ -26,8 +26,8 @@ from ..units import (
     sum_of,
 )
 from ..update_rules import step_parameter
-from .compiling import SIMULATED
 from .population import Architecture, Pieces, block_barrier, chain, make_kernel
+from .toolchain import SIMULATED
 
 LEAST_THREADS, MOST_THREADS = (6, 6) if SIMULATED else (32, 512)
 """Of a block; more would leave a thread too few registers, and barriers cost more."""

@@ -20,7 +20,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cuda, float64
+from numba import float64
 
 from ... import activations as act
 from ... import losses
@@ -29,8 +29,9 @@ from ..layers import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGH
 from ..powers import V_FROM_G, V_FROM_V, V_FROM_W, W_FROM_G, W_FROM_V, W_FROM_W
 from ..sequential import DIVERGED, FIRST_METRIC, LOSS, WEIGHT
 from ..units import activated, derivative, gradient_of_output, loss_of_output
-from .compiling import SIMULATED, kernel
+from .compiling import kernel
 from .geometry import MAX_GROUP, MAX_OUTPUTS, MAX_PARTS, MAX_THREADS
+from .toolchain import SIMULATED, cuda
 
 WARP = 4 if SIMULATED else 32
 """Threads that take a row of weights together."""

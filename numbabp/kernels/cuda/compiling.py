@@ -12,12 +12,8 @@ from functools import wraps
 from types import SimpleNamespace
 from typing import Any
 
-from numba import config, cuda
-
 from ...compiling import package_cache
-
-SIMULATED: bool = bool(config.ENABLE_CUDASIM)
-"""Whether kernels run in Numba's simulator (`NUMBA_ENABLE_CUDASIM=1`), thread by thread in Python."""
+from .toolchain import SIMULATED, cuda
 
 
 def kernel(function: Callable[..., None] | None = None, *, max_registers: int | None = None) -> Any:

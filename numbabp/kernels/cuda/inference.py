@@ -7,11 +7,11 @@ or the rows, so any grid does.
 from typing import Any
 
 import numpy as np
-from numba import cuda
 
 from .. import layers
 from ..units import activated
 from .compiling import kernel
+from .toolchain import cuda
 
 
 @kernel

@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cuda, from_dtype
+from numba import from_dtype
 
 from ...activations import ACTIVATIONS
 from ...compiling import scalar_function
 from ...losses import LOSSES
 from ..update_rules import ADAM, N_MOMENTS, SGD, UPDATE_RULES, Numbers
-from .compiling import SIMULATED, kernel
+from .compiling import kernel
+from .toolchain import SIMULATED, cuda
 
 if not SIMULATED:
     from .barriers import barrier_of_warp

@@ -9,8 +9,8 @@ from ...compiling import scalar_function
 from ...losses import CATEGORICAL_CROSS_ENTROPY
 from ..units import activated, derivative, gradient_of_output, highest_of, is_right, loss_of_output
 from ..update_rules import step_parameter
-from .compiling import SIMULATED
 from .population import Architecture, Pieces, chain, make_kernel
+from .toolchain import SIMULATED
 
 THREADS = 4 if SIMULATED else 128
 """Of a block, and so networks."""

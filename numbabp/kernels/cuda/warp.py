@@ -25,8 +25,8 @@ from ..units import (
     sum_of,
 )
 from ..update_rules import step_parameter
-from .compiling import SIMULATED
 from .population import Architecture, Pieces, chain, make_kernel, warp_barrier
+from .toolchain import SIMULATED
 
 LANES = 32
 WARPS = 1 if SIMULATED else 4
