@@ -76,21 +76,48 @@ def what_is_missing() -> str:
 
 @cache
 def why_no_gpu() -> str:
-    """Why kernels can't run on a GPU here; empty if they can. This may import CuPy and numba-cuda."""
+    """Why kernels can't run on a GPU here; empty if they can, which one has shown by then.
+
+    This may import CuPy and numba-cuda. It takes about two seconds the first time in a process.
+    """
     if what_is_missing() or is_simulated():
         return what_is_missing()
     try:
         import cupy
-        from numba import cuda
+
+        from .toolchain import cuda
 
         if cupy.cuda.runtime.getDeviceCount() == 0:
             return "the NVIDIA driver finds no GPU"
+        if cuda.cuda_error():
+            return f"numba-cuda can't use the driver: {cuda.cuda_error()}"
         if not cuda.is_available():
-            return f"numba-cuda can't be used: {cuda.cuda_error() or 'NVVM, its compiler, was not found'}"
+            return (
+                "NVVM, the compiler of numba-cuda, was not found: set CUDA_HOME to the folder of a CUDA "
+                "toolkit, the one that holds nvvm/, or install the wheel: `pip install nvidia-nvvm` for "
+                "CUDA 13, `pip install nvidia-cuda-nvcc-cu12` for CUDA 12"
+            )
         cuda.current_context()
     except Exception as error:  # an old driver, a broken installation: whatever it is, say it and go on
         return f"CUDA does not start: {type(error).__name__}: {error}"
-    return ""
+    return _why_kernels_fail()
+
+
+def _why_kernels_fail() -> str:
+    """Why a trivial kernel can't be compiled, linked, launched and read; empty if it can."""
+    from .probe import SENT, double
+
+    try:
+        value = to_device(np.full(1, SENT))
+        launch(double, 1, 1, (value,))
+        received = to_host(value)[0]
+    except Exception as error:
+        return (
+            f"a trivial kernel fails: {type(error).__name__}: {' '.join(str(error).split())}. Perhaps "
+            f"numba-cuda, NVVM, nvJitLink and the driver, which is of CUDA {driver_version()}, do not fit "
+            "together: NVVM, from a wheel or else from CUDA_HOME, must not be newer than nvJitLink"
+        )
+    return "" if received == 2 * SENT else f"a trivial kernel made {received} of {SENT}, not {2 * SENT}"
 
 
 def array_module() -> Any:
@@ -173,7 +200,8 @@ def on(device: Device) -> Iterator[None]:
         yield
         return
     import cupy
-    from numba import cuda
+
+    from .toolchain import cuda
 
     with cupy.cuda.Device(device.index), cuda.gpus[device.index]:
         yield
