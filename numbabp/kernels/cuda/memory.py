@@ -210,7 +210,7 @@ def on(device: Device) -> Iterator[None]:
 def as_array(value: Any) -> Any:
     """A device array of any library as one of CuPy's, without a copy, on whichever GPU it lies."""
     if is_simulated():
-        own = isinstance(value, np.ndarray | np.generic)
+        own = isinstance(value, SimulatedArray | np.generic)
         return np.asarray(value if own else _Lent(value)).view(SimulatedArray)
     import cupy
 
@@ -240,7 +240,9 @@ def to_device(value: Any, dtype: Any = None) -> Any:
 
 
 def to_host(value: Any) -> np.ndarray:
-    """Copy of a device array in the host's memory, once all that the stream has to do before is done."""
+    """Copy in the host's memory; of a device array once all that the stream has to do before is done."""
+    if isinstance(value, np.ndarray):  # already there, or simulated
+        return np.array(value)
     if is_simulated():
         return np.array(as_array(value))
     import cupy
