@@ -65,6 +65,8 @@ class PersistentTraining(DeviceTraining):
             to_device(weights[:, None] if weighted else np.empty((0, 0), dtype)),
             None,
         )
+        self._views = memory.view((self.networks, self._on_device))
+        """What of a launch's arguments is the same in all of them."""
         self._total = float(self._weights.sum()) if weighted else float(n)
         self._launch(np.zeros((1, n), np.int32), 0, 0, 0, np.zeros((2, 1)))  # compiles
 
@@ -133,9 +135,14 @@ class PersistentTraining(DeviceTraining):
             memory.zeros(1, np.int64),
         )
         common = Common(epoch, begin, end, rule.beta_1, rule.beta_2, rule.epsilon, 0.0, 0)
-        samples = self._on_device._replace(orders=to_device(orders))
         rates = to_device(self._run.learning_rates[None, epoch : epoch + len(orders)])
-        arguments = (self.networks._replace(rates=rates), samples, record, common)
+        networks, samples = self._views
+        arguments = (
+            networks._replace(rates=rates),
+            samples._replace(orders=to_device(orders)),
+            record,
+            common,
+        )
         memory.launch(self._train, 1, self._mapping.threads, arguments, self._mapping.shared)
         rows[0] = memory.to_host(loss)[:, 0]
         rows[1] = memory.to_host(accuracy)[:, 0]

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -31,16 +31,24 @@ def make_train(mapping: Mapping) -> Any:
     )
 
 
-@dataclass
-class Window:
-    """The epochs that a slice is part of, with their orders and history on the device."""
+class Epochs(NamedTuple):
+    """What belongs to some epochs, on the device."""
 
-    first_epoch: int
-    n_epochs: int
     orders: Any  # int32 (n_epochs, n)
     rates: Any  # float64 (n_rates, n_epochs)
     loss: Any  # float64 (n_epochs, n_networks)
     accuracy: Any  # the same, or (0, 0)
+
+
+@dataclass
+class Window:
+    """The epochs that a slice is part of."""
+
+    first_epoch: int
+    n_epochs: int
+    arrays: Epochs
+    views: Epochs
+    """The same for kernels (`memory.view`)."""
     host_orders: np.ndarray
 
 
@@ -77,6 +85,8 @@ class GpuTraining:
             memory.zeros(n, np.int64),
             memory.zeros(n, np.int64),
         )
+        self.views = memory.view((self.networks, self.samples, self.record))
+        """What of a launch's arguments is the same in all of them."""
         self.order = np.arange(self.n_samples, dtype=np.int64)
         self.random = np.array([self.shard.order_seed] if self.shard.options.shuffle else [], np.uint64)
         self.is_monitored = "accuracy" in training.metrics
@@ -124,19 +134,18 @@ class GpuTraining:
             draw_orders(self.order, self.random, orders)
         shape = (n_epochs, self.n)
         accuracy = memory.zeros(shape if self.is_monitored else (0, 0), np.float64)
-        return Window(
-            first_epoch,
-            n_epochs,
+        arrays = Epochs(
             memory.to_device(orders),
             memory.to_device(self.shard.rates[:, first_epoch : first_epoch + n_epochs]),
             memory.zeros(shape, np.float64),
             accuracy,
-            orders,
         )
+        return Window(first_epoch, n_epochs, arrays, memory.view(arrays), orders)
 
     def _launch(self, window: Window, begin: int, end: int) -> None:
-        record = self.record._replace(loss=window.loss, accuracy=window.accuracy)
-        self._launch_on(self.networks, self.samples, record, window, begin, end)
+        networks, samples, record = self.views
+        record = record._replace(loss=window.views.loss, accuracy=window.views.accuracy)
+        self._launch_on(networks, samples, record, window, begin, end)
 
     def _launch_on(
         self, networks: Networks, samples: Samples, record: Record, window: Window, begin: int, end: int
@@ -153,12 +162,12 @@ class GpuTraining:
             self.shard.n_iter_no_change or 0,
         )
         arguments = (
-            networks._replace(rates=window.rates),
-            samples._replace(orders=window.orders),
+            networks._replace(rates=window.views.rates),
+            samples._replace(orders=window.views.orders),
             record,
             common,
         )
-        blocks = self.mapping.n_blocks(len(networks.parameters))
+        blocks = self.mapping.n_blocks(networks.parameters.shape[0])
         memory.launch(self.train, blocks, self.mapping.threads, arguments, self.mapping.shared)
 
     def _slice(self, window: Window, begin: int, end: int) -> None:
@@ -258,7 +267,7 @@ class GpuTraining:
         """Begin to copy a window's finished epochs to the host, and count them."""
         training, first = self.training, window.first_epoch
         finished = end // self.n_samples
-        recorded = {"loss": window.loss, "accuracy": window.accuracy}
+        recorded = {"loss": window.arrays.loss, "accuracy": window.arrays.accuracy}
         if finished:
             self.downloads = [
                 (

@@ -351,7 +351,7 @@ def launch(kernel: Any, grid: int, block: int, arguments: Sequence[Any], shared:
     grid, block
         Numbers of blocks, and of the threads of each.
     arguments
-        Device arrays, numbers, and named tuples of them.
+        Device arrays or their views, numbers, and named tuples of them.
     shared
         Bytes of dynamic shared memory of a block.
     """
@@ -365,7 +365,7 @@ def launcher(
 
     What a kernel takes is made of the device arrays once, which is a good part of what a launch costs.
     """
-    views = [_view(argument) for argument in arguments]
+    views = [view(argument) for argument in arguments]
     # what is allowed unasked is for static and dynamic memory together, and all such kernels have some static
     opted = shared == 0 or is_simulated()
 
@@ -384,23 +384,30 @@ def _stream() -> Any:
     if is_simulated():
         return 0
     import cupy
-    from numba import cuda
+
+    from .toolchain import cuda
 
     stream = cupy.cuda.get_current_stream().ptr
     return cuda.external_stream(stream) if stream else 0
 
 
-def _view(argument: Any) -> Any:
-    """What a kernel takes: the memory of a device array, or of those of a tuple."""
+def view(argument: Any) -> Any:
+    """What a kernel takes for a device array, or for a tuple's: the same memory, as Numba sees it.
+
+    `launch` makes it of all its arguments, 25 us each; for those that come again it may be made once.
+    """
     if isinstance(argument, tuple):
-        return type(argument)(*map(_view, argument))  # a named tuple
+        views = map(view, argument)
+        return argument._make(views) if hasattr(argument, "_make") else tuple(views)
     if not is_on_device(argument):
         return argument
     if is_simulated():
         return np.asarray(argument)
-    from numba import cuda
+    from numba.cuda.cudadrv.devicearray import DeviceNDArray
 
-    return cuda.as_cuda_array(argument, sync=False)
+    from .toolchain import cuda
+
+    return argument if isinstance(argument, DeviceNDArray) else cuda.as_cuda_array(argument, sync=False)
 
 
 def _opt_for_shared(kernel: Any, views: Sequence[Any], shared: int) -> None:
