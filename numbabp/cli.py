@@ -215,9 +215,9 @@ def train(
     Features are standardised with the training rows' means and deviations (so is a numerical target), which
     are saved with the model. Text features and missing values are errors that name column and row.
     """
+    from .files import check_writable
     from .network import Network
     from .reports import report_training
-    from .storage import check_writable
 
     sizes = _layout(hidden, "[x,]") if hidden.strip() else ()
     if output is not None:
@@ -301,8 +301,8 @@ def sweep(
     """
     from . import plots
     from . import sweep as sweeps
+    from .files import check_writable
     from .reports import report_sweep
-    from .storage import check_writable
     from .tables import write_csv
 
     if update_rule is None:

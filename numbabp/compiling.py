@@ -4,11 +4,8 @@
 calls. Only the latter are cached on disk, since what they call is compiled into them.
 """
 
-import hashlib
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numba
@@ -20,6 +17,7 @@ from numba.core.errors import RequireLiteralValue
 from numba.extending import intrinsic, register_jitable
 from numba.np.arrayobj import populate_array
 
+from .caching import package_cache
 from .linking import LinkOnlyCompiler
 
 # NaN and infinity keep their meaning (no "nnan", "ninf"): divergence is detected by them.
@@ -32,45 +30,6 @@ OPTIONS: dict[str, Any] = {
 }
 LINKED: dict[str, Any] = {**OPTIONS, "pipeline_class": LinkOnlyCompiler}
 """Options of everything but kernels."""
-
-_UNREADABLE = (OSError, EOFError, AttributeError, ImportError)
-"""What the cache raises where it can't be read or written; the last two for classes that no longer exist."""
-
-
-@cache
-def _source_digest() -> str:
-    """Digest of every source file of the package."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-@cache
-def package_cache(numbas: Any) -> Any:
-    """One of Numba's on-disk caches, made safe for kernels that call functions of other modules.
-
-    Numba looks only at the file that a kernel stands in, and would keep using the old machine code after an
-    edit of, say, an activation. And a folder that can't be written must cost time, not raise.
-    """
-
-    class PackageCache(numbas):
-        def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-            return (*super()._index_key(sig, codegen), _source_digest())
-
-        def load_overload(self, sig: Any, target_context: Any) -> Any:
-            try:
-                return super().load_overload(sig, target_context)
-            except _UNREADABLE:
-                return None
-
-        def save_overload(self, sig: Any, data: Any) -> None:
-            try:
-                super().save_overload(sig, data)
-            except _UNREADABLE:
-                self.disable()
-
-    return PackageCache
 
 
 def scalar_function(function: Callable[..., Any]) -> Callable[..., Any]:

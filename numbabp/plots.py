@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .storage import check_writable, write_atomically
+from .files import check_writable, write_atomically
 from .sweep import Sweep, heading
 
 if TYPE_CHECKING:

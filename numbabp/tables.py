@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from .storage import write_atomically
+from .files import write_atomically
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 

@@ -11,7 +11,8 @@ import pytest
 from safetensors.numpy import load_file
 
 import numbabp as nbp
-from numbabp.storage import load_metadata, load_with_metadata, save, write_atomically
+from numbabp.files import write_atomically
+from numbabp.storage import load_metadata, load_with_metadata, save
 
 
 def small_network(dtype="float64"):

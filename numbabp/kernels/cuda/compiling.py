@@ -12,7 +12,7 @@ from functools import wraps
 from types import SimpleNamespace
 from typing import Any
 
-from ...compiling import package_cache
+from ...caching import package_cache
 from .toolchain import SIMULATED, cuda
 
 
@@ -31,12 +31,14 @@ def kernel(function: Callable[..., None] | None = None, *, max_registers: int | 
         return lambda function: kernel(function, max_registers=max_registers)
     if SIMULATED:
         return cuda.jit(function)
+    import numba_cuda
     from numba.cuda.dispatcher import CUDACache
 
     compiled = cuda.jit(function, max_registers=max_registers)
     compiled.configure = _without_warnings(compiled.configure)
+    depends_on = numba_cuda.__version__, f"max_registers={max_registers}"
     with suppress(RuntimeError, OSError):  # no folder to write to: compiled anew in every process
-        compiled._cache = package_cache(CUDACache)(function)
+        compiled._cache = package_cache(CUDACache, *depends_on)(function)
     return compiled
 
 

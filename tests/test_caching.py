@@ -1,0 +1,169 @@
+"""Machine code on disk: processes beside each other, damaged files, folders that can't be written."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from numbabp import caching, compiling
+
+TESTS = Path(__file__).parent
+
+
+class Racer:
+    """One of two processes that take turns (racing.py)."""
+
+    def __init__(self, cache, rank, rounds, folder):
+        path = os.pathsep.join([str(TESTS.parent), os.environ.get("PYTHONPATH", "")])
+        self.process = subprocess.Popen(
+            [sys.executable, str(TESTS / "racing.py"), cache, str(rank), str(rounds)],
+            env={**os.environ, "NUMBA_CACHE_DIR": str(folder), "PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def reach(self):
+        """Wait until it asks for a turn, or has printed what it found."""
+        self.said = self.process.stdout.readline().strip()
+        assert self.said, "it has died"
+
+    def let(self):
+        """Let it go on to where it asks for the next one."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        self.reach()
+
+
+def race(cache, rounds, folder, order):
+    """What both processes loaded in the end; in each round they write in an order of their ranks."""
+    with ExitStack() as stack:
+        racers = [Racer(cache, rank, rounds, folder) for rank in (0, 1)]
+        for racer in racers:
+            stack.enter_context(racer.process)
+            racer.reach()
+        for i in range(rounds):
+            for racer in racers:
+                racer.let()  # it looks into the cache, finds nothing, compiles, and asks to write
+            for rank in order(i):
+                racers[rank].let()
+            for racer in racers:
+                racer.let()  # it loads both sizes
+        return [json.loads(racer.said) for racer in racers]
+
+
+def alternately(i):
+    return (0, 1) if i % 2 else (1, 0)
+
+
+@pytest.mark.parametrize("rounds", [3, pytest.param(200, marks=pytest.mark.slow)], ids=["few", "many"])
+@pytest.mark.parametrize("cache", ["cpu", "cuda"])
+def test_processes_that_compile_at_once(cache, rounds, tmp_path):
+    if cache == "cuda" and importlib.util.find_spec("numba_cuda") is None:
+        pytest.skip("numba-cuda is not installed")
+    found = race(cache, rounds, tmp_path, alternately)
+    assert found == [{"its own": 2 * rounds}] * 2
+
+
+def test_numbas_own_cache_loses_the_race(tmp_path):
+    """Else the test above would prove nothing: the index is the first's, the machine code the second's."""
+    for found in race("numbas", 2, tmp_path, lambda _: (1, 0, 0, 1)):
+        assert found["another's"] == 2
+
+
+def make(n):
+    def store(out):
+        out[0] = n
+
+    return compiling.kernel(store)
+
+
+def stored(kernel):
+    out = np.zeros(1, np.int64)
+    kernel(out)
+    return out[0]
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """The files of a kernel that is on disk, and how to have it anew."""
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path))
+    assert stored(make(7)) == 7
+    return lambda: sorted(tmp_path.rglob("*.nbc"))
+
+
+def hits(n):
+    kernel = make(n)
+    assert stored(kernel) == n
+    return sum(kernel.stats.cache_hits.values())
+
+
+def test_the_second_time_it_is_loaded(files):
+    assert len(files()) == 1
+    assert hits(7) == 1
+    assert hits(8) == 0 and len(files()) == 2
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: bytes(len(content)),
+        lambda content: b"",
+        lambda content: content[:10],
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:-1],
+        lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+        lambda content: content[:40] + bytes([content[40] ^ 128]) + content[41:],
+        lambda content: b"\x80" + content[1:],
+        lambda content: content + b"\0",
+        lambda content: os.urandom(len(content)),
+        lambda content: content[caching.DIGEST_BYTES :],
+    ],
+)
+def test_a_damaged_file_is_made_anew(files, damage):
+    (path,) = files()
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    assert hits(7) == 0
+    assert hits(7) == 1
+
+
+def test_the_machine_code_of_another_key_is_not_taken(files):
+    (path,) = files()
+    assert hits(8) == 0
+    other = next(other for other in files() if other != path)
+    other.write_bytes(path.read_bytes())
+    assert hits(8) == 0
+
+
+def test_what_an_older_source_has_left_is_removed(files, monkeypatch):
+    (path,) = files()
+    index = path.with_name(path.stem.rpartition(".")[0] + ".nbi")
+    index.write_bytes(b"of Numba's own cache")
+    monkeypatch.setattr(caching, "source_digest", lambda: "after an edit")
+    assert hits(7) == 0
+    assert len(files()) == 1 and files() != [path]
+    assert not index.exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path))
+    tmp_path.chmod(0o500)
+    assert hits(7) == hits(7) == 0
+
+
+def test_a_full_disk(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(caching, "write_atomically", fail)
+    assert hits(7) == hits(7) == 0
+    assert not list(tmp_path.rglob("*.nbc"))
