@@ -3,9 +3,10 @@
     python benchmarks/gpu.py [--json FILE] [--markdown FILE] [--minutes 8] [--seconds 1.2] [--repeats 5]
                              [--only ceilings,checks,speeds,overheads,peers] [--simulate]
 
-`--markdown docs/gpu.md` puts the tables where that file has its results. The exit status is 1 if a trajectory
-differs from the CPU's, and 2 if there is no GPU. With --simulate everything runs at toy size in Numba's
-simulator, to see that the program does. docs/gpu.md tells what is measured and how. Not an asv suite.
+`--json` is written anew after every row, `--markdown docs/gpu.md` puts the tables where that file has its
+results. The exit status is 1 if a trajectory differs from the CPU's, and 2 if there is no GPU. With --simulate
+everything runs at toy size in Numba's simulator, to see that the program does. docs/gpu.md tells what is
+measured and how. Not an asv suite.
 """
 
 import argparse
@@ -70,11 +71,11 @@ def _driver():
 
 
 class Benchmark:
-    """Measures what the tables of a report ask for."""
+    """Measures what the tables of a report ask for, and calls `keep` after every row of them."""
 
-    def __init__(self, report, budget, seconds, repeats):
+    def __init__(self, report, budget, seconds, repeats, keep=lambda: None):
         self.report, self.budget, self.seconds, self.repeats = report, budget, seconds, repeats
-        self.simulated = report.simulated
+        self.simulated, self.keep = report.simulated, keep
 
     def say(self, *words):
         print(f"[{self.budget.left():5.0f} s left]", *words, flush=True)
@@ -90,6 +91,7 @@ class Benchmark:
         except Exception as error:  # a row fails, not the run
             result = {"note": f"failed: {type(error).__name__}: {error}".splitlines()[0], "failed": True}
         results[key] = {"note": "", **result}
+        self.keep()
         return results[key]
 
     # --- ceilings and trajectories ---
@@ -381,6 +383,11 @@ def main():
     budget = Budget(60 * arguments.minutes)
     reason = memory.why_no_gpu()
     report = Report(environment(), memory.is_simulated(), reason)
+
+    def keep():  # what was measured outlives a machine that is taken away
+        if arguments.json:
+            write_json(report, arguments.json)
+
     print(*(f"{key}: {value}" for key, value in report.environment.items()), sep="\n", flush=True)
     if report.simulated:
         print("simulated: no figure here means anything", flush=True)
@@ -388,9 +395,8 @@ def main():
         print(f"No GPU here: {reason}. Nothing is measured.", flush=True)
     else:
         seconds, repeats = (0, 1) if report.simulated else (arguments.seconds, arguments.repeats)
-        Benchmark(report, budget, seconds, repeats).run(arguments.only)
-    if arguments.json:
-        write_json(report, arguments.json)
+        Benchmark(report, budget, seconds, repeats, keep).run(arguments.only)
+    keep()
     if arguments.markdown:
         write_markdown(report, arguments.markdown)
     if not reason and not report.simulated:
