@@ -4,9 +4,9 @@
                              [--only ceilings,checks,speeds,overheads,peers] [--simulate]
 
 `--json` is written anew after every row, `--markdown docs/gpu.md` puts the tables where that file has its
-results. The exit status is 1 if a trajectory differs from the CPU's, and 2 if there is no GPU. With --simulate
-everything runs at toy size in Numba's simulator, to see that the program does. docs/gpu.md tells what is
-measured and how. Not an asv suite.
+results. The exit status is 1 if a trajectory differs from the CPU's, and 2 if there is no GPU. With
+--simulate everything runs at toy size in Numba's simulator, to see that the program does. docs/gpu.md tells
+what is measured and how. Not an asv suite.
 """
 
 import argparse

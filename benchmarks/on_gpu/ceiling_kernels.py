@@ -1,4 +1,4 @@
-"""Kernels that do one thing only: multiply and add, read from the second-level cache, nothing."""
+"""Kernels that do one thing only: multiply and add, read from the second-level cache, wait, nothing."""
 
 import numba
 
@@ -48,6 +48,14 @@ def read(values, n, result):
         if turn == n_turns:
             turn = 0
     result[cuda.grid(1)] = total
+
+
+@kernel
+def wait(n):
+    """n barriers, at which all threads of all blocks wait for each other."""
+    grid = cuda.cg.this_grid()
+    for _ in range(n):
+        grid.sync()
 
 
 @kernel

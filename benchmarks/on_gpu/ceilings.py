@@ -11,6 +11,7 @@ COPY = "copy within the card's memory"
 MATMUL = "float32 matrix product, cuBLAS without TF32"
 FMA = "float32 multiply-adds, a kernel of nothing else"
 CACHE = "reading the second-level cache"
+BARRIER = "a barrier of the whole grid"
 LAUNCH = "an empty kernel of numba-cuda, one after the other"
 ROUND_TRIP = "an empty kernel of numba-cuda, and waiting for it"
 CUPY_LAUNCH = "a sum of two small CuPy arrays, one after the other"
@@ -22,6 +23,7 @@ UNITS = {
     MATMUL: "TFLOP/s",
     FMA: "TFLOP/s",
     CACHE: "GB/s",
+    BARRIER: "us",
     LAUNCH: "us",
     ROUND_TRIP: "us",
     CUPY_LAUNCH: "us",
@@ -91,6 +93,16 @@ def _cache(repeats, toy):
     return [8 * size * n * blocks / event_seconds(run) / 1e9 for _ in range(repeats)]
 
 
+def _barrier(repeats, toy):
+    blocks, threads, n = (1, 4, 2) if toy else (memory.device_of(0).n_multiprocessors, 256, 10_000)
+
+    def run():
+        memory.launch(kernels.wait, blocks, threads, (np.int64(n),))
+
+    run()
+    return [event_seconds(run) / n * 1e6 for _ in range(repeats)]
+
+
 def _launches(function, repeats, toy):
     """Microseconds of one of many launches."""
     n = 2 if toy else 2000
@@ -156,6 +168,7 @@ _MEASURES = {
     MATMUL: _matmul,
     FMA: _multiply_add,
     CACHE: _cache,
+    BARRIER: _barrier,
     LAUNCH: _empty_kernel,
     ROUND_TRIP: _round_trip,
     CUPY_LAUNCH: _cupy_sum,
