@@ -4,6 +4,7 @@ import pytest
 
 import numbabp as nbp
 from numbabp.devices import Placement
+from numbabp.gpu_machine import ns_per_blocked_step
 from numbabp.kernels.cuda.geometry import blocked_geometry
 from numbabp.kernels.cuda.memory import Device
 from numbabp.machine import Machine
@@ -142,3 +143,9 @@ def test_a_blocked_plan_steps_on_the_cpu_when_it_diverges():
 def test_units_are_dealt_out_evenly(layer_sizes, grid, group):
     geometry = blocked_geometry(layer_sizes, H200)
     assert (geometry.grid, geometry.group) == (grid, group)
+
+
+def test_the_model_knows_what_was_measured():
+    """57 us a step on an H100 (docs/gpu.md); by its barriers and its cache alone it would be 14."""
+    h100 = Device(0, "H100", (9, 0), 132, 1.98e9, 227 * 1024, 228 * 1024, 3.35e12, 50 * 2**20)
+    assert ns_per_blocked_step(LARGE, 4, 64, False, h100) == pytest.approx(57e3, rel=0.05)
