@@ -28,7 +28,7 @@ def make_train(jax, rate, softmax=False):
         z = x @ W + b
         if softmax:
             return -numpy.sum(y * jax.nn.log_softmax(z))
-        return numpy.sum(numpy.maximum(z, 0) - z * y + numpy.log1p(numpy.exp(-numpy.abs(z))))
+        return numpy.sum(numpy.logaddexp(z, 0) - z * y)  # max(z, 0) and |z| would have no gradient at z = 0
 
     def step(carry, sample):
         layers, total = carry
