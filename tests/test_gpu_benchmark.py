@@ -15,6 +15,7 @@ import numbabp as nbp
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import gpu  # noqa: E402
 from benchmarks.on_gpu import gpu_report, peers, tasks  # noqa: E402
 
 SMALL = tasks.Task(
@@ -103,6 +104,7 @@ def test_systems_that_are_not_here_say_so(monkeypatch):
 
 WATCH = """
 import json
+from benchmarks import gpu  # noqa: E402
 from benchmarks.on_gpu import ceilings, clock
 from numbabp.kernels.cuda import memory
 original = memory.launch
@@ -201,6 +203,21 @@ def test_files_are_written_whole(folder):
     gpu_report.write_markdown(found, folder / "other.md")
     assert (folder / "other.md").read_text() == found.markdown()
     assert sorted(os.listdir(folder)) == ["gpu.md", "new", "other.md"]
+
+
+@pytest.mark.parametrize("result", [{"figures": [1.0]}, ZeroDivisionError("a row that fails")])
+def test_figures_are_kept_after_every_row(result):
+    def measure():
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    found, kept = report(), []
+    bench = gpu.Benchmark(found, None, 0, 1, lambda: kept.append(list(found.ceilings)))
+    for name in ("one", "two"):
+        bench.attempt(found.ceilings, name, measure)
+    assert kept == [["one"], ["one", "two"]]
+    assert all("figures" in row or row["failed"] for row in found.ceilings.values())
 
 
 def test_the_page_has_a_place_for_results():
