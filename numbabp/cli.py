@@ -149,29 +149,10 @@ def xor(
 @reported
 def smoke(as_json: Json = False) -> None:
     """Train XOR through every kernel available here and check the figures."""
-    from dataclasses import asdict
-
     from . import smoke as smoke_run
+    from .reports import report_smoke
 
-    rows = smoke_run.run()
-    failed = any(row.passed is False for row in rows)
-    if as_json:
-        print_json({"passed": not failed, "rows": [asdict(row) for row in rows]})
-    else:
-        table = new_table("device", "kernel", "dtype", "ns/step", "CUPS", "largest error", "")
-        for row in rows:
-            verdict = {True: "pass", False: "FAIL", None: ""}[row.passed]
-            table.add_row(
-                row.device,
-                row.kernel,
-                row.dtype,
-                "" if row.ns_per_step is None else f"{row.ns_per_step:.1f}",
-                "" if row.cups is None else f"{row.cups:.3g}",
-                "" if row.largest_error is None else f"{row.largest_error:.1e}",
-                " ".join(filter(None, (verdict, row.note))),
-            )
-        print_table(table)
-    if failed:
+    if not report_smoke(smoke_run.run, as_json):
         raise typer.Exit(1)
 
 
@@ -389,14 +370,13 @@ def info(
     import scipy
     import sklearn
 
+    from .compilation import cache_folder
     from .devices import describe_gpu
-    from .kernels.sequential import train_sgd
     from .machine import Machine, settings_path, this_machine
 
     if calibrate:
         _calibrate()
     features = llvm.get_host_cpu_features()
-    cache = getattr(train_sgd, "_cache", None)
     facts = {
         "numbabp": __version__,
         "python": platform.python_version(),
@@ -413,7 +393,7 @@ def info(
         "threads": numba.config.NUMBA_NUM_THREADS,
         "gpu": describe_gpu(),
         "planner's constants": "built in" if this_machine() == Machine() else str(settings_path()),
-        "cache folder": getattr(cache, "cache_path", None) or "none: kernels are compiled in every process",
+        "cache folder": cache_folder() or "none: kernels are compiled in every process",
     }
     if as_json:
         print_json(facts)
@@ -426,17 +406,19 @@ def info(
 
 def _calibrate() -> None:
     """Fit the planner's constants to this machine and keep them."""
-    from rich.console import Console
-
     from .calibration import calibrate
     from .machine import keep
+    from .progress import Foot
 
-    console = Console(stderr=True)
-    with console.status("measuring") as status:
-        machine, error = calibrate(lambda text: status.update(f"measuring {text}"))
-        path = keep(machine)
-    console.print(
-        f"Predictions are {100 * error:.0f} % off (root mean square); the constants are kept in {path}."
+    foot = Foot(sys.stderr)
+    try:
+        machine, error = calibrate(lambda text: foot.show(f"measuring {text}"))
+    finally:
+        foot.hide()
+    path = keep(machine)
+    typer.echo(
+        f"Predictions are {100 * error:.0f} % off (root mean square); the constants are kept in {path}.",
+        err=True,
     )
 
 

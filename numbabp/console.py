@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from .progress import compiling_said
+
 BAD_INPUT = 2
 INTERRUPTED = 130
 
@@ -47,7 +49,8 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
         try:
-            command(*args, **kwargs)
+            with compiling_said():
+                command(*args, **kwargs)
         except KeyboardInterrupt:
             typer.echo("numbabp: interrupted.", err=True)
             raise typer.Exit(INTERRUPTED) from None
@@ -91,6 +94,20 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def new_console(stderr: bool = False) -> Any:
+    """A console of rich that prints what it is given: names may have brackets, which rich takes for markup.
+
+    It is as wide as the terminal or COLUMNS says, and 140 characters wide into a file or pipe.
+    """
+    from rich.console import Console
+
+    def console(width: int | None = None) -> Any:
+        return Console(stderr=stderr, markup=False, emoji=False, highlight=False, width=width)
+
+    found = console()
+    return found if found.is_terminal or os.environ.get("COLUMNS") else console(140)
+
+
 def new_table(*columns: str) -> Any:
     """A table of rich, with a heading where columns have names."""
     from rich.box import SIMPLE
@@ -103,8 +120,5 @@ def new_table(*columns: str) -> Any:
 
 
 def print_table(table: Any) -> None:
-    """Print a table as wide as the terminal, or 140 characters wide into a file or pipe."""
-    from rich.console import Console
-
-    console = Console()
-    Console(width=None if console.is_terminal else 140).print(table)
+    """Print a table on standard output."""
+    new_console().print(table)

@@ -1,18 +1,70 @@
-"""What train and sweep print when they have finished."""
+"""What smoke, train and sweep print."""
 
 import math
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import typer
 
-from .console import new_table, print_json, print_table
+from .console import new_console, new_table, print_json, print_table
 from .history import History
 from .network import Network
 from .pipeline import Split
+from .progress import Foot
+from .smoke import DTYPES, Row
 from .sweep import Sweep, heading
 
+SMOKE_HEADING = f"{'device':6}  {'kernel':10}  {'dtype':7}   ns/step      CUPS  largest error"
 TOP = 10
 """Settings that a sweep prints."""
+
+
+def report_smoke(run: Callable[[Callable[[str], object]], Iterator[Row]], as_json: bool) -> bool:
+    """Print the rows of a smoke run as they are done, or all of them as JSON: whether none has failed.
+
+    What is under way is said at the terminal's foot; where there is none, that kernels are compiled.
+    """
+    rows = []
+    foot = Foot(sys.stderr if as_json or not sys.stdout.isatty() else sys.stdout)
+    is_silent = as_json or sys.stdout.isatty() or sys.stderr.isatty()
+
+    def tell(text: str) -> None:
+        nonlocal is_silent
+        foot.show(text)
+        if text.startswith("compiling") and not is_silent:
+            typer.echo("compiling what is not in the cache folder yet", err=True)
+            is_silent = True
+
+    width = new_console().width
+    if not as_json:
+        typer.echo(SMOKE_HEADING)
+    try:
+        for row in run(tell):
+            rows.append(row)
+            if not as_json:
+                typer.echo(_smoke_row(row, width))
+                sys.stdout.flush()
+    finally:
+        foot.hide()
+    has_passed = all(row.passed is not False for row in rows)
+    if as_json:
+        in_order = sorted(rows, key=lambda row: (row.device, DTYPES.index(row.dtype)))
+        print_json({"passed": has_passed, "rows": [asdict(row) for row in in_order]})
+    return has_passed
+
+
+def _smoke_row(row: Row, width: int) -> str:
+    """A line of figures, or several with a note that is longer."""
+    name = f"{row.device:6}  {row.kernel:10}  {row.dtype:7}  "
+    verdict = {True: "pass", False: "FAIL", None: ""}[row.passed]
+    if row.ns_per_step is None:
+        note = " ".join(filter(None, (verdict, row.note)))
+        lines = textwrap.wrap(note, max(20, width - len(name)), break_on_hyphens=False)
+        return name + ("\n" + " " * len(name)).join(lines)
+    return name + f"{row.ns_per_step:8.1f}  {row.cups:8.3g}  {row.largest_error:13.1e}  {verdict}"
 
 
 def report_training(

@@ -25,6 +25,8 @@ FAITHFUL_LOSSES = {
 """Losses that the notebook prints, by epoch."""
 FAITHFUL_ACCURACIES = {0: 25.0, 65: 25.0, 127: 50.0, 181: 100.0}
 """Accuracies in percent that the notebook prints, by epoch."""
+NOTEBOOK: dict[str, Any] = {"shuffle": False, "propagate": "updated"}
+"""How the notebook trains: options of `Network.fit`."""
 ZEROS_LOSSES = {0: 2.383938269247035, 1: 2.3940150790588524}
 ZEROS_ACCURACIES = {0: 100.0, 1: 75.0, 2: 50.0, 3: 50.0, 4: 50.0}
 
@@ -59,11 +61,15 @@ def zeros(dtype: str = "float64", kernel: str = "auto") -> Experiment:
     return _notebook("zeros", dtype, keep_weights=True, learning_rate=-1.0, epochs=5, kernel=kernel)
 
 
-def _notebook(init: str, dtype: str, **options: Any) -> Experiment:
-    network = Network(
+def notebook_network(dtype: str = "float64", init: str = "lecun_normal") -> Network:
+    """The notebook's network, before training."""
+    return Network(
         (2, 10, 1), output_activation="sigmoid", loss="squared_error", init=init, dtype=dtype, random_state=0
     )
-    return _run(network, "binary_cross_entropy", shuffle=False, propagate="updated", **options)
+
+
+def _notebook(init: str, dtype: str, **options: Any) -> Experiment:
+    return _run(notebook_network(dtype, init), "binary_cross_entropy", **NOTEBOOK, **options)
 
 
 def _run(network: Network, printed_loss: str, keep_weights: bool = False, **options: Any) -> Experiment:
