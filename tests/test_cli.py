@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import numbabp as nbp
 from numbabp.cli import app
+from numbabp.console import new_table, print_table
 from numbabp.kernels.cuda import memory
 from numbabp.storage import load_metadata, save
 
@@ -110,6 +111,39 @@ def test_our_own_errors_are_not_blamed_on_the_user(monkeypatch):
     monkeypatch.setattr(nbp.Network, "fit", fail)
     result = CliRunner().invoke(app, ["train", "--dataset", "xor"])
     assert isinstance(result.exception, OverflowError)
+
+
+# brackets, which rich would take for markup
+
+
+def test_brackets_in_what_is_printed_stay(folder, monkeypatch):
+    message = "install it with: pip install 'numbabp[cuda13]' [bold]:smile:"
+    monkeypatch.setattr("numbabp.devices.describe_gpu", lambda: message)
+    assert message in run("info").stdout
+    assert refused("train", "d[1].csv", "--target", "y") == "numbabp: d[1].csv: there is no such file."
+    data = write_quadrants(folder / "d[1].csv", header="[red]x,b[/red],y")
+    assert "'[/y]'" in refused("train", data.name, "--target", "[/y]")
+    done = run("train", data.name, "--target", "y", "--epochs", 1, "--output", "[green]net")
+    assert "saved to [green]net" in done.stdout
+    (folder / "[new].csv").write_text("[red]x,c\n1,2\n")
+    line = refused("predict", "[green]net", "[new].csv")
+    assert "[new].csv" in line
+    assert "b[/red]" in line
+    assert "[p].csv" in run("predict", "[green]net", data.name, "--output", "[p].csv").stdout
+
+
+def test_brackets_in_cells_and_headings_of_tables_stay(capsys):
+    table = new_table("[red]x", ":smile:")
+    table.add_row("[/red]", "data[1].csv")
+    print_table(table)
+    printed = capsys.readouterr().out.split()
+    assert printed[:2] == ["[red]x", ":smile:"]
+    assert printed[-2:] == ["[/red]", "data[1].csv"]
+
+
+def test_tables_are_as_wide_as_columns_says(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, run("info").stdout.splitlines())) <= 80
 
 
 # demo, smoke, info

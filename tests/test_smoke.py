@@ -1,0 +1,124 @@
+"""The smoke run: its rows one by one, what it says meanwhile, and the second process that compiles."""
+
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+from commands import run, run_json
+
+from numbabp import compilation, smoke, smoke_compiler
+
+
+def fake(name, log):
+    """A kernel on the CPU that notes when it is checked."""
+
+    def error(kernel, dtype):
+        log.append((kernel.name, dtype))
+        return 0.0
+
+    return smoke.Kernel("cpu", name, error, lambda kernel, dtype: (lambda: None, 1))
+
+
+def test_rows_come_before_the_next_kernel_is_tried(monkeypatch):
+    log = []
+    monkeypatch.setattr(smoke, "KERNELS", [fake("one", log), fake("two", log)])
+    told = []
+    rows = smoke.run(told.append)
+    assert log == []
+    first, second = next(rows), next(rows)
+    assert [(row.kernel, row.dtype, row.passed) for row in (first, second)] == [
+        ("one", "float64", True),
+        ("one", "float32", True),
+    ]
+    assert log == [("one", "float64"), ("one", "float32")]
+    assert {row.kernel for row in rows} == {"two"}
+    assert told[:2] == ["checking one, float64", "checking one, float32"]
+
+
+def test_lines_are_written_as_rows_are_done():
+    """Of a kernel that takes half a second, read from a pipe."""
+    program = """if True:
+        import time
+        from numbabp import cli, smoke
+        def error(kernel, dtype):
+            time.sleep(0.5)
+            return 0.0
+        smoke.KERNELS = [
+            smoke.Kernel("cpu", name, error, lambda kernel, dtype: (lambda: None, 1)) for name in "abc"
+        ]
+        cli.app(["smoke"])
+    """
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        times = {line.split()[1]: time.perf_counter() for line in process.stdout}
+    assert process.returncode == 0
+    assert times["c"] - times["a"] > 1.5
+
+
+def test_a_second_process_compiles_the_second_dtype(monkeypatch, tmp_path):
+    """A kernel that is compiled starts it, and its kernels are found in the cache folder."""
+    monkeypatch.setattr(smoke_compiler, "cache_folder", lambda: str(tmp_path))
+    monkeypatch.setattr(smoke_compiler, "n_threads_of", lambda options: 2)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    with smoke_compiler.SecondProcess() as other:
+        other.start("float32", ["general"])
+        assert other.is_busy_with("general")
+        other.wait_for("general")
+        assert not other.is_busy_with("general")
+    indices = [path.name for path in tmp_path.rglob("*.nbi")]
+    assert any("train_general" in name for name in indices)
+    assert not any("train_lanes" in name for name in indices)
+
+
+@pytest.mark.parametrize(("folder", "threads"), [(None, 2), ("somewhere", 1)])
+def test_there_is_no_second_process_without_use(monkeypatch, folder, threads):
+    monkeypatch.setattr(smoke_compiler, "cache_folder", lambda: folder)
+    monkeypatch.setattr(smoke_compiler, "n_threads_of", lambda options: threads)
+    with smoke_compiler.SecondProcess() as other:
+        other.start("float32", ["general"])
+        assert not other.is_busy_with("general")
+
+
+def test_a_second_process_that_breaks_down_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(smoke_compiler, "cache_folder", lambda: "somewhere")
+    monkeypatch.setattr(smoke_compiler, "n_threads_of", lambda options: 2)
+    monkeypatch.setattr(smoke_compiler, "PROGRAM", "print('one', flush=True); raise SystemExit(1)")
+    with smoke_compiler.SecondProcess() as other:
+        other.start("float32", ["one", "two"])
+        other.wait_for("one")
+        assert other.is_busy_with("two")
+        other.wait_for("two")
+        assert not other.is_busy_with("two")
+
+
+def test_compiling_is_told_and_loading_is_not():
+    from numba import njit
+
+    def twice(x):
+        return 2 * x
+
+    told = []
+    function = njit(twice)
+    for _ in range(2):
+        with compilation.compiling_watched(lambda: told.append("begin"), lambda: told.append("end")):
+            assert function(2) == 4
+    assert told == ["begin", "end"]
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_nothing_is_wider_than_the_terminal_or_cut(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(smoke, "KERNELS", [fake("a", []), smoke.Kernel("cuda", "persistent", None, None)])
+    reason = (
+        "there is no driver: pip install 'numbabp[cuda13]', look at [red]this[/red], or ask :help:"
+    )
+    monkeypatch.setattr(smoke, "why_no_gpu", lambda: reason)
+    output = run("smoke").stdout
+    heading, *lines = output.splitlines()
+    assert max(map(len, lines)) <= max(columns, 72)
+    assert re.split(r"  +", heading) == ["device", "kernel", "dtype", "ns/step", "CUPS", "largest error"]
+    assert lines[0].endswith("0.0e+00  pass")
+    assert len(lines[0]) == len(heading) + len("  pass")
+    assert f"no GPU here: {reason}" in " ".join(output.split())
+    assert run_json("smoke")["rows"][2]["note"] == f"no GPU here: {reason}"
