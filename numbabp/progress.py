@@ -81,12 +81,13 @@ class ProgressBar:
 class Foot:
     """A line at the terminal's foot that says what is under way and for how long, and is gone afterwards.
 
-    Nothing is shown where `stream` is no terminal, or something else is shown at its foot.
+    Nothing is shown where `stream` is no terminal, or something else is shown at its foot. What is written to
+    the stream meanwhile, through `sys`, comes above the line.
 
     Parameters
     ----------
     stream
-        Standard output or standard error; what is printed there meanwhile comes above the line.
+        `sys.stdout` or `sys.stderr`.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -102,12 +103,15 @@ class Foot:
         from .console import new_console
 
         if self._line is None:
+            is_output = self._stream is sys.stdout
             self._line = Progress(
                 SpinnerColumn("line"),
                 TextColumn("{task.description}", markup=False),
                 TimeElapsedColumn(),
-                console=new_console(stderr=self._stream is sys.stderr),
+                console=new_console(stderr=not is_output),
                 transient=True,
+                redirect_stdout=is_output,
+                redirect_stderr=not is_output,
             )
             self._line.start()
         for task in self._line.task_ids:

@@ -45,7 +45,7 @@ def report_smoke(run: Callable[[Callable[[str], object]], Iterator[Row]], as_jso
         for row in run(tell):
             rows.append(row)
             if not as_json:
-                typer.echo(_smoke_row(row, width))
+                sys.stdout.write(_smoke_row(row, width) + "\n")  # above the foot, unlike what click writes
                 sys.stdout.flush()
     finally:
         foot.hide()

@@ -1,9 +1,11 @@
 """The smoke run: its rows one by one, what it says meanwhile, and the second process that compiles."""
 
+import os
 import re
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 from commands import run, run_json
@@ -37,23 +39,47 @@ def test_rows_come_before_the_next_kernel_is_tried(monkeypatch):
     assert told[:2] == ["checking one, float64", "checking one, float32"]
 
 
+PROGRAM = """if True:
+    import time
+    from numbabp import cli, smoke
+    def error(kernel, dtype):
+        time.sleep(0.5)
+        return 0.0
+    smoke.KERNELS = [
+        smoke.Kernel("cpu", name, error, lambda kernel, dtype: (lambda: None, 1)) for name in "abc"
+    ]
+    cli.app(["smoke"])
+"""
+"""Smoke, of kernels that take half a second."""
+
+
 def test_lines_are_written_as_rows_are_done():
-    """Of a kernel that takes half a second, read from a pipe."""
-    program = """if True:
-        import time
-        from numbabp import cli, smoke
-        def error(kernel, dtype):
-            time.sleep(0.5)
-            return 0.0
-        smoke.KERNELS = [
-            smoke.Kernel("cpu", name, error, lambda kernel, dtype: (lambda: None, 1)) for name in "abc"
-        ]
-        cli.app(["smoke"])
-    """
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True) as process:
         times = {line.split()[1]: time.perf_counter() for line in process.stdout}
     assert process.returncode == 0
     assert times["c"] - times["a"] > 1.5
+
+
+def test_on_a_terminal_rows_come_above_what_is_under_way():
+    pty = pytest.importorskip("pty")
+    own, terminal = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
+    command = [sys.executable, "-c", PROGRAM]
+    process = subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, env=environment)
+    os.close(terminal)
+    written = b""
+    with suppress(OSError):  # which is how a terminal ends
+        while read := os.read(own, 4096):
+            written += read
+    os.close(own)
+    assert process.wait() == 0
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[?\d;]*\w", "", written.decode()))
+    rows = [line for line in lines if "pass" in line]
+    assert [row[:27] for row in rows] == [
+        f"cpu     {name:10}  {dtype}" for name in "abc" for dtype in ("float64", "float32")
+    ]
+    assert any("checking b, float32" in line for line in lines)
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_second_process_compiles_the_second_dtype(monkeypatch, tmp_path):
@@ -110,9 +136,7 @@ def test_compiling_is_told_and_loading_is_not():
 def test_nothing_is_wider_than_the_terminal_or_cut(monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setattr(smoke, "KERNELS", [fake("a", []), smoke.Kernel("cuda", "persistent", None, None)])
-    reason = (
-        "there is no driver: pip install 'numbabp[cuda13]', look at [red]this[/red], or ask :help:"
-    )
+    reason = "there is no driver: pip install 'numbabp[cuda13]', look at [red]this[/red], or ask :help:"
     monkeypatch.setattr(smoke, "why_no_gpu", lambda: reason)
     output = run("smoke").stdout
     heading, *lines = output.splitlines()
