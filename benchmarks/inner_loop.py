@@ -1,7 +1,10 @@
 """The inner loop: nanoseconds a step and connection updates per second (CUPS), through Network.fit."""
 
+import itertools
+import json
 import time
-from itertools import pairwise
+import traceback
+from pathlib import Path
 
 import numpy as np
 import scipy.sparse
@@ -24,16 +27,49 @@ ROWS = {  # layer sizes, further options of fit
 }
 NON_ZEROS = 60
 SECONDS = 0.1
-REPEATS = 5
+REPEATS = 3
+ROUNDS = 5
+TIMINGS = Path("inner_loop_timings.json")
+"""In the folder that asv makes for a suite and keeps until all of it is done."""
+
+
+def n_updated(row):
+    """Weights that a step updates; of sparse samples only those of the non-zeros."""
+    sizes, _ = ROWS[row]
+    n_inputs = NON_ZEROS if "CSR" in row else sizes[0]
+    return sum(a * b for a, b in itertools.pairwise((n_inputs, *sizes[1:])))
 
 
 class InnerLoop:
-    """Per-sample training, all sigmoid, binary cross-entropy; the best of some runs of about SECONDS."""
+    """Per-sample training, all sigmoid, binary cross-entropy; the best of some runs of about SECONDS.
+
+    What else goes on in a machine comes in bursts of seconds. So all rows are timed in turn, in one process,
+    and that ROUNDS times; and both units are from the same times.
+    """
 
     params = (list(ROWS), ["float32", "float64"])
     param_names = ("network", "dtype")
+    version = "1"  # raise it when what is measured changes: asv then draws no older results
+
+    def setup_cache(self):
+        """Write what a step of each row takes, or why it can't be told."""
+        ready, timings = {}, {}
+        for row, dtype in itertools.product(*self.params):
+            try:
+                benchmark = InnerLoop()
+                benchmark.setup(row, dtype)
+                ready[f"{row} {dtype}"] = benchmark
+            except Exception:
+                timings[f"{row} {dtype}"] = traceback.format_exc()
+        for name, benchmark in itertools.chain.from_iterable([ready.items()] * ROUNDS):
+            timings[name] = min(timings.get(name, float("inf")), benchmark.ns_per_step())
+        TIMINGS.write_text(json.dumps(timings))
+
+    setup_cache.timeout = 1200
 
     def setup(self, row, dtype):
+        if TIMINGS.exists():
+            return
         sizes, self.options = ROWS[row]
         generator = np.random.default_rng(0)
         n = 4 if sizes[0] == 2 else 1000
@@ -42,10 +78,8 @@ class InnerLoop:
             starts = np.arange(0, n * NON_ZEROS + 1, NON_ZEROS)
             values = generator.random(n * NON_ZEROS).astype(dtype)
             self.X = scipy.sparse.csr_matrix((values, columns, starts), shape=(n, sizes[0]))
-            self.n_updated = NON_ZEROS * sizes[1] + sizes[1] * sizes[2]
         else:
             self.X = generator.standard_normal((n, sizes[0])).astype(dtype)
-            self.n_updated = sum(a * b for a, b in pairwise(sizes))
         self.y = (generator.random((n, sizes[-1])) < 0.5).astype(dtype)
         self.net = nbp.Network(sizes, loss="binary_cross_entropy", dtype=dtype, random_state=0)
         self.train(1)  # compiles
@@ -64,10 +98,13 @@ class InnerLoop:
         return min(self.train(epochs) for _ in range(REPEATS)) / (epochs * self.X.shape[0]) * 1e9
 
     def track_ns_per_step(self, row, dtype):
-        return self.ns_per_step()
+        timing = json.loads(TIMINGS.read_text())[f"{row} {dtype}"]
+        if isinstance(timing, str):
+            raise RuntimeError(timing)
+        return timing
 
     def track_cups(self, row, dtype):
-        return self.n_updated / self.ns_per_step() * 1e9
+        return n_updated(row) / self.track_ns_per_step(row, dtype) * 1e9
 
     track_ns_per_step.unit = "ns"
     track_cups.unit = "weights/s"
