@@ -81,9 +81,11 @@ def collected(checkout: Path):
     together.mkdir(parents=True)
     line = set(line_of_commits(checkout))
     n_left_out = 0
-    for source in (kept(checkout), measured(checkout)):
-        if (source / "benchmarks.json").exists():
-            shutil.copy(source / "benchmarks.json", together)
+    sources = (kept(checkout), measured(checkout))
+    suites = [source / "benchmarks.json" for source in sources if (source / "benchmarks.json").exists()]
+    if suites:  # as they were measured last
+        shutil.copy(max(suites, key=lambda path: path.stat().st_mtime), together)
+    for source in sources:
         for path in sorted(source.glob("*/*.json")):
             results = json.loads(path.read_text(encoding="utf-8"))
             if results.get("commit_hash", "") in line or path.name == "machine.json":

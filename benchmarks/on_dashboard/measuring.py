@@ -39,11 +39,19 @@ def measure(checkout: Path, commits: list[str], quick: bool, keep: bool) -> list
     failed = []
     with tempfile.TemporaryDirectory() as name, _prepared(checkout, config, machine, Path(name)):
         for commit in hashes:
+            _copy_results(history.kept(checkout), history.measured(checkout), machine["machine"], commit)
             if not _run(config, commit, machine["machine"], Path(name), QUICK if quick else MEASURED):
                 failed.append(commit)
             if keep:
                 _keep(checkout, machine["machine"], commit)
     return failed
+
+
+def _copy_results(source: Path, target: Path, machine: str, commit: str) -> None:
+    """Copy a commit's results; asv adds to those that it finds, which matters where it measures a part."""
+    (target / machine).mkdir(parents=True, exist_ok=True)
+    for path in (source / machine).glob(f"{commit[:8]}-*.json"):
+        shutil.copy(path, target / machine)
 
 
 def _full_hashes(checkout: Path, commits: list[str]) -> list[str]:
@@ -108,9 +116,7 @@ def _run(config, commit: str, machine: str, folder: Path, bench: list[str]) -> b
 
 def _keep(checkout: Path, machine: str, commit: str) -> None:
     source, target = history.measured(checkout), history.kept(checkout)
-    (target / machine).mkdir(parents=True, exist_ok=True)
-    for path in (source / machine).glob(f"{commit[:8]}-*.json"):
-        shutil.copy(path, target / machine)
+    _copy_results(source, target, machine, commit)
     shutil.copy(source / machine / "machine.json", target / machine)
     shutil.copy(source / "benchmarks.json", target)
 

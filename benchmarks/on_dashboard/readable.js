@@ -23,7 +23,8 @@ $(function () {
     });
 });
 
-/* Commits by their hashes along the axis, which asv leaves without labels; as many as there is room for. */
+/* No curves without a point, whose names would fill the legend. Commits by their hashes along the axis, which asv
+   leaves without labels; as many as there is room for. */
 (function () {
     var plot = $.plot, least_distance = 0.07;
 
@@ -48,7 +49,12 @@ $(function () {
         return ticks;
     }
 
+    function has_points(graph) {
+        return graph.data.some(function (point) { return point[1] !== null; });
+    }
+
     $.plot = function (placeholder, graphs, options) {
+        graphs = graphs.filter(has_points);
         if (options.xaxis.axisLabel === "commits") {
             options.xaxis.ticks = labelled_commits(options.xaxis, graphs);
         }
