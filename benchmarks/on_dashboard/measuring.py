@@ -57,13 +57,20 @@ def _copy_results(source: Path, target: Path, machine: str, commit: str) -> None
 def _full_hashes(checkout: Path, commits: list[str]) -> list[str]:
     """Full hashes of commits, the oldest first."""
     line = history.line_of_commits(checkout)
-    wanted = {history.git(checkout, "rev-parse", "--verify", f"{commit}^{{commit}}") for commit in commits}
+    wanted = {_full_hash(checkout, commit) for commit in commits}
     if elsewhere := wanted - set(line):
         raise CannotMeasure(
             f"{', '.join(sorted(commit[:8] for commit in elsewhere))}: neither HEAD nor one of its first "
             "parents, of which alone asv draws graphs"
         )
     return [commit for commit in line if commit in wanted]
+
+
+def _full_hash(checkout: Path, commit: str) -> str:
+    try:
+        return history.git(checkout, "rev-parse", "--verify", f"{commit}^{{commit}}")
+    except history.NoHistory:
+        raise CannotMeasure(f"--measure {commit}: git knows no such commit") from None
 
 
 def _say_what_is_built(checkout: Path, hashes: list[str]) -> None:

@@ -18,15 +18,15 @@ $(window).on("hashchange", begin_logarithmic);
 $(function () {
     /* after asv.js, which is ready first to be asked for its results */
     $(function () {
-        $.asv.colors = ["#0072b2", "#d55e00", "#007d5b", "#a3307f", "#000000", "#8c6d00", "#5a4fcf", "#6b8e23",
+        $.asv.colors = ["#0072b2", "#d55e00", "#007d5b", "#a3307f", "#4a4a4a", "#8c6d00", "#5a4fcf", "#6b8e23",
                         "#c2185b", "#1296a8", "#7a5230"];
     });
 });
 
-/* No curves without a point, whose names would fill the legend. Commits by their hashes along the axis, which asv
-   leaves without labels; as many as there is room for. */
+/* The legend beside the curves instead of over them, and of curves that have points. Commits by their hashes along
+   the axis, which asv leaves without labels; as many as there is room for. */
 (function () {
-    var plot = $.plot, least_distance = 0.07;
+    var plot = $.plot, least_distance = 0.1;
 
     function labelled_commits(axis, graphs) {
         var place = axis.transform || function (revision) { return revision; };
@@ -55,6 +55,10 @@ $(function () {
 
     $.plot = function (placeholder, graphs, options) {
         graphs = graphs.filter(has_points);
+        if ($(placeholder).is("#main-graph")) {
+            $("#legend").remove();
+            options.legend.container = $("<div id='legend'>").appendTo("#graph");
+        }
         if (options.xaxis.axisLabel === "commits") {
             options.xaxis.ticks = labelled_commits(options.xaxis, graphs);
         }
