@@ -11,6 +11,7 @@ Not an asv suite; asv does the building, measuring and drawing.
 """
 
 import argparse
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -48,10 +49,13 @@ def options(arguments=None):
 def main(arguments=None):
     """Measure, unless told not to, and publish; the exit status is 1 if something could not be measured."""
     chosen = options(arguments)
-    try:
-        from benchmarks.on_dashboard import history, measuring, page
-    except ImportError as error:
-        return f"dashboard: {error.name} is missing: pip install '.[bench]'"
+    if importlib.util.find_spec("asv") is None:
+        return "dashboard: asv is missing: pip install '.[bench]'"
+    from asv.console import log
+
+    from benchmarks.on_dashboard import history, measuring, page
+
+    log.enable()  # asv tells what it does
     try:
         failed = []
         if not chosen.no_measure:
@@ -61,6 +65,8 @@ def main(arguments=None):
         n_commits = page.publish(history.collected(CHECKOUT), chosen.output.resolve())
     except (history.NoHistory, measuring.CannotMeasure, page.NotAPage) as error:
         return f"dashboard: {error}"
+    finally:
+        log.flush()  # ends its line
     print(f"{n_commits} commits: {(chosen.output.resolve() / 'index.html').as_uri()}")
     if failed:
         return f"dashboard: some benchmarks failed of {', '.join(commit[:8] for commit in failed)}; see above"
