@@ -55,7 +55,7 @@ def find_commit(revision, repository=CHECKOUT):
 
 def is_package_the_same(base, head, repository=CHECKOUT):
     """Whether nothing under the package's folder differs between two commits."""
-    done = _git(repository, "diff", "--quiet", base, head, "--", PACKAGE, "pyproject.toml")
+    done = _git(repository, "diff", "--quiet", base, head, "--", PACKAGE)
     if done.returncode not in (0, 1):
         raise BuildError(f"git diff of {base} and {head} failed: {_last_line(done.stderr)}")
     return done.returncode == 0

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.builds import environment_of
+from benchmarks.peers.machine import ONE_THREAD
 
 WORKER = Path(__file__).with_name("regression_worker.py")
 BASE, HEAD = "base", "head"
 ORDERS = ((BASE, HEAD, HEAD, BASE), (HEAD, BASE, BASE, HEAD))
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 class MeasuringError(Exception):
@@ -31,6 +31,7 @@ class Side:
 
     def __init__(self, name, build, cache):
         self.name = name
+        self._build = build
         self._environment = {**environment_of(build, cache), **ONE_THREAD}
         self._process = None
 
@@ -38,7 +39,7 @@ class Side:
         """Begin with a new process, whose memory lies elsewhere."""
         self.close()
         self._process = subprocess.Popen(
-            [sys.executable, str(WORKER)],
+            [sys.executable, str(WORKER), str(self._build)],
             env=self._environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

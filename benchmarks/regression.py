@@ -28,7 +28,7 @@ from rich.table import Table
 from benchmarks import builds
 from benchmarks.builds import BuildError, NoParentError
 from benchmarks.interleaved import BASE, HEAD, MeasuringError, Side, Started, Trained, measure, ratio
-from benchmarks.results import where_and_with, write_json
+from benchmarks.results import output_file, where_and_with, write_json
 
 QUICK = ("float32", "2-10-1, float64", "784-128-10, float64", "784-128-10 sequential, float64")
 """With --quick, of what is trained only what ends so: every kernel, and in float64 those of most use."""
@@ -56,7 +56,9 @@ def arguments_of(command_line):
     parser.add_argument("--rounds", type=_at_least_three, default=10, help="rounds at first (default 10)")
     parser.add_argument("--quick", action="store_true", help="fewer rows in float64, so less to compile")
     parser.add_argument("--only", default="", metavar="TEXT", help="rows whose name has this in it")
-    parser.add_argument("--json", type=_file, metavar="FILE", help="write the samples and the verdicts there")
+    parser.add_argument(
+        "--json", type=output_file, metavar="FILE", help="write the samples and the verdicts there"
+    )
     parser.add_argument("--always", action="store_true", help="also if the package is the same in both")
     parser.add_argument(
         "--repository", type=Path, default=builds.CHECKOUT, metavar="FOLDER", help="the clone"
@@ -79,13 +81,6 @@ def _at_least_three(text):
     if value < 3:
         raise argparse.ArgumentTypeError(f"must be at least 3, got {text}")
     return value
-
-
-def _file(text):
-    path = Path(text)
-    if path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"must name a file in a folder that exists, got {text}")
-    return path
 
 
 def main(command_line=None):

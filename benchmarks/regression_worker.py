@@ -8,9 +8,10 @@ A request is a line of JSON, and so is its answer:
     {"forget": ROW}                     {}
 
 What goes wrong is {"error": text}. Rows are those of inner_loop.py and population.py, and are trained through
-the public interface alone, so that it works with any commit of the package that PYTHONPATH brings.
+the public interface alone, so that it works with any commit of the package; the argument is its folder.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -18,7 +19,7 @@ import time
 from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path.append(str(Path(__file__).resolve().parents[1]))  # after the build, which has numbabp
+    sys.path[:0] = [sys.argv[1], str(Path(__file__).resolve().parents[1])]
 
 from benchmarks.inner_loop import InnerLoop
 from benchmarks.population import PopulationTraining
@@ -116,4 +117,5 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(KeyboardInterrupt):  # it is the parent that says so
+        main()

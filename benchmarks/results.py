@@ -1,5 +1,6 @@
 """Results of benchmarks as files of JSON, with where they come from."""
 
+import argparse
 import datetime
 import importlib.metadata
 import json
@@ -27,6 +28,14 @@ def where_and_with():
         except importlib.metadata.PackageNotFoundError:
             found[package] = None
     return found
+
+
+def output_file(text):
+    """A command line's argument that names a file to write."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"must name a file in a folder that exists, got {text}")
+    return path
 
 
 def write_json(path, value):
