@@ -1,4 +1,4 @@
-"""The regression check: its statistics, what it compares, and a whole run of a commit against a slower one."""
+"""The regression check: its statistics, what it compares, and a run of a commit against a slower one."""
 
 import json
 import subprocess
