@@ -1,12 +1,12 @@
 """Whether a commit is slower than another: both are built, and measured in turn.
 
-    python benchmarks/regression.py [BASE [HEAD]] [--limit 1.15] [--rounds 10] [--quick] [--only TEXT]
+    python benchmarks/regression.py [BASE [HEAD]] [--limit 1.15] [--processes 3] [--quick] [--only TEXT]
                                     [--json FILE] [--always]
 
 BASE is the parent of HEAD, and HEAD is HEAD, unless said otherwise. A row is what one commit and the other
 take to train a network or a population, or to start; its ratio is the median over the rounds, between its
-quartiles. A row above the limit is measured again, in new processes and more rounds, and is a regression if
-it still is. The exit status is 1 if there is one, 0 if there is none or nothing to compare, and 2 for bad
+quartiles. A row above the limit is measured again, in more new processes, and is a regression if it still is
+above. The exit status is 1 if there is one, 0 if there is none or nothing to compare, and 2 for bad
 input. Not an asv suite.
 """
 
@@ -33,7 +33,7 @@ from benchmarks.results import output_file, where_and_with, write_json
 QUICK = ("float32", "2-10-1, float64", "784-128-10, float64", "784-128-10 sequential, float64")
 """With --quick, of what is trained only what ends so: every kernel, and in float64 those of most use."""
 AGAIN = 3
-"""How many times as many rounds a row above the limit gets when it is measured again."""
+"""How many times as many processes measure a row above the limit again."""
 STARTING = {
     "start-up: import numbabp, Network": ("", "import numbabp; numbabp.Network"),
     "start-up: first call, warm cache": (
@@ -53,7 +53,9 @@ def arguments_of(command_line):
         "head", nargs="?", default="HEAD", metavar="HEAD", help="commit to judge (default HEAD)"
     )
     parser.add_argument("--limit", type=_above_one, default=1.15, help="largest ratio allowed (default 1.15)")
-    parser.add_argument("--rounds", type=_at_least_three, default=10, help="rounds at first (default 10)")
+    parser.add_argument(
+        "--processes", type=_at_least_one, default=3, help="of each side at first (default 3)"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rows in float64, so less to compile")
     parser.add_argument("--only", default="", metavar="TEXT", help="rows whose name has this in it")
     parser.add_argument(
@@ -76,10 +78,10 @@ def _above_one(text):
     return value
 
 
-def _at_least_three(text):
+def _at_least_one(text):
     value = int(text)
-    if value < 3:
-        raise argparse.ArgumentTypeError(f"must be at least 3, got {text}")
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
     return value
 
 
@@ -118,10 +120,10 @@ def compare(arguments, console):
         rows = rows_for(sides, arguments)
         console.print(f"Compiling what {len(rows)} rows need, which only the first time takes long.")
         compile_all(rows, sides)
-        first_look(rows, sides, arguments.rounds, console)
+        first_look(rows, sides, arguments.processes, console)
         suspects = [row for row in rows if not row.missing and ratio(row.rounds)[0] > arguments.limit]
         if suspects:
-            look_again(suspects, sides, AGAIN * arguments.rounds, arguments.limit, console)
+            look_again(suspects, sides, AGAIN * arguments.processes, arguments.limit, console)
     verdicts = {row.name: verdict(row, arguments.limit) for row in rows}
     console.print(table_of(rows, verdicts))
     seconds = time.perf_counter() - started
@@ -139,7 +141,6 @@ def compare(arguments, console):
 
 def rows_for(sides, arguments):
     """The rows asked for, those of the checkout that this file is in."""
-    sides[HEAD].restart()
     trained = sides[HEAD].ask(rows=True)
     if arguments.quick:
         trained = {name: unit for name, unit in trained.items() if name.endswith(QUICK)}
@@ -156,7 +157,6 @@ def compile_all(rows, sides):
     """Fill each side's cache, both at once: what is measured then has its kernels from the disk on both."""
 
     def fill(side):
-        side.restart()
         for row in rows:
             row.warm(side)
 
@@ -164,41 +164,29 @@ def compile_all(rows, sides):
         list(pool.map(fill, sides.values()))
 
 
-def first_look(rows, sides, n_rounds, console):
-    begin(rows, sides)
-    with progress(console, "Measuring", n_rounds) as tell:
-        measure(rows, sides, n_rounds, tell)
+def first_look(rows, sides, n_processes, console):
+    with progress(console, "Measuring", n_processes) as tell:
+        measure(rows, sides, n_processes, tell)
 
 
-def look_again(rows, sides, n_rounds, limit, console):
+def look_again(rows, sides, n_processes, limit, console):
     names = ", ".join(f"{row.name} ({ratio(row.rounds)[0]:.2f})" for row in rows)
-    console.print(
-        escape(f"Above {limit:g} and measured again, in {n_rounds} rounds of new processes: {names}.")
-    )
+    console.print(escape(f"Above {limit:g}, so measured again: {names}."))
     for row in rows:
         row.first_rounds, row.rounds = row.rounds, []
-    begin(rows, sides)
-    with progress(console, "Measuring again", n_rounds) as tell:
-        measure(rows, sides, n_rounds, tell)
-
-
-def begin(rows, sides):
-    """New processes, and the rows ready in them."""
-    for side in sides.values():
-        side.restart()
-    for row in rows:
-        row.prepare(sides)
+    with progress(console, "Measuring again", n_processes) as tell:
+        measure(rows, sides, n_processes, tell)
 
 
 @contextlib.contextmanager
-def progress(console, what, n_rounds):
-    """A function that tells how many rounds are done; on a terminal in a line that goes away."""
+def progress(console, what, n_processes):
+    """A function that tells which processes are at work; on a terminal in a line that goes away."""
     if not console.is_terminal:
-        console.print(f"{what}: {n_rounds} rounds.")
-        yield lambda done: None
+        console.print(f"{what}, in {n_processes} processes for each commit.")
+        yield lambda i: None
         return
-    with console.status(f"{what}: round 1 of {n_rounds}") as status:
-        yield lambda done: status.update(f"{what}: round {min(done + 1, n_rounds)} of {n_rounds}")
+    with console.status(what) as status:
+        yield lambda i: status.update(f"{what}, in processes {i + 1} of {n_processes} for each commit")
 
 
 SAME, FASTER, SLOWER = "same", "faster", "slower"
