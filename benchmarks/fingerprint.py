@@ -143,7 +143,7 @@ def make(arguments):
 
     folder = builds.CHECKOUT
     if arguments.commit is not None:
-        folder = builds.build(arguments.commit, arguments.builds)
+        folder = builds.build(arguments.commit, arguments.builds, arguments.repository)
     parts = [ON_CPU]
     if importlib.util.find_spec("numba_cuda") is None:
         print("Without the simulated GPU: numba-cuda is not installed (the extra cuda13 or cuda12).")
@@ -210,6 +210,9 @@ def main(command_line=None):
     what.add_argument("--part", choices=(ON_CPU, SIMULATED), help=argparse.SUPPRESS)
     parser.add_argument("--package", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--commit", help="build this commit and run it (default: this checkout as it lies)")
+    parser.add_argument(
+        "--repository", type=Path, default=builds.CHECKOUT, metavar="FOLDER", help="the clone"
+    )
     parser.add_argument("--only", default="", metavar="TEXT", help="runs whose name has this in it")
     parser.add_argument("--no-gpu", action="store_true", help="without the simulated GPU")
     parser.add_argument(
