@@ -87,7 +87,7 @@ def _at_least_one(text):
 
 def main(command_line=None):
     arguments = arguments_of(command_line)
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     try:
         return compare(arguments, console)
     except NoParentError as problem:
