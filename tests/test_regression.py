@@ -121,12 +121,11 @@ def outcome(capsys, *arguments):
     return status, capsys.readouterr()
 
 
-@pytest.mark.parametrize("revision", ["no-such-commit", "--option", ""])
+@pytest.mark.parametrize("revision", ["no-such-commit", "--option"])
 def test_unknown_commit_is_refused_in_one_line(clone, capsys, revision):
-    arguments = ["--repository", clone, "--", revision or "''", "HEAD"]
-    status, said = outcome(capsys, *arguments)
+    status, said = outcome(capsys, "--repository", clone, "--", revision, "HEAD")
     assert status == 2 and said.out == ""
-    assert said.err.count("\n") == 1 and (revision in said.err) and "allowed: a hash" in said.err
+    assert said.err.count("\n") == 1 and revision in said.err and "allowed: a hash" in said.err
 
 
 def test_commits_with_the_same_package_need_no_measuring(clone, capsys):
