@@ -91,10 +91,12 @@ def run_parts(parts, only, package_folder, tell):
         simulate = {"NUMBA_ENABLE_CUDASIM": "1"} if part == SIMULATED else {}
         command = [sys.executable, str(Path(__file__).resolve()), "--part", part, "--only", only]
         command += ["--package", str(package_folder)]
-        with tempfile.TemporaryFile("w+") as errors:
-            child = subprocess.Popen(
+        with (
+            tempfile.TemporaryFile("w+") as errors,
+            subprocess.Popen(
                 command, env=environment | simulate, stdout=subprocess.PIPE, stderr=errors, text=True
-            )
+            ) as child,
+        ):
             children.append(child)
             for line in child.stdout:
                 found = json.loads(line)
