@@ -1061,7 +1061,7 @@ class MLPClassifier(ClassifierMixin, _MLP):
             return None
         y = to_host(y) if is_on_device(y) else y
         counts = np.unique(y, return_counts=True)[1]
-        possible = counts.min() >= 2 and len(counts) <= min(n_held_out, len(y) - n_held_out)
+        possible = np.min(counts) >= 2 and len(counts) <= min(n_held_out, len(y) - n_held_out)
         return y if possible else None
 
 

@@ -723,7 +723,7 @@ def make_train_block(has_velocity: bool) -> Any:
                     if layer > 1:  # below layer 1 the next sample's first phase goes on, unit by unit
                         grid.sync()
                         phase += 1
-                t += 1
+                t += np.int64(1)
         grid.sync()
         _scale_deltas(network, block, me, t, n_samples)
         if me.block == 0:
