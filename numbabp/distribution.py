@@ -10,12 +10,13 @@ The scheduler and the workers need numbabp too, of the same version.
 import copy
 import math
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .checks import for_kernels
 from .engines import blas_threads
@@ -24,6 +25,8 @@ from .population_training import CommonSamples, PopulationTraining, Shard, Train
 
 if TYPE_CHECKING:
     from distributed import Client, Future
+
+T = TypeVar("T")
 
 TASKS_PER_THREAD = 16
 """So many tasks for each thread keep all busy to the end, and little is lost with a worker;"""
@@ -38,6 +41,13 @@ RESULT_SECONDS = 10
 """How long a finished job's result may take to come after an error or Ctrl-C."""
 RETRIES = 2
 """Of a job that raises, and of all when all workers are lost."""
+PATIENCE = 60.0
+"""Seconds in which lost workers may come back: on a busy machine one takes half a minute to start."""
+FIRST_PAUSE = 0.2
+"""Seconds between the first two attempts to reach them; each pause is twice the one before."""
+LOST = (OSError, CancelledError, LookupError, ValueError, AssertionError)
+"""What a request to the scheduler raises when workers die under it: connections that break or are refused,
+timeouts (all of them OSErrors), and what its own tables answer when a worker has left them meanwhile."""
 
 
 def check_client(client: Any) -> None:
@@ -96,7 +106,7 @@ def run_jobs(
     ------
     RuntimeError
         If a job raises or loses its worker again and again, or all workers are lost again and again before
-        one job is done, or for good; it names the cause.
+        one job is done, or for good, or the scheduler is; it names the cause.
     KeyboardInterrupt
         On Ctrl-C.
 
@@ -105,7 +115,7 @@ def run_jobs(
     Before an error is raised, jobs that have not begun are cancelled, and results that are there handed over.
     What workers have begun they finish, for nothing: Dask can't stop a thread.
     """
-    from distributed import CancelledError, as_completed
+    from distributed import as_completed
 
     waiting: Iterator[tuple[int, Any]] = enumerate(jobs)
     running: dict[Future, tuple[int, Any, Future]] = {}
@@ -113,8 +123,7 @@ def run_jobs(
     sent, losses = _send(client, common), 0
     try:
         while True:
-            threads = sum(client.nthreads().values())  # workers come and go
-            for i, job in islice(waiting, max(0, max(1, IN_FLIGHT * threads) - len(running))):
+            for i, job in islice(waiting, max(0, _most_at_once(client) - len(running))):
                 future = _submit(client, function, job, sent)
                 running[future] = i, job, sent
                 results.add(future)
@@ -124,7 +133,10 @@ def run_jobs(
                 i, job, own = running[future]
                 try:
                     result = future.result()
-                except CancelledError as error:
+                except Exception as error:
+                    if future.status == "error":
+                        cause = f"{type(error).__name__}: {error}"
+                        raise RuntimeError(f"{name(i)} failed on the client's workers: {cause}") from error
                     # Dask does a lost worker's jobs again, but not once no worker has what they need
                     waiting = chain([(i, job)], waiting)
                     if own is sent:
@@ -132,32 +144,61 @@ def run_jobs(
                         if losses > RETRIES:
                             raise RuntimeError(f"{name(i)} lost all workers again and again.") from error
                         sent = _send(client, common)
-                except Exception as error:
-                    cause = f"{type(error).__name__}: {error}"
-                    raise RuntimeError(f"{name(i)} failed on the client's workers: {cause}") from error
                 else:
                     on_result(i, result)
                     losses = 0
                 del running[future]
     except BaseException:
-        client.cancel([future for future in running if not future.done()])
-        for future, (i, *_) in running.items():
-            if future.status == "finished":
-                try:
-                    result = future.result(timeout=RESULT_SECONDS)
-                except Exception:  # Ctrl-C may have reached its worker too
-                    continue
-                on_result(i, result)
+        _hand_over(client, running, on_result)
         raise
+
+
+def _hand_over(
+    client: "Client",
+    running: dict["Future", tuple[int, Any, "Future"]],
+    on_result: Callable[[int, Any], None],
+) -> None:
+    """Cancel what has not begun and take what is done, as far as workers and scheduler still answer."""
+    with suppress(Exception):  # what has gone wrong before is what counts
+        client.cancel([future for future in running if not future.done()])
+    for future, (i, *_) in running.items():
+        if future.status == "finished":
+            try:
+                result = future.result(timeout=RESULT_SECONDS)
+            except Exception:  # Ctrl-C may have reached its worker too
+                continue
+            on_result(i, result)
+
+
+def _most_at_once(client: "Client") -> int:
+    """How many jobs the workers there are now are to have; they come and go."""
+    threads = sum(_insist(client, lambda seconds: client.nthreads()).values())
+    return max(1, IN_FLIGHT * threads)
 
 
 def _send(client: "Client", common: Any) -> "Future":
     """To every worker, so that it outlives the loss of some."""
-    try:
-        (sent,) = client.scatter([common], broadcast=True, hash=False)
-    except TimeoutError as error:
-        raise RuntimeError(f"the client has no workers any more: {error}.") from error
+
+    def scatter(seconds: float) -> Any:
+        return client.scatter([common], broadcast=True, hash=False, timeout=seconds)
+
+    (sent,) = _insist(client, scatter)
     return sent
+
+
+def _insist(client: "Client", ask: Callable[[float], T]) -> T:
+    """What ask(seconds left) returns, asked again for `PATIENCE` seconds while workers are being lost."""
+    end, pause = time.monotonic() + PATIENCE, FIRST_PAUSE
+    while client.status != "closed":
+        try:
+            return ask(max(FIRST_PAUSE, end - time.monotonic()))
+        except LOST as error:
+            if time.monotonic() + pause > end:
+                cause = f"{type(error).__name__}: {error}"
+                raise RuntimeError(f"the client has no workers any more: {cause}.") from error
+        time.sleep(pause)
+        pause *= 2
+    raise RuntimeError("the client has lost its scheduler.")
 
 
 def _submit(client: "Client", function: Callable[[Any, Any], Any], job: Any, sent: "Future") -> "Future":

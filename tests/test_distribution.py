@@ -2,16 +2,20 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
+from concurrent.futures import CancelledError
 
 import numpy as np
 import pytest
 
 pytest.importorskip("distributed")
-from distributed import Client, LocalCluster
+from distributed import Client, Future, LocalCluster
+from distributed.comm import CommClosedError
 from workers import two_workers
 
 import numbabp as nbp
@@ -214,45 +218,59 @@ def test_a_job_that_kills_its_workers_is_given_up(client_to_harm):
         run_jobs(client_to_harm, dies, [0], print)
 
 
-def test_ctrl_c_keeps_the_finished_tasks():
+def test_ctrl_c_keeps_the_finished_tasks_and_waits_for_no_other():
     script = textwrap.dedent(
         """
-        import os, signal, time
+        import os, signal
         import numpy as np, numbabp as nbp
-        from distributed import Client, LocalCluster
+        from distributed import Client, Event
+        from numbabp import distribution
+        from numbabp.distribution import train_part
         from numbabp.population_training import PopulationTraining
         from numbabp.vectors import lanes_of
+        from workers import two_workers
 
         LANES = lanes_of("float64")
-        X, y = np.random.RandomState(0).standard_normal((4000, 2)), np.arange(4000) % 2
+        X, y = np.random.RandomState(0).standard_normal((40, 2)), np.arange(40) % 2
         here, there = (nbp.Population((2, 10, 1), 8 * LANES, random_state=0) for _ in range(2))
-        options = {"epochs": 60, "kernel": "lanes", "progress": False, "random_state": 0}
+        rates = np.where(np.arange(8 * LANES) < 2 * LANES, 0.1, 0.5)
+        options = {"epochs": 5, "kernel": "lanes", "learning_rate": rates, "random_state": 0}
         before = there.parameters.copy()
         here.fit(X, y, **options)
-        take, sent = PopulationTraining.take, []
+        take, taken = PopulationTraining.take, []
         def interrupting(self, rows, trained):
             take(self, rows, trained)
-            if rows.start >= 2 * LANES and not sent:
-                sent.append(time.perf_counter())
+            taken.append(rows)
+            if len(taken) == 2:
                 os.kill(os.getpid(), signal.SIGINT)
         PopulationTraining.take = interrupting
-        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
-            with Client(cluster) as client:
-                try:
-                    there.fit(X, y, client=client, chunk_size=LANES, **options)
-                except KeyboardInterrupt:
-                    print(time.perf_counter() - sent[0])
+        def held(part, samples):
+            if part.numbers["learning_rate"][0] == 0.5:
+                Event("go on").wait()
+            return train_part(part, samples)
+        distribution.train_part = held
+        with two_workers() as cluster, Client(cluster) as client:
+            try:
+                there.fit(X, y, client=client, chunk_size=LANES, **options)
+            except KeyboardInterrupt:
+                print("interrupted")
+            Event("go on").set()
         assert there.history.stop_reason == "interrupted"
         done = np.isfinite(there.history.loss).all(axis=1)
-        assert 0 < done.sum() < len(done)
+        assert done.tolist() == [True] * (2 * LANES) + [False] * (6 * LANES)
         assert not np.isfinite(there.history.loss[~done]).any()
         np.testing.assert_array_equal(there.parameters[done], here.parameters[done])
         np.testing.assert_array_equal(there.parameters[~done], before[~done])
         """
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 1.0
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
 
 
 # --- jobs -----------------------------------------------------------------------------------------
@@ -276,6 +294,79 @@ def test_large_jobs_are_sent_without_a_warning(client):
     results = []
     run_jobs(client, lambda job, common: job.nbytes, [np.zeros(2_000_000)], lambda i, n: results.append(n))
     assert results == [16_000_000]
+
+
+def failing(n, error, call):
+    """The call, which fails so many times first."""
+    left = [error] * n
+
+    def failing_first(*arguments, **options):
+        if left:
+            raise left.pop()
+        return call(*arguments, **options)
+
+    return failing_first
+
+
+LOSSES = {
+    "closed": CommClosedError("in <TCP (closed)>: Stream is closed"),
+    "refused": OSError("Timed out trying to connect to tcp://127.0.0.1:1 after 30 s"),
+    "slow": TimeoutError("No valid workers found"),
+    "left": KeyError("tcp://127.0.0.1:1"),
+    "cancelled": CancelledError("data-1"),
+}
+
+
+@pytest.mark.parametrize("error", LOSSES.values(), ids=LOSSES)
+@pytest.mark.parametrize("call", ["scatter", "nthreads"])
+def test_calls_that_fail_as_workers_die_are_repeated(client, monkeypatch, call, error):
+    monkeypatch.setattr(client, call, failing(2, error, getattr(client, call)))
+    monkeypatch.setattr(distribution, "FIRST_PAUSE", 0.01)
+    results = {}
+    run_jobs(client, lambda job, common: job + common, range(3), results.__setitem__, common=1)
+    assert results == {0: 1, 1: 2, 2: 3}
+
+
+@pytest.mark.parametrize("error", LOSSES.values(), ids=LOSSES)
+def test_calls_that_go_on_failing_end_in_an_error_that_says_why(client, monkeypatch, error):
+    monkeypatch.setattr(client, "scatter", failing(10**6, error, None))
+    monkeypatch.setattr(distribution, "PATIENCE", 0.5)
+    message = f"the client has no workers any more: {type(error).__name__}: {error}."
+    with pytest.raises(RuntimeError, match=re.escape(message)) as caught:
+        run_jobs(client, print, [0], print)
+    assert caught.value.__cause__ is error
+
+
+def test_results_that_are_lost_on_their_way_are_made_again(client, monkeypatch):
+    lost = CommClosedError("in <TCP (closed)>: Stream is closed")
+    monkeypatch.setattr(Future, "result", failing(1, lost, Future.result))
+    results = {}
+    run_jobs(client, lambda job, common: job + common, range(3), results.__setitem__, common=1)
+    assert results == {0: 1, 1: 2, 2: 3}
+
+
+def test_what_can_not_be_sent_is_no_loss_of_workers(client):
+    with pytest.raises(TypeError, match="lock"):
+        run_jobs(client, print, [0], print, common=threading.Lock())
+
+
+def test_workers_that_do_not_come_back(monkeypatch):
+    monkeypatch.setattr(distribution, "PATIENCE", 0.5)
+    with (
+        LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as empty,
+        Client(empty) as client,
+        pytest.raises(RuntimeError, match="no workers any more: TimeoutError: No valid workers found"),
+    ):
+        run_jobs(client, print, [0], print)
+
+
+def test_a_scheduler_that_is_lost():
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster, timeout=1) as client,
+        pytest.raises(RuntimeError, match="the client has lost its scheduler"),
+    ):
+        run_jobs(client, lambda job, common: job, range(100), lambda i, result: cluster.close())
 
 
 class Workers:
