@@ -1,6 +1,10 @@
 """The command line as tests call it."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 
 from typer.testing import CliRunner
 
@@ -28,3 +32,39 @@ def refused(*arguments):
     assert "\n" not in line
     assert line.startswith("numbabp: ")
     return line
+
+
+TELLS_WHEN_IT_TRAINS = """
+import os, sys
+from numbabp.cli import app
+from numbabp.progress import ProgressBar
+
+pipes = [int(sys.argv.pop(1))]
+
+def is_shown(bar):  # asked between slices of training
+    if pipes:
+        os.write(pipes.pop(), b"!")
+    return False
+
+ProgressBar.is_shown = property(is_shown)
+app()
+"""
+
+
+def interrupted(*arguments):
+    """Status, standard output and standard error of a program that gets Ctrl-C in its first training."""
+    read, write = os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-c", TELLS_WHEN_IT_TRAINS, str(write), *map(str, arguments)],
+        pass_fds=[write],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        os.close(write)
+        told = os.read(read, 1)  # or nothing, if the program has ended
+        os.close(read)
+        if told:
+            program.send_signal(signal.SIGINT)
+        output, errors = program.communicate(timeout=120)
+    return program.returncode, output, errors

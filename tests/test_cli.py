@@ -1,14 +1,12 @@
 """The command line as its users meet it: what it prints, and its exit status."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
-from commands import refused, run, run_json
+from commands import interrupted, refused, run, run_json
 from typer.testing import CliRunner
 
 import numbabp as nbp
@@ -93,14 +91,8 @@ def test_reader_that_has_gone():
 
 def test_interruption_ends_training_at_once_and_saves_nothing(folder):
     (folder / "net").write_text("old")
-    command = [sys.executable, "-m", "numbabp", "train", "--dataset", "iris", "--epochs", "10000000"]
-    with subprocess.Popen(
-        [*command, "--output", "net"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as program:
-        time.sleep(3)
-        program.send_signal(signal.SIGINT)
-        output, errors = program.communicate(timeout=20)
-    assert (program.returncode, output, errors) == (130, "", "numbabp: interrupted.\n")
+    for_hours = ("train", "--dataset", "iris", "--epochs", 10_000_000, "--output", "net")
+    assert interrupted(*for_hours) == (130, "", "numbabp: interrupted.\n")
     assert (folder / "net").read_text() == "old"
 
 
