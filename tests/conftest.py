@@ -1,4 +1,4 @@
-"""What all tests share: pictures are drawn without a screen, and files go into a folder of the test's own."""
+"""What all tests share: kernels kept on disk, pictures without a screen, files in folders of their own."""
 
 import os
 
@@ -6,6 +6,24 @@ import pytest
 from workers import two_workers
 
 os.environ.setdefault("MPLBACKEND", "agg")
+
+MOST_PROCESSES = 8
+"""Each has to load, if not to compile, the same kernels."""
+
+
+def pytest_configure(config):
+    """Keep machine code where pytest keeps what it knows, for this run's processes and the runs to come."""
+    cache = getattr(config, "cache", None)
+    if cache is not None and not hasattr(config, "workerinput"):
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(cache.mkdir("numba")))
+
+
+def pytest_xdist_auto_num_workers(config):
+    """As many processes as cores; none for tests that are named one by one, which start sooner without."""
+    if all("::" in argument for argument in config.args):
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(cores, MOST_PROCESSES) if cores > 1 else 0
 
 
 @pytest.fixture
