@@ -171,7 +171,7 @@ def test_a_killed_worker_loses_nothing(client_to_harm, n_killed, monkeypatch):
     """With both, the samples are lost as well, and sent again."""
     here, there = xor_population(8 * LANES), xor_population(8 * LANES)
     samples = np.tile(X, (1000, 1)), np.tile(Y, 1000)
-    options = {"epochs": 100, "update_rule": "momentum", "random_state": 0, "kernel": "lanes"}
+    options = {"epochs": 10, "update_rule": "momentum", "random_state": 0, "kernel": "lanes"}
     here.fit(*samples, **options)
     workers = list(client_to_harm.run(os.getpid).values())
     killed = []
