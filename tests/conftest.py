@@ -26,6 +26,14 @@ def pytest_xdist_auto_num_workers(config):
     return min(cores, MOST_PROCESSES) if cores > 1 else 0
 
 
+def pytest_collection_modifyitems(items):
+    """Let the first of two processes alone compile the blocked kernel, the longest to compile.
+
+    The second begins in the middle, where these tests would come.
+    """
+    items.sort(key=lambda item: item.path.name != "test_blocked.py")
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

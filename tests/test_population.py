@@ -1,5 +1,6 @@
 """Populations: every network as if it were alone, in lanes and one by one."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -58,11 +59,9 @@ def xor_population(n=N, **options):
 # --- as alone -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kernel", ["lanes", "each"])
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize(("sizes", "activations", "loss"), CASES)
-def test_every_network_agrees_with_the_reference(sizes, activations, loss, rule, kernel):
-    """500 steps, with a rate, momentum, L2 and sample weights for each network."""
+@functools.cache
+def solved(sizes, activations, loss, rule):
+    """Problems, a rate, momentum, L2 and weights for each, and what some come to in 500 steps."""
     problems = problems_of(sizes, activations, loss)
     random_state = np.random.RandomState(1)
     rates = (0.25 if rule == "sgd" else 0.05) * random_state.choice([0.125, 0.25, 0.5], size=N)
@@ -83,15 +82,21 @@ def test_every_network_agrees_with_the_reference(sizes, activations, loss, rule,
         )
         for i in checked
     }
+    options = {"learning_rate": rates, "momentum": momenta, "l2": l2, "sample_weight": weights}
+    return problems, options, solutions
+
+
+@pytest.mark.parametrize("kernel", ["lanes", "each"])
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(("sizes", "activations", "loss"), CASES)
+def test_every_network_agrees_with_the_reference(sizes, activations, loss, rule, kernel):
+    problems, options, solutions = solved(sizes, activations, loss, rule)
     for dtype, tolerance in TOLERANCE.items():
         population = population_of(problems, dtype)
         history = population.fit(
             problems[0].X,
             problems[0].Y,
-            learning_rate=rates,
-            momentum=momenta,
-            l2=l2,
-            sample_weight=weights,
+            **options,
             epochs=20,
             shuffle=False,
             update_rule=rule,
