@@ -91,7 +91,8 @@ def _import() -> Any:
     with _quiet_beside_new_numpy():
         cuda = importlib.import_module("numba.cuda")
         if not SIMULATED:
-            importlib.import_module("numba.cuda.np.arrayobj")  # which the first compilation would import
+            with suppress(ModuleNotFoundError):  # without numba-cuda, Numba's own numba.cuda can still plan
+                importlib.import_module("numba.cuda.np.arrayobj")  # which the first compilation would import
             _find_nvvm()
     return cuda
 
