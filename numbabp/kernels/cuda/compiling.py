@@ -31,15 +31,23 @@ def kernel(function: Callable[..., None] | None = None, *, max_registers: int | 
         return lambda function: kernel(function, max_registers=max_registers)
     if SIMULATED:
         return cuda.jit(function)
-    import numba_cuda
     from numba.cuda.dispatcher import CUDACache
 
     compiled = cuda.jit(function, max_registers=max_registers)
     compiled.configure = _without_warnings(compiled.configure)
-    depends_on = numba_cuda.__version__, f"max_registers={max_registers}"
+    depends_on = _version(), f"max_registers={max_registers}"
     with suppress(RuntimeError, OSError):  # no folder to write to: compiled anew in every process
         compiled._cache = package_cache(CUDACache, *depends_on)(function)
     return compiled
+
+
+def _version() -> str:
+    """Of numba-cuda; without it, kernels can still be looked at and planned."""
+    try:
+        import numba_cuda
+    except ImportError:
+        return "none"
+    return numba_cuda.__version__
 
 
 def _without_warnings(configure: Callable[..., Any]) -> Callable[..., Any]:
