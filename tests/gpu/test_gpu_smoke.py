@@ -17,11 +17,10 @@ def test_kernels_pass(kernel, monkeypatch):
         sizes = {"CHECKED_NETWORKS": 1, "CHECKED_EPOCHS": 1, "N_NETWORKS_ON_GPU": 1, "REPEATS_ON_GPU": 1}
         for name, value in sizes.items():
             monkeypatch.setattr(smoke, name, value)
-        monkeypatch.setitem(smoke.TIMED_EPOCHS, "cuda", 1)
         monkeypatch.setattr(smoke, "DTYPES", ("float64",))
         monkeypatch.setattr(smoke, "why_no_gpu", lambda: "")
     monkeypatch.setattr(smoke, "KERNELS", [kernel])
-    rows = smoke.run()
+    rows = list(smoke.run())
     assert [(row.kernel, row.dtype) for row in rows] == [(kernel.name, dtype) for dtype in smoke.DTYPES]
     for row in rows:
         assert row.passed, row
