@@ -1,11 +1,15 @@
 """What all tests share: kernels kept on disk, pictures without a screen, files in folders of their own."""
 
 import os
+import signal
 
 import pytest
 from workers import two_workers
 
 os.environ.setdefault("MPLBACKEND", "agg")
+# what a shell runs in the background ignores Ctrl-C, which tests of it would wait for in vain
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MOST_PROCESSES = 8
 """Each has to load, if not to compile, the same kernels."""
