@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import on_card
-from benchmarks.on_card import Job, Visit
-
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import on_card  # noqa: E402
+from benchmarks.on_card import Job, Visit  # noqa: E402
 
 
 def job(code, **options):
