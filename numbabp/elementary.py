@@ -18,7 +18,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic, overload
 
-from .compiling import exact_function
+from .compiling import INHERITING, exact_function
 from .vectors import Lanes, by_sixteen, call, clamp, has_avx512, reciprocal
 
 __all__ = ["exp", "expm1", "log1p_unit", "log_from_one", "logistic", "logistic_pair", "minus_log1m_half"]
@@ -240,7 +240,7 @@ def _fraction64(r: Any) -> Any:
     return r + r2 * (low + r4 * (middle + r4 * high))
 
 
-@overload(exp)
+@overload(exp, jit_options=INHERITING)
 def _exp_compiled(x: Any) -> Any:
     reduce, clamped, low, high, _ = _parts(x)
 
@@ -251,7 +251,7 @@ def _exp_compiled(x: Any) -> Any:
     return compiled
 
 
-@overload(expm1)
+@overload(expm1, jit_options=INHERITING)
 def _expm1_compiled(x: Any) -> Any:
     reduce, clamped, low, high, real = _parts(x)
 
@@ -306,7 +306,7 @@ def _quotient_and_series(x: Any) -> tuple[Any, Any, Any]:
     return divide, _twice_artanh64, np.float64
 
 
-@overload(log1p_unit)
+@overload(log1p_unit, jit_options=INHERITING)
 def _log1p_unit_compiled(x: Any) -> Any:
     divide, twice_artanh, real = _quotient_and_series(x)
 
@@ -316,7 +316,7 @@ def _log1p_unit_compiled(x: Any) -> Any:
     return compiled
 
 
-@overload(minus_log1m_half)
+@overload(minus_log1m_half, jit_options=INHERITING)
 def _minus_log1m_half_compiled(x: Any) -> Any:
     divide, twice_artanh, real = _quotient_and_series(x)
 
@@ -326,7 +326,7 @@ def _minus_log1m_half_compiled(x: Any) -> Any:
     return compiled
 
 
-@overload(log_from_one)
+@overload(log_from_one, jit_options=INHERITING)
 def _log_from_one_compiled(x: Any) -> Any:
     _, _, real = _quotient_and_series(x)
 
@@ -348,7 +348,7 @@ def _negated_parts(x: Any) -> tuple[Any, ...]:
     return reduce, clamped, -high, -low, divide, real
 
 
-@overload(logistic)
+@overload(logistic, jit_options=INHERITING)
 def _logistic_compiled(x: Any) -> Any:
     reduce, clamped, low, high, divide, real = _negated_parts(x)
 
@@ -359,7 +359,7 @@ def _logistic_compiled(x: Any) -> Any:
     return compiled
 
 
-@overload(logistic_pair)
+@overload(logistic_pair, jit_options=INHERITING)
 def _logistic_pair_compiled(x: Any) -> Any:
     reduce, clamped, low, high, divide, real = _negated_parts(x)
 

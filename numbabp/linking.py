@@ -9,14 +9,46 @@ without the latter compiling takes a twelfth less.
 
 from numba import _dynfunc
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, DefaultPassBuilder, _LowerResult
+from numba.core.compiler import CompilerBase, DefaultPassBuilder, Flags, _LowerResult
 from numba.core.compiler_machinery import FunctionPass, LoweringPass, register_pass
-from numba.core.typed_passes import NativeLowering
-from numba.core.untyped_passes import IRProcessing
+from numba.core.typed_passes import DumpParforDiagnostics, InlineOverloads, NativeLowering
+from numba.core.untyped_passes import (
+    FindLiterallyCalls,
+    InlineClosureLikes,
+    InlineInlinables,
+    IRProcessing,
+    LiteralPropagationSubPipelinePass,
+    LiteralUnroll,
+    MakeFunctionToJitFunction,
+    RewriteDynamicRaises,
+    WithLifting,
+)
+
+UNUSED_PASSES = (
+    WithLifting,
+    InlineClosureLikes,
+    RewriteDynamicRaises,
+    MakeFunctionToJitFunction,
+    InlineInlinables,
+    FindLiterallyCalls,
+    LiteralUnroll,
+    LiteralPropagationSubPipelinePass,
+    InlineOverloads,
+    DumpParforDiagnostics,
+)
+"""Passes for what no function here has, such as closures: most take the function apart all the same."""
 
 
 class _LinkOnlyLibrary(JITCodeLibrary):
     """Code that waits to be linked, optimised and translated with what calls it."""
+
+    def _optimize_functions(self, ll_module) -> None:  # type: ignore[no-untyped-def]
+        """As Numba does it, but with one pass manager for all of a module, and none for what is declared."""
+        ll_module.data_layout = self._codegen._data_layout
+        passes, builder = self._codegen._function_pass_manager()
+        for function in ll_module.functions:
+            if not function.is_declaration:
+                passes.run(function, builder)
 
     def _optimize_final_module(self) -> None:
         pass
@@ -24,6 +56,34 @@ class _LinkOnlyLibrary(JITCodeLibrary):
     def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
         self._finalized = True
+
+
+class _FixedFlags(Flags):
+    """Flags that no longer change, and are the same object wherever they are the same.
+
+    Numba looks up by them whatever a function calls, an operator too, for each of its implementations, and
+    would compute their hash and compare them, tens of thousands of times for a kernel.
+    """
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or super().__eq__(other)
+
+    def copy(self) -> "_FixedFlags":
+        return self
+
+    @staticmethod
+    def of(flags: Flags) -> "_FixedFlags":
+        """The one for these flags, of code to be linked."""
+        fixed = _FixedFlags(flags)
+        fixed.no_compile = fixed.no_cpython_wrapper = fixed.no_cfunc_wrapper = True
+        fixed._hash = Flags.__hash__(fixed)
+        return _known_flags.setdefault(fixed, fixed)
+
+
+_known_flags: dict[_FixedFlags, _FixedFlags] = {}
 
 
 @register_pass(mutates_CFG=False, analysis_only=True)
@@ -35,13 +95,10 @@ class _UseLinkOnlyLibrary(FunctionPass):
 
     def run_pass(self, state) -> bool:  # type: ignore[no-untyped-def]
         state.library = _LinkOnlyLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
-        state.flags.no_compile = True
-        state.flags.no_cpython_wrapper = True
-        state.flags.no_cfunc_wrapper = True
         return True
 
 
-@register_pass(mutates_CFG=True, analysis_only=False)
+@register_pass(mutates_CFG=False, analysis_only=False)
 class _Register(LoweringPass):
     """Make the function known to its callers; the one for Python has no address and is never called."""
 
@@ -65,9 +122,14 @@ class _Register(LoweringPass):
 class LinkOnlyCompiler(CompilerBase):
     """Numba's nopython pipeline, up to code that can be linked; for the option `pipeline_class`."""
 
+    def __init__(self, typingctx, targetctx, library, args, return_type, flags, locals):  # type: ignore[no-untyped-def]
+        flags = _FixedFlags.of(flags)
+        super().__init__(typingctx, targetctx, library, args, return_type, flags, locals)
+
     def define_pipelines(self):  # type: ignore[no-untyped-def]  # noqa: D102
         passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
         passes.add_pass_after(_UseLinkOnlyLibrary, IRProcessing)
         passes.add_pass_after(_Register, NativeLowering)
+        passes.passes = [(step, text) for step, text in passes.passes if step not in UNUSED_PASSES]
         passes.finalize()
         return [passes]
