@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 from commands import run, run_json
 
-from numbabp import compilation, smoke, smoke_compiler
+from numbabp import caching, compilation, smoke, smoke_compiler
 
 
 def fake(name, log):
@@ -92,9 +92,9 @@ def test_a_second_process_compiles_the_second_dtype(monkeypatch, tmp_path):
         assert other.is_busy_with("general")
         other.wait_for("general")
         assert not other.is_busy_with("general")
-    indices = [path.name for path in tmp_path.rglob("*.nbi")]
-    assert any("train_general" in name for name in indices)
-    assert not any("train_lanes" in name for name in indices)
+    names = [path.name for path in tmp_path.rglob(f"*{caching.SUFFIX}")]
+    assert any("train_general" in name for name in names)
+    assert not any("train_lanes" in name for name in names)
 
 
 @pytest.mark.parametrize(("folder", "threads"), [(None, 2), ("somewhere", 1)])
