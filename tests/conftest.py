@@ -7,6 +7,8 @@ import pytest
 from workers import two_workers
 
 os.environ.setdefault("MPLBACKEND", "agg")
+# xdist tells its processes the terminal's width; tables are to be as wide as into a pipe
+os.environ.pop("COLUMNS", None)
 # what a shell runs in the background ignores Ctrl-C, which tests of it would wait for in vain
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -296,11 +296,12 @@ def test_kernels_run_without_the_compiler():
 
 def test_a_cache_folder_that_can_not_be_written_costs_only_time(tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    done = run_python(
+    code = (
         "import numbabp as nbp\n"
         "net = nbp.Network((2, 3, 1), random_state=0)\n"
-        "net.fit([[0, 1], [1, 0]], [0, 1], epochs=1, kernel='sequential')",  # which compiles soonest
-        NUMBA_CACHE_DIR=str(tmp_path / "file" / "cache"),
+        "net.fit([[0, 1], [1, 0]], [0, 1], epochs=1, kernel='sequential')\n"  # which compiles soonest
+        "print(*net.parameters.tolist())"
     )
+    done = run_python(code, NUMBA_CACHE_DIR=str(tmp_path / "file" / "cache"))
     assert done.returncode == 0, done.stderr
-    assert done.stdout == run_python(SMALL_RUN).stdout
+    assert done.stdout == run_python(code).stdout != ""
