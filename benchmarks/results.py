@@ -39,7 +39,10 @@ def output_file(text):
 
 
 def write_json(path, value):
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all.
+
+    Not by the package's own function: the package that is measured may be older than that.
+    """
     path = Path(path)
     handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:

@@ -1,10 +1,11 @@
 """The rows: what is wanted of each, what was measured, and both as JSON and as Markdown."""
 
 import json
-import os
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
+
+from numbabp.files import write_atomically
 
 from .ceilings import UNITS
 from .tasks import BIG, CHECKS, DIGITS, SMALL
@@ -227,9 +228,7 @@ def write_markdown(report, path):
 def _write(path, text):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text)
-    os.replace(unfinished, path)
+    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def _word(verdict):
