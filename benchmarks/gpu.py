@@ -32,7 +32,7 @@ PACKAGES = ("numbabp", "numba", "numba-cuda", "cupy-cuda13x", "cupy-cuda12x", "n
 def environment():
     """Card, driver, versions, machine and date, as text."""
     from benchmarks.peers.machine import processor
-    from numbabp.kernels.cuda import memory
+    from numbabp.devices import memory
 
     found = {"date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")}
     if not memory.why_no_gpu():
@@ -378,7 +378,7 @@ def main():
     arguments = parse()
     from benchmarks.on_gpu.clock import Budget
     from benchmarks.on_gpu.gpu_report import Report, write_json, write_markdown
-    from numbabp.kernels.cuda import memory
+    from numbabp.devices import memory
 
     budget = Budget(60 * arguments.minutes)
     reason = memory.why_no_gpu()

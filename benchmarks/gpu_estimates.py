@@ -5,7 +5,7 @@
            [--threads-per-block 128] [--shared BYTES] [--cards H100,H200,A100] [--weights 30] [--loops]
 
 By itself it does so for the tasks of docs/gpu.md. Otherwise FUNCTION() returns a kernel made by
-`numbabp.kernels.cuda.compiling.kernel` and the Numba types of its arguments. The kernel is compiled for
+`numbabp.compiler.cuda.kernel` and the Numba types of its arguments. The kernel is compiled for
 each card's compute capability, its machine code disassembled (by nvdisasm: `pip install
 nvidia-cuda-nvdisasm`), and the loop with the most multiply-adds taken for the one that goes through
 samples. Columns: what the busiest pipe allows with any number of warps ("bound"), and what as many warps as
@@ -85,7 +85,7 @@ def estimate(
     Parameters
     ----------
     compiled
-        A kernel from `numbabp.kernels.cuda.compiling.kernel`.
+        A kernel from `numbabp.compiler.cuda.kernel`.
     signature : tuple
         Numba types of its arguments.
     threads_per_network, threads_per_block : int
@@ -111,7 +111,7 @@ def estimate(
     ValueError
         If the kernel has no loop, no block fits a multiprocessor, or the card is not known.
     """
-    from numbabp.kernels.cuda.compiling import machine_code
+    from numbabp.compiler.cuda import machine_code
 
     card = card_of(card) if isinstance(card, str) else card
     code = machine_code(compiled, signature, card.compute_capability)
@@ -237,7 +237,7 @@ def markdown_row(found, n_weights=None):
 
 def loops_table(compiled, signature, compute_capability):
     """All loops of a kernel as Markdown, to see which goes through the samples."""
-    from numbabp.kernels.cuda.compiling import machine_code
+    from numbabp.compiler.cuda import machine_code
 
     code = machine_code(compiled, signature, compute_capability)
     lines = ["| loop | depth | always | sometimes | multiply-adds |", "|---|---:|---:|---:|---:|"]
@@ -250,10 +250,10 @@ def loops_table(compiled, signature, compute_capability):
 def print_tasks(cards):
     """Tables of what is expected of the tasks that `gpu.py` measures."""
     from benchmarks.gpu_machine_code import Case
-    from numbabp.gpu_machine import ns_per_blocked_step
-    from numbabp.kernels.cuda import signatures
-    from numbabp.kernels.cuda.memory import Device
-    from numbabp.population_gpu import make_train
+    from numbabp.devices.memory import Device
+    from numbabp.kernels.cuda.population import signatures
+    from numbabp.planning.cuda_costs import ns_per_blocked_step
+    from numbabp.training.engines.population_cuda import make_train
 
     for n_networks, kernel, sizes, n_weights in POPULATIONS:
         print(f"{n_networks:,} x {sizes}, float32, kernel `{kernel}`:\n\n{HEADER}")

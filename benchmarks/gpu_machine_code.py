@@ -18,8 +18,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.on_gpu.cards import MULTIPROCESSORS
-from numbabp.population_gpu_plan import RULES
-from numbabp.population_plan import ON_GPU
+from numbabp.planning.population_cpu import ON_GPU
+from numbabp.planning.population_cuda import RULES
 
 LOSSES = {
     "2-10-1": "binary_cross_entropy",
@@ -52,7 +52,7 @@ class Case:
         """How the planner would lay it out, or in a string why it does not."""
         from numbabp import Network
         from numbabp.options import Options
-        from numbabp.population_gpu_plan import architecture_of, mappings
+        from numbabp.planning.population_cuda import architecture_of, mappings
 
         network = Network(
             tuple(map(int, self.sizes.split("-"))), loss=LOSSES[self.sizes], init="zeros", dtype=self.dtype
@@ -63,8 +63,9 @@ class Case:
 
     def machine_code(self):
         """Its machine code; some seconds."""
-        from numbabp.kernels.cuda import compiling, signatures
-        from numbabp.population_gpu import make_train
+        from numbabp.compiler import cuda as compiling
+        from numbabp.kernels.cuda.population import signatures
+        from numbabp.training.engines.population_cuda import make_train
 
         train = make_train(self.mapping())
         return compiling.machine_code(train, signatures.of_population(self.dtype), self.capability)
@@ -80,7 +81,7 @@ def cases(
 
 def device_of(capability):
     """A GPU of a compute capability; how many multiprocessors it has does not matter here."""
-    from numbabp.kernels.cuda.memory import Device
+    from numbabp.devices.memory import Device
 
     of = MULTIPROCESSORS[capability]
     return Device(0, "any", capability, 1, 1e9, of.shared_per_block, of.shared, 1e12, 2**20)
@@ -92,7 +93,7 @@ def what_is_missing():
         from cuda.core import Linker  # noqa: F401
         from cuda.pathfinder import load_nvidia_dynamic_lib
 
-        from numbabp.kernels.cuda.toolchain import SIMULATED
+        from numbabp.compiler.toolchain import SIMULATED
 
         for library in ("nvvm", "nvJitLink"):
             load_nvidia_dynamic_lib(library)

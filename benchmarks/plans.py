@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from numbabp import calibration
-from numbabp.machine import this_machine
+from numbabp.cli import calibration
+from numbabp.planning.cpu_costs import this_machine
 
 SHAPES = [
     *((2, 2, 1), (2, 10, 1), (4, 8, 3), (8, 16, 4), (10, 50, 1), (16, 16, 16, 4), (30, 10, 2), (30, 100, 2)),

@@ -8,30 +8,30 @@ __version__ = "0.1.0"
 _MODULES = {
     "Network": "network",
     "History": "history",
-    "DivergenceError": "training",
+    "DivergenceError": "training.loop",
     "gradient_check": "gradients",
     "Population": "population",
     "load": "storage",
-    "MLPClassifier": "estimators",
-    "MLPRegressor": "estimators",
-    "PopulationSearchCV": "search",
-    "MLPEnsembleClassifier": "ensembles",
-    "MLPEnsembleRegressor": "ensembles",
+    "MLPClassifier": "estimators.base",
+    "MLPRegressor": "estimators.base",
+    "PopulationSearchCV": "estimators.search",
+    "MLPEnsembleClassifier": "estimators.ensembles",
+    "MLPEnsembleRegressor": "estimators.ensembles",
 }
 """The public names and the modules that they come from, imported when first used."""
 
 __all__ = ["__version__", *_MODULES]
 
 if TYPE_CHECKING:
-    from .ensembles import MLPEnsembleClassifier, MLPEnsembleRegressor
-    from .estimators import MLPClassifier, MLPRegressor
+    from .estimators.base import MLPClassifier, MLPRegressor
+    from .estimators.ensembles import MLPEnsembleClassifier, MLPEnsembleRegressor
+    from .estimators.search import PopulationSearchCV
     from .gradients import gradient_check
     from .history import History
     from .network import Network
     from .population import Population
-    from .search import PopulationSearchCV
     from .storage import load
-    from .training import DivergenceError
+    from .training.loop import DivergenceError
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .checks import check_inputs
+from .checks.host import check_inputs
 from .kernels.layers import n_units
 from .kernels.sequential import Model, Run, Samples, train_general
 from .options import Options

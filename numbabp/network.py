@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
-from .arrays import aligned_zeros
-from .checks import (
+from .checks.host import (
     check_choice,
     check_dtype,
     check_inputs,
@@ -21,16 +19,18 @@ from .checks import (
     check_sparse_inputs,
     check_targets,
 )
-from .devices import gpu_of, is_on_device, resolve, where
+from .compiler.arrays import aligned_zeros
+from .devices.placement import gpu_of, is_on_device, resolve, where
+from .functions.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
+from .functions.initializers import INITIALIZERS
+from .functions.losses import LOSSES, METRICS, OUTPUT_ACTIVATION
 from .history import History
-from .initializers import INITIALIZERS
 from .kernels.inference import activate_rows, sum_metrics
 from .kernels.layers import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS, layout
-from .losses import LOSSES, METRICS, OUTPUT_ACTIVATION
 from .options import Options
-from .planning import Plan, make_plan
+from .planning.planner import Plan, make_plan
 from .schedules import Schedule
-from .training import Callback, RuleState, Training
+from .training.loop import Callback, RuleState, Training
 
 CHUNK_BYTES = 1 << 23
 """`forward` takes as many rows at a time as keep a layer's units about this large.
@@ -505,7 +505,7 @@ class Network:
     ) -> dict[str, float]:
         """Mean loss and named metrics of checked samples."""
         if is_on_device(inputs):
-            from .device_inference import measure
+            from .inference.device import measure
 
             found = measure(self, self.parameters[np.newaxis], inputs, targets, weights, names)
             return {name: float(values[0]) for name, values in found.items()}
@@ -532,7 +532,7 @@ class Network:
     def _outputs(self, inputs: Any) -> tuple[np.ndarray, np.ndarray]:
         """Pre-activations and activations of the output layer for checked inputs, dense or sparse."""
         if is_on_device(inputs):
-            from .device_inference import outputs
+            from .inference.device import outputs
 
             return outputs(self, inputs)
         n = inputs.shape[0]
@@ -564,7 +564,7 @@ class Network:
     def _check_inputs(self, name: str, X: Any) -> Any:
         """Checked samples: an array, on a GPU if X lies there, or a CSR matrix where X is sparse."""
         if is_on_device(X):
-            from .device_checks import check_inputs as check_on_device
+            from .checks.device import check_inputs as check_on_device
 
             return check_on_device(name, X, self.n_inputs, self.dtype)
         check = check_sparse_inputs if hasattr(X, "tocsr") else check_inputs
@@ -573,7 +573,7 @@ class Network:
     def _check_samples(self, X: Any, y: Any, sample_weight: Any, prefix: str = "") -> tuple[Any, Any, Any]:
         """Checked samples, targets and weights, all on a GPU if X lies there, else in the host's memory."""
         if is_on_device(X):
-            from .device_checks import check_samples
+            from .checks.device import check_samples
 
             return check_samples(
                 X, y, sample_weight, self.n_inputs, self.n_outputs, self.loss, self.dtype, prefix

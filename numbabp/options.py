@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .checks import check_bool, check_choice, check_integer, check_learning_rate, check_real
-from .devices import check_device
+from .checks.host import check_bool, check_choice, check_integer, check_learning_rate, check_real
+from .devices.placement import check_device
+from .functions.losses import METRICS
 from .kernels.update_rules import UPDATE_RULES, Rule
-from .losses import METRICS
 from .schedules import Schedule, check_schedule
 
 KERNELS = ("auto", "sequential", "general", "blocked", "tiny", "persistent")

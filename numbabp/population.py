@@ -11,16 +11,16 @@ from typing import Any, overload
 
 import numpy as np
 
-from .checks import check_integer, check_random_state, check_real, check_weights_of_networks
-from .devices import CPU, gpu_of, is_on_device, resolve, where, where_X_lies
+from .checks.host import check_integer, check_random_state, check_real, check_weights_of_networks
+from .devices import memory
+from .devices.placement import CPU, gpu_of, is_on_device, resolve, where, where_X_lies
 from .history import History
-from .kernels.cuda import memory
 from .network import Network
 from .options import Options
-from .population_plan import ON_GPU, PopulationPlan, make_population_plan
-from .population_training import CommonSamples, PopulationState, PopulationTraining, Shard, each_network
+from .planning.population_cpu import ON_GPU, PopulationPlan, make_population_plan
 from .schedules import check_schedule, learning_rates
-from .training import DivergenceError
+from .training.loop import DivergenceError
+from .training.population_loop import CommonSamples, PopulationState, PopulationTraining, Shard, each_network
 
 PER_NETWORK = ("learning_rate", "momentum", "l2")
 """Arguments of `fit` that may be one number for each network."""
@@ -238,7 +238,7 @@ class Population:
         progress : bool, optional
             Show a progress bar; by default if standard error is a terminal.
         client : dask.distributed.Client, optional
-            Train on its workers, in tasks that take one thread each; see `numbabp.distribution`. On
+            Train on its workers, in tasks that take one thread each; see `numbabp.training.distribution`. On
             processors of the same kind the results are those of training here to the last bit. What a lost
             worker had begun is done again by others.
         **options
@@ -292,7 +292,7 @@ class Population:
             if client is None:
                 training()
             else:
-                from .distribution import train_on
+                from .training.distribution import train_on
 
                 train_on(client, training)
         finally:
@@ -388,10 +388,10 @@ class Population:
     def _inference(inputs: Any) -> ModuleType:
         """What computes outputs where the samples lie."""
         if is_on_device(inputs):
-            from . import device_inference
+            from .inference import device as device_inference
 
             return device_inference
-        from . import population_inference
+        from .inference import host as population_inference
 
         return population_inference
 
@@ -531,7 +531,7 @@ class Population:
             copies, advice = shard.bytes_of_copies * n_at_once // n, "; chunk_size trains them in turns"
             check_memory(n, shard.bytes_of_history + copies, "history and state of training", advice)
         else:
-            from .distribution import networks_of_a_task
+            from .training.distribution import networks_of_a_task
 
             n_at_once = networks_of_a_task(client, shard, samples, chunk_size)
         shard.draw_orders(generator, own_order)

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import numpy as np
 
-from .checks import check_choice, check_dtype, check_layer_sizes
+from .checks.host import check_choice, check_dtype, check_layer_sizes
 from .files import PathLike, write_atomically
-from .initializers import INITIALIZERS
+from .functions.initializers import INITIALIZERS
 from .network import Network
 
 if TYPE_CHECKING:

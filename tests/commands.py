@@ -8,7 +8,7 @@ import sys
 
 from typer.testing import CliRunner
 
-from numbabp.cli import app
+from numbabp.cli.app import app
 
 
 def run(*arguments, status=0):
@@ -36,8 +36,8 @@ def refused(*arguments):
 
 TELLS_WHEN_IT_TRAINS = """
 import os, sys
-from numbabp.cli import app
-from numbabp.progress import ProgressBar
+from numbabp.cli.app import app
+from numbabp.training.progress import ProgressBar
 
 pipes = [int(sys.argv.pop(1))]
 

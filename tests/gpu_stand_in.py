@@ -2,10 +2,10 @@
 
 import numba
 
-from numbabp import activations as act
-from numbabp import losses
-from numbabp.kernels.cuda.compiling import kernel
-from numbabp.kernels.cuda.toolchain import cuda
+from numbabp.compiler.cuda import kernel
+from numbabp.compiler.toolchain import cuda
+from numbabp.functions import activations as act
+from numbabp.functions import losses
 
 N_INPUTS, N_HIDDEN = 2, 10
 HIDDEN_BIASES = N_INPUTS * N_HIDDEN

@@ -41,7 +41,7 @@ def on_the_cpu(factory):
 
 
 def own():
-    from numbabp import caching, compiling
+    from numbabp.compiler import caching, compiling
 
     hold(caching, "write_atomically")
     return on_the_cpu(compiling.kernel)
@@ -61,8 +61,8 @@ def cuda():
     from numba.cuda import dispatcher
     from numba.cuda.cudadrv import devices
 
-    from numbabp import caching
-    from numbabp.kernels.cuda import compiling
+    from numbabp.compiler import caching
+    from numbabp.compiler import cuda as compiling
 
     hold(caching, "write_atomically")
     device = SimpleNamespace(compute_capability=CAPABILITY, id=0)

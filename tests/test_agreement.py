@@ -18,7 +18,8 @@ import reference
 from problems import draw_problem, network_of, parameters_error, solve
 
 import numbabp as nbp
-from numbabp import gradients, training
+from numbabp import gradients
+from numbabp.training import loop as training
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 DTYPES = tuple(TOLERANCE)

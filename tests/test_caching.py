@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from numbabp import caching, compiling
+from numbabp.compiler import caching, compiling
 
 TESTS = Path(__file__).parent
 

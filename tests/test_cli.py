@@ -10,9 +10,10 @@ from commands import interrupted, refused, run, run_json
 from typer.testing import CliRunner
 
 import numbabp as nbp
-from numbabp.cli import app
-from numbabp.console import new_table, print_table
-from numbabp.kernels.cuda import memory
+from numbabp.cli import smoke
+from numbabp.cli.app import app
+from numbabp.cli.console import new_table, print_table
+from numbabp.devices import memory
 from numbabp.storage import load_metadata, save
 
 NOTEBOOK_LOSSES = {
@@ -110,7 +111,7 @@ def test_our_own_errors_are_not_blamed_on_the_user(monkeypatch):
 
 def test_brackets_in_what_is_printed_stay(folder, monkeypatch):
     message = "install it with: pip install 'numbabp[cuda13]' [bold]:smile:"
-    monkeypatch.setattr("numbabp.devices.describe_gpu", lambda: message)
+    monkeypatch.setattr("numbabp.devices.placement.describe_gpu", lambda: message)
     assert message in run("info").stdout
     assert refused("train", "d[1].csv", "--target", "y") == "numbabp: d[1].csv: there is no such file."
     data = write_quadrants(folder / "d[1].csv", header="[red]x,b[/red],y")
@@ -193,8 +194,8 @@ def test_demo_takes_one_experiment():
 
 def test_smoke():
     output = run("smoke").stdout
-    on_gpu = [kernel for kernel in nbp.smoke.KERNELS if kernel.device == "cuda"]
-    missing = nbp.smoke.why_no_gpu()
+    on_gpu = [kernel for kernel in smoke.KERNELS if kernel.device == "cuda"]
+    missing = smoke.why_no_gpu()
     assert {"thread", "warp", "block"} <= {kernel.name for kernel in on_gpu}
     assert output.count("pass") == 10 + (0 if missing else 2 * len(on_gpu))
     result = run_json("smoke")
@@ -204,7 +205,7 @@ def test_smoke():
     others = [row for row in result["rows"] if row["passed"] is None]
     assert {(row["device"], row["dtype"]) for row in ran} >= {("cpu", "float64"), ("cpu", "float32")}
     if missing:  # every kernel is named, and the reason once
-        expected = [("cuda", kernel.name, dtype) for dtype in nbp.smoke.DTYPES for kernel in on_gpu]
+        expected = [("cuda", kernel.name, dtype) for dtype in smoke.DTYPES for kernel in on_gpu]
         assert [(row["device"], row["kernel"], row["dtype"]) for row in others] == expected
         first, *rest = [row["note"] for row in others]
         assert first == f"no GPU here: {missing}"
@@ -214,7 +215,7 @@ def test_smoke():
 
 
 def test_smoke_fails_when_a_figure_is_off(monkeypatch):
-    monkeypatch.setitem(nbp.smoke.FAITHFUL_LOSSES, 0, 3.4737521571)
+    monkeypatch.setitem(smoke.FAITHFUL_LOSSES, 0, 3.4737521571)
     assert "FAIL" in run("smoke", status=1).stdout
     assert run_json("smoke", status=1)["passed"] is False
 
@@ -223,9 +224,9 @@ def test_a_kernel_for_gpus_that_breaks_is_a_failure(monkeypatch):
     def break_down(kernel, dtype):
         raise RuntimeError("out of order")
 
-    broken = nbp.smoke.Kernel("cuda", "thread", break_down, break_down)
-    monkeypatch.setattr(nbp.smoke, "KERNELS", [broken])
-    monkeypatch.setattr(nbp.smoke, "why_no_gpu", lambda: "")
+    broken = smoke.Kernel("cuda", "thread", break_down, break_down)
+    monkeypatch.setattr(smoke, "KERNELS", [broken])
+    monkeypatch.setattr(smoke, "why_no_gpu", lambda: "")
     rows = run_json("smoke", status=1)["rows"]
     assert [(row["passed"], row["note"]) for row in rows] == [(False, "RuntimeError: out of order")] * 2
 

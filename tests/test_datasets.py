@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from numbabp.datasets import BUNDLED, load_dataset, xor
+from numbabp.data.datasets import BUNDLED, load_dataset, xor
 
 
 def test_xor():

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import numbabp as nbp
-from numbabp import devices
-from numbabp.kernels.cuda import memory
+from numbabp.devices import memory
+from numbabp.devices import placement as devices
 
 X, Y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
 without_gpu = pytest.mark.skipif(not memory.why_no_gpu(), reason="there is a GPU")

@@ -20,12 +20,12 @@ from distributed.comm import CommClosedError
 from workers import two_workers
 
 import numbabp as nbp
-from numbabp import distribution
-from numbabp.checks import for_kernels
-from numbabp.datasets import xor
-from numbabp.distribution import run_jobs, train_part
-from numbabp.population_training import PopulationTraining
-from numbabp.vectors import lanes_of
+from numbabp.checks.host import for_kernels
+from numbabp.compiler.vectors import lanes_of
+from numbabp.data.datasets import xor
+from numbabp.training import distribution
+from numbabp.training.distribution import run_jobs, train_part
+from numbabp.training.population_loop import PopulationTraining
 
 X, Y = xor()
 LANES = lanes_of("float64")
@@ -133,7 +133,7 @@ def test_the_state_of_a_rule_goes_on(client, rule):
 
 def test_workers_in_this_process_with_several_threads():
     """They have the caller's own arrays, and share the setting of BLAS's threads."""
-    from numbabp.engines import most_blas_threads
+    from numbabp.training.engines.network_cpu import most_blas_threads
 
     data = np.random.RandomState(0)
     samples = data.standard_normal((60, 100)), data.randint(0, 2, (60, 1))
@@ -231,9 +231,9 @@ def test_ctrl_c_keeps_the_finished_task_and_waits_for_no_other():
         import numpy as np, numbabp as nbp
         from distributed import Client, Event
         from numbabp import distribution
-        from numbabp.distribution import train_part
-        from numbabp.population_training import PopulationTraining
-        from numbabp.vectors import lanes_of
+        from numbabp.training.distribution import train_part
+        from numbabp.training.population_loop import PopulationTraining
+        from numbabp.compiler.vectors import lanes_of
         from workers import two_workers
 
         LANES = lanes_of("float64")

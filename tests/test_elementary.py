@@ -5,8 +5,8 @@ import pytest
 from numba import njit
 from numba.extending import register_jitable
 
-from numbabp import elementary
-from numbabp.vectors import load, n_lanes, store
+from numbabp.compiler.vectors import load, n_lanes, store
+from numbabp.functions import elementary
 
 
 def compiled(function):

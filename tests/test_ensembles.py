@@ -19,8 +19,9 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, train_test_split
 
 import numbabp as nbp
-from numbabp import MLPClassifier, MLPEnsembleClassifier, MLPEnsembleRegressor, MLPRegressor, ensembles
-from numbabp.estimators import EXPECTED_FAILED_CHECKS
+from numbabp import MLPClassifier, MLPEnsembleClassifier, MLPEnsembleRegressor, MLPRegressor
+from numbabp.estimators import ensembles
+from numbabp.estimators.base import EXPECTED_FAILED_CHECKS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

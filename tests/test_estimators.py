@@ -26,8 +26,8 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils.estimator_checks import check_estimator
 
 import numbabp as nbp
-from numbabp import estimators
-from numbabp.estimators import EXPECTED_FAILED_CHECKS, MLPClassifier, MLPRegressor
+from numbabp.estimators import base as estimators
+from numbabp.estimators.base import EXPECTED_FAILED_CHECKS, MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -156,7 +156,7 @@ def test_the_busiest_pipe():
 @pytest.fixture
 def stand_in():
     pytest.importorskip("numba_cuda")
-    from numbabp.kernels.cuda import compiling
+    from numbabp.compiler import cuda as compiling
 
     if compiling.SIMULATED:
         pytest.skip("the simulator compiles nothing")

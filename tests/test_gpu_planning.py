@@ -3,13 +3,13 @@
 import pytest
 
 import numbabp as nbp
-from numbabp.devices import Placement
-from numbabp.gpu_machine import ns_per_blocked_step
-from numbabp.kernels.cuda.geometry import blocked_geometry
-from numbabp.kernels.cuda.memory import Device
-from numbabp.machine import Machine
+from numbabp.devices.memory import Device
+from numbabp.devices.placement import Placement
+from numbabp.kernels.cuda.blocked.geometry import blocked_geometry
 from numbabp.options import Options
-from numbabp.planning import make_plan
+from numbabp.planning.cpu_costs import Machine
+from numbabp.planning.cuda_costs import ns_per_blocked_step
+from numbabp.planning.planner import make_plan
 
 H200 = Device(0, "H200", (9, 0), 132, 1.98e9, 227 * 1024, 228 * 1024, 4.8e12, 50 * 2**20)
 LARGE = (784, 2048, 2048, 10)
@@ -18,9 +18,9 @@ TOO_LITTLE = None, "training would take too much of the GPU's memory"
 
 @pytest.fixture(autouse=True)
 def built_in_constants(monkeypatch):
-    monkeypatch.setattr("numbabp.planning.this_machine", Machine)
+    monkeypatch.setattr("numbabp.planning.planner.this_machine", Machine)
     monkeypatch.setattr(
-        "numbabp.planning.gpu_at_hand", lambda n_bytes: (H200, "") if n_bytes < 141e9 else TOO_LITTLE
+        "numbabp.planning.planner.gpu_at_hand", lambda n_bytes: (H200, "") if n_bytes < 141e9 else TOO_LITTLE
     )
 
 

@@ -19,9 +19,10 @@ from benchmarks.on_gpu.cards import MULTIPROCESSORS  # noqa: E402
 if gpu_machine_code.what_is_missing():
     pytest.skip(gpu_machine_code.what_is_missing(), allow_module_level=True)
 
-from numbabp.kernels.cuda import inference, signatures  # noqa: E402
-from numbabp.kernels.cuda.compiling import machine_code  # noqa: E402
-from numbabp.kernels.cuda.memory import STATIC_SHARED  # noqa: E402
+from numbabp.compiler.cuda import machine_code  # noqa: E402
+from numbabp.devices.memory import STATIC_SHARED  # noqa: E402
+from numbabp.kernels.cuda import inference  # noqa: E402
+from numbabp.kernels.cuda.population import signatures  # noqa: E402
 
 DTYPES = ("float32", "float64")
 # the largest network of which each kernel keeps all numbers
@@ -92,7 +93,7 @@ def test_all_that_is_documented_is_compiled():
 
 def test_numbers_that_do_not_fit_are_seen():
     """More than a thread's registers hold, of which the plan therefore makes no kernel."""
-    from numbabp.kernels.cuda.thread import make_train
+    from numbabp.kernels.cuda.population.thread import make_train
 
     too_large = Case("thread", "4-10-3", "float64", "sgd", (9, 0))
     assert "292 registers a thread" in too_large.mapping()

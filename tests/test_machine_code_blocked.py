@@ -12,10 +12,10 @@ pytest.importorskip("numba_cuda")
 
 from numba import float32, float64, int64, types, uint64
 
-from numbabp.kernels.cuda import blocked
-from numbabp.kernels.cuda.compiling import machine_code
-from numbabp.kernels.cuda.geometry import MAX_THREADS
-from numbabp.kernels.cuda.toolchain import SIMULATED
+from numbabp.compiler.cuda import machine_code
+from numbabp.compiler.toolchain import SIMULATED
+from numbabp.kernels.cuda.blocked import train as blocked
+from numbabp.kernels.cuda.blocked.geometry import MAX_THREADS
 
 pytestmark = pytest.mark.skipif(SIMULATED, reason="the simulator makes no machine code")
 

@@ -10,8 +10,8 @@ import pytest
 from scipy import sparse
 
 import numbabp as nbp
-from numbabp import xor_experiments
-from numbabp.datasets import xor
+from numbabp.cli import xor_experiments
+from numbabp.data.datasets import xor
 
 X, Y = np.random.RandomState(0).standard_normal((10, 3)), np.random.RandomState(1).random((10, 2))
 

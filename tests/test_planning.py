@@ -10,10 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 import numbabp as nbp
-from numbabp import calibration, engines
-from numbabp.cli import app
-from numbabp.machine import Machine, keep, settings_path, this_machine
-from numbabp.planning import BLOCK_LENGTHS
+from numbabp.cli import calibration
+from numbabp.cli.app import app
+from numbabp.planning.cpu_costs import Machine, keep, settings_path, this_machine
+from numbabp.planning.planner import BLOCK_LENGTHS
+from numbabp.training.engines import network_cpu as engines
 
 SHAPES = [(2, 10, 1), (10, 3), (64, 32, 10), (784, 128, 10), (784, 512, 512, 10)]
 

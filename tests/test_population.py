@@ -14,9 +14,10 @@ from problems import draw_problem, network_of, parameters_error, solve
 
 import numbabp as nbp
 from numbabp import population as population_module
-from numbabp import population_inference, population_training
-from numbabp.datasets import xor
-from numbabp.vectors import lanes_of
+from numbabp.compiler.vectors import lanes_of
+from numbabp.data.datasets import xor
+from numbabp.inference import host as population_inference
+from numbabp.training import population_loop as population_training
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 RULES = ("sgd", "momentum", "nesterov")
@@ -233,7 +234,7 @@ def test_ctrl_c_stops_soon_and_leaves_finite_networks(kernel, n_threads):
         f"""
         import os, signal, time
         import numpy as np, numbabp as nbp
-        from numbabp.population_training import PopulationTraining
+        from numbabp.training.population_loop import PopulationTraining
         X, y = np.random.RandomState(0).standard_normal((1000, 8)), np.arange(1000) % 2
         population = nbp.Population((8, 16, 1), 500, loss="binary_cross_entropy", random_state=0)
         before = population.parameters.copy()
@@ -473,7 +474,7 @@ def test_lanes_without_the_compiler():
     script = textwrap.dedent(
         """
         import numpy as np, numbabp as nbp
-        from numbabp.datasets import xor
+        from numbabp.data.datasets import xor
         X, y = xor()
         p = nbp.Population((2, 3, 1), 3, loss="binary_cross_entropy", random_state=0)
         p.fit(X, y, epochs=2, kernel="lanes", n_threads=1, learning_rate=[0.5, 0.1, 1.0], progress=False)
@@ -505,7 +506,7 @@ def epochs_until_no_change(losses, tol, n_iter_no_change):
 @pytest.mark.parametrize("kernel", ["lanes", "each"])
 @pytest.mark.parametrize("rule", ["sgd", "momentum"])
 def test_a_network_ends_when_its_loss_improves_no_more(kernel, rule):
-    X, y = nbp.datasets.xor()
+    X, y = xor()
     options = {
         "learning_rate": np.geomspace(0.05, 5, 40),
         "update_rule": rule,
@@ -534,7 +535,7 @@ def test_a_network_ends_when_its_loss_improves_no_more(kernel, rule):
 
 
 def test_networks_that_ended_change_no_bit_in_slices_and_harm_no_other(monkeypatch):
-    X, y = nbp.datasets.xor()
+    X, y = xor()
     options = {
         "learning_rate": np.geomspace(0.05, 1e3, 70),
         "epochs": 300,
@@ -543,7 +544,7 @@ def test_networks_that_ended_change_no_bit_in_slices_and_harm_no_other(monkeypat
     }
     one = xor_population(70)
     first = one.fit(X, y, n_threads=1, **options)
-    monkeypatch.setattr("numbabp.population_training.SLICE_SECONDS", 1e-6)
+    monkeypatch.setattr("numbabp.training.population_loop.SLICE_SECONDS", 1e-6)
     other = xor_population(70)
     second = other.fit(X, y, n_threads=2, chunk_size=33, **options)
     assert first.diverged.keys() == second.diverged.keys()
@@ -556,5 +557,5 @@ def test_bad_ends_are_refused(argument):
     population = xor_population(2)
     before = population.parameters.copy()
     with pytest.raises((ValueError, TypeError), match=next(iter(argument))):
-        population.fit(*nbp.datasets.xor(), **argument)
+        population.fit(*xor(), **argument)
     np.testing.assert_array_equal(population.parameters, before)

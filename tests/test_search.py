@@ -27,7 +27,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import numbabp as nbp
-from numbabp import MLPClassifier, MLPRegressor, PopulationSearchCV, search, together
+from numbabp import MLPClassifier, MLPRegressor, PopulationSearchCV
+from numbabp.estimators import joint as together
+from numbabp.estimators import search
 from numbabp.population import Population
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -10,7 +10,8 @@ from contextlib import suppress
 import pytest
 from commands import run, run_json
 
-from numbabp import caching, compilation, smoke, smoke_compiler
+from numbabp.cli import smoke, smoke_compiler
+from numbabp.compiler import caching, compilation
 
 
 def fake(name, log):
@@ -41,7 +42,7 @@ def test_rows_come_before_the_next_kernel_is_tried(monkeypatch):
 
 PROGRAM = """if True:
     import time
-    from numbabp import cli, smoke
+    from numbabp.cli import app as cli, smoke
     def error(kernel, dtype):
         time.sleep(0.5)
         return 0.0

@@ -26,8 +26,9 @@ from test_agreement import (
 from test_network import run_python
 
 import numbabp as nbp
-from numbabp import estimators, training
+from numbabp.estimators import base as estimators
 from numbabp.kernels.sparse import POWERS
+from numbabp.training import loop as training
 
 RULES = ("sgd", "momentum", "nesterov")
 SIZES = {1: (12, 3), 2: (12, 6, 3), 3: (12, 6, 20, 3)}  # by the number of layers; 20-3 is transposed

@@ -9,10 +9,10 @@ import pytest
 from commands import interrupted, refused, run, run_json
 
 import numbabp as nbp
-from numbabp import plots
-from numbabp.datasets import load_dataset
-from numbabp.pipeline import Split
-from numbabp.sweep import Outcome, Sweep, parse_grid, sweep
+from numbabp.cli import plots
+from numbabp.cli.sweep import Outcome, Sweep, parse_grid, sweep
+from numbabp.data.datasets import load_dataset
+from numbabp.data.pipeline import Split
 
 SMALL = ("sweep", "--dataset", "iris", "--hidden", "3", "--seeds", 3, "--epochs", 4, "--n-threads", 1)
 

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from numbabp import tables
-from numbabp.tables import TableError, read_table
+from numbabp.data import tables
+from numbabp.data.tables import TableError, read_table
 
 
 def write(tmp_path, content, name="t.csv"):

@@ -10,7 +10,7 @@ import reference
 from problems import draw_problem, network_of, parameters_error, solve
 
 import numbabp as nbp
-from numbabp import training
+from numbabp.training import loop as training
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 WEIGHTS = np.random.RandomState(0).choice([0.0, 0.5, 1.0, 2.0], size=25)
@@ -103,7 +103,7 @@ def test_other_networks_are_an_error(sizes):
 def test_it_runs_without_the_compiler():
     program = """if True:
         import numpy as np
-        from numbabp.xor_experiments import FAITHFUL_LOSSES, faithful
+        from numbabp.cli.xor_experiments import FAITHFUL_LOSSES, faithful
         losses = faithful(kernel="tiny").losses
         assert max(abs(losses[epoch] / loss - 1) for epoch, loss in FAITHFUL_LOSSES.items()) < 1e-12
     """

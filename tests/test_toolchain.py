@@ -9,7 +9,8 @@ import pytest
 
 pytest.importorskip("numba_cuda")
 
-from numbabp.kernels.cuda import memory, probe, toolchain
+from numbabp.compiler import toolchain
+from numbabp.devices import memory, probe
 
 compiles = pytest.mark.skipif(toolchain.SIMULATED, reason="the simulator compiles nothing")
 
@@ -20,7 +21,7 @@ def test_a_kernel_compiles_to_a_cubin_although_warnings_are_errors():
     code = (
         "import numpy as np; before = hasattr(np, 'row_stack')\n"
         "from numba import int64\n"
-        "from numbabp.kernels.cuda import compiling, probe\n"
+        "from numbabp.compiler import cuda as compiling\nfrom numbabp.devices import probe\n"
         "code = compiling.machine_code(probe.double, (int64[::1],), (9, 0))\n"
         "assert hasattr(np, 'row_stack') == before\n"
         "print(code.cubin[:4] == b'\\x7fELF', code.registers > 0, code.spills)"

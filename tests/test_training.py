@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import numbabp as nbp
-from numbabp import training
-from numbabp.datasets import xor
+from numbabp.data.datasets import xor
+from numbabp.training import loop as training
 
 RNG = np.random.RandomState(0)
 X, Y = RNG.standard_normal((30, 4)), RNG.standard_normal((30, 2))

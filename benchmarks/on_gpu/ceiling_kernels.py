@@ -2,8 +2,8 @@
 
 import numba
 
-from numbabp.kernels.cuda.compiling import kernel
-from numbabp.kernels.cuda.toolchain import cuda
+from numbabp.compiler.cuda import kernel
+from numbabp.compiler.toolchain import cuda
 
 CHAINS, ROUNDS = 8, 8
 MULTIPLY_ADDS = CHAINS * ROUNDS

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from numbabp.kernels.cuda import memory
+from numbabp.devices import memory
 
 from . import ceiling_kernels as kernels
 from .clock import event_seconds, wall_seconds

@@ -5,7 +5,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from numbabp.kernels.cuda import memory
+from numbabp.devices import memory
 
 
 class Budget:

@@ -19,7 +19,7 @@ import numpy as np
 import numbabp as nbp
 from benchmarks.gpu import Benchmark
 from benchmarks.on_gpu.tasks import Check, tasks
-from numbabp.kernels.cuda import memory
+from numbabp.devices import memory
 
 
 def speed(row):

@@ -16,7 +16,7 @@ def quick_simulator() -> Iterator[None]:
     Its main thread looks in a loop whether the others wait, for as long as a turn lasts. But shorter turns
     bring out that two threads may each get a shared array of their own, which a lock prevents.
     """
-    from numbabp.kernels.cuda import toolchain  # noqa: F401 - imports numba.cuda, without its warnings
+    from numbabp.compiler import toolchain  # noqa: F401 - imports numba.cuda, without its warnings
     from numba.cuda.simulator.kernelapi import FakeCUDAShared  # isort: skip
 
     lock = threading.Lock()

@@ -9,9 +9,9 @@ a single output apart.
 import numpy as np
 from numba import njit
 
-from numbabp.activations import sigmoid
-from numbabp.compiling import OPTIONS
-from numbabp.losses import binary_cross_entropy
+from numbabp.compiler.compiling import OPTIONS
+from numbabp.functions.activations import sigmoid
+from numbabp.functions.losses import binary_cross_entropy
 
 ZERO, ONE, TWO, THREE, FOUR = map(np.uint64, range(5))
 

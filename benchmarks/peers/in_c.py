@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from peer import OutOfScope, Peer, Unavailable
 
-from numbabp.subnormals import flushed_subnormals
+from numbabp.compiler.subnormals import flushed_subnormals
 
 HERE = Path(__file__).parent
 FLAGS = ["-O3", "-march=native", "-ffast-math"]

@@ -30,7 +30,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 import numbabp as nbp
-from numbabp.datasets import xor
+from numbabp.data.datasets import xor
 
 FEW = 4
 """Networks that scikit-learn trains on each thread."""

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 import numbabp as nbp
-from numbabp.datasets import xor
+from numbabp.data.datasets import xor
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiling import kernel, scalar_function, subroutine
+from ..compiler.compiling import kernel, scalar_function, subroutine
 from .layers import (
     _FOUR,
     _ONE,

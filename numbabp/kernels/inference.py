@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..activations import SOFTMAX
-from ..compiling import kernel
+from ..compiler.compiling import kernel
+from ..functions.activations import SOFTMAX
 from .layers import activate, metric, output_gradient
 
 

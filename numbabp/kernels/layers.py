@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import activations as act
-from .. import losses
-from ..compiling import scalar_function, subroutine
+from ..compiler.compiling import scalar_function, subroutine
+from ..functions import activations as act
+from ..functions import losses
 from .units import is_right
 
 # Columns of a layout.
@@ -42,7 +42,7 @@ def layout(layer_sizes: tuple[int, ...], activation_codes: tuple[int, ...]) -> n
     layer_sizes
         (n_inputs, ..., n_outputs).
     activation_codes
-        One code from `numbabp.activations.ACTIVATIONS` a layer.
+        One code from `numbabp.functions.activations.ACTIVATIONS` a layer.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def layout(layer_sizes: tuple[int, ...], activation_codes: tuple[int, ...]) -> n
 
 
 def _padded(n: int) -> int:
-    """Units that a layer of n takes up: each layer begins on a cache line (numbabp.arrays.LINE)."""
+    """Units that a layer of n takes up: each layer begins on a cache line (numbabp.compiler.arrays.LINE)."""
     return -(-n // 16) * 16
 
 

@@ -5,7 +5,7 @@ What the blocked kernels of the CPU and of GPUs share; numbers in brackets are e
 
 from typing import Any
 
-from ..compiling import scalar_function, subroutine
+from ..compiler.compiling import scalar_function, subroutine
 from .update_rules import MOMENTUM, SGD
 
 # Columns of powers: row s holds A^s, by rows, and A^s b (equation 4).

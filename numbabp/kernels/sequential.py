@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiling import kernel, scalar_function, subroutine
-from ..losses import ACCURACY
+from ..compiler.compiling import kernel, scalar_function, subroutine
+from ..functions.losses import ACCURACY
 from .layers import (
     _ONE,
     _TWO,
@@ -29,15 +29,7 @@ from .layers import (
     transpose_narrow,
 )
 from .shuffling import shuffle
-from .update_rules import (
-    ADAMW,
-    add_penalties,
-    apply,
-    clip_norm,
-    clip_values,
-    numbers,
-    shrink_weights,
-)
+from .update_rules import ADAMW, add_penalties, apply, clip_norm, clip_values, numbers, shrink_weights
 
 # Entries of Run.position.
 EPOCH, SAMPLE, STEP, BATCH = range(4)

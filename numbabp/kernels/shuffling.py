@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiling import kernel, scalar_function
+from ..compiler.compiling import kernel, scalar_function
 
 _INCREMENT = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLIER_1 = np.uint64(0xBF58476D1CE4E5B9)

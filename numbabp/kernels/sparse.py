@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiling import kernel, scalar_function, subroutine
+from ..compiler.compiling import kernel, scalar_function, subroutine
 from .blocked import Step, _step_biases, _step_with_velocity
 from .layers import (
     _FOUR,

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from ..activations import ACTIVATIONS, FUNCTIONS
-from ..arrays import LINE
-from ..compiling import kernel, stack_zeros
-from ..losses import LOSSES
+from ..compiler.arrays import LINE
+from ..compiler.compiling import kernel, stack_zeros
+from ..functions.activations import ACTIVATIONS, FUNCTIONS
+from ..functions.losses import LOSSES
 from .layers import backward_activation, layout, softmax
 from .sequential import (
     DIVERGED,

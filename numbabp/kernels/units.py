@@ -6,9 +6,9 @@ GPU every thread has its own units, and all threads of a warp take the same bran
 
 from typing import Any
 
-from .. import activations as act
-from .. import losses
-from ..compiling import scalar_function
+from ..compiler.compiling import scalar_function
+from ..functions import activations as act
+from ..functions import losses
 
 
 @scalar_function

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiling import scalar_function, subroutine
+from ..compiler.compiling import scalar_function, subroutine
 
 SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM, ADAMW = range(7)
 UPDATE_RULES: dict[str, int] = {

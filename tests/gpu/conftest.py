@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from numbabp.kernels.cuda import memory
+from numbabp.devices import memory
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.on_gpu import simulator

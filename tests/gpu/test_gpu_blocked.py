@@ -9,9 +9,9 @@ import reference
 from problems import draw_problem, network_of, parameters_error, solve
 
 import numbabp as nbp
-from numbabp.devices import resolve
-from numbabp.kernels.cuda import memory
-from numbabp.training import DivergenceError, Training
+from numbabp.devices import memory
+from numbabp.devices.placement import resolve
+from numbabp.training.loop import DivergenceError, Training
 
 pytestmark = pytest.mark.gpu
 

@@ -5,8 +5,8 @@ import pytest
 from grids import Grid, recorded
 from problems import draw_problem, network_of, parameters_error, solve
 
-from numbabp.kernels.cuda import memory
-from numbabp.kernels.cuda.geometry import Geometry
+from numbabp.devices import memory
+from numbabp.kernels.cuda.blocked.geometry import Geometry
 
 pytestmark = [
     pytest.mark.gpu,
@@ -27,8 +27,8 @@ N_SAMPLES, N_THREADS, GROUP = 5, 8, 4
 @pytest.fixture
 def grids(monkeypatch):
     """Launches of `train_block` run on grids, which are kept here."""
-    from numbabp import cuda_blocked
-    from numbabp.kernels.cuda import blocked
+    from numbabp.kernels.cuda.blocked import train as blocked
+    from numbabp.training.engines import blocked_cuda as cuda_blocked
 
     kept = []
     launcher = memory.launcher

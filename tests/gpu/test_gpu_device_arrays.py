@@ -7,9 +7,10 @@ import reference
 from sklearn.datasets import load_iris
 
 import numbabp as nbp
-from numbabp import device_inference, devices
-from numbabp.kernels.cuda import memory
-from numbabp.losses import METRICS
+from numbabp.devices import memory
+from numbabp.devices import placement as devices
+from numbabp.functions.losses import METRICS
+from numbabp.inference import device as device_inference
 
 pytestmark = pytest.mark.gpu
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import numbabp as nbp
-from numbabp.kernels.cuda import memory
+from numbabp.devices import memory
 
 pytestmark = [
     pytest.mark.gpu,

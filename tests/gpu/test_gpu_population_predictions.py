@@ -5,8 +5,8 @@ import pytest
 from reference import largest_relative_error
 
 import numbabp as nbp
-from numbabp import device_inference
-from numbabp.kernels.cuda import memory
+from numbabp.devices import memory
+from numbabp.inference import device as device_inference
 
 pytestmark = pytest.mark.gpu
 

@@ -7,7 +7,9 @@ from problems import draw_problem, solve
 from reference import largest_relative_error
 
 import numbabp as nbp
-from numbabp.kernels.cuda import block, memory, population, thread, warp
+from numbabp.devices import memory
+from numbabp.kernels.cuda.population import block, thread, warp
+from numbabp.kernels.cuda.population import kernel as population
 
 pytestmark = [
     pytest.mark.gpu,

@@ -9,8 +9,8 @@ from problems import draw_problem, solve
 from reference import largest_relative_error
 
 import numbabp as nbp
-from numbabp.kernels.cuda import memory
-from numbabp.population_plan import ON_GPU
+from numbabp.devices import memory
+from numbabp.planning.population_cpu import ON_GPU
 
 pytestmark = pytest.mark.gpu
 
@@ -157,7 +157,7 @@ def test_takes_the_orders_that_the_cpu_takes(kernel):
 
 
 def test_slices_change_nothing(monkeypatch):
-    from numbabp import population_gpu
+    from numbabp.training.engines import population_cuda as population_gpu
 
     whole, sliced = (draw("binary", 3, n_samples=7) for _ in range(2))
     options = {"epochs": 4, "random_state": 1, "device": "cuda", "kernel": "thread"}
@@ -262,7 +262,7 @@ def test_samples_on_the_device():
 
 
 def test_ctrl_c_leaves_finished_steps(monkeypatch):
-    from numbabp import population_gpu
+    from numbabp.training.engines import population_cuda as population_gpu
 
     drawn, twin = (draw("binary", 3, n_samples=4) for _ in range(2))
     options = {"epochs": 6, "shuffle": False, "device": "cuda", "kernel": "thread"}

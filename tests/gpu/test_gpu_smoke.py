@@ -2,8 +2,8 @@
 
 import pytest
 
-from numbabp import smoke
-from numbabp.kernels.cuda import memory
+from numbabp.cli import smoke
+from numbabp.devices import memory
 
 pytestmark = pytest.mark.gpu
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from numbabp.kernels.cuda import memory, probe
+from numbabp.devices import memory, probe
 
 pytestmark = pytest.mark.gpu
 

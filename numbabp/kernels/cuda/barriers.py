@@ -7,7 +7,7 @@ for 64-32-10. A barrier of the block in which only this warp takes part does the
 
 from typing import Any
 
-from .toolchain import SIMULATED
+from ...compiler.toolchain import SIMULATED
 
 BY_NUMBER = """{
 .reg .u32 warp;

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ...compiler.cuda import kernel
+from ...compiler.toolchain import cuda
 from .. import layers
 from ..units import activated
-from .compiling import kernel
-from .toolchain import cuda
 
 
 @kernel
@@ -58,7 +58,7 @@ def add_metrics(
     layout
         uint64 (1, 8), the output layer's row, with outputs from 0 on.
     metrics
-        int64 (n_metrics,), codes of `numbabp.losses.METRICS`.
+        int64 (n_metrics,), codes of `numbabp.functions.losses.METRICS`.
     loss
         The networks', by which the accuracy decides.
     z, a

@@ -1,0 +1,192 @@
+"""Checks of samples that lie on a GPU, done there: what `checks` does with those in the host's memory.
+
+Every array is reduced to a few numbers, and those of X, y and sample_weight come to the host together: one
+wait for the GPU, however many arrays there are. Arrays of other libraries are taken as they are, by the CUDA
+array interface; what fits already is not copied.
+"""
+
+import math
+from collections.abc import Callable, Generator
+from typing import Any
+
+import numpy as np
+
+from ..devices import memory
+from ..devices.placement import gpu_of, is_on_device, where
+from . import host as checks
+
+Check = Generator[list[Any], list[float], Any]
+"""Gives numbers on the device, is sent them on the host, and returns the checked array or raises."""
+
+
+def check_inputs(name: str, value: Any, n_columns: int, dtype: np.dtype) -> Any:
+    """Finite samples of shape (n, n_columns), contiguous, on the GPU where they lie."""
+    with where(value):
+        return _together(_inputs(name, value, n_columns, dtype))[0]
+
+
+def check_samples(
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    n_columns: int,
+    n_outputs: int,
+    loss: str,
+    dtype: Any,
+    prefix: str = "",
+) -> tuple[Any, Any, Any]:
+    """Samples on a GPU, and what belongs to them.
+
+    Parameters
+    ----------
+    X
+        Device array of shape (n, n_columns), of any numeric dtype.
+    y
+        As `checks.check_targets` takes it, on the same GPU or in the host's memory, from where it is copied.
+    sample_weight
+        As `checks.check_sample_weight` takes it, likewise.
+    n_columns, n_outputs, loss, dtype
+        The network's.
+    prefix
+        Of the names X and y in messages.
+
+    Returns
+    -------
+    inputs, targets, weights
+        Contiguous device arrays T (n, n_columns), T (n, n_outputs) and T (n,), or (0,) without weights.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for samples in the host's memory; or if X and y lie on different GPUs.
+    """
+    gpu_of({prefix + "X": X, prefix + "y": y, "sample_weight": sample_weight})
+    shape = memory.as_array(X).shape
+    n = shape[0] if shape else 0
+    with where(X):
+        return tuple(
+            _together(
+                _inputs(prefix + "X", X, n_columns, dtype),
+                _targets(prefix + "y", y, n, n_outputs, loss, dtype),
+                _weights(sample_weight, n, dtype),
+            )
+        )
+
+
+def check_finite(name: str, value: Any) -> Any:
+    """Finite numbers of any shape and numeric dtype, contiguous."""
+    array = _numeric_array(name, value)
+    with where(array):
+        return _together(_finite(name, array, array.dtype))[0]
+
+
+def check_weights(value: Any, X: Any) -> Any:
+    """Finite weights >= 0, not all 0, of the samples X on a GPU; copied there from the host, in X's dtype."""
+    with where(X):
+        return _together(_weights(value, len(X), X.dtype))[0]
+
+
+def check_features(X: Any, finite: bool = True) -> Any:
+    """Samples of shape (n, n_features), n_features >= 1, contiguous; float32, or else float64.
+
+    Without `finite` their values are not looked at, which saves waiting for the GPU.
+    """
+    array = _numeric_array("X", X)
+    n_columns = array.shape[1] if array.ndim == 2 else "n_features"
+    checks.check_input_shape("X", array, n_columns)
+    if not array.shape[1]:
+        raise ValueError(f"X has 0 feature(s), of shape {array.shape}; at least one is needed.")
+    dtype = np.dtype(array.dtype if array.dtype in (np.float32, np.float64) else np.float64)
+    with where(array):
+        return _together(_finite("X", array, dtype))[0] if finite else memory.to_device(array, dtype)
+
+
+def _together(*running: Check) -> list[Any]:
+    """Run checks to the end, with one copy to the host of the numbers of all of them."""
+    numbers = [next(check) for check in running]
+    flat = [number for part in numbers for number in part]
+    gathered = memory.empty(len(flat), np.float64)
+    for i, number in enumerate(flat):
+        gathered[i] = number
+    on_host = iter(memory.to_host(gathered).tolist())
+    results = []
+    for check, part in zip(running, numbers, strict=True):
+        try:
+            check.send([next(on_host) for _ in part])
+        except StopIteration as finished:
+            results.append(finished.value)
+    return results
+
+
+def _inputs(name: str, value: Any, n_columns: int, dtype: np.dtype) -> Check:
+    array = _numeric_array(name, value)
+    checks.check_input_shape(name, array, n_columns)
+    return (yield from _finite(name, array, dtype))
+
+
+def _targets(name: str, value: Any, n_samples: int, n_outputs: int, loss: str, dtype: np.dtype) -> Check:
+    if not is_on_device(value):
+        yield []
+        return memory.to_device(checks.check_targets(name, value, n_samples, n_outputs, loss, dtype))
+    array = checks.check_target_shape(name, _numeric_array(name, value), n_samples, n_outputs, loss)
+    if array.ndim == 1:
+        return (yield from _one_hot(name, array, n_outputs, dtype))
+    if not loss.endswith("cross_entropy"):
+        return (yield from _finite(name, array, dtype))
+    array, least, most = yield from _finite_and(name, array, dtype, _range)
+    checks.check_probabilities(name, loss, least, most)
+    return array
+
+
+def _one_hot(name: str, classes: Any, n_outputs: int, dtype: np.dtype) -> Check:
+    is_real = classes.dtype.kind == "f"
+
+    floor = memory.array_module().floor
+
+    def facts(classes: Any) -> list[Any]:
+        return [*_range(classes), (classes != floor(classes)).any()] if is_real else _range(classes)
+
+    classes, least, most, *fractions = yield from _finite_and(name, classes, classes.dtype, facts)
+    checks.check_class_indices(name, n_outputs, any(fractions), least, most)
+    columns = memory.to_device(np.arange(n_outputs))
+    return (classes[:, None] == columns).astype(dtype)
+
+
+def _weights(value: Any, n_samples: int, dtype: np.dtype) -> Check:
+    if not is_on_device(value):
+        yield []
+        return memory.to_device(checks.check_sample_weight(value, n_samples, dtype))
+    array = _numeric_array("sample_weight", value)
+    checks.check_weight_shape(array, n_samples)
+    array, least, most = yield from _finite_and("sample_weight", array, dtype, _range)
+    checks.check_weight_range(least, most)
+    return array
+
+
+def _range(array: Any) -> list[Any]:
+    return [array.min(), array.max()]
+
+
+def _finite(name: str, array: Any, dtype: np.dtype) -> Check:
+    return (yield from _finite_and(name, array, dtype, lambda array: []))[0]
+
+
+def _finite_and(name: str, array: Any, dtype: np.dtype, facts: Callable[[Any], list[Any]]) -> Check:
+    """The array in its dtype, contiguous, and further numbers of it."""
+    with np.errstate(all="ignore"):  # a float64 too large for float32 is reported below
+        converted = memory.to_device(array, dtype)
+        numbers = [converted.sum(dtype=np.float64), *facts(converted)]
+    total, *others = yield numbers
+    if not math.isfinite(total):  # or the sum alone has overflowed
+        xp = memory.array_module()
+        bad = xp.argwhere(~xp.isfinite(converted))
+        if len(bad):
+            index = tuple(memory.to_host(bad[0]).tolist())
+            raise checks.not_finite(name, index, memory.to_host(array[index])[()], len(bad), dtype)
+    return converted, *others
+
+
+def _numeric_array(name: str, value: Any) -> Any:
+    array = memory.as_array(value)
+    checks.check_numeric(name, array.dtype)
+    return array

@@ -1,0 +1,192 @@
+"""Measured steps: what the planner's constants are fitted to, and its picks compared with."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from ..kernels.sequential import EPOCH, SAMPLE, Run, Samples
+from ..network import Network
+from ..options import Options
+from ..planning.cpu_costs import Machine
+from ..planning.planner import Plan, make_plan
+from ..training.engines.network_cpu import make_engine
+
+N_SAMPLES = 512
+SHAPES = (
+    (2, 10, 1),
+    (16, 16, 16, 4),
+    (30, 100, 2),
+    (64, 32, 10),
+    (128, 128, 10),
+    (256, 64, 64, 10),
+    (500, 500, 1),
+    (784, 10),
+    (784, 128, 10),
+    (784, 256, 256, 10),
+    (1000, 1000, 10),
+    (2000, 30, 2),
+)
+"""Networks that `calibrate` measures."""
+_NOT_FITTED = {"first_cache_size", "second_cache_size"}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One plan's step, measured."""
+
+    layer_sizes: tuple[int, ...]
+    update_rule: str
+    plan: Plan
+    ns_per_step: float
+
+
+def time_plans(
+    layer_sizes: Sequence[int],
+    dtype: str,
+    *,
+    update_rule: str = "sgd",
+    seconds: float = 0.02,
+    repeats: int = 3,
+) -> list[Measurement]:
+    """Measure every plan that there is for a network, in turn; the best of the repeats.
+
+    Parameters
+    ----------
+    layer_sizes
+        (n_inputs, ..., n_outputs); all sigmoid, binary cross-entropy, `N_SAMPLES` random samples.
+    dtype
+        "float32" or "float64".
+    update_rule
+        "sgd", "momentum" or "nesterov".
+    seconds
+        Length of one timing, about; at least one epoch.
+    """
+    sizes = tuple(layer_sizes)
+    network = Network(sizes, loss="binary_cross_entropy", dtype=dtype, random_state=0)
+    options = Options(update_rule=update_rule)
+    chosen = make_plan(network, N_SAMPLES, 1, options)
+    plans = [replace(chosen, alternatives=()), *chosen.alternatives]
+    plans = [plan for plan in plans if plan.ns_per_step > 0]  # the others are not possible
+    advances = [_prepare(network, plan, options) for plan in plans]
+    epochs = [max(1, round(seconds / max(advance(1), 1e-9))) for advance in advances]
+    best = [float("inf")] * len(plans)
+    for _ in range(repeats):
+        for p, advance in enumerate(advances):
+            best[p] = min(best[p], advance(epochs[p]) / (epochs[p] * N_SAMPLES))
+    return [
+        Measurement(sizes, update_rule, plan, 1e9 * taken) for plan, taken in zip(plans, best, strict=True)
+    ]
+
+
+def _prepare(network: Network, plan: Plan, options: Options) -> Callable[[int], float]:
+    """A function that trains for some epochs and returns the seconds it took; it is compiled by now."""
+    generator = np.random.default_rng(0)
+    inputs = generator.standard_normal((N_SAMPLES, network.n_inputs)).astype(network.dtype)
+    targets = (generator.random((N_SAMPLES, network.n_outputs)) < 0.5).astype(network.dtype)
+    order = np.arange(N_SAMPLES, dtype=np.int64)
+    samples = Samples(inputs, targets, np.empty(0, network.dtype), order)
+    position = np.zeros(4, np.int64)
+    most_epochs = 100_000
+    run = Run(
+        position,
+        np.empty(0, np.uint64),
+        np.full(most_epochs, 1e-3),
+        np.empty(0, np.int64),
+        np.zeros((most_epochs, 2)),
+    )
+    moments = np.zeros((0 if options.update_rule == "sgd" else 1, network.n_parameters), network.dtype)
+    engine = make_engine(plan, network, moments, samples, options, run)
+
+    def advance(epochs: int) -> float:
+        position[[EPOCH, SAMPLE]] = 0
+        started = time.perf_counter()
+        engine.advance(min(epochs, most_epochs), 2**62)
+        return time.perf_counter() - started
+
+    engine.advance(0, 0)
+    return advance
+
+
+def calibrate(report: Callable[[str], None] = lambda text: None) -> tuple[Machine, float]:
+    """Fit the cost model to this machine; takes a minute or two, and wants it idle.
+
+    Parameters
+    ----------
+    report
+        Told what is being measured.
+
+    Returns
+    -------
+    Machine
+        Fitted constants.
+    float
+        Root mean square of the logarithm of predicted over measured times.
+    """
+    measurements = []
+    for dtype in ("float32", "float64"):
+        for sizes in SHAPES:
+            for update_rule in ("sgd", "momentum"):
+                report(f"{'-'.join(map(str, sizes))}, {dtype}, {update_rule}")
+                measurements += time_plans(sizes, dtype, update_rule=update_rule)
+    return fit(measurements)
+
+
+def fit(measurements: Sequence[Measurement], start: Machine | None = None) -> tuple[Machine, float]:
+    """Constants that predict the measurements best, and how well.
+
+    Slow plans weigh less, since only what is near the fastest is ever a choice; a constant is not let further
+    than a factor of 10 from where it began.
+    """
+    start = start or Machine()
+    names = [field.name for field in fields(Machine) if field.name not in _NOT_FITTED]
+    best: dict[tuple[tuple[int, ...], str, str], float] = {}
+    for m in measurements:
+        key = m.layer_sizes, m.plan.dtype, m.update_rule
+        best[key] = min(best.get(key, m.ns_per_step), m.ns_per_step)
+    weights = np.array(
+        [best[m.layer_sizes, m.plan.dtype, m.update_rule] / m.ns_per_step for m in measurements]
+    )
+
+    def machine(logarithms: np.ndarray) -> Machine:
+        return replace(start, **dict(zip(names, np.exp(logarithms).tolist(), strict=True)))
+
+    def residuals(logarithms: np.ndarray) -> np.ndarray:
+        model = machine(logarithms)
+        return weights * np.array([np.log(predict(model, m) / m.ns_per_step) for m in measurements])
+
+    first = np.log([asdict(start)[name] for name in names])
+    found = least_squares(
+        residuals, first, bounds=(first - np.log(10), first + np.log(10)), loss="soft_l1", f_scale=0.1
+    )
+    fitted = machine(found.x)
+    errors = [np.log(predict(fitted, m) / m.ns_per_step) for m in measurements]
+    return fitted, float(np.sqrt(np.average(np.square(errors), weights=weights)))
+
+
+def predict(machine: Machine, measurement: Measurement) -> float:
+    """What the model says of a measured step."""
+    plan = measurement.plan
+    return machine.ns_per_step(
+        measurement.layer_sizes,
+        np.dtype(plan.dtype).itemsize,
+        plan.kernel,
+        plan.block_length,
+        plan.sub_block,
+        plan.delayed_layers,
+        velocity=measurement.update_rule != "sgd",
+    )
+
+
+def picks(measurements: Sequence[Measurement]) -> Iterator[tuple[Measurement, Measurement]]:
+    """For each network, dtype and rule: the measurement of the predicted fastest plan, and the fastest."""
+    groups: dict[tuple[tuple[int, ...], str, str], list[Measurement]] = {}
+    for m in measurements:
+        groups.setdefault((m.layer_sizes, m.plan.dtype, m.update_rule), []).append(m)
+    for group in groups.values():
+        yield (
+            min(group, key=lambda m: m.plan.ns_per_step),
+            min(group, key=lambda m: m.ns_per_step),
+        )

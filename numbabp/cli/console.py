@@ -1,0 +1,124 @@
+"""What all commands share: errors in one line, exit statuses, JSON and tables on the terminal."""
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ..training.progress import compiling_said
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+class Commands(TyperGroup):
+    """Says what is wrong with a command line in one line, and nothing to a reader that has gone."""
+
+    def main(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> Any:
+        """Run a command, and exit with its status."""
+        if not options.get("standalone_mode", True):
+            return super().main(args, *others, **options)
+        options["standalone_mode"] = False
+        try:
+            status = super().main(args, *others, **options)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+            status = 1
+        except Exception as error:
+            # typer's usage errors have no public base class, and another one in every few versions
+            if not hasattr(error, "format_message"):
+                raise
+            typer.echo(f"numbabp: {' '.join(error.format_message().split())}", err=True)
+            status = getattr(error, "exit_code", BAD_INPUT)
+        sys.exit(status)
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines, and nothing else.")]
+
+
+def reported(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn errors that the user can mend into one line and an exit status, without a traceback."""
+
+    @wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        try:
+            with compiling_said():
+                command(*args, **kwargs)
+        except KeyboardInterrupt:
+            typer.echo("numbabp: interrupted.", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            raise
+        except MemoryError as error:
+            typer.echo(f"numbabp: not enough memory: {error}", err=True)
+            raise typer.Exit(BAD_INPUT) from None
+        except (ValueError, ArithmeticError, OSError, ImportError, RuntimeError) as error:
+            if isinstance(error, ArithmeticError):
+                from ..training.loop import DivergenceError
+
+                if not isinstance(error, DivergenceError):
+                    raise
+            if isinstance(error, RuntimeError):
+                from ..devices.placement import NoGPUError
+
+                if not isinstance(error, NoGPUError):
+                    raise
+            if isinstance(error, OSError) and error.filename is not None:
+                message = f"{error.filename}: {error.strerror}"
+            else:
+                message = " ".join(str(error).split())
+            typer.echo(f"numbabp: {message}", err=True)
+            raise typer.Exit(BAD_INPUT) from None
+
+    return wrapper
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, with null for NaN and infinity."""
+    typer.echo(json.dumps(_without_nan(value), indent=1, allow_nan=False))
+
+
+def _without_nan(value: Any) -> Any:
+    """The same with null for NaN and infinity, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def new_console(stderr: bool = False) -> Any:
+    """A console of rich that prints what it is given: names may have brackets, which rich takes for markup.
+
+    It is as wide as the terminal or COLUMNS says, and 140 characters wide into a file or pipe.
+    """
+    from rich.console import Console
+
+    def console(width: int | None = None) -> Any:
+        return Console(stderr=stderr, markup=False, emoji=False, highlight=False, width=width)
+
+    found = console()
+    return found if found.is_terminal or os.environ.get("COLUMNS") else console(140)
+
+
+def new_table(*columns: str) -> Any:
+    """A table of rich, with a heading where columns have names."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table(box=SIMPLE, show_header=any(columns), pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def print_table(table: Any) -> None:
+    """Print a table on standard output."""
+    new_console().print(table)

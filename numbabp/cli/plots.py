@@ -1,0 +1,183 @@
+"""Pictures of experiments, drawn with matplotlib, which is imported only here and in `History.plot`."""
+
+import io
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..files import check_writable, write_atomically
+from .sweep import Sweep, heading
+
+if TYPE_CHECKING:
+    from .xor_experiments import Experiment
+
+KINDS = (".png", ".svg", ".pdf")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#999999")
+"""Okabe and Ito's, which the colour-blind can tell apart; their yellow is hard to see on white."""
+LOG_EPOCHS = 200
+"""From so many epochs on their axis is logarithmic."""
+MOST_FIGURES = 12
+"""Rows and columns that have room for their figures."""
+LOSSES = {
+    "binary_cross_entropy": "binary cross-entropy, nats",
+    "categorical_cross_entropy": "categorical cross-entropy, nats",
+    "squared_error": "half the squared error, standardised",
+}
+
+
+def check(path: Path) -> None:
+    """Before any work is done, see whether a picture can be drawn into a file.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        For a file of another kind or in a place where none can be.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise ImportError("--plot needs matplotlib; install numbabp with the extra 'plot'.") from None
+    if path.suffix.lower() not in KINDS:
+        raise ValueError(f"{path}: --plot files must end in .png, .svg or .pdf.")
+    check_writable(path)
+
+
+def write(figure: Any, path: Path) -> None:
+    """Put a figure into a file, whole or not at all."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format=path.suffix.lower().lstrip("."), dpi=150)
+    write_atomically(path, lambda file: file.write(picture.getvalue()))
+
+
+def draw_xor(run: "Experiment") -> Any:
+    """Figure of loss and accuracy of an XOR experiment against the epoch."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axis = figure.subplots()
+    epochs = range(len(run.losses))
+    (loss,) = axis.plot(epochs, run.losses, color="tab:blue", label="loss, sum of the 4 samples")
+    axis.set(xlabel="epoch", ylabel="binary cross-entropy", title="A 2-10-1 network learns exclusive or")
+    right = axis.twinx()
+    (accuracy,) = right.step(
+        epochs, run.accuracies, color="tab:orange", where="mid", alpha=0.7, label="accuracy"
+    )
+    right.set(ylabel="accuracy in percent", ylim=(-3, 103))
+    axis.set_ylim(bottom=0)
+    figure.legend(handles=[loss, accuracy], loc="outside lower center", ncols=2)
+    return figure
+
+
+def draw_sweep(result: Sweep) -> Any:
+    """Figure of a sweep: losses of the best settings and, where two parameters vary, a map of all scores."""
+    from matplotlib.figure import Figure
+
+    has_map = len(result.varied) == 2
+    figure = Figure(figsize=(11 if has_map else 7, 5), layout="constrained")
+    axes = figure.subplots(1, 1 + has_map, squeeze=False)[0]
+    _draw_losses(axes[0], result)
+    if has_map:
+        _draw_scores(axes[1], result)
+    return figure
+
+
+def _draw_losses(axis: Any, result: Sweep) -> None:
+    """Median and quantile band of the loss of the best settings against the epoch."""
+    from matplotlib import colormaps
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    shown = result.outcomes[: len(COLOURS)]
+    names = list(result.varied)
+    colours: Any = COLOURS
+    if len(names) == 1:  # then they have an order, and so have colours
+        values = result.varied[names[0]]
+        shown = sorted(shown, key=lambda outcome: values.index(outcome.parameters[names[0]]))
+        colours = colormaps["viridis"](np.linspace(0, 0.9, len(shown)))
+    epochs = np.arange(1, result.epochs + 1)
+    curves = np.array([list(outcome.curves.values()) for outcome in shown])
+    top = 1.1 * np.nanmax(curves, initial=0)
+    bottom = np.nanmin(curves, initial=top) / 1.1
+    for outcome, colour in zip(shown, colours, strict=False):
+        label = ", ".join(_text(outcome.parameters[name]) for name in names)
+        median, low, high = (outcome.curves[level] for level in ("median", "q10", "q90"))
+        if math.isnan(median[-1]):
+            label += " (diverged)"
+        axis.plot(epochs, median, color=colour, label=label)
+        # where more than a tenth diverged the band has no upper edge
+        axis.fill_between(epochs, low, np.where(np.isnan(high), top, high), color=colour, alpha=0.15, lw=0)
+    has_log_epochs = result.epochs >= LOG_EPOCHS
+    axis.set(
+        xlabel="epoch",
+        ylabel=f"training loss ({LOSSES[shown[0].network.loss]})",
+        title=f"Loss: median and 10-90 % of {len(shown[0].seeds)} seeds",
+        xscale="log" if has_log_epochs else "linear",
+    )
+    if not has_log_epochs:
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.xaxis.set_major_formatter("{x:g}")
+    if top > 3 * bottom > 0:
+        axis.set(yscale="log")
+        if top < 300 * bottom:
+            axis.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
+            axis.yaxis.set_minor_formatter("{x:g}")
+    if top > bottom:
+        axis.set_ylim(bottom, top)
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.grid(which="both", alpha=0.2)
+    if names:
+        title = ", ".join(map(heading, names))
+        if len(shown) < len(result.outcomes):
+            title += f" (best {len(shown)} of {len(result.outcomes)})"
+        inches = 0.085 * (7 + max(len(line.get_label()) for line in axis.lines))
+        axis.figure.legend(
+            title=title,
+            loc="outside lower left",
+            ncols=max(1, min(4, int(axis.figure.get_figwidth() / inches))),
+            frameon=False,
+            alignment="left",
+        )
+
+
+def _draw_scores(axis: Any, result: Sweep) -> None:
+    """Median score against both parameters, as colours and figures."""
+    (down, rows), (across, columns) = sorted(result.varied.items(), key=lambda item: len(item[1]))
+    scores = np.full((len(rows), len(columns)), np.nan)
+    for outcome in result.outcomes:
+        row, column = rows.index(outcome.parameters[down]), columns.index(outcome.parameters[across])
+        scores[row, column] = outcome.score()
+    lowest = _lowest_colour(scores)
+    image = axis.imshow(scores, cmap="cividis", origin="lower", aspect="auto", vmin=lowest)
+    axis.set_facecolor("0.92")
+    for (row, column), score in np.ndenumerate(scores[:MOST_FIGURES, :MOST_FIGURES]):
+        is_dark = math.isfinite(score) and image.norm(score) < 0.5
+        text = "diverged" if math.isnan(score) else f"{score:.3f}" if score > -10 else f"{score:.1e}"
+        axis.text(column, row, text, ha="center", va="center", color="white" if is_dark else "black")
+    axis.set(
+        xlabel=heading(across),
+        ylabel=heading(down),
+        xticks=range(len(columns)),
+        yticks=range(len(rows)),
+        xticklabels=map(_text, columns),
+        yticklabels=map(_text, rows),
+        title=f"Median {result.metric}".replace("R^2", "R$^2$"),
+    )
+    axis.figure.colorbar(
+        image, ax=axis, extend="min" if lowest > np.nanmin(scores, initial=lowest) else "neither"
+    )
+
+
+def _lowest_colour(scores: np.ndarray) -> float:
+    """Score at which the darkest colour begins: a few failures must not take the colours from the rest."""
+    finite = scores[np.isfinite(scores)]
+    if not len(finite):
+        return 0.0
+    lowest, median, highest = np.quantile(finite, [0, 0.5, 1])
+    return float(max(lowest, median - 3 * (highest - median)) if median < highest else lowest)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:g}"

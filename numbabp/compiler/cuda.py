@@ -1,0 +1,148 @@
+"""How kernels for GPUs are compiled: Numba's options and its cache, and machine code without a GPU.
+
+The scalar functions that kernels call are the CPU's own: what `compiling` makes known to the compiler is
+compiled for GPUs as well.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import wraps
+from types import SimpleNamespace
+from typing import Any
+
+from .caching import package_cache
+from .toolchain import SIMULATED, cuda
+
+
+def kernel(function: Callable[..., None] | None = None, *, max_registers: int | None = None) -> Any:
+    """Compile a function that GPUs run, with its machine code kept on disk where that is possible.
+
+    Products and sums are contracted; division and square roots are those of IEEE 754 unless a scalar function
+    says otherwise; NaN and infinity keep their meaning.
+
+    Parameters
+    ----------
+    max_registers
+        Of a thread, to let more of them run at once.
+    """
+    if function is None:
+        return lambda function: kernel(function, max_registers=max_registers)
+    if SIMULATED:
+        return cuda.jit(function)
+    from numba.cuda.dispatcher import CUDACache
+
+    compiled = cuda.jit(function, max_registers=max_registers)
+    compiled.configure = _without_warnings(compiled.configure)
+    depends_on = _version(), f"max_registers={max_registers}"
+    with suppress(RuntimeError, OSError):  # no folder to write to: compiled anew in every process
+        compiled._cache = package_cache(CUDACache, *depends_on)(function)
+    return compiled
+
+
+def _version() -> str:
+    """Of numba-cuda; without it, kernels can still be looked at and planned."""
+    try:
+        import numba_cuda
+    except ImportError:
+        return "none"
+    return numba_cuda.__version__
+
+
+def _without_warnings(configure: Callable[..., Any]) -> Callable[..., Any]:
+    """How a launch is configured, without the warning of fewer than 128 blocks: work may be small."""
+    from numba.cuda.dispatcher import config
+
+    @wraps(configure)
+    def quiet(*configuration: Any) -> Any:
+        wanted = config.CUDA_LOW_OCCUPANCY_WARNINGS
+        config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+        try:
+            return configure(*configuration)
+        finally:
+            config.CUDA_LOW_OCCUPANCY_WARNINGS = wanted
+
+    return quiet
+
+
+@dataclass(frozen=True)
+class MachineCode:
+    """What a kernel becomes for one compute capability."""
+
+    ptx: str
+    cubin: bytes
+    registers: int
+    """Of a thread."""
+    stack: int
+    """Bytes of local memory of a thread: arrays that did not fit into registers."""
+    spills: int
+    """Bytes of registers put aside, stores and loads together."""
+    shared: int
+    """Bytes of shared memory of a block, without what a launch asks for."""
+
+
+def machine_code(
+    compiled: Any, signature: tuple[Any, ...], compute_capability: tuple[int, int]
+) -> MachineCode:
+    """Compile a kernel for a GPU that need not be there: to PTX, and that to a cubin.
+
+    Parameters
+    ----------
+    compiled
+        What `kernel` returned.
+    signature
+        Numba types of its arguments.
+    compute_capability
+        Such as (9, 0).
+    """
+    from cuda.core import Linker, LinkerOptions, ObjectCode
+
+    with _pretended_device(compute_capability):
+        ptx, _ = cuda.compile_ptx(compiled.py_func, signature, cc=compute_capability)
+    arch = "sm_{}{}".format(*compute_capability)
+    options = LinkerOptions(
+        arch=arch, ptxas_options=["-v"], max_register_count=compiled.targetoptions.get("max_registers")
+    )
+    linker = Linker(ObjectCode.from_ptx(ptx.encode()), *_runtime(ptx), options=options)
+    cubin = linker.link("cubin").code
+    log = linker.get_info_log()
+
+    def number(pattern: str) -> int:
+        found = re.findall(pattern, log)
+        return sum(map(int, found))
+
+    return MachineCode(
+        ptx,
+        bytes(cubin),
+        number(r"Used (\d+) registers"),
+        number(r"(\d+) bytes stack frame"),
+        number(r"(\d+) bytes spill stores") + number(r"(\d+) bytes spill loads"),
+        sum(map(int, re.findall(r"\.shared \.align \d+ \.b8 \S+\[(\d+)\]", ptx))),
+    )
+
+
+def _runtime(ptx: str) -> list[Any]:
+    """The device runtime, which barriers over a whole grid are part of, where a kernel needs it."""
+    if "cudaCGSynchronize" not in ptx:
+        return []
+    from cuda.core import ObjectCode
+    from cuda.pathfinder import find_static_lib
+
+    return [ObjectCode.from_library(find_static_lib("cudadevrt"))]
+
+
+@contextmanager
+def _pretended_device(compute_capability: tuple[int, int]) -> Iterator[None]:
+    """Let numba-cuda, which asks the current device for it, see this compute capability."""
+    from numba.cuda import compiler, dispatcher
+
+    device = SimpleNamespace(compute_capability=compute_capability)
+    asked = [(module, module.get_current_device) for module in (compiler, dispatcher)]
+    try:
+        for module, _ in asked:
+            module.get_current_device = lambda: device
+        yield
+    finally:
+        for module, original in asked:
+            module.get_current_device = original

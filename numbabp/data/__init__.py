@@ -1,0 +1,1 @@
+"""Data: bundled sets, tables, and what stands before and behind a network."""

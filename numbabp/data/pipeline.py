@@ -1,0 +1,194 @@
+"""What stands before and behind a network: columns of a table in, class labels or units of the target out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..network import Network
+from ..storage import save
+from .datasets import Dataset
+
+
+class Pipeline:
+    """Standardised features for a network, and predictions and scores from its outputs.
+
+    Parameters
+    ----------
+    settings
+        As `fitted` makes them and model files hold them: names, classes, means and deviations.
+    """
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.settings = settings
+        self.feature_names: list[str] = settings["feature_names"]
+        self.classes = None if settings["classes"] is None else np.array(settings["classes"])
+        self._mean, self._scale = np.array(settings["mean"]), np.array(settings["scale"])
+
+    @classmethod
+    def fitted(cls, samples: Dataset, rows: np.ndarray) -> "Pipeline":
+        """From the means and deviations of the given rows, and the classes of all."""
+        X, y = samples.X[rows], samples.y[rows]
+
+        def mean_and_scale(values: np.ndarray, names: list[str]) -> tuple[list[float], list[float]]:
+            with np.errstate(over="ignore", invalid="ignore"):
+                mean, scale = values.mean(axis=0), values.std(axis=0)
+            for name in np.array(names)[~np.isfinite(scale)]:
+                raise ValueError(f"column {str(name)!r} has values too large to be standardised.")
+            return mean.tolist(), np.where(scale > 0, scale, 1.0).tolist()
+
+        classes = np.unique(samples.y).tolist() if samples.task == "classification" else None
+        mean, scale = mean_and_scale(X, samples.feature_names)
+        target_mean, target_scale = (
+            ([0.0], [1.0]) if classes else mean_and_scale(y[:, np.newaxis], [samples.target_name])
+        )
+        return cls(
+            {
+                "feature_names": samples.feature_names,
+                "target_name": samples.target_name,
+                "classes": classes,
+                "mean": mean,
+                "scale": scale,
+                "target_mean": target_mean[0],
+                "target_scale": target_scale[0],
+            }
+        )
+
+    @classmethod
+    def loaded(cls, path: Path, settings: dict[str, Any], network: Network) -> "Pipeline":
+        """From a model file's metadata, if they fit its network."""
+        if "feature_names" not in settings:
+            raise ValueError(f"{path}: a network, but not one saved by numbabp train: load it from Python.")
+
+        def is_list(value: Any, kind: Any, length: int) -> bool:
+            return (
+                isinstance(value, list) and len(value) == length and all(isinstance(v, kind) for v in value)
+            )
+
+        number, classes = int | float, settings.get("classes")
+        n_outputs = (
+            1 if classes is None or (isinstance(classes, list) and len(classes) == 2) else network.n_outputs
+        )
+        n_classes = 2 if n_outputs == 1 else n_outputs
+        if not (
+            n_outputs == network.n_outputs
+            and (classes is None or is_list(classes, str, n_classes))
+            and is_list(settings["feature_names"], str, network.n_inputs)
+            and is_list(settings.get("mean"), number, network.n_inputs)
+            and is_list(settings.get("scale"), number, network.n_inputs)
+            and isinstance(settings.get("target_name"), str)
+            and isinstance(settings.get("target_mean"), number)
+            and isinstance(settings.get("target_scale"), number)
+        ):
+            raise ValueError(
+                f"{path}: what its metadata say of columns and classes does not fit the network."
+            )
+        return cls(settings)
+
+    def save(self, network: Network, path: Path) -> None:
+        """Write network and settings."""
+        save(network, path, self.settings)
+
+    def architecture(self, hidden: tuple[int, ...], activation: str, dtype: str) -> dict[str, Any]:
+        """Arguments of `Network` and `Population`: an output a class, but one for two classes or a number."""
+        n_outputs = 1 if self.classes is None or len(self.classes) == 2 else len(self.classes)
+        if self.classes is None:
+            loss = "squared_error"
+        else:
+            loss = "binary_cross_entropy" if n_outputs == 1 else "categorical_cross_entropy"
+        return {
+            "layer_sizes": (len(self.feature_names), *hidden, n_outputs),
+            "hidden_activation": activation,
+            "loss": loss,
+            "init": "he_normal" if activation.endswith("relu") else "glorot_uniform",
+            "dtype": dtype,
+        }
+
+    def inputs(self, X: np.ndarray) -> np.ndarray:
+        """Standardised features."""
+        return (X - self._mean) / self._scale
+
+    def targets(self, y: np.ndarray) -> np.ndarray:
+        """Class indices, or the standardised target."""
+        if self.classes is None:
+            return (y - self.settings["target_mean"]) / self.settings["target_scale"]
+        return np.searchsorted(self.classes, y)
+
+    def predictions(self, network: Network, X: np.ndarray) -> dict[str, np.ndarray]:
+        """Columns of predictions and of probabilities."""
+        outputs = network.forward(self.inputs(X))
+        target = self.settings["target_name"]
+        if self.classes is None:
+            return {target: outputs[:, 0] * self.settings["target_scale"] + self.settings["target_mean"]}
+        if outputs.shape[1] == 1:
+            outputs = np.hstack([1 - outputs, outputs])
+        columns = {target: self.classes[outputs.argmax(axis=1)]}
+        columns.update({f"P({name})": outputs[:, k] for k, name in enumerate(self.classes)})
+        return columns
+
+    @property
+    def metric(self) -> str:
+        """What `score` is."""
+        return "R^2" if self.classes is None else "accuracy"
+
+    def score(self, network: Network, inputs: np.ndarray, targets: np.ndarray) -> float:
+        """Accuracy, or R^2, which is the same in standardised units; NaN where all targets are equal."""
+        predicted = network.predict(inputs)
+        if self.classes is not None:
+            return float((predicted == targets).mean())
+        spread = ((targets - targets.mean()) ** 2).sum()
+        return float(1 - ((targets - predicted) ** 2).sum() / spread) if spread > 0 else float("nan")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows to train on and rows set aside to measure on, as networks take them.
+
+    Attributes
+    ----------
+    pipeline : Pipeline
+        Fitted to the rows to train on.
+    inputs, targets : ndarray
+        To train on.
+    held_out : tuple of two ndarrays, or None
+        Inputs and targets to measure on.
+    """
+
+    pipeline: Pipeline
+    inputs: np.ndarray
+    targets: np.ndarray
+    held_out: tuple[np.ndarray, np.ndarray] | None
+
+    @classmethod
+    def of(cls, samples: Dataset, validation_fraction: float, seed: int) -> "Split":
+        """Set part of the n rows aside at random: n times the fraction, rounded down; of XOR's four none."""
+        n = len(samples.X)
+        order = np.random.RandomState(seed).permutation(n)
+        n_held_out = int(validation_fraction * n)
+        held_out, kept = order[:n_held_out], order[n_held_out:]
+        if len(kept) < 2:
+            raise ValueError(f"{n} rows are too few to train on.")
+        pipeline = Pipeline.fitted(samples, kept)
+
+        def part(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return pipeline.inputs(samples.X[rows]), pipeline.targets(samples.y[rows])
+
+        return cls(pipeline, *part(kept), part(held_out) if n_held_out else None)
+
+    @property
+    def n_training(self) -> int:
+        """Rows to train on."""
+        return len(self.targets)
+
+    @property
+    def n_validation(self) -> int:
+        """Rows to measure on."""
+        return 0 if self.held_out is None else len(self.held_out[1])
+
+    def scores(self, network: Network) -> dict[str, float]:
+        """Score on each part."""
+        scores = {"training": self.pipeline.score(network, self.inputs, self.targets)}
+        if self.held_out is not None:
+            scores["validation"] = self.pipeline.score(network, *self.held_out)
+        return scores

@@ -1,0 +1,1 @@
+"""GPUs: their memory, and which one a call runs on."""

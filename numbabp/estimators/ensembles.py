@@ -1,0 +1,280 @@
+"""Deep ensembles: estimators that differ in their seeds, trained together and averaged."""
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
+from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
+
+from ..checks.host import check_bool, check_integer, check_on_host, check_random_state
+from ..population import Population
+from .base import _MLP, MLPClassifier, MLPRegressor
+from .joint import begin, finish, train_together, why_alone
+
+OWN_PARAMETERS = {"n_estimators": 10, "bootstrap": False, "n_threads": None}
+"""Parameters of an ensemble beside those of its members, with their defaults."""
+
+_DOC = """\
+The members start from weights of their own and are trained together as one `Population`, all with the same
+order of samples; the prediction is the mean of theirs (Lakshminarayanan, Pritzel and Blundell 2017, "Simple
+and Scalable Predictive Uncertainty Estimation using Deep Ensembles", arXiv 1612.01474). Where they disagree
+it is uncertain: `predict_std`.
+
+Parameters
+----------
+n_estimators : int, default=10
+    Members.
+bootstrap : bool, default=False
+    Whether each member has a bootstrap of its own: samples drawn with replacement, where one drawn twice
+    takes a step of weight 2.
+n_threads : int, optional
+    Threads that share the members; by default all that there are.
+random_state : None, int or RandomState, default=None
+    Draws a seed for each member, then the bootstraps.
+**options
+    The other parameters of `{member}`, by the same names and with the same defaults. early_stopping,
+    warm_start and learning_rate="adaptive" are refused: they are for networks that are trained singly.
+
+Attributes
+----------
+population_ : Population
+    What was trained.
+estimators_ : list of {member}
+    The members, fitted; their parameters are views of population_.parameters. One that diverged is left out.
+n_features_in_, feature_names_in_, n_outputs_
+    As of every member.
+n_iter_ : int
+    Epochs of the member that took the most.\
+"""
+
+
+def _init_with(member: type[_MLP]) -> Callable[..., None]:
+    """An `__init__` with the parameters of `member` and an ensemble's own.
+
+    It has a signature that scikit-learn, `help` and editors read, without a third copy of the list.
+    """
+    of_member = inspect.signature(member.__init__).parameters.values()
+    own = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+        for name, default in OWN_PARAMETERS.items()
+    ]
+    signature = inspect.Signature([*of_member, *own])
+
+    def __init__(self: Any, *values: Any, **options: Any) -> None:
+        bound = signature.bind(self, *values, **options)
+        bound.apply_defaults()
+        self.__dict__.update({name: value for name, value in bound.arguments.items() if name != "self"})
+
+    __init__.__signature__ = signature  # type: ignore[attr-defined]
+    return __init__
+
+
+class _MLPEnsemble(BaseEstimator):
+    """What the two ensembles share; subclasses say what members are, and what of a member is averaged."""
+
+    _member: type[_MLP]
+    estimators_: list[Any]
+    population_: Population
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    @property
+    def n_features_in_(self) -> int:
+        """Columns of X."""
+        return self._of_members("n_features_in_")
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of the columns, where all are strings."""
+        return self._of_members("feature_names_in_")
+
+    @property
+    def n_outputs_(self) -> int:
+        """Outputs of a network."""
+        return self._of_members("n_outputs_")
+
+    @property
+    def n_iter_(self) -> int:
+        """Epochs of the member that took the most."""
+        self._of_members("n_iter_")
+        return max(model.n_iter_ for model in self.estimators_)
+
+    def _of_members(self, name: str) -> Any:
+        """An attribute that all members have in common."""
+        if "estimators_" not in vars(self):
+            raise AttributeError(f"{type(self).__name__} has no {name} before it is fitted.")
+        return getattr(self.estimators_[0], name)
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Train all members for at most `max_iter` epochs.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for the fit of a member.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a parameter or an argument that is not allowed, naming it.
+        DivergenceError
+            If all members diverge; if some do, a warning says so.
+        """
+        models, weights = self._begin(X, sample_weight)
+        samples, weights = begin(models, X, y, weights)
+        reason = why_alone(models[0], samples.X)
+        if reason:
+            raise ValueError(f"{reason}, but the networks of an ensemble are trained together.")
+        self.population_ = train_together(models, samples, weights, self.n_threads)
+        assert self.population_.history is not None
+        diverged = self.population_.history.diverged
+        if len(diverged) == len(models):
+            raise diverged[0]
+        if diverged:
+            warnings.warn(
+                f"{len(diverged)} of {len(models)} members diverged and are left out; a smaller "
+                "learning_rate_init may help.",
+                stacklevel=2,
+            )
+        self.estimators_ = [model for i, model in enumerate(models) if i not in diverged]
+        for model in self.estimators_:
+            finish(model, None)
+        return self
+
+    def _begin(self, X: Any, sample_weight: Any) -> tuple[list[_MLP], list[Any]]:
+        """New members, each with a seed of its own, and the sample weights of each."""
+        n = check_integer("n_estimators", self.n_estimators, minimum=1)
+        check_bool("bootstrap", self.bootstrap)
+        if self.n_threads is not None:
+            check_integer("n_threads", self.n_threads, minimum=1)
+        options = {name: value for name, value in self.get_params().items() if name not in OWN_PARAMETERS}
+        generator = check_random_state(self.random_state)
+        seeds = generator.randint(0, 2**31 - 1, size=n, dtype=np.int64).tolist()  # as `Population` draws them
+        models = [self._member(**{**options, "random_state": seed}) for seed in seeds]
+        if not self.bootstrap:
+            return models, [sample_weight] * n
+        n_samples = _num_samples(X)
+        own = _check_sample_weight(sample_weight, X)
+        drawn = (generator.randint(n_samples, size=n_samples) for _ in range(n))
+        return models, [own * np.bincount(rows, minlength=n_samples) for rows in drawn]
+
+    def _predictions(self, X: Any) -> Iterator[np.ndarray]:
+        """What each member predicts."""
+        check_is_fitted(self)
+        check_on_host("X", X)
+        X = self.estimators_[0]._checked_inputs(X)
+        for model in self.estimators_:
+            yield self._of_member(model, model._outputs(X))
+
+    def _of_member(self, model: Any, outputs: np.ndarray) -> np.ndarray:
+        """What is averaged."""
+        raise NotImplementedError
+
+    def _mean_and_std(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation over the members, none of whose predictions are kept (Welford 1962)."""
+        mean = squares = np.zeros(())
+        for n, prediction in enumerate(self._predictions(X), start=1):
+            step = prediction - mean
+            mean = mean + step / n
+            squares = squares + step * (prediction - mean)
+        return mean, np.sqrt(squares / n)
+
+    def predict_std(self, X: Any) -> np.ndarray:
+        """Standard deviation over the members of what is averaged, in the shape of the mean."""
+        return self._mean_and_std(X)[1]
+
+
+class MLPEnsembleClassifier(ClassifierMixin, _MLPEnsemble):
+    """Classifier: many multi-layer perceptrons, the mean of whose probabilities decides.
+
+    {doc}
+    classes_ : ndarray of shape (n_classes,)
+        Labels in the order of the columns of `predict_proba`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from numbabp import MLPEnsembleClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = MLPEnsembleClassifier(hidden_layer_sizes=(10,), n_estimators=5, random_state=0).fit(X, y)
+    >>> bool(model.score(X, y) > 0.95)
+    True
+    >>> model.predict_std(X).shape
+    (150, 3)
+    """
+
+    _member = MLPClassifier
+    __init__ = _init_with(MLPClassifier)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Labels in the order of the columns of `predict_proba`."""
+        return self._of_members("classes_")
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Mean of the members' probabilities, shape (n, n_classes), in the order of `classes_`."""
+        return self._mean_and_std(X)[0]
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithms of `predict_proba`."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Labels of shape (n,), or 0 and 1 of shape (n, n_labels) for several labels a sample."""
+        probabilities = self.predict_proba(X)
+        if self._of_members("_targets").multilabel:
+            return (probabilities > 0.5).astype(np.int64)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def _of_member(self, model: Any, outputs: np.ndarray) -> np.ndarray:
+        return model._probabilities(outputs)
+
+
+class MLPEnsembleRegressor(RegressorMixin, MultiOutputMixin, _MLPEnsemble):
+    """Regressor: many multi-layer perceptrons, the mean of whose predictions is given.
+
+    {doc}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numbabp import MLPEnsembleRegressor
+    >>> X = np.linspace(-1, 1, 100).reshape(-1, 1)
+    >>> y = np.sin(3 * X[:, 0])
+    >>> model = MLPEnsembleRegressor(learning_rate_init=0.05, n_estimators=5, random_state=0).fit(X, y)
+    >>> inside, outside = model.predict_std([[0.0], [3.0]])
+    >>> bool(inside < outside)
+    True
+    """
+
+    _member = MLPRegressor
+    __init__ = _init_with(MLPRegressor)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Numbers of shape (n,), or (n, n_outputs) for several targets."""
+        return self._mean_and_std(X)[0]
+
+    def _of_member(self, model: Any, outputs: np.ndarray) -> np.ndarray:
+        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+
+
+for _class in (MLPEnsembleClassifier, MLPEnsembleRegressor):
+    _class.__doc__ = inspect.cleandoc(_class.__doc__ or "").replace(
+        "{doc}", _DOC.replace("{member}", _class._member.__name__)
+    )

@@ -1,0 +1,1 @@
+"""Scalar functions of which networks are made: activations, losses, initial weights."""

@@ -1,0 +1,1 @@
+"""Outputs and measurements of networks, on the host and on a GPU."""

@@ -1,0 +1,50 @@
+"""How many threads take a network in the blocked form, and how its units are dealt out to them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ....devices.memory import Device, is_simulated
+
+MAX_THREADS = 256
+"""Of a block: each may have the 255 registers that there are at most, for many weights under way."""
+MAX_LENGTH = 128
+"""Samples of a block."""
+MAX_OUTPUTS = 512
+"""Units of the output layer, which every block of threads computes for itself."""
+MAX_PARTS = MAX_LENGTH + MAX_OUTPUTS
+MAX_GROUP = 32
+GROUPS = (8, 16, MAX_GROUP)
+"""Units that a block may take at a time: neighbours, whose float32 weights fill whole sectors of 32 bytes."""
+
+
+class Geometry(NamedTuple):
+    """Shape of a launch of `blocked.train_block`."""
+
+    grid: int
+    """Blocks of threads: at most one a multiprocessor, so that all run at once, as barriers need."""
+    threads: int
+    """Of a block."""
+    group: int
+    """Units of a layer that a block takes at a time."""
+    busiest: int
+    """Weights that the block with the most units reads in a step."""
+
+
+def blocked_geometry(layer_sizes: Sequence[int], device: Device) -> Geometry:
+    """The geometry whose busiest block has the fewest weights, for (n_inputs, ..., n_outputs)."""
+    threads, groups = (8, (4,)) if is_simulated() else (MAX_THREADS, GROUPS)
+    # of equals the largest, which leaves the fewest sums to be added up
+    busiest, minus_group = min(
+        (_busiest(layer_sizes, group, device.n_multiprocessors), -group) for group in groups
+    )
+    most = max((-(-n // -minus_group) for n in layer_sizes[1:-1]), default=1)
+    return Geometry(min(device.n_multiprocessors, most), threads, -minus_group, busiest)
+
+
+def _busiest(layer_sizes: Sequence[int], group: int, n_blocks: int) -> int:
+    """Weights that the block with the most units reads in a step, a unit's column and its row."""
+    weights = 0
+    for fan_in, n_units, fan_out in zip(layer_sizes, layer_sizes[1:], layer_sizes[2:], strict=False):
+        rounds = -(-n_units // (group * n_blocks))
+        weights += rounds * group * (fan_in + fan_out)
+    return weights

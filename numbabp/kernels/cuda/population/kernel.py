@@ -1,0 +1,459 @@
+"""Kernels that train populations on a GPU: what they have in common, whoever trains a network.
+
+A launch takes all networks from one position to another, positions being counted over the samples of all
+epochs of a slice, in their orders. A network is trained by a team of threads: one thread (`thread`), a warp
+(`warp`) or a block (`block`); each of these modules tells where parameters lie and how a step is shared
+out, in functions that `make_kernel` puts together with what all do alike: samples in shared memory, epochs,
+records, and networks that end before the others. Reference: `train` in tests/reference.py.
+
+Kernels are compiled for an architecture, since arrays in registers need constant sizes, and loops over them
+constant lengths. NVIDIA's compiler unrolls such loops, but not a loop over layers around them: so there is a
+function for each layer, and `chain` calls them in turn.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import from_dtype
+
+from ....compiler.compiling import scalar_function
+from ....compiler.cuda import kernel
+from ....compiler.toolchain import SIMULATED, cuda
+from ....functions.activations import ACTIVATIONS
+from ....functions.losses import LOSSES
+from ...update_rules import ADAM, N_MOMENTS, SGD, UPDATE_RULES, Numbers
+
+if not SIMULATED:
+    from ..barriers import barrier_of_warp
+
+ALIGNMENT = None if SIMULATED else 16
+"""Of arrays in shared memory, so that four numbers are read at a time; the simulator knows none."""
+TILE_BYTES = 8192
+"""Samples that a block keeps in shared memory at a time take about so much,"""
+LONGEST_TILE = 64
+"""and are no more; their losses are summed in the networks' dtype, those of tiles in float64."""
+
+
+class Networks(NamedTuple):
+    """What is trained, T being the networks' dtype; everything on the device."""
+
+    parameters: Any  # T (n_networks, n_parameters)
+    moments: Any  # T (n_networks, N_MOMENTS * n_parameters)
+    steps: Any  # int64 (n_networks,), taken so far
+    rates: Any  # float64 (n_rates, epochs of the slice)
+    rate_of: Any  # int32 (n_networks,), row of `rates`
+    momentum: Any  # T (n_networks,)
+    l2: Any  # T (n_networks,)
+
+
+class Samples(NamedTuple):
+    """What it is trained on."""
+
+    inputs: Any  # T (n, n_inputs)
+    targets: Any  # T (n, n_outputs)
+    weights: Any  # T (n, n_networks), of samples for each network, (n, 1) for all, or (0, 0)
+    orders: Any  # int32 (epochs of the slice, n)
+
+
+class Record(NamedTuple):
+    """What is recorded, and how networks end before the others."""
+
+    loss: Any  # float64 (epochs of the slice, n_networks): means, of an unfinished epoch the sum
+    accuracy: Any  # the same, or (0, 0) for none
+    weight: Any  # float64 (n_networks,), sums of the sample weights
+    diverged: Any  # int64 (n_networks,): -1, or the position of the sample whose loss was not finite
+    limits: Any  # int64 (n_networks,), position in the slice that a network stops at
+    best: Any  # float64 (n_networks,), lowest loss of an epoch so far
+    waited: Any  # int64 (n_networks,), epochs in a row that have not improved it by tol
+    stopped: Any  # int64 (n_networks,): 0, or the epochs after which the loss improved no more
+
+
+class Common(NamedTuple):
+    """Numbers for all networks and steps of a launch."""
+
+    first_epoch: int
+    """Epoch that the slice begins with."""
+    begin: int
+    """Position in the slice to begin at,"""
+    end: int
+    """and to end before."""
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    tol: float
+    n_iter_no_change: int
+    """0 for no limit."""
+
+
+class Team(NamedTuple):
+    """Those who train a network, and what they work on; the arrays of a team of one are in its registers."""
+
+    lane: Any
+    """Number of the thread in the team,"""
+    n_lanes: Any
+    """of so many,"""
+    member: Any
+    """and of the team in the block."""
+    parameters: Any
+    moments: Any
+    z: Any
+    a: Any
+    delta: Any
+    seen_a: Any
+    """What lanes see of each other's activations,"""
+    seen_delta: Any
+    """deltas,"""
+    seen_loss: Any
+    """and parts of the loss; T (teams, n_units), or of the block's team in `a` and `delta`."""
+    inputs: Any  # T (tile, n_inputs)
+    targets: Any  # T (tile, n_outputs)
+
+
+class Step(NamedTuple):
+    """How to take a step."""
+
+    rate: Any
+    weight: Any
+    l2: Any
+    numbers: Any
+    """See `update_rules.step_parameter`."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a kernel is compiled for, and what follows from it."""
+
+    layer_sizes: tuple[int, ...]
+    activations: tuple[str, ...]
+    loss_name: str
+    dtype_name: str
+    update_rule: str
+    with_l2: bool
+    """Whether some network has a penalty."""
+    weighted: bool
+    """Whether samples have weights."""
+    monitored: bool
+    """Whether the accuracy is recorded."""
+
+    @property
+    def real(self) -> type:
+        """The dtype's conversion."""
+        return np.dtype(self.dtype_name).type
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a number."""
+        return np.dtype(self.dtype_name).itemsize
+
+    @property
+    def codes(self) -> tuple[int, ...]:
+        """Of the activations, one a layer."""
+        return tuple(ACTIVATIONS[name] for name in self.activations)
+
+    @property
+    def loss(self) -> int:
+        """Its code."""
+        return LOSSES[self.loss_name]
+
+    @property
+    def rule(self) -> int:
+        """Its code."""
+        return UPDATE_RULES[self.update_rule]
+
+    @property
+    def n_moments(self) -> int:
+        """Numbers that the rule keeps for a parameter."""
+        return N_MOMENTS[self.update_rule]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a step is W -= rate a delta^T and no more."""
+        return self.rule == SGD and not self.with_l2
+
+    @property
+    def n_layers(self) -> int:
+        """Layers with weights."""
+        return len(self.activations)
+
+    @property
+    def n_units(self) -> int:
+        """Of all layers, inputs not counted."""
+        return sum(self.layer_sizes[1:])
+
+    @property
+    def weights_at(self) -> tuple[int, ...]:
+        """Where each layer's weights begin among the parameters."""
+        sizes = self.layer_sizes
+        return tuple(sum((sizes[m] + 1) * sizes[m + 1] for m in range(n)) for n in range(self.n_layers))
+
+    @property
+    def biases_at(self) -> tuple[int, ...]:
+        """Where each layer's biases begin among them."""
+        sizes = self.layer_sizes
+        return tuple(at + sizes[n] * sizes[n + 1] for n, at in enumerate(self.weights_at))
+
+    @property
+    def outputs_at(self) -> tuple[int, ...]:
+        """Where each layer's outputs begin among the units."""
+        return tuple(sum(self.layer_sizes[1 : n + 1]) for n in range(self.n_layers))
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights and biases."""
+        return self.biases_at[-1] + self.layer_sizes[-1]
+
+    @property
+    def tile(self) -> int:
+        """Samples that a block keeps in shared memory at a time."""
+        of_sample = self.itemsize * (self.layer_sizes[0] + self.layer_sizes[-1])
+        return max(1, min(LONGEST_TILE, TILE_BYTES // of_sample))
+
+
+class Pieces(NamedTuple):
+    """How a team trains its network: sizes of its arrays, and functions for the compiler."""
+
+    n_lanes: int
+    """Threads of a team; 0 for as many as the block has."""
+    n_teams: int
+    """Of a block."""
+    n_own: int
+    """Parameters that a thread has in registers, or a block in shared memory."""
+    n_own_units: int
+    """Pre-activations likewise."""
+    n_seen: int
+    """Units that lanes see of each other, 0 if there are no others."""
+    in_shared: bool
+    """Whether all this lies in shared memory, that of one team."""
+    load: Callable[..., None]
+    """load(team, networks, i)"""
+    forward: Callable[..., None]
+    """forward(team, s): up to the outputs of the tile's sample s"""
+    outputs: Callable[..., Any]
+    """outputs(team, s, weight): its loss and whether it is right; delta of the outputs, times the weight"""
+    backward: Callable[..., None]
+    """backward(team, s, step): every delta, and the update"""
+    store: Callable[..., None]
+    """store(team, networks, i)"""
+
+
+def chain(functions: Sequence[Callable[..., None]]) -> Callable[..., None]:
+    """A function for the compiler that calls functions of three arguments in turn."""
+    first, *others = functions
+    if not others:
+        return first
+    rest = chain(others)
+
+    @scalar_function
+    def both(x: Any, y: Any, z: Any) -> None:
+        first(x, y, z)
+        rest(x, y, z)
+
+    return both
+
+
+@scalar_function
+def warp_barrier() -> None:
+    """Wait for the other lanes of the warp; the simulator knows only barriers of blocks."""
+    if SIMULATED:
+        cuda.syncthreads()
+    else:
+        barrier_of_warp()
+
+
+@scalar_function
+def block_barrier() -> None:
+    """Wait for the other threads of the block."""
+    cuda.syncthreads()
+
+
+@scalar_function
+def numbers_of_step(code: Any, like: Any, common: Any, rate: Any, momentum: Any, powers: Any) -> Any:
+    """What `update_rules.step_parameter` needs of a rule at a step, in the dtype of the array `like`.
+
+    `powers` are beta_1^t and beta_2^t: kernels multiply them on, as a power costs more than a small step.
+    """
+    real = like.dtype.type
+    if code == ADAM:
+        return Numbers(
+            real(rate / (1.0 - powers[0])),
+            real(common.beta_1),
+            real(1.0 - common.beta_1),
+            real(common.beta_2),
+            real(1.0 - common.beta_2),
+            real(1.0 / (1.0 - powers[1])),
+            real(common.epsilon),
+        )
+    zero = real(0)
+    return Numbers(real(rate), real(momentum), zero, zero, zero, zero, zero)
+
+
+@scalar_function
+def _powers_at(code: Any, common: Any, t: Any) -> tuple[float, float]:
+    """beta_1^t and beta_2^t, for adam."""
+    return (common.beta_1**t, common.beta_2**t) if code == ADAM else (1.0, 1.0)
+
+
+@scalar_function
+def _next_powers(code: Any, common: Any, powers: Any) -> tuple[float, float]:
+    """Those of the next step."""
+    return (powers[0] * common.beta_1, powers[1] * common.beta_2) if code == ADAM else powers
+
+
+def make_kernel(of: Architecture, pieces: Pieces, max_registers: int | None = None) -> Any:
+    """The kernel train(networks, samples, record, common) made of the pieces.
+
+    Parameters
+    ----------
+    of
+        What it is compiled for.
+    pieces
+        From `thread`, `warp` or `block`.
+    max_registers
+        Of a thread.
+    """
+    real, tile, rule, n_moments = of.real, of.tile, of.rule, of.n_moments
+    number = from_dtype(np.dtype(of.dtype_name))
+    n_inputs, n_outputs = of.layer_sizes[0], of.layer_sizes[-1]
+    n_seen = -(-max(1, pieces.n_seen) // 4) * 4
+    weighted, monitored = of.weighted, of.monitored
+    n_lanes, n_teams, in_shared = pieces.n_lanes, pieces.n_teams, pieces.in_shared
+    n_own, n_own_units = pieces.n_own, pieces.n_own_units
+    n_kept = max(1, n_moments * n_own)
+    # of what lies in shared memory, with nothing of it in registers, the other way round
+    z_at = n_own * (1 + n_moments)
+    a_at, delta_at, loss_at = z_at + n_own_units, z_at + 2 * n_own_units, z_at + 3 * n_own_units
+    n_registers, n_kept_registers, n_unit_registers = (1, 1, 1) if in_shared else (n_own, n_kept, n_own_units)
+    load, forward, outputs, backward, store = pieces[-5:]
+
+    @kernel(max_registers=max_registers)
+    def train(networks: Any, samples: Any, record: Any, common: Any) -> None:
+        thread, n_threads = cuda.threadIdx.x, cuda.blockDim.x
+        lanes = n_lanes if n_lanes > 0 else n_threads
+        lane, member = thread % lanes, thread // lanes
+        i = cuda.blockIdx.x * n_teams + member
+        n_networks, n_samples = networks.parameters.shape[0], samples.inputs.shape[0]
+        last_epoch = networks.rates.shape[1] - 1
+        zero = real(0)
+
+        inputs = cuda.shared.array((tile, n_inputs), number, alignment=ALIGNMENT)
+        targets = cuda.shared.array((tile, n_outputs), number, alignment=ALIGNMENT)
+        seen = cuda.shared.array((3, n_teams, n_seen), number, alignment=ALIGNMENT)
+        parameters = cuda.local.array(n_registers, number)
+        moments = cuda.local.array(n_kept_registers, number)
+        z = cuda.local.array(n_unit_registers, number)
+        a = cuda.local.array(n_unit_registers, number)
+        delta = cuda.local.array(n_unit_registers, number)
+        seen_a, seen_delta, seen_loss = seen[0, member], seen[1, member], seen[2, member]
+        if in_shared:
+            memory = cuda.shared.array(0, number)
+            parameters, moments = memory[:n_own], memory[n_own:z_at]
+            z, a, delta = memory[z_at:a_at], memory[a_at:delta_at], memory[delta_at:loss_at]
+            seen_a, seen_delta, seen_loss = a, delta, memory[loss_at:]
+        team = Team(
+            lane,
+            lanes,
+            member,
+            parameters,
+            moments,
+            z,
+            a,
+            delta,
+            seen_a,
+            seen_delta,
+            seen_loss,
+            inputs,
+            targets,
+        )
+
+        exists = i < n_networks and member < n_teams
+        active = False
+        epoch, at = common.begin // n_samples, common.begin % n_samples
+        row = column = waited = taken = 0
+        rate = l2 = momentum = losses = rights = zero
+        loss_sum = right_sum = best = 0.0
+        powers = (1.0, 1.0)
+        limit = common.begin
+        if exists:
+            load(team, networks, i)
+            active = record.diverged[i] < 0 and record.stopped[i] == 0
+            limit = min(common.end, record.limits[i])
+            row = networks.rate_of[i]
+            rate = real(networks.rates[row, epoch])
+            momentum, l2 = networks.momentum[i], networks.l2[i]
+            powers = _powers_at(rule, common, networks.steps[i])
+            best, waited = record.best[i], record.waited[i]
+            if weighted and samples.weights.shape[1] > 1:
+                column = i
+            if at > 0:  # an epoch begun in an earlier launch
+                loss_sum = record.loss[epoch, i]
+                if monitored:
+                    right_sum = record.accuracy[epoch, i]
+
+        for first in range(common.begin, common.end, tile):
+            length = min(tile, common.end - first)
+            cuda.syncthreads()
+            for j in range(thread, length * n_inputs, n_threads):
+                position = first + j // n_inputs
+                s = samples.orders[position // n_samples, position % n_samples]
+                inputs[j // n_inputs, j % n_inputs] = samples.inputs[s, j % n_inputs]
+            for j in range(thread, length * n_outputs, n_threads):
+                position = first + j // n_outputs
+                s = samples.orders[position // n_samples, position % n_samples]
+                targets[j // n_outputs, j % n_outputs] = samples.targets[s, j % n_outputs]
+            cuda.syncthreads()
+            for s in range(min(length, limit - first) if active else 0):
+                weight = real(1)
+                if weighted:
+                    weight = samples.weights[samples.orders[epoch, at], column]
+                if weight != zero:
+                    forward(team, s, weight)
+                    loss, right = outputs(team, s, weight)
+                    if not math.isfinite(loss):
+                        if lane == 0:
+                            record.diverged[i] = common.first_epoch * n_samples + first + s
+                        active = False
+                        break
+                    losses += weight * loss
+                    if monitored and right:
+                        rights += weight
+                    taken += 1
+                    powers = _next_powers(rule, common, powers)
+                    numbers = numbers_of_step(rule, parameters, common, rate, momentum, powers)
+                    backward(team, s, Step(rate, weight, l2, numbers))
+                at += 1
+                if at == n_samples:
+                    mean = (loss_sum + losses) / record.weight[i]
+                    if lane == 0:
+                        record.loss[epoch, i] = mean
+                        if monitored:
+                            record.accuracy[epoch, i] = (right_sum + rights) / record.weight[i]
+                    loss_sum = right_sum = 0.0
+                    losses = rights = zero
+                    at = 0
+                    epoch += 1
+                    rate = real(networks.rates[row, min(epoch, last_epoch)])
+                    waited = 0 if mean <= best - common.tol else waited + 1
+                    best = min(best, mean)
+                    if common.n_iter_no_change > 0 and waited > common.n_iter_no_change:
+                        if lane == 0:
+                            record.stopped[i] = common.first_epoch + epoch
+                        active = False
+                        break
+            loss_sum += losses
+            right_sum += rights
+            losses = rights = zero
+
+        if exists:
+            store(team, networks, i)
+            if lane == 0:
+                networks.steps[i] += taken
+                record.best[i], record.waited[i] = best, waited
+                if at > 0:
+                    record.loss[epoch, i] = loss_sum
+                    if monitored:
+                        record.accuracy[epoch, i] = right_sum
+
+    return train

@@ -1,0 +1,56 @@
+"""Numba types of what kernels for GPUs take, to compile them where there is no GPU to launch them on."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import from_dtype, types
+
+from .kernel import Common, Networks, Record, Samples
+
+
+def of_population(dtype_name: str) -> tuple[Any, ...]:
+    """Of the kernels that train populations: train(networks, samples, record, common).
+
+    Parameters
+    ----------
+    dtype_name
+        The networks' dtype, "float32" or "float64".
+    """
+    number = _arrays_of(from_dtype(np.dtype(dtype_name)))
+    float64, int64, int32 = map(_arrays_of, (types.float64, types.int64, types.int32))
+    return (
+        types.NamedTuple(
+            (number(2), number(2), int64(1), float64(2), int32(1), number(1), number(1)), Networks
+        ),
+        types.NamedTuple((number(2), number(2), number(2), int32(2)), Samples),
+        types.NamedTuple(
+            (float64(2), float64(2), float64(1), int64(1), int64(1), float64(1), int64(1), int64(1)), Record
+        ),
+        types.NamedTuple((types.int64,) * 3 + (types.float64,) * 4 + (types.int64,), Common),
+    )
+
+
+def of_inference(dtype_name: str) -> dict[str, tuple[Any, ...]]:
+    """Of the kernels of `inference`, by name; T being the dtype of that name."""
+    number = _arrays_of(from_dtype(np.dtype(dtype_name)))
+    layout, codes, sums = _arrays_of(types.uint64), _arrays_of(types.int64), _arrays_of(types.float64)
+    return {
+        "activate_units": (types.int64, number(1), number(2), number(1), types.int64),
+        "softmax_rows": (number(1), number(2), number(1)),
+        "add_metrics": (
+            layout(2),
+            codes(1),
+            types.int64,
+            number(3),
+            number(3),
+            number(2),
+            number(1),
+            sums(3),
+        ),
+    }
+
+
+def _arrays_of(dtype: Any) -> Callable[[int], Any]:
+    """Contiguous ones, of so many dimensions."""
+    return lambda n_dimensions: types.Array(dtype, n_dimensions, "C")

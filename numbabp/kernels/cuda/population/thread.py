@@ -1,0 +1,130 @@
+"""A network a thread: for networks whose parameters, and what their rule keeps, fit into its registers."""
+
+import math
+from functools import cache
+from typing import Any
+
+from ....compiler.compiling import scalar_function
+from ....compiler.toolchain import SIMULATED
+from ....functions.activations import SOFTMAX, exp
+from ....functions.losses import CATEGORICAL_CROSS_ENTROPY
+from ...units import activated, derivative, gradient_of_output, highest_of, is_right, loss_of_output
+from ...update_rules import step_parameter
+from .kernel import Architecture, Pieces, chain, make_kernel
+
+THREADS = 4 if SIMULATED else 128
+"""Of a block, and so networks."""
+
+
+@cache
+def make_train(of: Architecture, max_registers: int | None = None) -> Any:
+    """The kernel for an architecture, launched with a thread a network; see `population.make_kernel`."""
+    layers = range(of.n_layers)
+    n_own, n_units = of.n_parameters, of.n_units
+    n_kept = of.n_moments * n_own
+
+    @scalar_function
+    def load(team: Any, networks: Any, i: Any) -> None:
+        for j in range(n_own):
+            team.parameters[j] = networks.parameters[i, j]
+        for j in range(n_kept):
+            team.moments[j] = networks.moments[i, j]
+
+    @scalar_function
+    def store(team: Any, networks: Any, i: Any) -> None:
+        for j in range(n_own):
+            networks.parameters[i, j] = team.parameters[j]
+        for j in range(n_kept):
+            networks.moments[i, j] = team.moments[j]
+
+    forward = chain([_make_forward(of, layer) for layer in layers])
+    backward = chain([_make_backward(of, layer) for layer in reversed(layers)])
+    pieces = Pieces(1, THREADS, n_own, n_units, 0, False, load, forward, _make_outputs(of), backward, store)
+    return make_kernel(of, pieces, max_registers)
+
+
+def _make_forward(of: Architecture, layer: int) -> Any:
+    fan_in, fan_out = of.layer_sizes[layer : layer + 2]
+    w, b, out, code = of.weights_at[layer], of.biases_at[layer], of.outputs_at[layer], of.codes[layer]
+    x = of.outputs_at[layer - 1]
+    is_first = layer == 0
+
+    @scalar_function
+    def forward(team: Any, s: Any, weight: Any) -> None:
+        """z = b + W^T a, a = f(z)."""
+        for k in range(fan_out):
+            total = team.parameters[b + k]
+            for j in range(fan_in):
+                a = team.inputs[s, j] if is_first else team.a[x + j]
+                total += a * team.parameters[w + j * fan_out + k]
+            team.z[out + k] = total
+            team.a[out + k] = activated(code, total)
+
+    return forward
+
+
+def _make_outputs(of: Architecture) -> Any:
+    loss, monitored, n = of.loss, of.monitored, of.layer_sizes[-1]
+    out, code = of.outputs_at[-1], of.codes[-1]
+    of_activations = loss > CATEGORICAL_CROSS_ENTROPY  # else the loss is taken with its own activation
+    zero = of.real(0)
+
+    @scalar_function
+    def outputs(team: Any, s: Any, weight: Any) -> Any:
+        z, a, delta, targets = team.z, team.a, team.delta, team.targets
+        normaliser = total = mass = zero
+        if code == SOFTMAX:
+            highest = highest_of(z, out, n)
+            for k in range(n):
+                z[out + k] -= highest
+                a[out + k] = exp(z[out + k])
+                total += a[out + k]
+            normaliser = math.log(total)
+            for k in range(n):
+                a[out + k] /= total
+        for k in range(n):
+            mass += targets[s, k]
+        value = mean = zero
+        for k in range(n):
+            value += loss_of_output(loss, z[out + k], a[out + k], targets[s, k], normaliser)
+            delta[out + k] = weight * gradient_of_output(loss, a[out + k], targets[s, k], mass)
+            mean += delta[out + k] * a[out + k]
+        if of_activations and code == SOFTMAX:
+            for k in range(n):
+                delta[out + k] = a[out + k] * (delta[out + k] - mean)
+        elif of_activations:
+            for k in range(n):
+                delta[out + k] *= derivative(code, z[out + k], a[out + k])
+        return value, monitored and is_right(loss, a, out, n, targets, s)
+
+    return outputs
+
+
+def _make_backward(of: Architecture, layer: int) -> Any:
+    fan_in, fan_out = of.layer_sizes[layer : layer + 2]
+    w, b, out = of.weights_at[layer], of.biases_at[layer], of.outputs_at[layer]
+    x, code_below = of.outputs_at[layer - 1], of.codes[layer - 1]
+    rule, plain, n, zero = of.rule, of.is_plain, of.n_parameters, of.real(0)
+    is_first = layer == 0
+
+    @scalar_function
+    def backward(team: Any, s: Any, step: Any) -> None:
+        """Delta of the layer below, f'(z) W delta, and the update of this one."""
+        parameters, moments, delta = team.parameters, team.moments, team.delta
+        for j in range(fan_in):
+            a = team.inputs[s, j] if is_first else team.a[x + j]
+            total = zero
+            for k in range(fan_out):
+                p = w + j * fan_out + k
+                old, d = parameters[p], delta[out + k]
+                total += old * d
+                if plain:
+                    parameters[p] = old - a * (step.rate * d)
+                else:
+                    step_parameter(rule, step.numbers, parameters, moments, n, p, a * d + step.l2 * old)
+            if not is_first:
+                delta[x + j] = total * derivative(code_below, team.z[x + j], a)
+        for k in range(fan_out):
+            step_parameter(rule, step.numbers, parameters, moments, n, b + k, delta[out + k])
+
+    return backward

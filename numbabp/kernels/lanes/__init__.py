@@ -1,0 +1,1 @@
+"""Kernels that train many networks in the lanes of the CPU's vectors."""

@@ -1,0 +1,250 @@
+"""The lanes kernel: many small networks at once, each in a lane of the processor's vectors.
+
+The network's index is innermost: a chunk of as many networks as a vector takes (`compiler.vectors`) has its
+parameters in T (n_parameters, LANES) and its units in T (n_units, LANES), so that every scalar operation of
+one network is a vector operation over all of them, however small the layers. Chunks are independent: a chunk
+is loaded from the rows of the population's parameters, trained through all epochs, and stored again, while
+its arrays stay in the first cache.
+
+A network takes the steps that `sequential.train_sgd` would take with it alone, up to rounding; sgd,
+momentum and nesterov, with a learning rate, momentum, L2 and sample weights of its own, and the same order of
+samples for all. Reference: `train` in tests/reference.py, network by network.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ...compiler.compiling import kernel, scalar_function, subroutine
+from ...compiler.vectors import accumulate, any_nan, load, n_lanes, splat, store
+from ..shuffling import shuffle
+from .blocks import begin_block, end_block, shrink_kept
+from .chunks import (
+    ACCURACY,
+    BLOCK_LOSS,
+    BLOCK_RIGHT,
+    BLOCK_WEIGHT,
+    EPOCH,
+    FACTOR,
+    L2,
+    LOSS,
+    MOMENTUM,
+    NETWORK,
+    RATE,
+    SAMPLE,
+    SAMPLES,
+    SHRINK,
+    STEP_L2,
+    STEP_MOMENTUM,
+    STEP_RATE,
+    STEP_SHRINK,
+    WEIGHT,
+    WEIGHT_SUM,
+    freeze_lanes,
+    load_chunk,
+    unload_chunk,
+    unload_lane,
+)
+from .layers import backward, begin_forward, forward, take_loss
+
+
+@subroutine
+def _set_step(samples: Any, chunk: Any, first: Any, n: Any, s: Any) -> None:
+    """The lanes' numbers for sample s; one of weight 0 changes nothing."""
+    numbers = chunk.lanes
+    real, lanes = numbers.dtype.type, n_lanes(numbers)
+    for lane in range(lanes):
+        weight = real(1)
+        if samples.weights.shape[0] == 1:
+            weight = samples.weights[0, s]
+        elif samples.weights.shape[0] > 1:
+            weight = samples.weights[first + min(np.int64(lane), n - 1), s]
+        taken = real(1) if weight > real(0) else real(0)
+        rate = taken * numbers[RATE * lanes + lane]
+        numbers[WEIGHT * lanes + lane] = weight
+        numbers[FACTOR * lanes + lane] = weight if chunk.velocity.size > 0 else weight * rate
+        numbers[STEP_RATE * lanes + lane] = rate
+        numbers[STEP_SHRINK * lanes + lane] = taken * numbers[SHRINK * lanes + lane]
+        numbers[STEP_L2 * lanes + lane] = taken * numbers[L2 * lanes + lane]
+        momentum = numbers[MOMENTUM * lanes + lane]
+        numbers[STEP_MOMENTUM * lanes + lane] = momentum if weight > real(0) else real(1)
+        numbers[BLOCK_WEIGHT * lanes + lane] += weight
+
+
+@subroutine
+def _begin_epoch(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) -> None:
+    """The epoch's rates, and no losses yet."""
+    for j in range(chunk.sums.size):
+        chunk.sums[j] = 0.0
+    if networks.same_rates and chunk.position[EPOCH] > 0:
+        return
+    real, lanes = chunk.parameters.dtype.type, n_lanes(chunk.parameters)
+    for lane in range(lanes):
+        network = first + min(np.int64(lane), n - 1)
+        rate = networks.rates[networks.rate_of[network], chunk.position[EPOCH]]
+        chunk.lanes[RATE * lanes + lane] = rate
+        chunk.lanes[SHRINK * lanes + lane] = real(rate * networks.l2[network])
+    if samples.weights.shape[0] == 0:
+        _set_step(samples, chunk, first, n, 0)
+
+
+@scalar_function
+def _train_block(networks: Any, samples: Any, chunk: Any, first: Any, n: Any, j: Any, count: Any) -> None:
+    """Steps with `count` samples from the order's entry j on."""
+    in_blocks = chunk.block.updates.size > 0
+    is_weighted = samples.weights.shape[0] > 0
+    s = chunk.order[j]
+    if in_blocks:
+        begin_block(chunk, samples, j, count)
+        begin_forward(networks, chunk, samples, s)
+    _clear_sums(chunk)
+    for t in range(count):
+        following = _following(chunk, j + np.int64(t))
+        if in_blocks and t + np.uint64(1) == count:
+            following = -1  # its products are yet to come
+        if is_weighted:
+            _set_step(samples, chunk, first, n, s)
+        forward(networks, chunk)
+        take_loss(networks, samples, chunk, s)
+        if in_blocks and networks.with_l2:
+            shrink_kept(chunk, t)
+        backward(networks, chunk, samples, (s, following), t)
+        s = following
+    if in_blocks:
+        end_block(chunk, networks.with_l2, count)
+    _sum_up(networks, samples, chunk, first, n)
+
+
+@scalar_function
+def _following(chunk: Any, j: Any) -> Any:
+    """The sample after the order's entry j; after the last one, the first of the next epoch's order."""
+    if j + 1 < chunk.order.size:
+        return chunk.order[j + 1]
+    if chunk.random.size > 0:
+        shuffle(chunk.order, chunk.random)
+    return chunk.order[0]
+
+
+@scalar_function
+def _clear_sums(chunk: Any) -> None:
+    """Begin the sums of a block."""
+    zero, lanes = splat(chunk.lanes.dtype.type(0)), n_lanes(chunk.lanes)
+    store(chunk.lanes, BLOCK_LOSS * lanes, zero)
+    store(chunk.lanes, BLOCK_WEIGHT * lanes, zero)
+    store(chunk.lanes, BLOCK_RIGHT * lanes, zero)
+
+
+@scalar_function
+def _sum_up(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) -> None:
+    """Add a block's sums to the epoch's; networks that diverged in it are frozen."""
+    numbers, sums, lanes = chunk.lanes, chunk.sums, n_lanes(chunk.lanes)
+    loss = load(numbers, BLOCK_LOSS * lanes)
+    if any_nan(loss - loss):
+        freeze_lanes(networks, chunk, first, n)
+    accumulate(sums, LOSS * lanes, load(numbers, BLOCK_LOSS * lanes))
+    if samples.weights.shape[0] > 0:
+        accumulate(sums, WEIGHT_SUM * lanes, load(numbers, BLOCK_WEIGHT * lanes))
+    if networks.accuracies.size > 0:
+        accumulate(sums, ACCURACY * lanes, load(numbers, BLOCK_RIGHT * lanes))
+
+
+@subroutine
+def _record(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) -> bool:
+    """The epoch's means; a network that no longer improves ends. True once every one has ended."""
+    lanes = n_lanes(chunk.lanes)
+    row = chunk.position[EPOCH] * networks.parameters.shape[0] + first
+    _record_means(networks, samples, chunk, networks.losses, row, n, LOSS * lanes)
+    if networks.accuracies.size > 0:
+        _record_means(networks, samples, chunk, networks.accuracies, row, n, ACCURACY * lanes)
+    return networks.n_iter_no_change > 0 and _end_where_no_change(networks, chunk, row, first, n)
+
+
+@scalar_function
+def _record_means(
+    networks: Any, samples: Any, chunk: Any, means: Any, row: Any, n: Any, of_sums: Any
+) -> None:
+    """Means of a chunk's sums from of_sums on; a chunk of four steps takes a tenth longer without vectors."""
+    lanes, sums = n_lanes(chunk.lanes), chunk.sums
+    share = 1.0 / chunk.order.size
+    if samples.weights.shape[0] == 0 and np.uint64(n) == lanes:
+        for k in range(np.uint64(0), lanes, n_lanes(sums)):
+            store(means, np.uint64(row) + k, share * load(sums, of_sums + k))
+        return
+    for lane in range(n):
+        j = np.uint64(lane)
+        if samples.weights.shape[0] > 0:
+            share = 1.0 / sums[WEIGHT_SUM * lanes + j]
+        means[row + lane] = sums[of_sums + j] * share
+
+
+@subroutine
+def _end_where_no_change(networks: Any, chunk: Any, row: Any, first: Any, n: Any) -> bool:
+    """End the networks whose loss has not improved for long; whether every one has ended."""
+    epoch = chunk.position[EPOCH]
+    all_ended = True
+    for lane in range(n):
+        if networks.stopped[first + lane] > 0:
+            continue
+        loss = networks.losses[row + lane]
+        chunk.waited[lane] = 0 if loss <= chunk.best[lane] - networks.tol else chunk.waited[lane] + 1
+        chunk.best[lane] = min(loss, chunk.best[lane])
+        if chunk.waited[lane] > networks.n_iter_no_change:
+            # its lane goes on beside the others, but what it computes is not looked at
+            unload_lane(networks, chunk, first + lane, lane)
+            networks.stopped[first + lane] = epoch + 1
+            networks.n_epochs[first + lane] = epoch + 1
+        else:
+            all_ended = False
+    return all_ended
+
+
+@kernel
+def train_lanes(networks: Any, samples: Any, chunk: Any, stop_network: Any, max_samples: Any) -> int:
+    """Train chunk after chunk, up to network `stop_network`, for `max_samples` steps of a chunk.
+
+    Where it stands is in `chunk.position`; the rows of the networks under way are stored at every return.
+
+    Parameters
+    ----------
+    networks, samples, chunk
+        See `Networks`, `PopulationSamples` and `Chunk`; changed in place.
+    stop_network
+        First network that is not trained.
+    max_samples
+        Steps of a chunk until the return, at least 1.
+
+    Returns
+    -------
+    int
+        Steps of a chunk that were taken.
+    """
+    position = chunk.position
+    n_samples = chunk.order.size
+    done = 0
+    while position[NETWORK] < stop_network and done < max_samples:
+        first = position[NETWORK]
+        n = min(np.int64(n_lanes(chunk.parameters)), stop_network - first)
+        if position[EPOCH] == 0 and position[SAMPLE] == 0:
+            load_chunk(networks, samples, chunk, first, n)
+            if chunk.random.size > 0:
+                shuffle(chunk.order, chunk.random)
+            if chunk.block.updates.size == 0:
+                begin_forward(networks, chunk, samples, chunk.order[0])
+        while position[EPOCH] < networks.rates.shape[1] and done < max_samples:
+            if position[SAMPLE] == 0:
+                _begin_epoch(networks, samples, chunk, first, n)
+            until = min(n_samples, position[SAMPLE] + max_samples - done)
+            until = min(n_samples, -(-until // SAMPLES) * SAMPLES)  # a block's end changes the last bits
+            done += until - position[SAMPLE]
+            for j in range(position[SAMPLE], until, SAMPLES):
+                _train_block(networks, samples, chunk, first, n, j, np.uint64(min(SAMPLES, n_samples - j)))
+            position[SAMPLE] = until
+            if until == n_samples:
+                all_ended = _record(networks, samples, chunk, first, n)
+                position[SAMPLE] = 0
+                position[EPOCH] = networks.rates.shape[1] if all_ended else position[EPOCH] + 1
+        unload_chunk(networks, chunk, first, n)
+        if position[EPOCH] == networks.rates.shape[1]:
+            position[NETWORK] += n
+            position[EPOCH] = 0
+    return done

@@ -1,0 +1,1 @@
+"""Which kernel trains, and why."""

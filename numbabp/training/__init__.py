@@ -1,0 +1,1 @@
+"""Training: the loops around kernels, and what is watched between slices."""

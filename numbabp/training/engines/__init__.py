@@ -1,0 +1,1 @@
+"""Kernels with the arrays that they work on, behind one protocol."""

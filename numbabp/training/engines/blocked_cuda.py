@@ -1,0 +1,218 @@
+"""One large network trained in blocks of samples on a GPU (docs/blocked.md)."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ...devices import memory
+from ...devices.products import exact_products, multiply
+from ...kernels.cuda.blocked.geometry import blocked_geometry
+from ...kernels.cuda.blocked.train import (
+    AT,
+    NUMBER,
+    STATUS,
+    Block,
+    Record,
+    block_layout,
+    carry_weights,
+    make_train_block,
+)
+from ...kernels.cuda.blocked.train import Network as DeviceNetwork
+from ...kernels.cuda.blocked.train import Samples as DeviceSamples
+from ...kernels.layers import BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
+from ...kernels.powers import fill_powers, step_rates
+from ...kernels.sequential import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP
+from ...kernels.shuffling import draw_order
+from .network_cuda import DeviceTraining
+
+if TYPE_CHECKING:
+    from ...network import Network
+    from ...planning.planner import Plan
+
+CARRY_THREADS, CARRY_BLOCKS = 256, 8
+"""Threads of a block of `carry_weights`, and blocks a multiprocessor."""
+
+
+class _Views(NamedTuple):
+    """The matrices of a block of n samples."""
+
+    x: Any
+    z: Any
+    gram: Any
+    carried: Any
+    products: tuple[tuple[Any, Any, Any], ...]
+    """(weights or velocity, inputs transposed, scaled deltas) for the block's end."""
+
+
+class BlockedTraining(DeviceTraining):
+    """One network in the blocked form.
+
+    A block of samples is: their inputs gathered, products with the first layer's weights and with each other,
+    one launch for the steps, one product a layer for the weights at the end. Nothing waits for the GPU before
+    a call's end. Blocks that follow one that diverged change nothing: they take no step, and their deltas are
+    zeros.
+
+    The plan has a block length; otherwise as `DeviceTraining`.
+    """
+
+    def _prepare(self, plan: "Plan", network: "Network") -> None:
+        self._length = plan.block_length
+        self._geometry = blocked_geometry(network.layer_sizes, self.device)
+        self._epoch, self._rate = -1, 0.0
+        self._at = np.zeros(0, np.int64)
+        weights = self._samples.weights if len(self._samples.weights) else None
+        self._weights = None if weights is None else memory.to_host(weights)
+        self._allocate(network)
+        self._views = {self._length: self._make_views(self._length)}
+        self._start(0, 0, 0, 0)  # compiles, like the next line
+        draw_order(np.zeros(0, np.int64), np.zeros(1, np.uint64))
+
+    def _allocate(self, network: "Network") -> None:
+        dtype, length, run = network.dtype, self._length, self._run
+        layout, n_units = block_layout(network.layout)
+        self._layout = layout
+        self.moments = memory.to_device(self._host[1])
+        self._inputs = memory.to_device(self._samples.inputs)
+        self._x = memory.empty((length, network.n_inputs), dtype)
+        width = int(layout[0, FAN_OUT]) if self.moments.size else 0
+        self.network = DeviceNetwork(
+            memory.to_device(self._host[0]),
+            self.moments.ravel(),
+            memory.to_device(layout),
+            network.loss_code,
+        )
+        self._on_device = DeviceSamples(
+            memory.to_device(self._samples.targets),
+            memory.to_device(self._samples.weights),
+            memory.zeros(len(self._samples.order), np.int64),
+        )
+        self._block = Block(
+            memory.zeros(length * n_units, dtype),
+            memory.zeros(length * n_units, dtype),
+            memory.zeros(length * n_units, dtype),
+            memory.zeros(length * width, dtype),
+            memory.zeros(length * length, dtype),
+            memory.zeros((length + 1, 6), dtype),
+            memory.zeros(3, dtype),
+            memory.zeros((2, self._geometry.grid, length + network.n_outputs), dtype),
+        )
+        self._record = Record(
+            memory.to_device(run.metrics),
+            memory.zeros(run.sums.shape, np.float64),
+            memory.zeros(4, np.int64),
+        )
+        of_block = self.network, self._on_device, self._block, self._record, self._geometry.group
+        train_block = make_train_block(self.moments.size > 0)
+        self._start = memory.launcher(train_block, self._geometry.grid, self._geometry.threads, of_block)
+        carried = self.network, self._block, self._record
+        threads = min(CARRY_THREADS, self._geometry.threads)
+        self._carry = memory.launcher(
+            carry_weights, CARRY_BLOCKS * self.device.n_multiprocessors, threads, carried
+        )
+        self._carries = self.moments.size > 0 or self._options.l2 > 0
+
+    def _make_views(self, n: int) -> _Views:
+        block, layout = self._block, self._layout.astype(int)
+
+        def units(array: Any, column: int, layer: int, width: int) -> Any:
+            start = self._length * layout[layer, column]
+            return array[start : start + n * width].reshape(n, width)
+
+        products = []
+        for layer, (fan_in, fan_out) in enumerate(layout[:, [FAN_IN, FAN_OUT]]):
+            inputs = self._x[:n] if layer == 0 else units(block.a, INPUTS, layer, fan_in)
+            for array, scaled in ((self.network.parameters, block.z), (self.network.velocity, block.delta)):
+                if array.size:
+                    matrix = self._matrix(array, layer)
+                    products.append((matrix, inputs.T, units(scaled, OUTPUTS, layer, fan_out)))
+        width = layout[0, FAN_OUT]
+        return _Views(
+            self._x[:n],
+            units(block.z, OUTPUTS, 0, width),
+            block.gram[: n * n].reshape(n, n),
+            block.carried[: n * width].reshape(n, width) if block.carried.size else None,
+            tuple(products),
+        )
+
+    def _matrix(self, array: Any, layer: int) -> Any:
+        """A layer's weights, or their velocity."""
+        row = self._layout[layer].astype(int)
+        return array[row[WEIGHTS] : row[BIASES]].reshape(row[FAN_IN], row[FAN_OUT])
+
+    @property
+    def changing(self) -> tuple[Any, Any]:
+        """What a call changes on the device: parameters and moments, in the shapes of the host's."""
+        return self.network.parameters, self.moments
+
+    @exact_products()
+    def _advance(self, stop_epoch: int, max_samples: int) -> int:
+        run, position = self._run, self._run.position
+        first_epoch = int(position[EPOCH])
+        self._is_ahead = True  # from the first launch on, should an exception come
+        # of each: epoch, positions of the epoch's samples, first of them, steps before
+        blocks: list[tuple[int, np.ndarray, int, int]] = []
+        done = 0
+        while position[EPOCH] < stop_epoch and done < max_samples:
+            epoch, start = int(position[EPOCH]), int(position[SAMPLE])
+            if epoch != self._epoch:
+                self._begin_epoch(epoch)
+            if not blocks:
+                memory.copy_to(self._record.sums[epoch], run.sums[epoch])
+            until = min(self._samples.order.size, start - start % self._length + self._length)
+            first, last = (int(i) for i in np.searchsorted(self._at, (start, until)))
+            if last > first:
+                self._train(epoch, len(blocks), first, last - first)
+            blocks.append((epoch, self._at, first, int(position[STEP])))
+            done += until - start
+            position[STEP] += last - first
+            position[SAMPLE] = until
+            if until == self._samples.order.size:
+                position[SAMPLE] = 0
+                position[EPOCH] += 1
+        if not blocks:
+            return PAUSED
+        state = memory.to_host(self._record.state)
+        last_epoch = blocks[-1][0]
+        run.sums[first_epoch : last_epoch + 1] = memory.to_host(
+            self._record.sums[first_epoch : last_epoch + 1]
+        )
+        if state[STATUS] != DIVERGED:
+            return PAUSED
+        epoch, at, first, steps = blocks[state[NUMBER]]
+        position[EPOCH], position[SAMPLE] = epoch, at[first + state[AT]]
+        position[STEP] = steps + state[AT]
+        return DIVERGED
+
+    def _begin_epoch(self, epoch: int) -> None:
+        """Draw the order, and let the GPU know it, without the samples of weight 0, and the epoch's rate."""
+        run, order = self._run, self._samples.order
+        if run.position[SAMPLE] == 0 and run.random.size > 0:
+            draw_order(order, run.random)
+        self._at = np.arange(order.size) if self._weights is None else np.flatnonzero(self._weights[order])
+        memory.copy_to(self._on_device.rows[: self._at.size], order[self._at])
+        rate = float(run.learning_rates[epoch])
+        if rate != self._rate:
+            powers = np.zeros((self._length + 1, 6))
+            fill_powers(powers, self._options.rule, rate)
+            dtype = self._host[0].dtype
+            memory.copy_to(self._block.powers, powers.astype(dtype))
+            memory.copy_to(self._block.rates, np.array(step_rates(self._options.rule, rate), dtype))
+            self._rate = rate
+        self._epoch = epoch
+
+    def _train(self, epoch: int, number: int, first: int, n: int) -> None:
+        """The steps of the samples that are first, ..., first + n - 1 in the epoch."""
+        if n not in self._views:
+            self._views[n] = self._make_views(n)
+        views = self._views[n]
+        rows = self._on_device.rows[first : first + n]
+        memory.array_module().take(self._inputs, rows, axis=0, out=views.x)
+        multiply(views.z, views.x, self._matrix(self.network.parameters, 0))
+        if views.carried is not None:
+            multiply(views.carried, views.x, self._matrix(self.network.velocity, 0))
+        multiply(views.gram, views.x, views.x.T)
+        self._start(epoch, number, first, n)
+        if self._carries:
+            self._carry()
+        for matrix, inputs, scaled in views.products:
+            multiply(matrix, inputs, scaled, add=True)

@@ -1,0 +1,345 @@
+"""The training of a population on a GPU: what is copied there and back, slices, history, divergence."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ...devices import memory
+from ...kernels.cuda.population.kernel import Common, Networks, Record, Samples
+from ...kernels.shuffling import draw_orders
+from ...planning.population_cuda import Mapping
+from ..loop import DivergenceError
+
+if TYPE_CHECKING:
+    from ..population_loop import PopulationTraining, Shard
+
+SLICE_SECONDS = 0.1
+"""A launch takes about so long, for Ctrl-C and progress; what it leaves for the host takes about 1 ms."""
+HISTORY_BYTES = 1 << 25
+"""A slice's history is no larger: that of the last one is copied while the GPU has nothing to do."""
+
+
+def make_train(mapping: Mapping) -> Any:
+    """The mapping's kernel."""
+    from ...kernels.cuda.population import block, thread, warp
+
+    return {"thread": thread, "warp": warp, "block": block}[mapping.name].make_train(
+        mapping.of, mapping.registers
+    )
+
+
+class Epochs(NamedTuple):
+    """What belongs to some epochs, on the device."""
+
+    orders: Any  # int32 (n_epochs, n)
+    rates: Any  # float64 (n_rates, n_epochs)
+    loss: Any  # float64 (n_epochs, n_networks)
+    accuracy: Any  # the same, or (0, 0)
+
+
+@dataclass
+class Window:
+    """The epochs that a slice is part of."""
+
+    first_epoch: int
+    n_epochs: int
+    arrays: Epochs
+    views: Epochs
+    """The same for kernels (`memory.view`)."""
+    host_orders: np.ndarray
+
+
+class GpuTraining:
+    """Training of some networks of a population, whose parameters lie on the device until it ends."""
+
+    def __init__(self, training: "PopulationTraining", rows: slice, device: memory.Device) -> None:
+        shard, samples = training.shard, training.samples
+        assert shard.plan.mapping is not None
+        self.training, self.rows, self.shard = training, rows, shard.part(rows)
+        self.mapping, self.device = shard.plan.mapping, device
+        self.n, self.n_samples = len(self.shard.parameters), len(samples.targets)
+        self._check_memory()
+        self.train = make_train(self.mapping)
+        to_device, n = memory.to_device, self.n
+        dtype = self.shard.parameters.dtype
+        self.networks = networks_on_device(self.shard)
+        weights, sums = np.empty((0, 0), dtype), np.full(n, float(self.n_samples))
+        if len(self.shard.weights):
+            weights, sums = self.shard.weights.T, self.shard.weights.sum(axis=1, dtype=float)
+        elif len(samples.weights):
+            weights = samples.weights.T
+            sums = np.full(n, weights.sum(dtype=float))
+        self.samples = Samples(
+            to_device(samples.inputs), to_device(samples.targets), to_device(weights), None
+        )
+        self.record = Record(
+            None,
+            None,
+            to_device(sums),
+            to_device(np.full(n, -1, np.int64)),
+            to_device(np.full(n, 2**62, np.int64)),
+            to_device(np.full(n, np.inf)),
+            memory.zeros(n, np.int64),
+            memory.zeros(n, np.int64),
+        )
+        self.views = memory.view((self.networks, self.samples, self.record))
+        """What of a launch's arguments is the same in all of them."""
+        self.order = np.arange(self.n_samples, dtype=np.int64)
+        self.random = np.array([self.shard.order_seed] if self.shard.options.shuffle else [], np.uint64)
+        self.is_monitored = "accuracy" in training.metrics
+        self.downloads: list[tuple[np.ndarray, memory.Download]] = []
+        """History on its way to the host, and where it belongs."""
+        self.ended = np.zeros(n, bool)
+        """Networks that have diverged or stopped."""
+
+    def __call__(self) -> None:
+        """Train to the end; however it ends, the networks are copied back."""
+        training, n_samples = self.training, self.n_samples
+        started = time.perf_counter()
+        self._launch(self._window(0, 1, is_drawn=False), 0, 0)  # compiles, or loads from the cache
+        memory.synchronize()
+        training.seconds_compiling += time.perf_counter() - started
+        # of positions, each a step of all networks
+        slice_length = max(1, int(SLICE_SECONDS / (self.shard.plan.ns_per_step * 1e-9 * self.n) / 4))
+        epoch = 0
+        try:
+            while epoch < self.shard.epochs and not self.ended.all() and not training.stop.is_set():
+                n_epochs = min(self.shard.epochs - epoch, max(1, slice_length // n_samples))
+                n_epochs = max(1, min(n_epochs, HISTORY_BYTES // (16 * self.n + 8 * len(self.shard.rates))))
+                window = self._window(epoch, n_epochs)
+                begin, end = 0, n_epochs * n_samples
+                while begin < end and not training.stop.is_set():
+                    until = end if n_epochs > 1 else min(end, begin + slice_length)
+                    started = time.perf_counter()
+                    self._slice(window, begin, until)
+                    elapsed = max(time.perf_counter() - started, 1e-9)
+                    wanted = (until - begin) * SLICE_SECONDS / elapsed
+                    slice_length = max(1, int(min(max(wanted, slice_length / 4), slice_length * 4)))
+                    training._steps_done[0] += self.n * (until - begin)
+                    training._show()
+                    begin = until
+                self._keep_history(window, begin)
+                epoch += n_epochs
+        finally:
+            self._finish_history()
+            self._copy_back()
+
+    def _window(self, first_epoch: int, n_epochs: int, is_drawn: bool = True) -> Window:
+        """The next epochs' orders, drawn as `Network.fit` draws them, and room for their history."""
+        orders = np.zeros((n_epochs, self.n_samples), np.int32)
+        if is_drawn:
+            draw_orders(self.order, self.random, orders)
+        shape = (n_epochs, self.n)
+        accuracy = memory.zeros(shape if self.is_monitored else (0, 0), np.float64)
+        arrays = Epochs(
+            memory.to_device(orders),
+            memory.to_device(self.shard.rates[:, first_epoch : first_epoch + n_epochs]),
+            memory.zeros(shape, np.float64),
+            accuracy,
+        )
+        return Window(first_epoch, n_epochs, arrays, memory.view(arrays), orders)
+
+    def _launch(self, window: Window, begin: int, end: int) -> None:
+        networks, samples, record = self.views
+        record = record._replace(loss=window.views.loss, accuracy=window.views.accuracy)
+        self._launch_on(networks, samples, record, window, begin, end)
+
+    def _launch_on(
+        self, networks: Networks, samples: Samples, record: Record, window: Window, begin: int, end: int
+    ) -> None:
+        rule = self.shard.options.rule
+        common = Common(
+            window.first_epoch,
+            begin,
+            end,
+            rule.beta_1,
+            rule.beta_2,
+            rule.epsilon,
+            float(self.shard.tol),
+            self.shard.n_iter_no_change or 0,
+        )
+        arguments = (
+            networks._replace(rates=window.views.rates),
+            samples._replace(orders=window.views.orders),
+            record,
+            common,
+        )
+        blocks = self.mapping.n_blocks(networks.parameters.shape[0])
+        memory.launch(self.train, blocks, self.mapping.threads, arguments, self.mapping.shared)
+
+    def _slice(self, window: Window, begin: int, end: int) -> None:
+        """Positions begin to end of a window; networks that diverge are left after their last finite step."""
+        networks = self.networks
+        before = networks.parameters.copy(), networks.moments.copy(), networks.steps.copy()
+        best = self.record.best.copy(), self.record.waited.copy()
+        self._launch(window, begin, end)
+        self._finish_history()  # of the window before, while the GPU is busy
+        xp = memory.array_module()
+        lost = ~xp.isfinite(networks.parameters).all(axis=1) | (self.record.diverged >= 0)
+        # in one array, as every copy to the host waits
+        flags = memory.to_host(lost + 2 * (self.record.stopped > 0))
+        newly_lost = np.flatnonzero((flags & 1 > 0) & ~self.ended)
+        self.ended |= flags > 0
+        if newly_lost.size:
+            self._go_back(window, begin, end, newly_lost, (*before, *best))
+
+    def _go_back(
+        self, window: Window, begin: int, end: int, lost: np.ndarray, before: tuple[Any, ...]
+    ) -> None:
+        """Leave networks after the last step that kept their parameters finite.
+
+        A network stops by itself at a loss that is not finite; where its parameters are not finite any more,
+        the step that made them so is found by bisection, of all these networks at once: the launch is
+        repeated from where it began, up to a limit for each.
+        """
+        xp, networks = memory.array_module(), self.networks
+        offset = window.first_epoch * self.n_samples
+        stopped_at = memory.to_host(self.record.diverged)[lost]
+        stopped_at = np.where(stopped_at >= 0, stopped_at - offset, end)
+        finite = memory.to_host(xp.isfinite(networks.parameters[memory.to_device(lost)]).all(axis=1))
+        at = stopped_at.copy()
+        again = lost[~finite]
+        if again.size:
+            low, high = np.full(again.size, begin), stopped_at[~finite]
+            while (high - low > 1).any():
+                middle = np.where(high - low > 1, (low + high) // 2, low)
+                part = self._repeat(window, begin, end, again, middle, before)
+                stays = memory.to_host(xp.isfinite(part.parameters).all(axis=1))
+                low, high = np.where(stays, middle, low), np.where(stays, high, middle)
+            part = self._repeat(window, begin, end, again, low, before)
+            places = memory.to_device(again)
+            networks.parameters[places], networks.moments[places] = part.parameters, part.moments
+            networks.steps[places] = part.steps
+            at[~finite] = low
+        self.record.diverged[memory.to_device(lost)] = memory.to_device(at + offset)
+        for i, position in zip(lost.tolist(), at.tolist(), strict=True):
+            epoch, sample = divmod(position, self.n_samples)
+            rate = float(self.shard.rates[self.shard.rate_of[i], window.first_epoch + epoch])
+            row = self.rows.start + i
+            self.training.n_epochs[row] = window.first_epoch + epoch
+            self.training.diverged[row] = DivergenceError(
+                window.first_epoch + epoch, int(window.host_orders[epoch, sample]), rate
+            )
+
+    def _repeat(
+        self,
+        window: Window,
+        begin: int,
+        end: int,
+        which: np.ndarray,
+        limits: np.ndarray,
+        before: tuple[Any, ...],
+    ) -> Networks:
+        """Some networks, trained anew from `begin` up to the limits."""
+        rows = memory.to_device(which)
+        parameters, moments, steps, best, waited = (array[rows].copy() for array in before)
+        networks = Networks(
+            parameters,
+            moments,
+            steps,
+            None,
+            self.networks.rate_of[rows].copy(),
+            self.networks.momentum[rows].copy(),
+            self.networks.l2[rows].copy(),
+        )
+        samples = self.samples
+        if samples.weights.size and samples.weights.shape[1] > 1:
+            samples = samples._replace(weights=memory.to_device(samples.weights[:, rows]))
+        n = len(which)
+        shape = (window.n_epochs, n)
+        record = Record(
+            memory.zeros(shape, np.float64),
+            memory.zeros(shape if self.is_monitored else (0, 0), np.float64),
+            self.record.weight[rows].copy(),
+            memory.to_device(np.full(n, -1, np.int64)),
+            memory.to_device(np.asarray(limits, np.int64)),
+            best,
+            waited,
+            memory.zeros(n, np.int64),
+        )
+        self._launch_on(networks, samples, record, window, begin, end)
+        return networks
+
+    def _keep_history(self, window: Window, end: int) -> None:
+        """Begin to copy a window's finished epochs to the host, and count them."""
+        training, first = self.training, window.first_epoch
+        finished = end // self.n_samples
+        recorded = {"loss": window.arrays.loss, "accuracy": window.arrays.accuracy}
+        if finished:
+            self.downloads = [
+                (
+                    training.metrics[name].T[first : first + finished, self.rows],
+                    memory.Download(values[:finished]),
+                )
+                for name, values in recorded.items()
+                if name in training.metrics
+            ]
+        stopped = np.zeros(self.n, np.int64)
+        if self.shard.n_iter_no_change:
+            stopped = memory.to_host(self.record.stopped)
+        n_epochs = np.where(stopped > 0, stopped, first + finished)
+        going_on = np.ones(self.n, bool)
+        going_on[[row - self.rows.start for row in self._diverged()]] = False
+        training.n_epochs[self.rows] = np.where(going_on, n_epochs, training.n_epochs[self.rows])
+        training.stopped[self.rows] = np.where(going_on, stopped, 0)
+
+    def _finish_history(self) -> None:
+        """Put what is being copied to the host into the history."""
+        for rows, download in self.downloads:
+            rows[:] = download.result()
+        self.downloads = []
+
+    def _diverged(self) -> Iterator[int]:
+        return (row for row in self.training.diverged if self.rows.start <= row < self.rows.stop)
+
+    def _copy_back(self) -> None:
+        networks, state = self.networks, self.shard.state
+        self.shard.parameters[:] = memory.to_host(networks.parameters)
+        if state.moments.size:
+            state.moments[:] = memory.to_host(networks.moments).reshape(state.moments.shape)
+        state.steps[:] = memory.to_host(networks.steps)
+
+    def _check_memory(self) -> None:
+        """Raise MemoryError, before anything is allocated there, if so many networks would not fit."""
+        shard = self.shard
+        moments = shard.state.moments[0].nbytes if shard.state.moments.size else 0
+        each = 2 * (shard.parameters[0].nbytes + moments) + 100
+        each += shard.weights[0].nbytes if len(shard.weights) else 0
+        common = self.training.samples.nbytes + 2 * HISTORY_BYTES
+        free = memory.free_bytes()
+        if self.n * each + common > free:
+            raise MemoryError(
+                f"n_networks={self.n}: training takes {each:,} bytes a network and {common:,} for all on "
+                f"{self.device.name}, and {free:,} are free, enough for {max(0, (free - common) // each):,} "
+                "networks; chunk_size trains them in turns."
+            )
+
+
+def networks_on_device(shard: "Shard") -> Networks:
+    """Copies of a shard's networks, but their learning rates."""
+    dtype, n = shard.parameters.dtype, len(shard.parameters)
+    return Networks(
+        memory.to_device(shard.parameters),
+        memory.to_device(shard.state.moments.reshape(n, -1)),
+        memory.to_device(shard.state.steps),
+        None,
+        memory.to_device(shard.rate_of.astype(np.int32)),
+        memory.to_device(shard.numbers["momentum"].astype(dtype)),
+        memory.to_device(shard.numbers["l2"].astype(dtype)),
+    )
+
+
+def train_on_gpu(training: "PopulationTraining", rows: slice) -> None:
+    """Train some networks of a population as its plan says.
+
+    Raises
+    ------
+    MemoryError
+        If the device has too little memory; it says how many networks would fit.
+    """
+    device = memory.device_of(training.shard.plan.gpu_index)
+    with memory.on(device):
+        GpuTraining(training, rows, device)()

@@ -1,0 +1,139 @@
+"""What moves on the terminal while something is under way: a bar over epochs, or a line that says what."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+SHOW_AFTER = 0.5
+"""Seconds: shorter runs show nothing."""
+_foot = threading.Lock()
+"""Of the terminal's foot, where there is room for one thing that moves."""
+
+
+class ProgressBar:
+    """A rich bar over epochs with the running loss, shown from `SHOW_AFTER` seconds on.
+
+    Parameters
+    ----------
+    epochs
+        Epochs to come.
+    enabled
+        True: always; False: never; None: if standard error is a terminal.
+    """
+
+    def __init__(self, epochs: int, enabled: bool | None) -> None:
+        self._enabled = sys.stderr.isatty() if enabled is None else enabled
+        self._show_at = time.perf_counter() + (0 if enabled else SHOW_AFTER)
+        self._epochs = epochs
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> "ProgressBar":
+        return self
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether `update` would show something."""
+        return self._enabled and time.perf_counter() >= self._show_at
+
+    def update(self, epochs_done: float, loss: float) -> None:
+        """Move to `epochs_done`, with the loss to show."""
+        if not self.is_shown:
+            return
+        if self._bar is None and not self._start():
+            return
+        self._bar.update(self._task, completed=epochs_done, loss=loss)
+
+    def _start(self) -> bool:
+        """Show the bar, unless something else is shown: whether it is."""
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        from ..cli.console import new_console
+
+        if not _foot.acquire(blocking=False):
+            return False
+        self._bar = Progress(
+            TextColumn("epoch {task.completed:.0f}/{task.total:.0f}", markup=False),
+            BarColumn(),
+            TextColumn("loss {task.fields[loss]:.5g}", markup=False),
+            TimeRemainingColumn(),
+            console=new_console(stderr=True),
+        )
+        self._bar.start()
+        self._task = self._bar.add_task("training", total=self._epochs, loss=float("nan"))
+        return True
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            _foot.release()
+
+
+class Foot:
+    """A line at the terminal's foot that says what is under way and for how long, and is gone afterwards.
+
+    Nothing is shown where `stream` is no terminal, or something else is shown at its foot. What is written to
+    the stream meanwhile, through `sys`, comes above the line.
+
+    Parameters
+    ----------
+    stream
+        `sys.stdout` or `sys.stderr`.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._line: Any = None
+
+    def show(self, text: str) -> None:
+        """Say that something is under way from now on, instead of what was before."""
+        if not self._stream.isatty() or (self._line is None and not _foot.acquire(blocking=False)):
+            return
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        from ..cli.console import new_console
+
+        if self._line is None:
+            is_output = self._stream is sys.stdout
+            self._line = Progress(
+                SpinnerColumn("line"),
+                TextColumn("{task.description}", markup=False),
+                TimeElapsedColumn(),
+                console=new_console(stderr=not is_output),
+                transient=True,
+                redirect_stdout=is_output,
+                redirect_stderr=not is_output,
+            )
+            self._line.start()
+        for task in self._line.task_ids:
+            self._line.remove_task(task)
+        self._line.add_task(text, total=None)
+
+    def hide(self) -> None:
+        """Take the line away."""
+        if self._line is not None:
+            self._line.stop()
+            self._line = None
+            _foot.release()
+
+
+@contextmanager
+def compiling_said() -> Iterator[None]:
+    """Say on a terminal when kernels are compiled, which is the wait of a first run."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from ..compiler.compilation import compiling_watched
+
+    foot = Foot(sys.stderr)
+    with compiling_watched(lambda: foot.show("compiling"), foot.hide):
+        yield
