@@ -230,7 +230,7 @@ def test_ctrl_c_keeps_the_finished_task_and_waits_for_no_other():
         import os, signal
         import numpy as np, numbabp as nbp
         from distributed import Client, Event
-        from numbabp import distribution
+        from numbabp.training import distribution
         from numbabp.training.distribution import train_part
         from numbabp.training.population_loop import PopulationTraining
         from numbabp.compiler.vectors import lanes_of

@@ -12,7 +12,7 @@ import pytest
 
 import numbabp as nbp
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import gpu  # noqa: E402

@@ -54,7 +54,7 @@ def parameters(model):
 CHECKS = """
 import json, sys, warnings
 from sklearn.utils.estimator_checks import check_estimator
-from numbabp import estimators
+from numbabp.estimators import base as estimators
 warnings.simplefilter("ignore")
 model = getattr(estimators, sys.argv[1])()
 found = check_estimator(

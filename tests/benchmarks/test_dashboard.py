@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).parents[2]
 sys.path.insert(0, str(CHECKOUT))  # as benchmarks/dashboard.py does
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [

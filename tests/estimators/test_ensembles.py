@@ -48,7 +48,7 @@ def seeds_of(random_state, n):
 CHECKS = """
 import json, sys, warnings
 from sklearn.utils.estimator_checks import check_estimator
-from numbabp import ensembles, estimators
+from numbabp.estimators import base as estimators, ensembles
 warnings.simplefilter("ignore")
 model = getattr(ensembles, sys.argv[1])(n_estimators=3)
 found = check_estimator(

@@ -13,7 +13,7 @@ import pytest
 
 from numbabp.compiler import caching, compiling
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 class Racer:
