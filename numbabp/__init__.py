@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "Network": "network",
     "History": "history",
-    "DivergenceError": "training.loop",
+    "DivergenceError": "errors",
     "gradient_check": "gradients",
     "Population": "population",
     "load": "storage",
@@ -23,6 +23,7 @@ _MODULES = {
 __all__ = ["__version__", *_MODULES]
 
 if TYPE_CHECKING:
+    from .errors import DivergenceError
     from .estimators.base import MLPClassifier, MLPRegressor
     from .estimators.ensembles import MLPEnsembleClassifier, MLPEnsembleRegressor
     from .estimators.search import PopulationSearchCV
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from .network import Network
     from .population import Population
     from .storage import load
-    from .training.loop import DivergenceError
 
 
 def __getattr__(name: str) -> Any:

@@ -14,12 +14,12 @@ import numpy as np
 from .checks.host import check_integer, check_random_state, check_real, check_weights_of_networks
 from .devices import memory
 from .devices.placement import CPU, gpu_of, is_on_device, resolve, where, where_X_lies
+from .errors import DivergenceError
 from .history import History
 from .network import Network
 from .options import Options
 from .planning.population_cpu import ON_GPU, PopulationPlan, make_population_plan
 from .schedules import check_schedule, learning_rates
-from .training.loop import DivergenceError
 from .training.population_loop import CommonSamples, PopulationState, PopulationTraining, Shard, each_network
 
 PER_NETWORK = ("learning_rate", "momentum", "l2")

@@ -61,12 +61,12 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(BAD_INPUT) from None
         except (ValueError, ArithmeticError, OSError, ImportError, RuntimeError) as error:
             if isinstance(error, ArithmeticError):
-                from ..training.loop import DivergenceError
+                from ..errors import DivergenceError
 
                 if not isinstance(error, DivergenceError):
                     raise
             if isinstance(error, RuntimeError):
-                from ..devices.placement import NoGPUError
+                from ..errors import NoGPUError
 
                 if not isinstance(error, NoGPUError):
                     raise

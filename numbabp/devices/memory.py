@@ -15,12 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import NoGPUError
+
 STATIC_SHARED = 48 * 1024
 """Bytes of shared memory that a block may have unasked, static and dynamic; static it can't have more."""
-
-
-class NoGPUError(RuntimeError):
-    """There is no GPU to be used, for the reason that it tells."""
 
 
 class SimulatedArray(np.ndarray):

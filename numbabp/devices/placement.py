@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import NoGPUError
 from . import memory
-from .memory import Device, NoGPUError, is_on_device
+from .memory import Device, is_on_device
 
 __all__ = [
     "CPU",
     "WORTH_LOOKING",
-    "NoGPUError",
     "Placement",
     "beside",
     "check_device",

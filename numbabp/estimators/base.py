@@ -42,6 +42,7 @@ from ..devices.placement import (
     where,
     where_X_lies,
 )
+from ..errors import DivergenceError
 from ..functions.activations import HIDDEN_ACTIVATIONS
 from ..functions.losses import LOSSES, OUTPUT_ACTIVATION
 from ..kernels import shuffling
@@ -49,7 +50,6 @@ from ..network import Network
 from ..options import Options
 from ..planning.planner import make_plan
 from ..schedules import SCHEDULE_OPTIONS, learning_rates
-from ..training.loop import DivergenceError
 from .device_labels import check_targets, class_at, is_multilabel, values_of
 
 SOLVERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw")

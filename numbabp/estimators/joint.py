@@ -8,8 +8,9 @@ import numpy as np
 from scipy import sparse
 
 from ..devices.placement import is_on_device
+from ..errors import DivergenceError
 from ..population import PER_NETWORK, Population
-from ..training.loop import DivergenceError, RuleState
+from ..training.loop import RuleState
 from .base import _MLP, EPOCHS_A_CALL, _Samples
 
 

@@ -30,10 +30,8 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _num_features
 
 from ..checks.host import check_integer, check_on_host, check_real
-from ..options import Options
-from ..planning.population_cpu import n_threads_of
+from ..devices.processor import blas_threads, n_threads
 from ..training.distribution import check_client, one_blas_thread, run_jobs
-from ..training.engines.network_cpu import blas_threads
 from .base import _MLP
 from .joint import begin, finish, train_together, why_alone
 
@@ -353,7 +351,7 @@ class _Evaluation:
         if not jobs:
             raise ValueError("there is nothing to fit: cv has no splits, or there are no candidates.")
         if search.client is None:
-            run_here(jobs, self._data, n_threads_of(Options(n_threads=search.n_threads)), score)
+            run_here(jobs, self._data, n_threads(search.n_threads), score)
         else:
             run_on(search.client, jobs, self._data, score)
         _warn_or_raise_about_fit_failures(results, search.error_score)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ..devices import processor
 from ..devices.placement import CPU, WORTH_LOOKING, Placement, gpu_at_hand, index_of
 from ..kernels.layers import NARROW
 from ..kernels.update_rules import N_MOMENTS
@@ -313,9 +314,7 @@ def _delayed_layers(layer_sizes: tuple[int, ...]) -> tuple[int, ...]:
 def _n_threads(flops: float, options: "Options") -> int:
     if flops < THREADED_FLOPS:
         return 1
-    from ..training.engines.network_cpu import most_blas_threads
-
-    most = most_blas_threads()
+    most = processor.most_blas_threads()
     return most if options.n_threads is None else min(options.n_threads, most)
 
 

@@ -1,12 +1,12 @@
 """How a population is trained: in lanes, network by network, or on a GPU; and why."""
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..compiler.vectors import lanes_of
+from ..devices import processor
 from ..devices.placement import CPU, WORTH_LOOKING, Placement, gpu_at_hand, index_of
 from ..kernels.lanes.chunks import BLOCKED_INPUTS
 from ..kernels.layers import n_units
@@ -118,12 +118,6 @@ class PopulationPlan:
         return f"each network by itself ({self.of_network.name})"
 
 
-def n_threads_of(options: "Options") -> int:
-    """Threads for a population: those this process may use, or fewer if asked for."""
-    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return here if options.n_threads is None else min(options.n_threads, here)
-
-
 def make_population_plan(
     network: "Network",
     n_networks: int,
@@ -216,7 +210,7 @@ def _cpu_plans(
     """In lanes, and each by itself, as `alone` tells."""
     why_not_lanes = why_not_together(options, own_order, is_dense, "lanes", "in lanes", LINEAR_RULES)
     steps = n_samples * epochs
-    n_threads = min(n_threads_of(options), max(1, n_networks))
+    n_threads = min(processor.n_threads(options.n_threads), max(1, n_networks))
     if not why_not_lanes:
         ns = lanes_ns_per_step(network, options.update_rule != "sgd")
         lanes = lanes_of(network.dtype)

@@ -9,18 +9,17 @@ The scheduler and the workers need numbabp too, of the same version.
 
 import copy
 import math
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..checks.host import for_kernels
+from ..devices.processor import one_blas_thread
 from ..planning.population_cpu import NETWORK_SECONDS
-from .engines.network_cpu import blas_threads
 from .population_loop import CommonSamples, PopulationTraining, Shard, Trained
 
 if TYPE_CHECKING:
@@ -296,27 +295,3 @@ def train_part(part: Shard, samples: CommonSamples) -> Trained:
     with one_blas_thread():
         training()
     return training.trained
-
-
-_inside = 0
-_lock = threading.Lock()
-_limit = ExitStack()
-_setter = ThreadPoolExecutor(1)
-"""threadpoolctl lets only the thread that has set a limit take it back."""
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """The limit of `blas_threads`, which is the process's, until the last of its threads has left it."""
-    global _inside
-    with _lock:
-        if _inside == 0:
-            _setter.submit(lambda: _limit.enter_context(blas_threads(1))).result()
-        _inside += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _inside -= 1
-            if _inside == 0:
-                _setter.submit(_limit.close).result()

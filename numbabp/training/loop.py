@@ -11,6 +11,7 @@ import numpy as np
 from ..checks.host import check_random_state
 from ..compiler.subnormals import flushed_subnormals
 from ..devices.placement import CPU, Placement
+from ..errors import DivergenceError
 from ..functions.losses import METRICS
 from ..history import History
 from ..kernels.sequential import DIVERGED, EPOCH, FIRST_METRIC, LOSS, SAMPLE, STEP, WEIGHT, Run, Samples
@@ -33,34 +34,6 @@ LONGEST_SLICE_SECONDS = 0.15
 """and never longer than Ctrl-C may wait."""
 
 Callback = Callable[[int, dict[str, float]], Any]
-
-
-class DivergenceError(ArithmeticError):
-    """Training left the finite numbers; the network keeps its last finite parameters.
-
-    Attributes
-    ----------
-    epoch : int
-        Epoch in which it happened, from 0.
-    sample : int
-        Row of X whose step it was.
-    learning_rate : float
-        Rate of that step.
-    """
-
-    def __init__(self, epoch: int, sample: int, learning_rate: float) -> None:
-        super().__init__(epoch, sample, learning_rate)
-        self.epoch = epoch
-        self.sample = sample
-        self.learning_rate = learning_rate
-
-    def __str__(self) -> str:
-        return (
-            f"training diverged in epoch {self.epoch} at sample {self.sample} with learning rate "
-            f"{self.learning_rate:g}: the loss or the parameters are no longer finite. The last finite "
-            "parameters were kept. Try a smaller learning_rate, inputs scaled to about unit variance, or "
-            "clip_norm."
-        )
 
 
 @dataclass

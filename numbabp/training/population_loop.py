@@ -13,14 +13,15 @@ import numpy as np
 
 from ..compiler.subnormals import flushed_subnormals
 from ..compiler.vectors import lanes_of
+from ..devices.processor import blas_threads
+from ..errors import DivergenceError
 from ..kernels.lanes.chunks import NETWORK, Networks, PopulationSamples, make_chunk
 from ..kernels.lanes.train import train_lanes
 from ..kernels.update_rules import N_MOMENTS
 from ..network import Network
 from ..options import Options
 from ..planning.population_cpu import PopulationPlan
-from .engines.network_cpu import blas_threads
-from .loop import SLICE_SECONDS, DivergenceError, RuleState, Training, draw_order_seed
+from .loop import SLICE_SECONDS, RuleState, Training, draw_order_seed
 from .progress import ProgressBar
 
 LOOK_SECONDS = 0.05

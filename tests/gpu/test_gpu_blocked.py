@@ -9,9 +9,10 @@ import reference
 from problems import draw_problem, network_of, parameters_error, solve
 
 import numbabp as nbp
+from numbabp import DivergenceError
 from numbabp.devices import memory
 from numbabp.devices.placement import resolve
-from numbabp.training.loop import DivergenceError, Training
+from numbabp.training.loop import Training
 
 pytestmark = pytest.mark.gpu
 

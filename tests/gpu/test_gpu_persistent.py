@@ -6,8 +6,9 @@ import reference
 from problems import draw_problem, network_of, parameters_error, solve
 
 import numbabp as nbp
+from numbabp import DivergenceError
 from numbabp.devices import memory
-from numbabp.training.loop import DivergenceError, Training
+from numbabp.training.loop import Training
 
 pytestmark = pytest.mark.gpu
 

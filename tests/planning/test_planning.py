@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 import numbabp as nbp
 from numbabp.cli import calibration
 from numbabp.cli.app import app
+from numbabp.devices import processor
 from numbabp.planning.cpu_costs import Machine, keep, settings_path, this_machine
 from numbabp.planning.planner import BLOCK_LENGTHS
-from numbabp.training.engines import network_cpu as engines
 
 SHAPES = [(2, 10, 1), (10, 3), (64, 32, 10), (784, 128, 10), (784, 512, 512, 10)]
 
@@ -111,7 +111,7 @@ def test_overrides_that_contradict_each_other():
 
 
 def test_threads_are_for_large_products_and_capped(monkeypatch):
-    monkeypatch.setattr(engines, "most_blas_threads", lambda: 8)
+    monkeypatch.setattr(processor, "most_blas_threads", lambda: 8)
     assert plan_of((784, 128, 10)).n_threads == 1
     large = {"kernel": "blocked", "block_length": 256}
     assert plan_of((3000, 2000, 10), **large).n_threads == 8

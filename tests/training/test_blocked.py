@@ -14,8 +14,8 @@ import reference
 from problems import draw_problem, network_of, parameters_error, solve
 
 import numbabp as nbp
+from numbabp.devices.processor import blas_threads, most_blas_threads
 from numbabp.training import loop as training
-from numbabp.training.engines.network_cpu import blas_threads, most_blas_threads
 
 TOLERANCE = {"float64": 1e-9, "float32": 2e-4}
 LENGTHS = (1, 2, 7, 16, 64, 500)

@@ -133,7 +133,7 @@ def test_the_state_of_a_rule_goes_on(client, rule):
 
 def test_workers_in_this_process_with_several_threads():
     """They have the caller's own arrays, and share the setting of BLAS's threads."""
-    from numbabp.training.engines.network_cpu import most_blas_threads
+    from numbabp.devices.processor import most_blas_threads
 
     data = np.random.RandomState(0)
     samples = data.standard_normal((60, 100)), data.randint(0, 2, (60, 1))

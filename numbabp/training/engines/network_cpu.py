@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...compiler.arrays import LINE, aligned_zeros
+from ...devices.processor import blas_threads
 from ...kernels.layers import BY_ROWS, DELAYED, FAN_OUT, FORM, n_units, transpose_layout
 from ...kernels.sequential import ROWS_SIZE, STEP, Model, Run, Samples, train_general, train_sgd
 
@@ -177,25 +177,3 @@ def _model(
         layout,
         network.loss_code,
     )
-
-
-def blas_threads(n: int) -> AbstractContextManager[Any]:
-    """Let BLAS use at most n threads, and put back what was set before."""
-    controller = _blas()
-    if all(library["num_threads"] <= n for library in controller.info()):
-        return nullcontext()
-    return controller.limit(limits=n)
-
-
-def most_blas_threads() -> int:
-    """Threads that BLAS is set to use."""
-    return max((library["num_threads"] for library in _blas().info()), default=1)
-
-
-@cache
-def _blas() -> Any:
-    """What sets the threads of the BLAS libraries in this process."""
-    import scipy.linalg.cython_blas  # noqa: F401  the one that kernels call has to be loaded by now
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController().select(user_api="blas")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ...devices import memory
+from ...errors import DivergenceError
 from ...kernels.cuda.population.kernel import Common, Networks, Record, Samples
 from ...kernels.shuffling import draw_orders
 from ...planning.population_cuda import Mapping
-from ..loop import DivergenceError
 
 if TYPE_CHECKING:
     from ..population_loop import PopulationTraining, Shard
