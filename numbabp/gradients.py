@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .checks.host import check_inputs
-from .kernels.layers import n_units
-from .kernels.sequential import Model, Run, Samples, train_general
+from .kernels.general import train_general
+from .kernels.layout import n_units
+from .kernels.state import Model, Run, Samples
 from .options import Options
 
 if TYPE_CHECKING:

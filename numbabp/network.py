@@ -26,7 +26,7 @@ from .functions.initializers import INITIALIZERS
 from .functions.losses import LOSSES, METRICS, OUTPUT_ACTIVATION
 from .history import History
 from .kernels.inference import activate_rows, sum_metrics
-from .kernels.layers import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS, layout
+from .kernels.layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS, layout
 from .options import Options
 from .planning.planner import Plan, make_plan
 from .schedules import Schedule

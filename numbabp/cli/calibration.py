@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 import numpy as np
 from scipy.optimize import least_squares
 
-from ..kernels.sequential import EPOCH, SAMPLE, Run, Samples
+from ..kernels.state import EPOCH, SAMPLE, Run, Samples
 from ..network import Network
 from ..options import Options
 from ..planning.cpu_costs import Machine

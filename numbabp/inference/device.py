@@ -13,7 +13,7 @@ import numpy as np
 from ..devices import memory
 from ..functions.activations import SOFTMAX
 from ..functions.losses import METRICS
-from ..kernels.layers import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
+from ..kernels.layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
 
 if TYPE_CHECKING:
     from ..network import Network

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels.inference import activate_rows
-from ..kernels.layers import ACTIVATION, BIASES, FAN_IN, FAN_OUT, WEIGHTS
+from ..kernels.layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, WEIGHTS
 from ..network import Network
 from ..training.population_loop import each_network
 

@@ -16,35 +16,17 @@ from .layers import (
     _ONE,
     _THREE,
     _TWO,
-    ACTIVATION,
-    BIASES,
-    BY_COLUMNS,
-    DELAYED,
-    FAN_IN,
-    FAN_OUT,
-    FORM,
-    INPUTS,
-    OUTPUTS,
-    WEIGHTS,
     activate,
     affine,
     backward_activation,
+    observe,
     transpose_narrow,
 )
+from .layout import ACTIVATION, BIASES, BY_COLUMNS, DELAYED, FAN_IN, FAN_OUT, FORM, INPUTS, OUTPUTS, WEIGHTS
 from .powers import V_FROM_G, V_FROM_V, V_FROM_W, W_FROM_G, W_FROM_V, W_FROM_W, fill_powers, step_rates
 from .products import add_product, panel_width
-from .sequential import (
-    DIVERGED,
-    EPOCH,
-    PAUSED,
-    SAMPLE,
-    STEP,
-    begin_epoch,
-    end_epoch,
-    observe,
-    sample_weight,
-    step_layer,
-)
+from .sequential import step_layer
+from .state import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, begin_epoch, end_epoch, sample_weight
 
 
 class Block(NamedTuple):
@@ -368,7 +350,7 @@ def train_blocked(
     Parameters
     ----------
     model, samples, rule, run
-        See `sequential.Model`, `Samples`, `update_rules.Rule` and `Run`; changed in place.
+        See `state.Model`, `Samples`, `update_rules.Rule` and `Run`; changed in place.
     block
         Scratch, whose sizes are the block's and the sub-blocks' lengths.
     updated

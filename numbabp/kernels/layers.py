@@ -1,9 +1,7 @@
 """One sample through the layers, forwards and backwards: the pieces that training kernels are made of.
 
-Parameters, pre-activations `z`, activations `a` and `delta` are flat arrays; a `layout` row says where each
-layer's part lies (see `layout`). Offsets are unsigned, because a signed index may be negative and count from
-the end, which keeps LLVM from seeing contiguous memory: with them the loops over `k` vectorise, without
-slices, whose reference counts cost more than a tiny network's whole step (96 ns against 420 at 2-10-1).
+Parameters, pre-activations `z`, activations `a` and `delta` are flat arrays; `layout` says where each layer's
+part lies.
 """
 
 import math
@@ -14,71 +12,14 @@ import numpy as np
 from ..compiler.compiling import scalar_function, subroutine
 from ..functions import activations as act
 from ..functions import losses
+from .layout import ACTIVATION, BIASES, BY_COLUMNS, FAN_IN, FAN_OUT, FORM, INPUTS, OUTPUTS, WEIGHTS
+from .state import EPOCH, FIRST_METRIC, LOSS, WEIGHT
 from .units import is_right
-
-# Columns of a layout.
-FAN_IN, FAN_OUT, WEIGHTS, BIASES, INPUTS, OUTPUTS, ACTIVATION, FORM = range(8)
-# Forms of a layer while a kernel runs: weights (fan_in, fan_out) row by row; transposed, for vectors along
-# the longer side; row by row and updated only once a sub-block (see blocked.py).
-BY_ROWS, BY_COLUMNS, DELAYED = range(3)
-
-NARROW = 15
-"""Widest layer that kernels transpose while they run: one of fewer outputs leaves vectors half empty.
-
-784-128-10 took 0.9 of the time in float32, 64-32-10 0.8.
-"""
 
 _ONE = np.uint64(1)
 _TWO = np.uint64(2)
 _THREE = np.uint64(3)
 _FOUR = np.uint64(4)
-
-
-def layout(layer_sizes: tuple[int, ...], activation_codes: tuple[int, ...]) -> np.ndarray:
-    """Where each layer's parameters and units lie.
-
-    Parameters
-    ----------
-    layer_sizes
-        (n_inputs, ..., n_outputs).
-    activation_codes
-        One code from `numbabp.functions.activations.ACTIVATIONS` a layer.
-
-    Returns
-    -------
-    ndarray of uint64, shape (n_layers, 8)
-        Fan-in, fan-out, offsets of weights and biases in the parameters, offsets of the layer's inputs and
-        outputs among the units (the network's inputs come first, each layer on a cache line), activation
-        code, form.
-    """
-    rows = []
-    parameter, unit = 0, 0
-    outputs = _padded(layer_sizes[0])
-    for fan_in, fan_out, code in zip(layer_sizes, layer_sizes[1:], activation_codes, strict=False):
-        biases = parameter + fan_in * fan_out
-        form = BY_COLUMNS if fan_out == 1 else BY_ROWS  # with one output they are the same
-        rows.append((fan_in, fan_out, parameter, biases, unit, outputs, code, form))
-        parameter, unit, outputs = biases + fan_out, outputs, outputs + _padded(fan_out)
-    return np.array(rows, dtype=np.uint64)
-
-
-def _padded(n: int) -> int:
-    """Units that a layer of n takes up: each layer begins on a cache line (numbabp.compiler.arrays.LINE)."""
-    return -(-n // 16) * 16
-
-
-def n_units(layout: np.ndarray) -> int:
-    """Length of the arrays of units that belong to a layout."""
-    return int(layout[-1, OUTPUTS]) + _padded(int(layout[-1, FAN_OUT]))
-
-
-def transpose_layout(layout: np.ndarray) -> tuple[np.ndarray, int]:
-    """The layout with narrow layers `BY_COLUMNS`, and how many weights the largest one of them has."""
-    fan_in, fan_out = layout[:, FAN_IN], layout[:, FAN_OUT]
-    narrow = (fan_out <= NARROW) & (fan_out < fan_in)
-    transposed = layout.copy()
-    transposed[narrow, FORM] = BY_COLUMNS
-    return transposed, int((fan_in * fan_out)[narrow].max(initial=0))
 
 
 @subroutine
@@ -343,3 +284,32 @@ def metric(code: Any, loss: Any, layout: Any, z: Any, a: Any, targets: Any, s: A
         else:
             total += losses.huber(p, y)
     return total
+
+
+@scalar_function
+def observe(model: Any, samples: Any, run: Any, s: Any, weight: Any, z: Any, a: Any, delta: Any) -> bool:
+    """Loss and output gradient of sample s, whose forward pass is done; on record unless it is not finite."""
+    loss = output_gradient(model.loss, model.layout, z, a, samples.targets, s, delta)
+    if not np.isfinite(loss):
+        return False
+    sums = run.sums[run.position[EPOCH]]
+    sums[LOSS] += weight * loss
+    sums[WEIGHT] += weight
+    for m in range(run.metrics.size):
+        code = run.metrics[m]
+        if code == losses.ACCURACY:  # the usual one is inlined
+            value = accuracy(model.loss, model.layout, a, samples.targets, s)
+        else:
+            value = metric(code, model.loss, model.layout, z, a, samples.targets, s)
+        sums[FIRST_METRIC + m] += weight * value
+    return True
+
+
+@scalar_function
+def predict(model: Any, samples: Any, run: Any, s: Any, weight: Any) -> bool:
+    """Forward pass of sample s and what `observe` does."""
+    z, a, delta = model.units[0], model.units[1], model.units[2]
+    for i in range(samples.inputs.shape[1]):
+        a[i] = samples.inputs[s, i]
+    forward(model.parameters, model.layout, z, a)
+    return observe(model, samples, run, s, weight, z, a, delta)

@@ -18,31 +18,16 @@ from .layers import (
     _ONE,
     _THREE,
     _TWO,
-    ACTIVATION,
-    BIASES,
-    BY_ROWS,
-    FAN_OUT,
-    FORM,
-    OUTPUTS,
     activate,
     affine,
     backward_activation,
-    transpose_layout,
+    observe,
     transpose_narrow,
 )
+from .layout import ACTIVATION, BIASES, BY_ROWS, FAN_OUT, FORM, OUTPUTS, transpose_layout
 from .powers import V_FROM_V, V_FROM_W, W_FROM_V, W_FROM_W, fill_powers, step_rates
-from .sequential import (
-    DIVERGED,
-    EPOCH,
-    PAUSED,
-    SAMPLE,
-    STEP,
-    begin_epoch,
-    end_epoch,
-    observe,
-    sample_weight,
-    step_layer,
-)
+from .sequential import step_layer
+from .state import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, begin_epoch, end_epoch, sample_weight
 from .update_rules import SGD, Rule
 
 POWERS = 1024
@@ -96,7 +81,7 @@ def grows(rule: Rule, rate: float) -> bool:
 
 
 def sparse_layout(layout: np.ndarray) -> tuple[np.ndarray, int]:
-    """What `layers.transpose_layout` gives, with the first layer by rows: one row to each column of X."""
+    """What `layout.transpose_layout` gives, with the first layer by rows: one row to each column of X."""
     others, scratch_size = transpose_layout(layout[1:])
     first = layout[:1].copy()
     first[0, FORM] = BY_ROWS
@@ -258,12 +243,12 @@ def train_sparse(
     Parameters
     ----------
     model
-        See `sequential.Model`, with a layout from `sparse_layout`; the first layer's part of the units is not
+        See `state.Model`, with a layout from `sparse_layout`; the first layer's part of the units is not
         used.
     samples, lazy
         See `SparseSamples` and `Lazy`.
     rule, run
-        See `update_rules.Rule` and `sequential.Run`.
+        See `update_rules.Rule` and `state.Run`.
     stop_epoch, max_samples
         Where to pause.
 

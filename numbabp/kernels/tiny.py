@@ -19,19 +19,9 @@ from ..compiler.arrays import LINE
 from ..compiler.compiling import kernel, stack_zeros
 from ..functions.activations import ACTIVATIONS, FUNCTIONS
 from ..functions.losses import LOSSES
-from .layers import backward_activation, layout, softmax
-from .sequential import (
-    DIVERGED,
-    EPOCH,
-    PAUSED,
-    SAMPLE,
-    STEP,
-    Model,
-    begin_epoch,
-    end_epoch,
-    observe,
-    sample_weight,
-)
+from .layers import backward_activation, observe, softmax
+from .layout import layout
+from .state import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, Model, begin_epoch, end_epoch, sample_weight
 
 _ZERO = np.uint64(0)
 

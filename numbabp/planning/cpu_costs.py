@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ..compiler.arrays import LINE
-from ..kernels.layers import NARROW
+from ..kernels.layout import NARROW
 
 NARROW_PRODUCT = 32
 

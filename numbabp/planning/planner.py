@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..devices import processor
 from ..devices.placement import CPU, WORTH_LOOKING, Placement, gpu_at_hand, index_of
-from ..kernels.layers import NARROW
+from ..kernels.layout import NARROW
 from ..kernels.update_rules import N_MOMENTS
 from .cpu_costs import Machine, this_machine
 

@@ -9,7 +9,7 @@ from ..compiler.vectors import lanes_of
 from ..devices import processor
 from ..devices.placement import CPU, WORTH_LOOKING, Placement, gpu_at_hand, index_of
 from ..kernels.lanes.chunks import BLOCKED_INPUTS
-from ..kernels.layers import n_units
+from ..kernels.layout import n_units
 from ..kernels.update_rules import N_MOMENTS
 from ..options import LINEAR_RULES, PLAIN_GRADIENT
 from .planner import Plan, make_plan

@@ -14,7 +14,7 @@ from ..devices.placement import CPU, Placement
 from ..errors import DivergenceError
 from ..functions.losses import METRICS
 from ..history import History
-from ..kernels.sequential import DIVERGED, EPOCH, FIRST_METRIC, LOSS, SAMPLE, STEP, WEIGHT, Run, Samples
+from ..kernels.state import DIVERGED, EPOCH, FIRST_METRIC, LOSS, SAMPLE, STEP, WEIGHT, Run, Samples
 from ..kernels.update_rules import N_MOMENTS
 from ..options import Options
 from ..planning.planner import Plan, make_plan
@@ -65,7 +65,7 @@ class Training:
     network
         Trained in place.
     inputs, targets, weights
-        Checked arrays, as in `kernels.sequential.Samples`, on the host or on the plan's GPU; inputs may also
+        Checked arrays, as in `kernels.state.Samples`, on the host or on the plan's GPU; inputs may also
         be a checked CSR matrix.
     options
         How to train.

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...compiler.compiling import scalar_function, subroutine
 from ...compiler.vectors import load, n_lanes, splat, store
-from ..layers import FAN_IN, FAN_OUT
+from ..layout import FAN_IN, FAN_OUT
 from .chunks import SAMPLES, STEP_SHRINK
 
 _ZERO, _ONE, _TWO, _THREE, _FOUR = (np.uint64(k) for k in range(5))

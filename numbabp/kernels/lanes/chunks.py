@@ -7,7 +7,7 @@ import numpy as np
 from ...compiler.arrays import aligned_zeros
 from ...compiler.compiling import scalar_function, subroutine
 from ...compiler.vectors import lanes_of, n_lanes
-from ..layers import BIASES, BY_ROWS, FAN_IN, FAN_OUT, FORM, INPUTS, OUTPUTS, WEIGHTS, n_units
+from ..layout import BIASES, BY_ROWS, FAN_IN, FAN_OUT, FORM, INPUTS, OUTPUTS, WEIGHTS, n_units
 
 SAMPLES = 8
 """Samples of a block: of the first layer, where it goes in blocks, and of sums in the samples' dtype."""

@@ -15,17 +15,8 @@ from ...compiler.vectors import load, n_lanes, splat, store, where_greater
 from ...functions import losses
 from ...functions.activations import SIGMOID, SOFTMAX, sigmoid
 from ...functions.elementary import exp, log_from_one, logistic_pair, minus_log1m_half
-from ..layers import (
-    ACTIVATION,
-    BIASES,
-    FAN_IN,
-    FAN_OUT,
-    INPUTS,
-    OUTPUTS,
-    WEIGHTS,
-    activate,
-    multiply_by_derivative,
-)
+from ..layers import activate, multiply_by_derivative
+from ..layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
 from .blocks import first_pre_activation, keep_update
 from .chunks import (
     BLOCK_LOSS,

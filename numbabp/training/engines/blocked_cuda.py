@@ -19,10 +19,10 @@ from ...kernels.cuda.blocked.train import (
 )
 from ...kernels.cuda.blocked.train import Network as DeviceNetwork
 from ...kernels.cuda.blocked.train import Samples as DeviceSamples
-from ...kernels.layers import BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
+from ...kernels.layout import BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
 from ...kernels.powers import fill_powers, step_rates
-from ...kernels.sequential import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP
 from ...kernels.shuffling import draw_order
+from ...kernels.state import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP
 from .network_cuda import DeviceTraining
 
 if TYPE_CHECKING:

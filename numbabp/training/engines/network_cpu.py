@@ -9,8 +9,10 @@ import numpy as np
 
 from ...compiler.arrays import LINE, aligned_zeros
 from ...devices.processor import blas_threads
-from ...kernels.layers import BY_ROWS, DELAYED, FAN_OUT, FORM, n_units, transpose_layout
-from ...kernels.sequential import ROWS_SIZE, STEP, Model, Run, Samples, train_general, train_sgd
+from ...kernels.general import ROWS_SIZE, train_general
+from ...kernels.layout import BY_ROWS, DELAYED, FAN_OUT, FORM, n_units, transpose_layout
+from ...kernels.sequential import train_sgd
+from ...kernels.state import STEP, Model, Run, Samples
 
 if TYPE_CHECKING:
     from ...network import Network

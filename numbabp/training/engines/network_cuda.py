@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...devices import memory
-from ...kernels.sequential import Model, Run, Samples
+from ...kernels.state import Model, Run, Samples
 from .network_cpu import Engine
 
 if TYPE_CHECKING:

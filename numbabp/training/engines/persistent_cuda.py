@@ -12,8 +12,8 @@ from ...devices import memory
 from ...kernels.cuda.population import block
 from ...kernels.cuda.population.kernel import Common, Networks, Record
 from ...kernels.cuda.population.kernel import Samples as DeviceSamples
-from ...kernels.sequential import DIVERGED, EPOCH, FIRST_METRIC, LOSS, PAUSED, SAMPLE, STEP, WEIGHT
 from ...kernels.shuffling import draw_orders
+from ...kernels.state import DIVERGED, EPOCH, FIRST_METRIC, LOSS, PAUSED, SAMPLE, STEP, WEIGHT
 from ...planning.population_cuda import architecture_of, mappings
 from .network_cuda import DeviceTraining
 

@@ -27,9 +27,10 @@ from ....compiler.cuda import kernel
 from ....compiler.toolchain import SIMULATED, cuda
 from ....functions import activations as act
 from ....functions import losses
-from ...layers import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS, metric
+from ...layers import metric
+from ...layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
 from ...powers import V_FROM_G, V_FROM_V, V_FROM_W, W_FROM_G, W_FROM_V, W_FROM_W
-from ...sequential import DIVERGED, FIRST_METRIC, LOSS, WEIGHT
+from ...state import DIVERGED, FIRST_METRIC, LOSS, WEIGHT
 from ...units import activated, derivative, gradient_of_output, loss_of_output
 from .geometry import MAX_GROUP, MAX_OUTPUTS, MAX_PARTS, MAX_THREADS
 
@@ -83,7 +84,7 @@ class Record(NamedTuple):
     """What training leaves beside the parameters."""
 
     metrics: Any  # int64 (n_metrics,)
-    sums: Any  # float64 (epochs, 2 + n_metrics), as in `sequential.Run`
+    sums: Any  # float64 (epochs, 2 + n_metrics), as in `state.Run`
     state: Any  # int64 (4,): status; steps of the last block; block that diverged, and at which sample
 
 
