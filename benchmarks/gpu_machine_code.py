@@ -18,9 +18,10 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.on_gpu.cards import MULTIPROCESSORS
-from numbabp.planning.population_cpu import ON_GPU
-from numbabp.planning.population_cuda import RULES
+from numbabp.planning.catalogue import BLOCK, CUDA, KERNELS
 
+ON_GPU = tuple(kernel.name for kernel in KERNELS if kernel.device == CUDA and kernel.for_many)
+RULES = BLOCK.rules
 LOSSES = {
     "2-10-1": "binary_cross_entropy",
     "4-10-3": "categorical_cross_entropy",
@@ -50,15 +51,14 @@ class Case:
 
     def mapping(self):
         """How the planner would lay it out, or in a string why it does not."""
-        from numbabp import Network
+        from numbabp.architecture import Architecture
         from numbabp.options import Options
-        from numbabp.planning.population_cuda import architecture_of, mappings
+        from numbabp.planning.mappings import mappings, specialisation
 
-        network = Network(
-            tuple(map(int, self.sizes.split("-"))), loss=LOSSES[self.sizes], init="zeros", dtype=self.dtype
-        )
+        sizes = tuple(map(int, self.sizes.split("-")))
+        architecture = Architecture.checked(sizes, loss=LOSSES[self.sizes], dtype=self.dtype)
         # a penalty takes a few registers more
-        of = architecture_of(network, Options(update_rule=self.rule), self.rule != "sgd", weighted=False)
+        of = specialisation(architecture, Options(update_rule=self.rule), self.rule != "sgd", weighted=False)
         return mappings(of, device_of(self.capability))[self.kernel]
 
     def machine_code(self):

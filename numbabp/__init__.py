@@ -11,7 +11,7 @@ _MODULES = {
     "DivergenceError": "errors",
     "gradient_check": "gradients",
     "Population": "population",
-    "load": "storage",
+    "load": "loading",
     "MLPClassifier": "estimators.base",
     "MLPRegressor": "estimators.base",
     "PopulationSearchCV": "estimators.search",
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from .estimators.search import PopulationSearchCV
     from .gradients import gradient_check
     from .history import History
+    from .loading import load
     from .network import Network
     from .population import Population
-    from .storage import load
 
 
 def __getattr__(name: str) -> Any:

@@ -1,20 +1,20 @@
 """Check of backpropagation by central differences."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from .architecture import Architecture
 from .checks.host import check_inputs
+from .inference.predictions import measure_one
+from .kernels import state
 from .kernels.general import train_general
-from .kernels.layout import n_units
-from .kernels.state import Model, Run, Samples
+from .network import Network
 from .options import Options
-
-if TYPE_CHECKING:
-    from .network import Network
+from .samples import Samples
 
 
-def gradient_check(net: "Network", X: Any, y: Any, *, step: float = 1e-5) -> float:
+def gradient_check(net: Network, X: Any, y: Any, *, step: float = 1e-5) -> float:
     r"""Largest relative error of the backpropagated gradient of the mean loss.
 
     The gradient is compared, parameter by parameter, with (L(w + h) - L(w - h)) / 2h. All is computed in
@@ -38,20 +38,20 @@ def gradient_check(net: "Network", X: Any, y: Any, *, step: float = 1e-5) -> flo
         which a central difference is less exact or wrong.
     """
     twin = net.astype(np.float64)
-    X = check_inputs("X", X, twin.n_inputs, twin.dtype)
-    inputs, targets, weights = twin._check_samples(X, y, None)
-    gradient = _mean_gradient(twin, inputs, targets, weights)
+    architecture = twin.architecture
+    samples = Samples.checked(architecture, check_inputs("X", X, twin.n_inputs, twin.dtype), y)
+    gradient = _mean_gradient(architecture, twin.parameters, samples)
     difference = np.empty_like(gradient)
     for j, w in enumerate(twin.parameters.copy()):
         h = step * max(1.0, abs(w))
         losses = []
         for value in (w + h, w - h):
             twin.parameters[j] = value
-            losses.append(twin.measure(inputs, targets, weights, ())["loss"])
+            losses.append(measure_one(architecture, twin.parameters, samples, ())["loss"])
         twin.parameters[j] = w
         difference[j] = (losses[0] - losses[1]) / ((w + h) - (w - h))
     # what rounding alone makes of the quotient
-    noise = 4 * np.finfo(float).eps * twin.measure(inputs, targets, weights, ())["loss"] / step
+    noise = 4 * np.finfo(float).eps * measure_one(architecture, twin.parameters, samples, ())["loss"] / step
     size = np.maximum(np.abs(gradient), np.abs(difference))
     scale = np.maximum(size, size.max() / 1000)
     if scale.max() == 0:
@@ -59,28 +59,27 @@ def gradient_check(net: "Network", X: Any, y: Any, *, step: float = 1e-5) -> flo
     return float((np.maximum(np.abs(gradient - difference) - noise, 0) / scale).max())
 
 
-def _mean_gradient(
-    net: "Network", inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
+def _mean_gradient(architecture: Architecture, parameters: np.ndarray, samples: Samples) -> np.ndarray:
     """Gradient of the training kernel: the velocity after one full-batch step of momentum from rest."""
-    options = Options(update_rule="momentum", batch_size=len(inputs))
-    moments = np.zeros((1, net.n_parameters))
-    model = Model(
-        net.parameters.copy(),
+    options = Options(update_rule="momentum", batch_size=samples.n)
+    moments = np.zeros((1, architecture.n_parameters))
+    model = state.Model(
+        parameters.copy(),
         moments,
-        np.zeros(net.n_parameters),
-        np.zeros((3, n_units(net.layout))),
+        np.zeros(architecture.n_parameters),
+        np.zeros((3, architecture.n_units)),
         np.empty(0),
-        net.layout,
-        net.loss_code,
+        architecture.layout,
+        architecture.loss_code,
     )
-    samples = Samples(inputs, targets, weights, np.arange(len(inputs), dtype=np.int64))
-    run = Run(
+    order = np.arange(samples.n, dtype=np.int64)
+    of_kernel = state.Samples(samples.inputs, samples.targets, samples.weights, order)
+    run = state.Run(
         np.zeros(4, np.int64),
         np.empty(0, np.uint64),
         np.ones(1),
         np.empty(0, np.int64),
         np.zeros((1, 2)),
     )
-    train_general(model, samples, options.rule, run, len(inputs), 1, len(inputs))
+    train_general(model, of_kernel, options.rule, run, samples.n, 1, samples.n)
     return moments[0]

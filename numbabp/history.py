@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import DivergenceError
+
 
 class History(Mapping[str, np.ndarray]):
     """Metrics of a training run: a mapping from metric names to float64 arrays, one entry an epoch.
@@ -133,3 +135,88 @@ class History(Mapping[str, np.ndarray]):
             right.set(ylabel="accuracy", ylim=(-0.03, 1.03))
         ax.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=min(len(lines), 3))
         return ax
+
+
+class PopulationHistory(Mapping[Any, Any]):
+    """Metrics of a population's training: arrays of shape (n_networks, epochs) by name.
+
+    ``history[i]`` is the `History` of network i.
+
+    Attributes
+    ----------
+    diverged : dict of int to DivergenceError
+        The networks that left the finite numbers; their rows are NaN from that epoch on.
+    stop_reason : str
+        "finished" or "interrupted"; then epochs that were not finished are NaN.
+    seconds : float
+        Wall time, without that of compiling the lanes kernel.
+    n_epochs : ndarray of int64, shape (n_networks,)
+        Epochs that each network has finished.
+    """
+
+    def __init__(
+        self,
+        metrics: Mapping[str, np.ndarray],
+        diverged: Mapping[int, DivergenceError],
+        stop_reason: str,
+        seconds: float,
+        n_epochs: np.ndarray,
+        stopped: np.ndarray,
+    ) -> None:
+        self._metrics = dict(metrics)
+        self._stopped = stopped
+        self.n_epochs = n_epochs
+        self.diverged = dict(diverged)
+        self.stop_reason = stop_reason
+        self.seconds = seconds
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, int | np.integer):
+            finished = int(self.n_epochs[key])
+            reason = "no change" if self._stopped[key] else self.stop_reason
+            metrics = {name: values[key, :finished] for name, values in self._rows().items()}
+            return History(
+                metrics,
+                learning_rate=self._metrics["learning_rate"][key, :finished],
+                stop_reason="diverged" if int(key) % len(self.loss) in self.diverged else reason,
+                seconds=self.seconds,
+            )
+        if key not in self._metrics:
+            raise KeyError(f"{key!r} was not recorded; recorded: {', '.join(self._metrics)}.")
+        return self._metrics[key]
+
+    def _rows(self) -> dict[str, np.ndarray]:
+        return {name: values for name, values in self._metrics.items() if name != "learning_rate"}
+
+    def __iter__(self) -> Any:
+        return iter(self._rows())
+
+    def __len__(self) -> int:
+        return len(self._rows())
+
+    def last(self, metric: str = "loss") -> np.ndarray:
+        """Values of each network's last finished epoch, shape (n_networks,); NaN for those that diverged."""
+        values = self[metric]
+        last = values[np.arange(len(values)), np.maximum(self.n_epochs, 1) - 1]
+        last[list(self.diverged)] = np.nan
+        return last
+
+    def __repr__(self) -> str:
+        n, epochs = self.loss.shape
+        last = self.last()
+        text = f"{n} networks, {epochs} epochs, {self.stop_reason}"
+        if np.isfinite(last).any():
+            text += f"; last loss: median {np.nanmedian(last):.6g}, best {np.nanmin(last):.6g}"
+        return f"<PopulationHistory: {text}{f'; {len(self.diverged)} diverged' if self.diverged else ''}>"
+
+    @property
+    def loss(self) -> np.ndarray:
+        """Prequential loss, shape (n_networks, epochs)."""
+        return self._metrics["loss"]
+
+    @property
+    def accuracy(self) -> np.ndarray:
+        """Prequential accuracy between 0 and 1, shape (n_networks, epochs)."""
+        if "accuracy" not in self._metrics:
+            raise AttributeError("accuracy was not recorded; ask for it with fit(monitor=('accuracy',)).")
+        return self._metrics["accuracy"]

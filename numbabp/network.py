@@ -1,43 +1,29 @@
-"""The network: layer sizes, parameters, predictions and training."""
+"""The network: an architecture with parameters; predictions and training."""
 
 import copy
 import numbers
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .checks.host import (
-    check_choice,
-    check_dtype,
-    check_inputs,
-    check_integer,
-    check_layer_sizes,
-    check_random_state,
-    check_sample_weight,
-    check_sparse_inputs,
-    check_targets,
-)
+from . import storage
+from .architecture import Architecture
+from .checks.host import check_choice, check_integer, check_random_state
 from .compiler.arrays import aligned_zeros
-from .devices.placement import gpu_of, is_on_device, resolve, where
-from .functions.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
-from .functions.initializers import INITIALIZERS
-from .functions.losses import LOSSES, METRICS, OUTPUT_ACTIVATION
+from .devices.placement import Placement, gpu_of, resolve
+from .functions.initializers import INITIALIZERS, draw_weights
 from .history import History
-from .kernels.inference import activate_rows, sum_metrics
-from .kernels.layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS, layout
-from .options import Options
-from .planning.planner import Plan, make_plan
-from .schedules import Schedule
-from .training.loop import Callback, RuleState, Training
-
-CHUNK_BYTES = 1 << 23
-"""`forward` takes as many rows at a time as keep a layer's units about this large.
-
-100,000 x 64 rows took 0.6 of the time of whole matrices on one thread; with 1 MiB as well, but then threaded
-BLAS waited for its threads so often that a busy machine made it 1.7 times slower than whole matrices.
-"""
+from .inference import predictions
+from .options import NAMES, Options, check_names, takes_options
+from .planning.plan import Plan
+from .planning.planner import make_plan
+from .planning.problem import Problem
+from .samples import Samples, check_inputs, mean_nonzeros
+from .schedules import check_schedule, learning_rates
+from .training.loop import Callback, Training
+from .training.state import RuleState, draw_order_seed
 
 
 class Network:
@@ -67,6 +53,8 @@ class Network:
 
     Attributes
     ----------
+    architecture : Architecture
+        Layer sizes, activations, loss and dtype, which are fixed.
     layer_sizes : tuple of int
     activations : tuple of str
         One a layer, the output's last.
@@ -102,67 +90,105 @@ class Network:
         init: str = "lecun_normal",
         dtype: Any = "float64",
         random_state: int | np.random.RandomState | None = None,
-        _draw: bool = True,
     ) -> None:
-        self.layer_sizes = check_layer_sizes(layer_sizes)
-        self.loss = check_choice("loss", loss, LOSSES)
-        self.activations = _check_activations(
-            hidden_activation, output_activation, self.loss, len(self.layer_sizes) - 2
-        )
-        self.init = check_choice("init", init, INITIALIZERS)
-        self.dtype = check_dtype(dtype)
-        self.random_state = check_random_state(random_state)
-        codes = tuple(ACTIVATIONS[name] for name in self.activations)
-        self.layout = layout(self.layer_sizes, codes)
-        self.parameters = aligned_zeros(int(self.layout[-1, BIASES] + self.layout[-1, FAN_OUT]), self.dtype)
+        architecture = Architecture.checked(layer_sizes, hidden_activation, output_activation, loss, dtype)
+        init = check_choice("init", init, INITIALIZERS)
+        parameters = aligned_zeros(architecture.n_parameters, architecture.dtype)
+        self._set(architecture, init, parameters, check_random_state(random_state))
+        draw_weights(self.weights, init, self.random_state)
+
+    @classmethod
+    def of(
+        cls,
+        architecture: Architecture,
+        parameters: np.ndarray,
+        *,
+        init: str = "lecun_normal",
+        random_state: np.random.RandomState | None = None,
+        history: History | None = None,
+        rule_state: RuleState | None = None,
+    ) -> "Network":
+        """Network of given parameters, which it keeps by reference.
+
+        Parameters
+        ----------
+        architecture
+            What they belong to.
+        parameters
+            T (n_parameters,), contiguous.
+        init
+            What they were drawn by.
+        random_state
+            Goes on to the shuffles; by default a new one.
+        history, rule_state
+            Of the training that made them.
+        """
+        network = cls.__new__(cls)
+        network._set(architecture, init, parameters, random_state or np.random.RandomState())
+        network.history, network._rule_state = history, rule_state
+        return network
+
+    def _set(
+        self,
+        architecture: Architecture,
+        init: str,
+        parameters: np.ndarray,
+        random_state: np.random.RandomState,
+    ) -> None:
+        self.architecture, self.init, self.parameters = architecture, init, parameters
+        self.random_state = random_state
         self.history: History | None = None
         self._rule_state: RuleState | None = None
-        if _draw:  # else the caller has the weights
-            self.draw(self.random_state)
 
-    def draw(self, random_state: np.random.RandomState) -> None:
-        """Draw the initial weights, layer by layer; biases are left as they are."""
-        for weights in self.weights:
-            fan_in, fan_out = weights.shape
-            weights[...] = INITIALIZERS[self.init](fan_in, fan_out, random_state)
+    @property
+    def layer_sizes(self) -> tuple[int, ...]:
+        """(n_inputs, ..., n_outputs)."""
+        return self.architecture.layer_sizes
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """One a layer, the output's last."""
+        return self.architecture.activations
+
+    @property
+    def loss(self) -> str:
+        """Name of the loss."""
+        return self.architecture.loss
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the parameters."""
+        return self.architecture.dtype
 
     @property
     def n_layers(self) -> int:
         """Layers with weights."""
-        return len(self.layout)
+        return self.architecture.n_layers
 
     @property
     def n_inputs(self) -> int:
         """Columns of X."""
-        return self.layer_sizes[0]
+        return self.architecture.n_inputs
 
     @property
     def n_outputs(self) -> int:
         """Units of the output layer."""
-        return self.layer_sizes[-1]
+        return self.architecture.n_outputs
 
     @property
     def n_parameters(self) -> int:
         """Weights and biases."""
-        return self.parameters.size
+        return self.architecture.n_parameters
 
     @property
     def n_weights(self) -> int:
         """Weights alone: the connections that CUPS counts."""
-        return sum(a * b for a, b in zip(self.layer_sizes, self.layer_sizes[1:], strict=False))
-
-    @property
-    def loss_code(self) -> int:
-        """The loss as kernels know it."""
-        return LOSSES[self.loss]
+        return self.architecture.n_weights
 
     @property
     def weights(self) -> tuple[np.ndarray, ...]:
         """Views of the weights, ``weights[l]`` of shape (fan_in, fan_out); may be assigned to as a whole."""
-        return tuple(
-            self.parameters[int(row[WEIGHTS]) : int(row[BIASES])].reshape(int(row[FAN_IN]), int(row[FAN_OUT]))
-            for row in self.layout
-        )
+        return self.architecture.weights_of(self.parameters)
 
     @weights.setter
     def weights(self, values: Sequence[Any]) -> None:
@@ -171,9 +197,7 @@ class Network:
     @property
     def biases(self) -> tuple[np.ndarray, ...]:
         """Views of the biases, ``biases[l]`` of shape (fan_out,); may be assigned to as a whole."""
-        return tuple(
-            self.parameters[int(row[BIASES]) : int(row[BIASES] + row[FAN_OUT])] for row in self.layout
-        )
+        return self.architecture.biases_of(self.parameters)
 
     @biases.setter
     def biases(self, values: Sequence[Any]) -> None:
@@ -200,7 +224,12 @@ class Network:
         ndarray of shape (n, n_outputs)
             NumPy's; or CuPy's, on the GPU of X.
         """
-        return self._outputs(self._check_inputs("X", X))[1]
+        return self.before_and_after_activation(X)[1]
+
+    def before_and_after_activation(self, X: Any) -> tuple[Any, Any]:
+        """Pre-activations and outputs of the output layer, each as `forward` gives the outputs."""
+        inputs = check_inputs(self.architecture, "X", X)
+        return predictions.outputs(self.architecture, self.parameters, inputs)
 
     def predict(self, X: Any) -> Any:
         """Predictions: what `forward` gives, decided.
@@ -221,12 +250,7 @@ class Network:
 
     def decide(self, outputs: Any) -> Any:
         """Predictions from outputs of shape (..., n_outputs), as `predict` tells."""
-        with where(outputs):
-            if self.loss == "binary_cross_entropy":
-                outputs = (outputs > 0.5).astype(np.int64)
-            elif self.activations[-1] == "softmax":
-                return outputs.argmax(axis=-1)
-        return outputs[..., 0] if self.n_outputs == 1 else outputs
+        return predictions.decide(self.architecture, outputs)
 
     def evaluate(
         self, X: Any, y: Any, sample_weight: Any = None, monitor: Sequence[str] = ()
@@ -246,49 +270,22 @@ class Network:
             "loss" and the metrics by name.
         """
         options = Options(monitor=monitor)
-        inputs, targets, weights = self._check_samples(X, y, sample_weight)
-        return self.measure(inputs, targets, weights, self.metric_names(options.monitor))
+        samples = Samples.checked(self.architecture, X, y, sample_weight)
+        names = self.architecture.metric_names(options.monitor)
+        return predictions.measure_one(self.architecture, self.parameters, samples, names)
 
-    def metric_names(self, monitor: Sequence[str]) -> list[str]:
-        """What is recorded beside the loss: the metrics monitored, and for a cross-entropy the accuracy."""
-        own = ["accuracy"] if self.loss.endswith("cross_entropy") else []
-        return list(dict.fromkeys([*monitor, *own]))
-
+    @takes_options
     def fit(
         self,
         X: Any,
         y: Any,
         *,
-        learning_rate: float = 0.1,
         epochs: int = 100,
-        shuffle: bool = True,
         random_state: int | np.random.RandomState | None = None,
-        batch_size: int = 1,
-        update_rule: str = "sgd",
-        momentum: float = 0.9,
-        rho: float = 0.9,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        clip_norm: float | None = None,
-        clip_value: float | None = None,
-        schedule: Schedule = "constant",
-        schedule_options: Mapping[str, float] | None = None,
         sample_weight: Any = None,
-        propagate: str = "exact",
-        monitor: Sequence[str] = (),
         validation_data: tuple[Any, Any] | None = None,
-        early_stopping: bool = False,
-        patience: int = 10,
-        tol: float = 0.0,
         callback: Callback | None = None,
-        progress: bool | None = None,
-        device: str = "auto",
-        kernel: str = "auto",
-        block_length: int | None = None,
-        n_threads: int | None = None,
+        **options: Any,
     ) -> History:
         """Train from the present parameters on.
 
@@ -351,9 +348,10 @@ class Network:
             GPU, CuPy's or any with the CUDA array interface, stays there; y and sample_weight may lie there
             too, or in the host's memory, from where they are copied. A GPU does sgd, momentum and nesterov
             with l2, batch_size=1, no clipping and propagate="exact".
-        kernel : {"auto", "sequential", "general", "blocked", "tiny"}
-            "auto" takes what `plan` predicts to be the fastest. All give the same trajectory up to rounding;
-            the same kernel with the same block length gives the same bits.
+        kernel : {"auto", "sequential", "tiny", "general", "blocked", "persistent"}
+            "auto" takes what `plan` predicts to be the fastest; "blocked" is for both devices, "persistent"
+            for GPUs (`numbabp.planning.catalogue` tells of each). All give the same trajectory up to
+            rounding; the same kernel with the same block length gives the same bits.
         block_length : int, optional
             Samples of a block; asks for the blocked kernel.
         n_threads : int, optional
@@ -376,34 +374,8 @@ class Network:
             On Ctrl-C; the network is left after its last finished step, `history` up to the last finished
             epoch.
         """
-        options = Options(
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            update_rule=update_rule,
-            momentum=momentum,
-            rho=rho,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            l1=l1,
-            l2=l2,
-            clip_norm=clip_norm,
-            clip_value=clip_value,
-            schedule=schedule,
-            schedule_options=schedule_options,
-            propagate=propagate,
-            monitor=monitor,
-            early_stopping=early_stopping,
-            patience=patience,
-            tol=tol,
-            shuffle=shuffle,
-            progress=progress,
-            device=device,
-            kernel=kernel,
-            block_length=block_length,
-            n_threads=n_threads,
-        )
-        return self._train(X, y, sample_weight, options, epochs, random_state, validation_data, callback)
+        checked = Options.named("Network.fit", options)
+        return self._train(X, y, sample_weight, checked, epochs, random_state, validation_data, callback)
 
     def plan(self, X: Any, *, epochs: int = 100, **options: Any) -> Plan:
         """How `fit` would train on X, without doing it.
@@ -427,23 +399,16 @@ class Network:
         ValueError
             If the options ask for something that is not possible.
         """
-        for name in options:
-            if name not in Options.__dataclass_fields__:
-                allowed = ", ".join(sorted(Options.__dataclass_fields__))
-                raise TypeError(f"plan takes no {name!r}; allowed: {allowed}.")
-        checked = Options(**options)
+        checked = Options.named("plan", options)
         place = resolve(checked.device, gpu_of({"X": X}))
-        n_nonzeros = None
         if isinstance(X, numbers.Integral):
-            n_samples = check_integer("X", X, minimum=1)
+            n_samples, n_nonzeros = check_integer("X", X, minimum=1), None
         else:
-            inputs = self._check_inputs("X", X)
-            n_samples = inputs.shape[0]
-            if hasattr(inputs, "nnz"):
-                n_nonzeros = inputs.nnz / n_samples
-        epochs = check_integer("epochs", epochs, minimum=1)
-        return make_plan(self, n_samples, epochs, checked, n_nonzeros, place)
+            inputs = check_inputs(self.architecture, "X", X)
+            n_samples, n_nonzeros = inputs.shape[0], mean_nonzeros(inputs)
+        return make_plan(self._problem(n_samples, n_nonzeros, place, epochs, checked))
 
+    @takes_options
     def partial_fit(
         self,
         X: Any,
@@ -468,121 +433,36 @@ class Network:
         History
             Of this one epoch.
         """
-        allowed = set(Options.__dataclass_fields__) - {"early_stopping", "patience"}
-        for name in options:
-            if name not in allowed:
-                raise TypeError(f"partial_fit takes no {name!r}; allowed: {', '.join(sorted(allowed))}.")
-        return self._train(
-            X, y, sample_weight, Options(**options, progress=progress), 1, random_state, None, None
-        )
+        check_names("partial_fit", options, NAMES - {"early_stopping", "patience"})
+        checked = Options(**options, progress=progress)
+        return self._train(X, y, sample_weight, checked, 1, random_state, None, None)
 
     def astype(self, dtype: Any) -> "Network":
         """Copy with the parameters in another dtype, without history and rule state."""
-        twin = copy.copy(self)
-        twin.dtype = check_dtype(dtype)
-        twin.parameters = aligned_zeros(self.n_parameters, twin.dtype)
-        twin.parameters[:] = self.parameters
-        twin.history = None
-        twin._rule_state = None
-        twin.random_state = copy.deepcopy(self.random_state)
-        return twin
+        architecture = self.architecture.with_dtype(dtype)
+        parameters = aligned_zeros(self.n_parameters, architecture.dtype)
+        parameters[:] = self.parameters
+        return Network.of(
+            architecture, parameters, init=self.init, random_state=copy.deepcopy(self.random_state)
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to a safetensors file, atomically; see `numbabp.storage.save`."""
-        from .storage import save
+        """Write the network to a safetensors file, atomically; see `numbabp.loading.save`."""
+        storage.write_network(path, self.architecture, self.init, self.parameters)
 
-        save(self, path)
-
-    def rule_state(self, update_rule: str) -> RuleState:
-        """What the update rule carries from step to step, begun anew if the last one was another."""
-        state = self._rule_state
-        if state is None or state.update_rule != update_rule:
-            state = self._rule_state = RuleState.new(update_rule, self.parameters)
-        return state
-
-    def measure(
-        self, inputs: Any, targets: np.ndarray, weights: np.ndarray, names: Sequence[str]
-    ) -> dict[str, float]:
-        """Mean loss and named metrics of checked samples."""
-        if is_on_device(inputs):
-            from .inference.device import measure
-
-            found = measure(self, self.parameters[np.newaxis], inputs, targets, weights, names)
-            return {name: float(values[0]) for name, values in found.items()}
-        z, a = self._outputs(inputs)
-        means = self._means(z[np.newaxis], a[np.newaxis], targets, weights, names)
-        return dict(zip(["loss", *names], means[:, 0].tolist(), strict=True))
-
-    def _means(
-        self, z: np.ndarray, a: np.ndarray, targets: np.ndarray, weights: np.ndarray, names: Sequence[str]
-    ) -> np.ndarray:
-        """Mean loss and metrics (1 + n_metrics, n_networks) of outputs T (n_networks, n, n_outputs)."""
-        outputs_only = self.layout[-1:].copy()
-        outputs_only[0, [INPUTS, OUTPUTS]] = 0
-        metrics = np.array([METRICS[name] for name in names], np.int64)
-        delta = np.empty(self.n_outputs, self.dtype)
-        sums = np.zeros((len(z), 2 + len(names)))
-        for own_z, own_a, own_sums in zip(z, a, sums, strict=True):
-            sum_metrics(
-                outputs_only, self.loss_code, metrics, own_z, own_a, targets, weights, delta, own_sums
-            )
-        return (sums[:, [0, *range(2, sums.shape[1])]] / sums[:, 1:2]).T
-
-    @np.errstate(all="ignore")  # an overflow shows in the result
-    def _outputs(self, inputs: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Pre-activations and activations of the output layer for checked inputs, dense or sparse."""
-        if is_on_device(inputs):
-            from .inference.device import outputs
-
-            return outputs(self, inputs)
-        n = inputs.shape[0]
-        z = np.empty((n, self.n_outputs), self.dtype)
-        a = np.empty((n, self.n_outputs), self.dtype)
-        is_sparse = not isinstance(inputs, np.ndarray)
-        widest = max(self.layer_sizes[1:] if is_sparse else self.layer_sizes)
-        rows = min(n, max(64, CHUNK_BYTES // (self.dtype.itemsize * widest)))
-        scratch = np.empty((2, rows * widest), self.dtype)
-        for start in range(0, n, rows):
-            units = inputs[start : start + rows]
-            stop = start + units.shape[0]
-            for layer, (weights, biases) in enumerate(zip(self.weights, self.biases, strict=True)):
-                shape = (stop - start, len(biases))
-                if layer == self.n_layers - 1:
-                    product, activated = z[start:stop], a[start:stop]
-                else:
-                    product, activated = (part[: shape[0] * shape[1]].reshape(shape) for part in scratch)
-                if is_sparse and layer == 0:
-                    product[...] = units @ weights
-                else:
-                    np.matmul(units, weights, out=product)
-                product += biases
-                code, n_units = self.layout[layer, ACTIVATION], self.layout[layer, FAN_OUT]
-                activate_rows(code, product.reshape(-1), activated.reshape(-1), n_units)
-                units = activated
-        return z, a
-
-    def _check_inputs(self, name: str, X: Any) -> Any:
-        """Checked samples: an array, on a GPU if X lies there, or a CSR matrix where X is sparse."""
-        if is_on_device(X):
-            from .checks.device import check_inputs as check_on_device
-
-            return check_on_device(name, X, self.n_inputs, self.dtype)
-        check = check_sparse_inputs if hasattr(X, "tocsr") else check_inputs
-        return check(name, X, self.n_inputs, self.dtype)
-
-    def _check_samples(self, X: Any, y: Any, sample_weight: Any, prefix: str = "") -> tuple[Any, Any, Any]:
-        """Checked samples, targets and weights, all on a GPU if X lies there, else in the host's memory."""
-        if is_on_device(X):
-            from .checks.device import check_samples
-
-            return check_samples(
-                X, y, sample_weight, self.n_inputs, self.n_outputs, self.loss, self.dtype, prefix
-            )
-        gpu_of({prefix + "X": X, prefix + "y": y, "sample_weight": sample_weight})
-        inputs = self._check_inputs(prefix + "X", X)
-        n = inputs.shape[0]
-        targets = check_targets(prefix + "y", y, n, self.n_outputs, self.loss, self.dtype)
-        return inputs, targets, check_sample_weight(sample_weight, n, self.dtype)
+    def _problem(
+        self, n_samples: int, n_nonzeros: float | None, place: Placement, epochs: Any, options: Options
+    ) -> Problem:
+        """What `fit` and `plan` ask a planner."""
+        return Problem(
+            self.architecture,
+            n_samples,
+            check_integer("epochs", epochs, minimum=1),
+            options,
+            place,
+            n_nonzeros,
+            with_l2=options.l2 > 0,
+        )
 
     def _train(
         self,
@@ -595,47 +475,39 @@ class Network:
         validation_data: tuple[Any, Any] | None,
         callback: Callback | None,
     ) -> History:
-        epochs = check_integer("epochs", epochs, minimum=1)
+        check_integer("epochs", epochs, minimum=1)
         data_on = gpu_of({"X": X, "y": y, "sample_weight": sample_weight})
         place = resolve(options.device, data_on)  # before the checks, which are done where X lies
-        inputs, targets, weights = self._check_samples(X, y, sample_weight)
-        validation = None
-        if validation_data is not None:
-            if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-                raise TypeError("validation_data must be a tuple (X, y).")
-            X_validation, y_validation = validation_data
-            gpu_of({"X": X, "validation_data X": X_validation, "validation_data y": y_validation})
-            validation = self._check_samples(X_validation, y_validation, None, "validation_data ")[:2]
+        samples = Samples.checked(self.architecture, X, y, sample_weight)
+        validation = self._check_validation(X, validation_data)
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable, got {callback!r}.")
         generator = self.random_state if random_state is None else check_random_state(random_state)
+        problem = self._problem(samples.n, samples.n_nonzeros, place, epochs, options)
+        plan = make_plan(problem)
+        schedule_options = check_schedule(options.schedule, options.schedule_options)
+        # before anything is drawn or changed: a schedule of the caller's may raise
+        rates = learning_rates(options.schedule, schedule_options, float(options.learning_rate), epochs)
+        order_seed = draw_order_seed(generator, options.shuffle)
+        state = RuleState.going_on(self._rule_state, options.update_rule, self.parameters)
         training = Training(
-            self, inputs, targets, weights, options, epochs, generator, validation, callback, place=place
+            problem, plan, samples, self.parameters, state, rates, order_seed, validation, callback
         )
-        return training()
+        try:
+            return training()
+        finally:
+            self._rule_state = state
+            if training.history is not None:  # else it has not begun
+                self.history = training.history
 
-
-def _check_activations(
-    hidden: str | Sequence[str], output: str | None, loss: str, n_hidden: int
-) -> tuple[str, ...]:
-    names = [hidden] * n_hidden if isinstance(hidden, str) else hidden
-    if isinstance(hidden, str):
-        check_choice("hidden_activation", hidden, HIDDEN_ACTIVATIONS)
-    elif not isinstance(hidden, Sequence):
-        raise TypeError(f"hidden_activation must be a name or a sequence of names, got {hidden!r}.")
-    if len(names) != n_hidden:
-        raise ValueError(
-            f"hidden_activation names {len(names)} activations, but there are {n_hidden} hidden layers."
-        )
-    for i, name in enumerate(names):
-        check_choice(f"hidden_activation[{i}]", name, HIDDEN_ACTIVATIONS)
-    own = OUTPUT_ACTIVATION[loss]
-    if output is None:
-        output = own
-    check_choice("output_activation", output, ACTIVATIONS)
-    if loss.endswith("cross_entropy") and output != own:
-        raise ValueError(f"output_activation={output!r} does not go with loss={loss!r}, which needs {own!r}.")
-    return (*names, output)
+    def _check_validation(self, X: Any, validation_data: tuple[Any, Any] | None) -> Samples | None:
+        if validation_data is None:
+            return None
+        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+            raise TypeError("validation_data must be a tuple (X, y).")
+        X_validation, y_validation = validation_data
+        gpu_of({"X": X, "validation_data X": X_validation, "validation_data y": y_validation})
+        return Samples.checked(self.architecture, X_validation, y_validation, None, "validation_data ")
 
 
 def _assign(name: str, views: tuple[np.ndarray, ...], values: Sequence[Any]) -> None:

@@ -1,16 +1,15 @@
 """How to train: the arguments of `Network.fit` that say how to take a step, checked."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
 from .checks.host import check_bool, check_choice, check_integer, check_learning_rate, check_real
 from .devices.placement import check_device
 from .functions.losses import METRICS
 from .kernels.update_rules import UPDATE_RULES, Rule
 from .schedules import Schedule, check_schedule
-
-KERNELS = ("auto", "sequential", "general", "blocked", "tiny", "persistent")
 
 LINEAR_RULES = ("sgd", "momentum", "nesterov")
 """Update rules whose steps are linear in the gradients."""
@@ -20,7 +19,10 @@ PLAIN_GRADIENT: dict[str, Any] = {"batch_size": 1, "l1": 0.0, "clip_norm": None,
 
 @dataclass(frozen=True)
 class Options:
-    """How to train; every field is an argument of `Network.fit`, where they are described."""
+    """How to train; every field is an argument of `Network.fit`, where they are described.
+
+    Hashable, as far as a schedule that is a function is.
+    """
 
     learning_rate: float = 0.1
     batch_size: int = 1
@@ -35,7 +37,7 @@ class Options:
     clip_norm: float | None = None
     clip_value: float | None = None
     schedule: Schedule = "constant"
-    schedule_options: Mapping[str, float] | None = None
+    schedule_options: Mapping[str, float] | None = field(default=None, hash=False)
     propagate: str = "exact"
     monitor: Sequence[str] = ()
     early_stopping: bool = False
@@ -66,6 +68,7 @@ class Options:
             raise TypeError(f"monitor must be a sequence of names, got the string {self.monitor!r}.")
         for name in self.monitor:
             check_choice("monitor", name, METRICS)
+        object.__setattr__(self, "monitor", tuple(self.monitor))  # hashable
         check_integer("patience", self.patience, minimum=1)
         check_real("tol", self.tol)
         for name in ("early_stopping", "shuffle"):
@@ -73,7 +76,6 @@ class Options:
         if self.progress is not None:
             check_bool("progress", self.progress)
         check_device(self.device)
-        check_choice("kernel", self.kernel, KERNELS)
         for name in ("block_length", "n_threads"):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), minimum=1)
@@ -82,6 +84,29 @@ class Options:
                 "propagate='updated' needs update_rule='sgd' with batch_size=1, l1=0 and no clipping: "
                 "other steps are taken only after the whole gradient is known."
             )
+
+    @classmethod
+    def named(cls, who: str, given: Mapping[str, Any], refused: Collection[str] = ()) -> "Options":
+        """Options from the keyword arguments of a method.
+
+        Parameters
+        ----------
+        who
+            The method, for messages.
+        given
+            By name.
+        refused
+            Names that it does not take.
+
+        Raises
+        ------
+        TypeError
+            For a name that it does not take, naming those that it does.
+        ValueError, TypeError
+            For a value that is not allowed.
+        """
+        check_names(who, given, NAMES - set(refused))
+        return cls(**given)
 
     @property
     def is_plain_sgd(self) -> bool:
@@ -101,23 +126,6 @@ class Options:
         """Name of an argument that is not as `PLAIN_GRADIENT` has it; empty if all are."""
         return next((name for name, plain in PLAIN_GRADIENT.items() if getattr(self, name) != plain), "")
 
-    def check_sparse(self) -> None:
-        """Raise ValueError for what the kernel for sparse samples does not do."""
-        possible: dict[str, tuple[Any, ...]] = {
-            "update_rule": LINEAR_RULES,
-            **{name: (plain,) for name, plain in PLAIN_GRADIENT.items()},
-            "propagate": ("exact",),
-            "kernel": ("auto",),
-            "block_length": (None,),
-        }
-        for name, allowed in possible.items():
-            value = getattr(self, name)
-            if value not in allowed:
-                raise ValueError(
-                    f"{name}={value!r} is not possible with a sparse X, whose steps pass over the weights of "
-                    f"absent columns; allowed: {', '.join(map(repr, allowed))}."
-                )
-
     @property
     def rule(self) -> Rule:
         """The update rule as kernels take it."""
@@ -133,3 +141,33 @@ class Options:
             float(self.clip_norm or 0.0),
             float(self.clip_value or 0.0),
         )
+
+
+NAMES = {option.name for option in fields(Options)}
+"""Of all options."""
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def check_names(who: str, given: Collection[str], allowed: Collection[str]) -> None:
+    """Raise TypeError for a keyword argument that is not allowed."""
+    for name in given:
+        if name not in allowed:
+            raise TypeError(f"{who} takes no {name!r}; allowed: {', '.join(sorted(allowed))}.")
+
+
+def takes_options(method: Method) -> Method:
+    """Let a method that ends in ``**options`` show the options with their defaults in its signature."""
+    signature = inspect.signature(method)
+    own = [
+        parameter for parameter in signature.parameters.values() if parameter.kind != parameter.VAR_KEYWORD
+    ]
+    more = [
+        inspect.Parameter(
+            option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=option.type
+        )
+        for option in fields(Options)
+        if option.name not in signature.parameters
+    ]
+    method.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+    return method

@@ -16,18 +16,17 @@ import math
 import os
 import stat
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
+from .architecture import Architecture
 from .checks.host import check_choice, check_dtype, check_layer_sizes
+from .compiler.arrays import aligned_zeros
 from .files import PathLike, write_atomically
 from .functions.initializers import INITIALIZERS
-from .network import Network
-
-if TYPE_CHECKING:
-    from .population import Population
 
 FORMAT = "numbabp-network"
 POPULATION_FORMAT = "numbabp-population"
@@ -39,49 +38,63 @@ _TENSOR_DTYPES = {"float32": "F32", "float64": "F64", "int64": "I64"}
 _LENGTH_BYTES = 8
 
 
-def save(network: Network, path: PathLike, metadata: Mapping[str, Any] | None = None) -> None:
-    """Write a network to a safetensors file.
+@dataclass(frozen=True)
+class Stored:
+    """What a file holds.
 
-    The file appears whole or not at all: it is written beside `path`, synced and renamed; an existing file is
-    replaced only then. History, state of the update rule and random state are not kept.
-
-    Parameters
+    Attributes
     ----------
-    network : Network
-        What to save: architecture and parameters, bit for bit.
-    path : str or path-like
-        Where to.
-    metadata : dict, optional
-        Anything else worth keeping, as JSON takes it; `load_metadata` returns it.
-
-    Raises
-    ------
-    TypeError
-        If `metadata` is not a dict or holds what JSON does not know.
-    ValueError
-        If `metadata` holds NaN or infinity, or is longer than `MAX_HEADER_BYTES`.
-    OSError
-        If the file can't be written; an existing one is left as it is.
+    architecture : Architecture
+    init : str
+        What the weights were drawn by.
+    parameters : ndarray
+        T (n_parameters,) of a network, T (n_networks, n_parameters) of a population.
+    metadata : dict
+        The user's.
+    seeds : ndarray of int64, shape (n_networks,), or None
+        Of a population.
     """
+
+    architecture: Architecture
+    init: str
+    parameters: np.ndarray
+    metadata: dict[str, Any]
+    seeds: np.ndarray | None = None
+
+
+def write_network(
+    path: PathLike,
+    architecture: Architecture,
+    init: str,
+    parameters: np.ndarray,
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a network to a safetensors file, atomically; see `numbabp.loading.save`."""
     tensors = {}
-    for layer, (weights, biases) in enumerate(zip(network.weights, network.biases, strict=True)):
+    layers = zip(architecture.weights_of(parameters), architecture.biases_of(parameters), strict=True)
+    for layer, (weights, biases) in enumerate(layers):
         tensors[_weights_name(layer)] = weights
         tensors[_biases_name(layer)] = biases
-    _write(path, FORMAT, network, tensors, [network.parameters], metadata)
+    _write(path, FORMAT, (architecture, init), tensors, [parameters], metadata)
 
 
-def save_population(
-    population: "Population", path: PathLike, metadata: Mapping[str, Any] | None = None
+def write_population(
+    path: PathLike,
+    architecture: Architecture,
+    init: str,
+    parameters: np.ndarray,
+    seeds: np.ndarray,
+    metadata: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a population to a safetensors file, as `save` does a network: all parameters, and the seeds."""
-    tensors = {"parameters": population.parameters, "seeds": population.seeds}
-    _write(path, POPULATION_FORMAT, population[0], tensors, list(tensors.values()), metadata)
+    """Write a population likewise: all parameters, and the seeds."""
+    tensors = {"parameters": parameters, "seeds": seeds}
+    _write(path, POPULATION_FORMAT, (architecture, init), tensors, list(tensors.values()), metadata)
 
 
 def _write(
     path: PathLike,
     file_format: str,
-    network: Network,
+    of: tuple[Architecture, str],
     tensors: dict[str, np.ndarray],
     digested: list[np.ndarray],
     metadata: Mapping[str, Any] | None,
@@ -90,13 +103,14 @@ def _write(
 
     if metadata is not None and not isinstance(metadata, Mapping):
         raise TypeError(f"metadata must be a dict, got {type(metadata).__name__}.")
+    described, init = of
     architecture = json.dumps(
         {
-            "layer_sizes": network.layer_sizes,
-            "activations": network.activations,
-            "loss": network.loss,
-            "init": network.init,
-            "dtype": network.dtype.name,
+            "layer_sizes": described.layer_sizes,
+            "activations": described.activations,
+            "loss": described.loss,
+            "init": init,
+            "dtype": described.dtype.name,
         }
     )
     extra = json.dumps(dict(metadata or {}), allow_nan=False)
@@ -117,45 +131,17 @@ def _write(
     write_atomically(path, lambda file: file.write(content))
 
 
-def load(path: PathLike) -> Network:
-    """Read a network that `save` wrote.
-
-    Parameters
-    ----------
-    path : str or path-like
-        A safetensors file.
-
-    Returns
-    -------
-    Network
-        With the architecture and, bit for bit, the parameters that were saved.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is not one that `save` wrote, is truncated or was altered; it says what is wrong.
-    """
-    return load_with_metadata(path)[0]
-
-
-def load_metadata(path: PathLike) -> dict[str, Any]:
-    """The `metadata` that a network was saved with; checks and errors as for `load`."""
-    return load_with_metadata(path)[1]
-
-
-def load_with_metadata(path: PathLike) -> tuple[Network, dict[str, Any]]:
-    """Both of `load` and `load_metadata` in one go."""
+def read_network(path: PathLike) -> Stored:
+    """Read a network that `write_network` wrote; see `numbabp.loading.load` for checks and errors."""
     return _opened(path, _read)
 
 
-def load_population(path: PathLike) -> "Population":
-    """Read a population that `save_population` wrote; checks and errors as for `load`."""
+def read_population(path: PathLike) -> Stored:
+    """Read a population that `write_population` wrote; checks and errors as for a network."""
     return _opened(path, _read_population)
 
 
-def _opened(path: PathLike, read: Callable[[BinaryIO], Any]) -> Any:
+def _opened(path: PathLike, read: Callable[[BinaryIO], Stored]) -> Stored:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ValueError("not a regular file")
@@ -182,11 +168,11 @@ def _digest(architecture: str, extra: str, *arrays: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def _read(file: BinaryIO) -> tuple[Network, dict[str, Any]]:
+def _read(file: BinaryIO) -> Stored:
     header, data_start, data_bytes = _read_header(file)
     strings = _read_strings(header, FORMAT)
-    architecture = _parse_json("architecture", strings["architecture"])
-    layer_sizes, dtype = _check_architecture(architecture)
+    described = _parse_json("architecture", strings["architecture"])
+    layer_sizes, dtype = _check_architecture(described)
     shapes: dict[str, list[int]] = {}
     for layer, (fan_in, fan_out) in enumerate(pairwise(layer_sizes)):
         shapes[_weights_name(layer)] = [fan_in, fan_out]
@@ -195,38 +181,21 @@ def _read(file: BinaryIO) -> tuple[Network, dict[str, Any]]:
     offsets = _check_tensors(header, f"layer_sizes={layer_sizes}", shapes, dtypes, data_bytes)
     extra = _parse_json("metadata", strings["metadata"])
 
-    network = _empty_network(architecture, layer_sizes, dtype)
-    for layer, (weights, biases) in enumerate(zip(network.weights, network.biases, strict=True)):
+    architecture = _architecture_of(described, layer_sizes, dtype)
+    parameters = aligned_zeros(architecture.n_parameters, dtype)
+    layers = zip(architecture.weights_of(parameters), architecture.biases_of(parameters), strict=True)
+    for layer, (weights, biases) in enumerate(layers):
         for name, view in ((_weights_name(layer), weights), (_biases_name(layer), biases)):
-            file.seek(data_start + offsets[name])
-            if file.readinto(view.reshape(-1).view(np.uint8)) != view.nbytes:  # type: ignore[attr-defined]
-                raise ValueError("truncated: the file ends before its last tensor")
-    digest = _digest(strings["architecture"], strings["metadata"], network.parameters)
-    if digest != strings["sha256"]:
-        raise ValueError("altered: its content does not have the digest that was saved with it")
-    return network, extra
+            _fill(view, file, data_start + offsets[name])
+    _check_digest(strings, parameters)
+    return Stored(architecture, described["init"], parameters, extra)
 
 
-def _empty_network(architecture: dict[str, Any], layer_sizes: tuple[int, ...], dtype: np.dtype) -> Network:
-    return Network(
-        layer_sizes,
-        hidden_activation=architecture["activations"][:-1],
-        output_activation=architecture["activations"][-1],
-        loss=architecture["loss"],
-        init=architecture["init"],
-        dtype=dtype,
-        random_state=np.random.RandomState(),
-        _draw=False,
-    )
-
-
-def _read_population(file: BinaryIO) -> "Population":
-    from .population import Population
-
+def _read_population(file: BinaryIO) -> Stored:
     header, data_start, data_bytes = _read_header(file)
     strings = _read_strings(header, POPULATION_FORMAT)
-    architecture = _parse_json("architecture", strings["architecture"])
-    layer_sizes, dtype = _check_architecture(architecture)
+    described = _parse_json("architecture", strings["architecture"])
+    layer_sizes, dtype = _check_architecture(described)
     n_parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(layer_sizes))
     n_networks = data_bytes // (n_parameters * dtype.itemsize + 8)
     if n_networks < 1:
@@ -235,15 +204,32 @@ def _read_population(file: BinaryIO) -> "Population":
     dtypes = {"parameters": dtype, "seeds": np.dtype(np.int64)}
     of_what = f"{n_networks} networks of layer_sizes={layer_sizes}"
     offsets = _check_tensors(header, of_what, shapes, dtypes, data_bytes)
+    extra = _parse_json("metadata", strings["metadata"])
     arrays = {name: np.empty(shapes[name], dtypes[name]) for name in shapes}
     for name, array in arrays.items():
-        file.seek(data_start + offsets[name])
-        if file.readinto(array.reshape(-1).view(np.uint8)) != array.nbytes:  # type: ignore[attr-defined]
-            raise ValueError("truncated: the file ends before its last tensor")
-    if _digest(strings["architecture"], strings["metadata"], *arrays.values()) != strings["sha256"]:
+        _fill(array, file, data_start + offsets[name])
+    _check_digest(strings, *arrays.values())
+    architecture = _architecture_of(described, layer_sizes, dtype)
+    return Stored(architecture, described["init"], arrays["parameters"], extra, arrays["seeds"])
+
+
+def _architecture_of(
+    described: dict[str, Any], layer_sizes: tuple[int, ...], dtype: np.dtype
+) -> Architecture:
+    *hidden, output = described["activations"]
+    return Architecture.checked(layer_sizes, hidden, output, described["loss"], dtype)
+
+
+def _fill(array: np.ndarray, file: BinaryIO, start: int) -> None:
+    """With the bytes from `start` on."""
+    file.seek(start)
+    if file.readinto(array.reshape(-1).view(np.uint8)) != array.nbytes:  # type: ignore[attr-defined]
+        raise ValueError("truncated: the file ends before its last tensor")
+
+
+def _check_digest(strings: dict[str, str], *arrays: np.ndarray) -> None:
+    if _digest(strings["architecture"], strings["metadata"], *arrays) != strings["sha256"]:
         raise ValueError("altered: its content does not have the digest that was saved with it")
-    network = _empty_network(architecture, layer_sizes, dtype)
-    return Population._of(network, arrays["parameters"], arrays["seeds"], np.random.RandomState())
 
 
 def _read_header(file: BinaryIO) -> tuple[dict[str, Any], int, int]:

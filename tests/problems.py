@@ -6,6 +6,13 @@ import numpy as np
 import reference
 
 import numbabp as nbp
+from numbabp.devices.placement import CPU
+from numbabp.planning.planner import make_plan
+from numbabp.planning.problem import Problem
+from numbabp.samples import Samples
+from numbabp.schedules import check_schedule, learning_rates
+from numbabp.training.loop import Training
+from numbabp.training.state import RuleState
 
 
 def targets_for(loss, output, random_state, shape):
@@ -67,3 +74,13 @@ def parameters_error(net, solution):
     return reference.largest_relative_error(
         [*net.weights, *net.biases], [*solution.weights, *solution.biases]
     )
+
+
+def training_of(net, X, y, weights, options, epochs, place=CPU, callback=None):
+    """What `Network.fit` makes of checked arrays, before it is called."""
+    samples = Samples(X, y, weights)
+    asked = Problem(net.architecture, samples.n, epochs, options, place, with_l2=options.l2 > 0)
+    schedule = check_schedule(options.schedule, options.schedule_options)
+    rates = learning_rates(options.schedule, schedule, float(options.learning_rate), epochs)
+    state = RuleState.new(options.update_rule, net.parameters)
+    return Training(asked, make_plan(asked), samples, net.parameters, state, rates, 0, callback=callback)

@@ -20,6 +20,7 @@ from problems import draw_problem, network_of, parameters_error, solve
 import numbabp as nbp
 from numbabp import gradients
 from numbabp.training import loop as training
+from numbabp.training import slicing
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 DTYPES = tuple(TOLERANCE)
@@ -581,8 +582,8 @@ def test_slices_follow_the_clock(monkeypatch):
     problem = draw_problem(0, layer_sizes(3), ("tanh", "gelu", "identity"), "squared_error")
     whole, sliced = network_of(problem, "float64"), network_of(problem, "float64")
     whole.fit(problem.X, problem.Y, epochs=4, random_state=3)
-    monkeypatch.setattr(training, "SLICE_SECONDS", 1e-12)
-    monkeypatch.setattr(training, "SLICE_SHARE", 0)
+    monkeypatch.setattr(slicing, "SLICE_SECONDS", 1e-12)
+    monkeypatch.setattr(slicing, "SLICE_SHARE", 0)
     sliced.fit(problem.X, problem.Y, epochs=4, random_state=3)
     assert sliced.parameters.tobytes() == whole.parameters.tobytes()
 

@@ -96,12 +96,12 @@ def test_predictions_have_the_documented_shape(loss, n_outputs, shape):
 
 
 def test_forward_in_chunks_is_the_same(monkeypatch):
-    from numbabp import network as module
+    from numbabp.inference import host
 
     net = nbp.Network((3, 50, 40, 5), loss="categorical_cross_entropy", random_state=0)
     samples = np.random.RandomState(0).standard_normal((1000, 3))
     whole = net.forward(samples)
-    monkeypatch.setattr(module, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(host, "CHUNK_BYTES", 1)
     np.testing.assert_allclose(net.forward(samples), whole, rtol=1e-13)
 
 

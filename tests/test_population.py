@@ -13,11 +13,11 @@ import scipy.sparse
 from problems import draw_problem, network_of, parameters_error, solve
 
 import numbabp as nbp
-from numbabp import population as population_module
+from numbabp.checks import population as checks
 from numbabp.compiler.vectors import lanes_of
 from numbabp.data.datasets import xor
 from numbabp.inference import host as population_inference
-from numbabp.training import population_loop as population_training
+from numbabp.training import slicing
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 RULES = ("sgd", "momentum", "nesterov")
@@ -185,7 +185,7 @@ def test_slices_threads_and_turns_change_no_bit(seconds, options, rule, n_inputs
         for _ in range(2)
     )
     of_whole = whole.fit(X, Y, **train, kernel="lanes")
-    monkeypatch.setattr(population_training, "SLICE_SECONDS", seconds)
+    monkeypatch.setattr(slicing, "SLICE_SECONDS", seconds)
     of_parts = parts.fit(X, Y, **train, kernel="lanes", **options)
     np.testing.assert_array_equal(parts.parameters, whole.parameters)
     np.testing.assert_array_equal(of_parts.loss, of_whole.loss)
@@ -454,7 +454,7 @@ def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch):
     with pytest.raises(MemoryError, match=r"n_networks=10000000000: .* enough for [\d,]+ networks"):
         nbp.Population((1000, 1000, 10), 10**10)
     population = xor_population(100)
-    monkeypatch.setattr(population_module, "_available_memory", lambda: 60_000)
+    monkeypatch.setattr(checks, "_available_memory", lambda: 60_000)
     with pytest.raises(MemoryError, match="chunk_size trains them in turns"):
         population.fit(X, Y, epochs=20)
     population.fit(X, Y, epochs=20, chunk_size=10, progress=False)
@@ -544,7 +544,7 @@ def test_networks_that_ended_change_no_bit_in_slices_and_harm_no_other(monkeypat
     }
     one = xor_population(70)
     first = one.fit(X, y, n_threads=1, **options)
-    monkeypatch.setattr("numbabp.training.population_loop.SLICE_SECONDS", 1e-6)
+    monkeypatch.setattr("numbabp.training.slicing.SLICE_SECONDS", 1e-6)
     other = xor_population(70)
     second = other.fit(X, y, n_threads=2, chunk_size=33, **options)
     assert first.diverged.keys() == second.diverged.keys()

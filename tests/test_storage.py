@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 import numbabp as nbp
 from numbabp.files import write_atomically
-from numbabp.storage import load_metadata, load_with_metadata, save
+from numbabp.loading import load_metadata, load_with_metadata, save
 
 
 def small_network(dtype="float64"):

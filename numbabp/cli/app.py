@@ -336,7 +336,7 @@ def predict(
     """Predict with a saved model: a column of predictions, and of each class's probability."""
     from ..data.pipeline import Pipeline
     from ..data.tables import csv_text, read_table, write_csv
-    from ..storage import load_with_metadata
+    from ..loading import load_with_metadata
 
     network, settings = load_with_metadata(model)
     pipeline = Pipeline.loaded(model, settings, network)

@@ -7,12 +7,18 @@ from dataclasses import asdict, dataclass, fields, replace
 import numpy as np
 from scipy.optimize import least_squares
 
+from ..architecture import Architecture
+from ..compiler.arrays import aligned_zeros
+from ..functions.initializers import draw_weights
 from ..kernels.state import EPOCH, SAMPLE, Run, Samples
-from ..network import Network
 from ..options import Options
 from ..planning.cpu_costs import Machine
-from ..planning.planner import Plan, make_plan
-from ..training.engines.network_cpu import make_engine
+from ..planning.network_cpu import predicted_ns
+from ..planning.plan import Plan
+from ..planning.planner import make_plan
+from ..planning.problem import Problem
+from ..training.engines.engine import Subject
+from ..training.engines.registry import make_engine
 
 N_SAMPLES = 512
 SHAPES = (
@@ -65,12 +71,12 @@ def time_plans(
         Length of one timing, about; at least one epoch.
     """
     sizes = tuple(layer_sizes)
-    network = Network(sizes, loss="binary_cross_entropy", dtype=dtype, random_state=0)
+    architecture = _architecture(sizes, dtype)
     options = Options(update_rule=update_rule)
-    chosen = make_plan(network, N_SAMPLES, 1, options)
-    plans = [replace(chosen, alternatives=()), *chosen.alternatives]
+    chosen = make_plan(Problem(architecture, N_SAMPLES, 1, options))
+    plans = [replace(chosen, others=()), *chosen.alternatives]
     plans = [plan for plan in plans if plan.ns_per_step > 0]  # the others are not possible
-    advances = [_prepare(network, plan, options) for plan in plans]
+    advances = [_prepare(architecture, plan, options) for plan in plans]
     epochs = [max(1, round(seconds / max(advance(1), 1e-9))) for advance in advances]
     best = [float("inf")] * len(plans)
     for _ in range(repeats):
@@ -81,13 +87,17 @@ def time_plans(
     ]
 
 
-def _prepare(network: Network, plan: Plan, options: Options) -> Callable[[int], float]:
+def _prepare(architecture: Architecture, plan: Plan, options: Options) -> Callable[[int], float]:
     """A function that trains for some epochs and returns the seconds it took; it is compiled by now."""
     generator = np.random.default_rng(0)
-    inputs = generator.standard_normal((N_SAMPLES, network.n_inputs)).astype(network.dtype)
-    targets = (generator.random((N_SAMPLES, network.n_outputs)) < 0.5).astype(network.dtype)
+    dtype, n_parameters = architecture.dtype, architecture.n_parameters
+    inputs = generator.standard_normal((N_SAMPLES, architecture.n_inputs)).astype(dtype)
+    targets = (generator.random((N_SAMPLES, architecture.n_outputs)) < 0.5).astype(dtype)
+    parameters = aligned_zeros(n_parameters, dtype)
+    draw_weights(architecture.weights_of(parameters), "lecun_normal", np.random.RandomState(0))
+    moments = np.zeros((0 if options.update_rule == "sgd" else 1, n_parameters), dtype)
     order = np.arange(N_SAMPLES, dtype=np.int64)
-    samples = Samples(inputs, targets, np.empty(0, network.dtype), order)
+    samples = Samples(inputs, targets, np.empty(0, dtype), order)
     position = np.zeros(4, np.int64)
     most_epochs = 100_000
     run = Run(
@@ -97,8 +107,7 @@ def _prepare(network: Network, plan: Plan, options: Options) -> Callable[[int], 
         np.empty(0, np.int64),
         np.zeros((most_epochs, 2)),
     )
-    moments = np.zeros((0 if options.update_rule == "sgd" else 1, network.n_parameters), network.dtype)
-    engine = make_engine(plan, network, moments, samples, options, run)
+    engine = make_engine(plan, Subject(architecture, parameters, moments, samples, options, run))
 
     def advance(epochs: int) -> float:
         position[[EPOCH, SAMPLE]] = 0
@@ -169,15 +178,12 @@ def fit(measurements: Sequence[Measurement], start: Machine | None = None) -> tu
 def predict(machine: Machine, measurement: Measurement) -> float:
     """What the model says of a measured step."""
     plan = measurement.plan
-    return machine.ns_per_step(
-        measurement.layer_sizes,
-        np.dtype(plan.dtype).itemsize,
-        plan.kernel,
-        plan.block_length,
-        plan.sub_block,
-        plan.delayed_layers,
-        velocity=measurement.update_rule != "sgd",
-    )
+    architecture = _architecture(measurement.layer_sizes, plan.dtype)
+    return predicted_ns(machine, architecture, measurement.update_rule != "sgd", plan)
+
+
+def _architecture(layer_sizes: Sequence[int], dtype: str) -> Architecture:
+    return Architecture.checked(layer_sizes, loss="binary_cross_entropy", dtype=dtype)
 
 
 def picks(measurements: Sequence[Measurement]) -> Iterator[tuple[Measurement, Measurement]]:

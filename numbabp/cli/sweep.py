@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from ..checks.population import check_memory
 from ..data.pipeline import Split
+from ..history import PopulationHistory
 from ..network import Network
-from ..population import Population, PopulationHistory, check_memory
-from ..training.population_loop import each_network
+from ..population import Population
 
 DEFAULTS = {"learning_rate": 0.01, "momentum": 0.9, "l2": 0.0}
 """Of what a grid may vary."""
@@ -234,7 +235,7 @@ def _scores(split: Split, population: Population, history: PopulationHistory) ->
     """Score of each network, NaN for those that diverged."""
     samples = split.held_out or (split.inputs, split.targets)
     # views: copies of thousands of networks with their histories take seconds
-    networks = each_network(population[0], population.parameters)
+    networks = (Network.of(population.architecture, row) for row in population.parameters)
     return np.array(
         [
             np.nan if i in history.diverged else split.pipeline.score(network, *samples)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..loading import save
 from ..network import Network
-from ..storage import save
 from .datasets import Dataset
 
 

@@ -28,6 +28,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from ..architecture import Architecture
 from ..checks.device import check_features, check_weights
 from ..checks.host import check_bool, check_choice, check_integer, check_random_state, check_real
 from ..compiler.compiling import kernel
@@ -49,6 +50,8 @@ from ..kernels import shuffling
 from ..network import Network
 from ..options import Options
 from ..planning.planner import make_plan
+from ..planning.problem import Problem
+from ..samples import mean_nonzeros
 from ..schedules import SCHEDULE_OPTIONS, learning_rates
 from .device_labels import check_targets, class_at, is_multilabel, values_of
 
@@ -543,10 +546,9 @@ class _MLP(BaseEstimator):
             "loss": loss,
         }
         if place.device is not None:  # before anything changes: it may raise
-            shape = Network(init="zeros", dtype=X.dtype, **architecture)
             how = Options(device=self.device, **self._step_options(len(Y)))
-            n_nonzeros = X.nnz / len(Y) if sparse.issparse(X) else None
-            make_plan(shape, len(Y), self.max_iter, how, n_nonzeros, place)
+            of = Architecture.checked(**architecture, dtype=X.dtype)
+            make_plan(Problem(of, len(Y), self.max_iter, how, place, mean_nonzeros(X), with_l2=how.l2 > 0))
         if generator is None:
             for name, value in architecture.items():
                 if value != self._architecture[name]:
@@ -798,7 +800,7 @@ class _MLP(BaseEstimator):
     def _outputs(self, X: Any, before_activation: bool = False) -> Any:
         """Network outputs, or their pre-activations, for checked X."""
         if before_activation:
-            return self.network_._outputs(self.network_._check_inputs("X", X))[0]
+            return self.network_.before_and_after_activation(X)[0]
         return self.network_.forward(X)
 
     def _predict(self, X: Any, before_activation: bool = False) -> Any:

@@ -9,8 +9,8 @@ from scipy import sparse
 
 from ..devices.placement import is_on_device
 from ..errors import DivergenceError
-from ..population import PER_NETWORK, Population
-from ..training.loop import RuleState
+from ..population import PER_NETWORK, Population, fit_until
+from ..training.state import draw_order_seed
 from .base import _MLP, EPOCHS_A_CALL, _Samples
 
 
@@ -81,7 +81,9 @@ def train_together(
     population = Population.from_networks([model.network_ for model in models])
     # chosen as for one thread, so that no bit depends on how many there are
     plan = population.plan(samples.X, epochs=first.max_iter, **(options[0] | {"n_threads": 1}))
-    history = population.fit(
+    history = fit_until(
+        stop,
+        population,
         samples.X,
         samples.Y,
         sample_weight=_common(weights),
@@ -92,20 +94,15 @@ def train_together(
         n_iter_no_change=None if first.n_iter_no_change == np.inf else first.n_iter_no_change,
         kernel=plan.kernel,
         n_threads=n_threads,
-        progress=False,
-        _stop=stop,
         **first._schedule(n),
         **(options[0] | per_network),
     )
-    state = population._rule_state
-    assert state is not None
-    for i, model in enumerate(models):
-        network = model.network_
-        network.parameters = population.parameters[i]
-        network.history = history[i]
-        network._rule_state = RuleState(state.update_rule, state.moments[i], int(state.steps[i]))
-        if model.shuffle and network.random_state is not first.network_.random_state:
-            network.random_state.randint(0, 2**63 - 1, dtype=np.int64)  # as its own fit would have drawn
+    order_drawn_by = first.network_.random_state
+    for i, (model, network) in enumerate(zip(models, population.views(), strict=True)):
+        network.random_state = model.network_.random_state
+        if network.random_state is not order_drawn_by:
+            draw_order_seed(network.random_state, bool(model.shuffle))  # as its own fit would have done
+        model.network_ = network
         model._record(n, history.loss[i, : history.n_epochs[i]])
     return population
 

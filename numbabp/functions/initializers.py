@@ -1,6 +1,6 @@
 """Initial weights: the network's starting point, drawn layer by layer in order. Biases start at zero."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -41,3 +41,10 @@ INITIALIZERS: dict[str, Callable[[int, int, np.random.RandomState], np.ndarray]]
     function.__name__: function
     for function in (zeros, lecun_normal, glorot_uniform, glorot_normal, he_normal, he_uniform)
 }
+
+
+def draw_weights(weights: Sequence[np.ndarray], init: str, random_state: np.random.RandomState) -> None:
+    """Draw a network's initial weights into its arrays (fan_in, fan_out), layer by layer."""
+    for of_layer in weights:
+        fan_in, fan_out = of_layer.shape
+        of_layer[...] = INITIALIZERS[init](fan_in, fan_out, random_state)

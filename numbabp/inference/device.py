@@ -6,17 +6,14 @@ do not wait for the GPU, what measures does once a chunk of networks.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from ..architecture import Architecture
 from ..devices import memory
 from ..functions.activations import SOFTMAX
-from ..functions.losses import METRICS
 from ..kernels.layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
-
-if TYPE_CHECKING:
-    from ..network import Network
 
 CHUNK_BYTES = 1 << 28
 """Networks, or of one the rows, are taken so many at a time that a layer's units have about this size."""
@@ -27,13 +24,15 @@ LARGEST_BATCH = 65535
 """Networks at a time at most: no grid, cuBLAS's included, has more blocks along its second or third axis."""
 
 
-def outputs(network: "Network", inputs: Any) -> tuple[Any, Any]:
-    """Pre-activations and activations of the output layer.
+def outputs(architecture: Architecture, parameters: np.ndarray, inputs: Any) -> tuple[Any, Any]:
+    """Pre-activations and activations of one network's output layer.
 
     Parameters
     ----------
-    network
-        Its parameters are copied to the GPU.
+    architecture
+        The network's.
+    parameters
+        T (n_parameters,), copied to the GPU.
     inputs
         Device array T (n, n_inputs), contiguous, of the network's dtype.
 
@@ -44,17 +43,17 @@ def outputs(network: "Network", inputs: Any) -> tuple[Any, Any]:
     """
     device = memory.device_of(memory.index_of(inputs))
     with memory.on(device), np.errstate(all="ignore"):  # an overflow shows in the result
-        z, a = _outputs_of(network, memory.to_device(network.parameters[np.newaxis]), inputs, device)
+        z, a = _outputs_of(architecture, memory.to_device(parameters[np.newaxis]), inputs, device)
         return z[0], a[0]
 
 
-def forward(network: "Network", parameters: np.ndarray, inputs: Any) -> Any:
+def forward(architecture: Architecture, parameters: np.ndarray, inputs: Any) -> Any:
     """Outputs of networks of one architecture.
 
     Parameters
     ----------
-    network
-        The architecture.
+    architecture
+        The networks'.
     parameters
         T (n_networks, n_parameters), copied to the GPU.
     inputs
@@ -67,20 +66,25 @@ def forward(network: "Network", parameters: np.ndarray, inputs: Any) -> Any:
     device = memory.device_of(memory.index_of(inputs))
     with memory.on(device), np.errstate(all="ignore"):
         on_device = memory.to_device(parameters)
-        found = memory.empty((len(parameters), len(inputs), network.n_outputs), network.dtype)
-        for part in _parts(network, len(parameters), len(inputs)):
-            found[part] = _outputs_of(network, on_device[part], inputs, device)[1]
+        found = memory.empty((len(parameters), len(inputs), architecture.n_outputs), architecture.dtype)
+        for part in _parts(architecture, len(parameters), len(inputs)):
+            found[part] = _outputs_of(architecture, on_device[part], inputs, device)[1]
         return found
 
 
 def measure(
-    network: "Network", parameters: np.ndarray, inputs: Any, targets: Any, weights: Any, names: Sequence[str]
+    architecture: Architecture,
+    parameters: np.ndarray,
+    inputs: Any,
+    targets: Any,
+    weights: Any,
+    names: Sequence[str],
 ) -> dict[str, np.ndarray]:
     """Mean loss and named metrics of checked samples, of networks of one architecture.
 
     Parameters
     ----------
-    network, parameters
+    architecture, parameters
         As for `forward`.
     inputs, targets
         Device arrays T (n, n_inputs) and T (n, n_outputs), contiguous, on the same GPU.
@@ -96,16 +100,16 @@ def measure(
     from ..kernels.cuda import inference
 
     device = memory.device_of(memory.index_of(inputs))
-    outputs_only = network.layout[-1:].copy()
+    outputs_only = architecture.layout[-1:].copy()
     outputs_only[0, [INPUTS, OUTPUTS]] = 0
-    codes = np.array([network.loss_code, *(METRICS[name] for name in names)], np.int64)
+    codes = architecture.metric_codes([architecture.loss, *names])
     means = []
     with memory.on(device), np.errstate(all="ignore"):
         on_device = memory.to_device(parameters)
-        common = memory.to_device(outputs_only), memory.to_device(codes), network.loss_code
+        common = memory.to_device(outputs_only), memory.to_device(codes), architecture.loss_code
         weights = memory.to_device(weights)
-        for part in _parts(network, len(parameters), len(inputs)):
-            z, a = _outputs_of(network, on_device[part], inputs, device)
+        for part in _parts(architecture, len(parameters), len(inputs)):
+            z, a = _outputs_of(architecture, on_device[part], inputs, device)
             n_lanes = _lanes_of(device, len(z), len(inputs))
             sums = memory.zeros((1 + len(codes), len(z), n_lanes), np.float64)
             grid, block = _launch_of(device, len(z) * n_lanes)
@@ -115,17 +119,19 @@ def measure(
     return dict(zip(["loss", *names], np.concatenate(means, axis=1), strict=True))
 
 
-def _outputs_of(network: "Network", parameters: Any, inputs: Any, device: memory.Device) -> tuple[Any, Any]:
+def _outputs_of(
+    architecture: Architecture, parameters: Any, inputs: Any, device: memory.Device
+) -> tuple[Any, Any]:
     """Pre-activations and activations T (n_networks, n, n_outputs), of networks that fit at a time."""
     n_networks, n = len(parameters), len(inputs)
-    layers = list(_layers(network, parameters))
-    z, a = (memory.empty((n_networks, n, network.n_outputs), network.dtype) for _ in range(2))
-    rows = n if n_networks > 1 else max(1, CHUNK_BYTES // _bytes_of_row(network))
+    layers = list(_layers(architecture, parameters))
+    z, a = (memory.empty((n_networks, n, architecture.n_outputs), architecture.dtype) for _ in range(2))
+    rows = n if n_networks > 1 else max(1, CHUNK_BYTES // _bytes_of_row(architecture))
     for start in range(0, n, rows):
         units = inputs[start : start + rows]
         for code, weights, biases in layers[:-1]:
             shape = (n_networks, units.shape[-2], weights.shape[-1])
-            product = memory.empty(shape, network.dtype)
+            product = memory.empty(shape, architecture.dtype)
             _multiply(units, weights, product)
             _activate(device, code, product, biases, product)
             units = product
@@ -158,22 +164,22 @@ def _activate(device: memory.Device, code: int, z: Any, biases: Any, a: Any) -> 
         memory.launch(inference.activate_units, grid, block, (code, *arrays, n_lanes))
 
 
-def _layers(network: "Network", parameters: Any) -> Iterator[tuple[int, Any, Any]]:
+def _layers(architecture: Architecture, parameters: Any) -> Iterator[tuple[int, Any, Any]]:
     """Activation code, weights (n_networks, fan_in, fan_out) and contiguous biases of each layer."""
-    for row in network.layout.astype(np.int64).tolist():
+    for row in architecture.layout.astype(np.int64).tolist():
         weights = parameters[:, row[WEIGHTS] : row[BIASES]].reshape(-1, row[FAN_IN], row[FAN_OUT])
         biases = memory.to_device(parameters[:, row[BIASES] : row[BIASES] + row[FAN_OUT]])
         yield row[ACTIVATION], weights, biases
 
 
-def _bytes_of_row(network: "Network") -> int:
-    """Of the units of the widest layer, for one sample of one network."""
-    return network.dtype.itemsize * max(network.layer_sizes[1:])
+def _bytes_of_row(architecture: Architecture) -> int:
+    """Of the units of the widest layer, for one sample of one architecture."""
+    return architecture.dtype.itemsize * max(architecture.layer_sizes[1:])
 
 
-def _parts(network: "Network", n_networks: int, n: int) -> Iterator[slice]:
+def _parts(architecture: Architecture, n_networks: int, n: int) -> Iterator[slice]:
     """Networks to take at a time."""
-    at_once = min(LARGEST_BATCH, max(1, CHUNK_BYTES // (n * _bytes_of_row(network))))
+    at_once = min(LARGEST_BATCH, max(1, CHUNK_BYTES // (n * _bytes_of_row(architecture))))
     return (slice(start, start + at_once) for start in range(0, n_networks, at_once))
 
 

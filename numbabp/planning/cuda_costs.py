@@ -34,6 +34,10 @@ FLOPS_PER_CYCLE = 256.0
 PRODUCT = 0.6
 TRANSFER = 10e9
 """Bytes a second between host and GPU, from memory that is not pinned."""
+LAUNCH_SECONDS = 1e-3
+"""What a population's training costs on the GPU beside its steps: copies begun, launches, flags looked at."""
+COMPILE_SECONDS = 4.0
+"""What compiling for an architecture takes on a GPU, once; after that the kernel comes from the disk."""
 START = 0.5
 """Seconds of a run for the GPU's context, its libraries and the loading of a compiled kernel."""
 

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..checks.host import for_kernels
 from ..devices.processor import one_blas_thread
-from ..planning.population_cpu import NETWORK_SECONDS
-from .population_loop import CommonSamples, PopulationTraining, Shard, Trained
+from ..planning.cpu_costs import NETWORK_SECONDS
+from ..samples import Samples
+from .population_loop import PopulationTraining
+from .shard import Shard, Trained
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -208,9 +210,7 @@ def _submit(client: "Client", function: Callable[[Any, Any], Any], job: Any, sen
         return client.submit(function, job, sent, pure=False, retries=RETRIES)
 
 
-def networks_of_a_task(
-    client: "Client", shard: Shard, samples: CommonSamples, wanted: int | None = None
-) -> int:
+def networks_of_a_task(client: "Client", shard: Shard, samples: Samples, wanted: int | None = None) -> int:
     """How many of a population's networks are trained in one task.
 
     Parameters
@@ -228,22 +228,22 @@ def networks_of_a_task(
         If a worker has not enough memory for the networks of one chunk on each thread.
     """
     check_client(client)
-    n, plan = len(shard.parameters), shard.plan
+    n, plan = len(shard), shard.plan
     if wanted is not None:
         return min(wanted, n)
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     threads = sum(worker["nthreads"] for worker in workers)
-    steps = len(samples.targets) * shard.epochs
-    seconds = plan.ns_per_step * steps * 1e-9 + (NETWORK_SECONDS if plan.kernel == "each" else 0)
+    steps = samples.n * shard.epochs
+    seconds = plan.ns_per_step * steps * 1e-9 + (0 if plan.n_lanes else NETWORK_SECONDS)
     longest = min(max(n * seconds / (threads * TASKS_PER_THREAD), SHORTEST_TASK), LONGEST_TASK)
-    together = plan.n_lanes if plan.kernel == "lanes" else 1
+    together = max(1, plan.n_lanes)
     fit = _fit_into_memory(workers, shard, samples, min(together, n))
     most = max(together, int(min(longest / seconds, fit)))
     tasks = threads * -(-n // (threads * most))  # as many for every thread
     return together * -(-n // (tasks * together))
 
 
-def _fit_into_memory(workers: Any, shard: Shard, samples: CommonSamples, least: int) -> float:
+def _fit_into_memory(workers: Any, shard: Shard, samples: Samples, least: int) -> float:
     """How many networks fit into a worker's memory for each of its threads, at least `least`."""
     # as they came, in training, and as the result
     each = (
@@ -275,7 +275,7 @@ def train_on(client: "Client", training: PopulationTraining) -> None:
         See `run_jobs`.
     """
     turns = training.turns
-    plan = replace(training.shard.plan, n_threads=1, alternatives=())
+    plan = replace(training.shard.plan, n_threads=1, others=())
     parts = (replace(training.shard.part(rows), plan=plan) for rows in turns)
     with training.under_way():
         run_jobs(
@@ -288,10 +288,10 @@ def train_on(client: "Client", training: PopulationTraining) -> None:
         )
 
 
-def train_part(part: Shard, samples: CommonSamples) -> Trained:
+def train_part(part: Shard, samples: Samples) -> Trained:
     """Train some networks, on a worker, from copies."""
-    samples = CommonSamples(*map(for_kernels, samples))
-    training = PopulationTraining(copy.deepcopy(part), samples, len(part.parameters), progress=False)
+    samples = Samples(*map(for_kernels, (samples.inputs, samples.targets, samples.weights)))
+    training = PopulationTraining(copy.deepcopy(part), samples, len(part), progress=False)
     with one_blas_thread():
         training()
     return training.trained

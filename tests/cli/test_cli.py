@@ -14,7 +14,7 @@ from numbabp.cli import smoke
 from numbabp.cli.app import app
 from numbabp.cli.console import new_table, print_table
 from numbabp.devices import memory
-from numbabp.storage import load_metadata, save
+from numbabp.loading import load_metadata, save
 
 NOTEBOOK_LOSSES = {
     0: 3.4737521571212318,

@@ -6,7 +6,7 @@
 import numpy as np
 import pytest
 import reference
-from problems import draw_problem, network_of, parameters_error, solve
+from problems import draw_problem, network_of, parameters_error, solve, training_of
 
 import numbabp as nbp
 from numbabp import DivergenceError
@@ -142,7 +142,7 @@ def training_on_gpu(net, problem, **options):
 
     arrays = [memory.to_device(array, net.dtype) for array in (problem.X, problem.Y, WEIGHTS)]
     place = resolve("auto", 0)
-    return Training(net, *arrays, Options(progress=False, **options), EPOCHS, place=place)
+    return training_of(net, *arrays, Options(progress=False, **options), EPOCHS, place)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the simulator: overflow
@@ -188,9 +188,8 @@ def engine_of(net, problem, **options):
     checked = Options(learning_rate=0.1, shuffle=False, progress=False, device="cuda", **options)
     none = np.empty(0, net.dtype)
     place = resolve("cuda")
-    return Training(
-        net, problem.X.astype(net.dtype), problem.Y.astype(net.dtype), none, checked, 2, place=place
-    )
+    X, y = problem.X.astype(net.dtype), problem.Y.astype(net.dtype)
+    return training_of(net, X, y, none, checked, 2, place)
 
 
 def solve_first(problem, n):

@@ -28,7 +28,7 @@ N_SAMPLES, N_THREADS, GROUP = 5, 8, 4
 def grids(monkeypatch):
     """Launches of `train_block` run on grids, which are kept here."""
     from numbabp.kernels.cuda.blocked import train as blocked
-    from numbabp.training.engines import blocked_cuda as cuda_blocked
+    from numbabp.training.engines import network_cuda_blocked as cuda_blocked
 
     kept = []
     launcher = memory.launcher

@@ -11,6 +11,7 @@ from numbabp.devices import memory
 from numbabp.devices import placement as devices
 from numbabp.functions.losses import METRICS
 from numbabp.inference import device as device_inference
+from numbabp.samples import Samples, check_inputs
 
 pytestmark = pytest.mark.gpu
 
@@ -142,13 +143,18 @@ def test_other_layouts_are_taken():
         np.testing.assert_allclose(on_host(net.forward(view(on_gpu(X)))), net.forward(view(X)), rtol=1e-12)
 
 
+def check_samples(net, X, y, sample_weight):
+    samples = Samples.checked(net.architecture, X, y, sample_weight)
+    return samples.inputs, samples.targets, samples.weights
+
+
 def test_arrays_that_fit_are_not_copied():
     problem = draw()
     weights = np.ones(len(problem.X))
     X, y, w = map(on_gpu, (problem.X, problem.Y, weights))
     net = problems.network_of(problem)
-    assert list(map(address, net._check_samples(X, y, w))) == list(map(address, (X, y, w)))
-    assert address(net._check_inputs("X", Foreign(X))) == address(X)
+    assert list(map(address, check_samples(net, X, y, w))) == list(map(address, (X, y, w)))
+    assert address(check_inputs(net.architecture, "X", Foreign(X))) == address(X)
 
 
 def test_arrays_of_other_libraries():
@@ -169,7 +175,7 @@ def test_targets_and_weights_come_from_the_host():
     X = on_gpu(problem.X)
     expected = net.evaluate(problem.X, problem.Y, weights)
     for y, w in [(problem.Y, on_gpu(weights)), (on_gpu(problem.Y), weights), (problem.Y.tolist(), weights)]:
-        assert all(devices.is_on_device(array) for array in net._check_samples(X, y, w))
+        assert all(devices.is_on_device(array) for array in check_samples(net, X, y, w))
         np.testing.assert_allclose(list(net.evaluate(X, y, w).values()), list(expected.values()), rtol=1e-12)
 
 
@@ -178,7 +184,7 @@ def test_class_indices(kind):
     classes = np.array([2, 0, 1, 1], kind)
     net = nbp.Network((2, 3), loss="categorical_cross_entropy", dtype="float32", random_state=0)
     X = np.zeros((4, 2))
-    targets = net._check_samples(on_gpu(X), on_gpu(classes), None)[1]
+    targets = check_samples(net, on_gpu(X), on_gpu(classes), None)[1]
     assert targets.dtype == np.float32
     np.testing.assert_array_equal(on_host(targets), np.eye(3)[classes.astype(int)])
 
@@ -188,7 +194,7 @@ def test_numbers_come_to_the_host_together(monkeypatch):
     monkeypatch.setattr(memory, "to_host", lambda array: copies.append(array.shape) or on_host(array))
     problem = draw("binary_cross_entropy", "sigmoid")
     net = problems.network_of(problem)
-    net._check_samples(on_gpu(problem.X), on_gpu(problem.Y), on_gpu(np.ones(len(problem.X))))
+    check_samples(net, on_gpu(problem.X), on_gpu(problem.Y), on_gpu(np.ones(len(problem.X))))
     assert copies == [(7,)]  # three sums, the range of y, and of the weights
     copies.clear()
     assert net.forward(on_gpu(problem.X)) is not None

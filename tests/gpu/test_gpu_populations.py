@@ -10,9 +10,13 @@ from reference import largest_relative_error
 
 import numbabp as nbp
 from numbabp.devices import memory
-from numbabp.planning.population_cpu import ON_GPU
+from numbabp.planning.catalogue import CUDA, KERNELS
+from numbabp.training import slicing
+from numbabp.training.engines import population_cuda
 
 pytestmark = pytest.mark.gpu
+
+ON_GPU = [kernel.name for kernel in KERNELS if kernel.device == CUDA and kernel.for_many]
 
 TOLERANCES = {"float64": 1e-12, "float32": 2e-5}
 RATES = (0.05, 0.2, 0.35)
@@ -157,12 +161,10 @@ def test_takes_the_orders_that_the_cpu_takes(kernel):
 
 
 def test_slices_change_nothing(monkeypatch):
-    from numbabp.training.engines import population_cuda as population_gpu
-
     whole, sliced = (draw("binary", 3, n_samples=7) for _ in range(2))
     options = {"epochs": 4, "random_state": 1, "device": "cuda", "kernel": "thread"}
     expected = fit(whole, **options)
-    monkeypatch.setattr(population_gpu, "SLICE_SECONDS", 1e-12)  # slices of one sample
+    monkeypatch.setattr(slicing, "SLICE_SECONDS_ON_GPU", 1e-12)  # slices of one sample
     found = fit(sliced, **options)
     np.testing.assert_array_equal(sliced.population.parameters, whole.population.parameters)
     np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-14)
@@ -262,19 +264,17 @@ def test_samples_on_the_device():
 
 
 def test_ctrl_c_leaves_finished_steps(monkeypatch):
-    from numbabp.training.engines import population_cuda as population_gpu
-
     drawn, twin = (draw("binary", 3, n_samples=4) for _ in range(2))
     options = {"epochs": 6, "shuffle": False, "device": "cuda", "kernel": "thread"}
-    keep = population_gpu.GpuTraining._keep_history
+    keep = population_cuda.OnGpu._keep_history
 
     def interrupt(self, window, end):
         keep(self, window, end)
         if window.first_epoch == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(population_gpu, "SLICE_SECONDS", 1e-12)
-    monkeypatch.setattr(population_gpu.GpuTraining, "_keep_history", interrupt)
+    monkeypatch.setattr(slicing, "SLICE_SECONDS_ON_GPU", 1e-12)
+    monkeypatch.setattr(population_cuda.OnGpu, "_keep_history", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fit(drawn, **options)
     fit(twin, **{**options, "epochs": 3, "device": "cpu", "kernel": "each"})

@@ -2,14 +2,15 @@
 
 import pytest
 
-import numbabp as nbp
+from numbabp.architecture import Architecture
 from numbabp.devices.memory import Device
 from numbabp.devices.placement import Placement
 from numbabp.kernels.cuda.blocked.geometry import blocked_geometry
 from numbabp.options import Options
 from numbabp.planning.cpu_costs import Machine
 from numbabp.planning.cuda_costs import ns_per_blocked_step
-from numbabp.planning.planner import make_plan
+from numbabp.planning.planner import make_plan, step_by_step
+from numbabp.planning.problem import Problem
 
 H200 = Device(0, "H200", (9, 0), 132, 1.98e9, 227 * 1024, 228 * 1024, 4.8e12, 50 * 2**20)
 LARGE = (784, 2048, 2048, 10)
@@ -19,19 +20,24 @@ TOO_LITTLE = None, "training would take too much of the GPU's memory"
 @pytest.fixture(autouse=True)
 def built_in_constants(monkeypatch):
     monkeypatch.setattr("numbabp.planning.planner.this_machine", Machine)
+    monkeypatch.setattr("numbabp.planning.network_cpu.this_machine", Machine)
     monkeypatch.setattr(
         "numbabp.planning.planner.gpu_at_hand", lambda n_bytes: (H200, "") if n_bytes < 141e9 else TOO_LITTLE
     )
 
 
 def plan_of(layer_sizes, n_samples=60_000, epochs=10, has_samples=False, dtype="float32", **options):
-    network = nbp.Network(layer_sizes, dtype=dtype, init="zeros")
     checked = Options(**options)
     place = Placement(None, "the run is too short to look for one", is_open=True)
     if has_samples or checked.device == "cuda":
         reason = "X lies on GPU 0" if has_samples else "device='cuda' is asked for"
         place = Placement(H200, reason, has_samples)
-    return make_plan(network, n_samples, epochs, checked, None, place)
+    return make_plan(problem_of(layer_sizes, n_samples, epochs, checked, place, dtype=dtype))
+
+
+def problem_of(layer_sizes, n_samples, epochs, options, place, n_nonzeros=None, dtype="float64"):
+    architecture = Architecture.checked(layer_sizes, dtype=dtype)
+    return Problem(architecture, n_samples, epochs, options, place, n_nonzeros, with_l2=options.l2 > 0)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -104,15 +110,14 @@ def test_wide_outputs_are_the_cpus():
 
 
 def test_without_a_gpu_the_plan_says_why():
-    network = nbp.Network((2, 10, 1))
     none = Placement(None, "there is no NVIDIA driver on this machine")
     assert (
         "\nNo GPU: there is no NVIDIA driver on this machine.\n"
-        in make_plan(network, 4, 1, Options(), None, none).explain()
+        in make_plan(problem_of((2, 10, 1), 4, 1, Options(), none)).explain()
     )
     asked = Placement(H200, "device='cuda' is asked for")
     with pytest.raises(ValueError, match="device='cuda' is not possible with a sparse X"):
-        make_plan(network, 4, 1, Options(device="cuda"), 2.0, asked)
+        make_plan(problem_of((2, 10, 1), 4, 1, Options(device="cuda"), asked, 2.0))
 
 
 def test_networks_that_fit_into_a_block_may_be_trained_by_one():
@@ -127,7 +132,8 @@ def test_networks_that_fit_into_a_block_may_be_trained_by_one():
 
 
 def test_a_blocked_plan_steps_on_the_cpu_when_it_diverges():
-    plan = plan_of(LARGE, device="cuda").step_by_step(Options())
+    asked = Placement(H200, "device='cuda' is asked for")
+    plan = step_by_step(problem_of(LARGE, 100, 1, Options(), asked), plan_of(LARGE, device="cuda"))
     assert (plan.device, plan.kernel) == ("cpu", "sequential")
 
 

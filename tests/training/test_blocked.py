@@ -7,6 +7,7 @@ import functools
 import os
 import subprocess
 import sys
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -94,15 +95,16 @@ def test_same_trajectory_with_every_setting(network, rule, l2, weighted, dtype):
 @pytest.fixture
 def delayed(monkeypatch):
     """Plans with delayed layers, wherever there are some."""
-    from numbabp.planning import planner as planning
+    from numbabp.planning import network_cpu, planner
 
-    candidates = planning._candidates
+    candidates = network_cpu.candidates
 
-    def only_delayed(*arguments):
-        plans = list(candidates(*arguments))
+    def only_delayed(problem):
+        plans = list(candidates(problem))
         return [plan for plan in plans if plan.delayed_layers or plan.kernel != "blocked"]
 
-    monkeypatch.setattr(planning, "_candidates", only_delayed)
+    monkeypatch.setattr(network_cpu, "candidates", only_delayed)
+    monkeypatch.setattr(planner, "_kept", OrderedDict())
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)

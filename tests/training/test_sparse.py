@@ -419,7 +419,7 @@ def test_outputs_are_those_of_dense_samples(depth, dtype, monkeypatch):
     np.testing.assert_array_equal(net.predict(X), expected[1])
     assert net.evaluate(X, problem.Y) == pytest.approx(expected[2], rel=tolerance)
     many = sparse.vstack([X] * 1000, format="csr")
-    monkeypatch.setattr("numbabp.network.CHUNK_BYTES", 1 << 12)
+    monkeypatch.setattr("numbabp.inference.host.CHUNK_BYTES", 1 << 12)
     np.testing.assert_allclose(net.forward(many)[-N_SAMPLES:], expected[0], rtol=tolerance)
 
 

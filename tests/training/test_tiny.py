@@ -10,7 +10,7 @@ import reference
 from problems import draw_problem, network_of, parameters_error, solve
 
 import numbabp as nbp
-from numbabp.training import loop as training
+from numbabp.training import slicing
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 WEIGHTS = np.random.RandomState(0).choice([0.0, 0.5, 1.0, 2.0], size=25)
@@ -66,7 +66,7 @@ def test_slices_change_no_bit(seconds, dtype, monkeypatch):
     whole, sliced = network_of(problem, dtype), network_of(problem, dtype)
     options = {"epochs": 30, "random_state": 3, "kernel": "tiny"}
     of_whole = whole.fit(problem.X, problem.Y, **options)
-    monkeypatch.setattr(training, "SLICE_SECONDS", seconds)
+    monkeypatch.setattr(slicing, "SLICE_SECONDS", seconds)
     of_slices = sliced.fit(problem.X, problem.Y, **options)
     assert sliced.parameters.tobytes() == whole.parameters.tobytes()
     assert of_slices.loss.tobytes() == of_whole.loss.tobytes()

@@ -9,10 +9,12 @@ import time
 import numba
 import numpy as np
 import pytest
+from problems import training_of
 
 import numbabp as nbp
 from numbabp.data.datasets import xor
-from numbabp.training import loop as training
+from numbabp.options import Options
+from numbabp.training import slicing
 
 RNG = np.random.RandomState(0)
 X, Y = RNG.standard_normal((30, 4)), RNG.standard_normal((30, 2))
@@ -27,7 +29,7 @@ def network(**options):
 def test_slicing_changes_no_bit(monkeypatch, seconds, options):
     whole = network()
     expected = whole.fit(X, Y, epochs=20, **options)
-    monkeypatch.setattr(training, "SLICE_SECONDS", seconds)
+    monkeypatch.setattr(slicing, "SLICE_SECONDS", seconds)
     sliced = network()
     history = sliced.fit(X, Y, epochs=20, **options)
     assert np.array_equal(whole.parameters, sliced.parameters)
@@ -36,12 +38,10 @@ def test_slicing_changes_no_bit(monkeypatch, seconds, options):
 
 def test_slices_stay_bounded_when_every_epoch_returns():
     net = network()
-    run = training.Training(
-        net, X, Y, np.empty(0), training.Options(), 3000, callback=lambda epoch, metrics: None
-    )
+    run = training_of(net, X, Y, np.empty(0), Options(), 3000, callback=lambda epoch, metrics: None)
     history = run()
     assert history.n_epochs == 3000
-    assert run._slice < 10**8
+    assert run._slices.length < 10**8
 
 
 def test_divergence_keeps_the_last_finite_parameters():

@@ -1,23 +1,24 @@
 """The training of a population on a GPU: what is copied there and back, slices, history, divergence."""
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...devices import memory
 from ...errors import DivergenceError
-from ...kernels.cuda.population.kernel import Common, Networks, Record, Samples
+from ...kernels.cuda.population.kernel import Common, Networks, Record
+from ...kernels.cuda.population.kernel import Samples as DeviceSamples
 from ...kernels.shuffling import draw_orders
-from ...planning.population_cuda import Mapping
+from ...planning.mappings import Mapping
+from ...samples import Samples
+from .. import slicing
+from ..divergence import last_finite
+from ..shard import Records, Shard
+from .population import PopulationEngine, Progress
 
-if TYPE_CHECKING:
-    from ..population_loop import PopulationTraining, Shard
-
-SLICE_SECONDS = 0.1
-"""A launch takes about so long, for Ctrl-C and progress; what it leaves for the host takes about 1 ms."""
 HISTORY_BYTES = 1 << 25
 """A slice's history is no larger: that of the last one is copied while the GPU has nothing to do."""
 
@@ -52,27 +53,48 @@ class Window:
     host_orders: np.ndarray
 
 
-class GpuTraining:
-    """Training of some networks of a population, whose parameters lie on the device until it ends."""
+class OnGpu(PopulationEngine):
+    """Networks on a GPU, where their parameters lie until training ends.
 
-    def __init__(self, training: "PopulationTraining", rows: slice, device: memory.Device) -> None:
-        shard, samples = training.shard, training.samples
+    Raises
+    ------
+    MemoryError
+        If the device has too little memory; it says how many networks would fit.
+    """
+
+    def __init__(self, shard: Shard, samples: Samples, records: Records) -> None:
+        super().__init__(shard, samples, records)
         assert shard.plan.mapping is not None
-        self.training, self.rows, self.shard = training, rows, shard.part(rows)
-        self.mapping, self.device = shard.plan.mapping, device
-        self.n, self.n_samples = len(self.shard.parameters), len(samples.targets)
-        self._check_memory()
+        self.mapping, self.device = shard.plan.mapping, memory.device_of(shard.plan.gpu_index)
+        self.n, self.n_samples = len(shard), samples.n
+        with memory.on(self.device):
+            self._check_memory()
+            self._put_on_device()
+        self.order = np.arange(self.n_samples, dtype=np.int64)
+        self.random = np.array([shard.order_seed] if shard.options.shuffle else [], np.uint64)
+        self.is_monitored = "accuracy" in records.metrics
+        self.downloads: list[tuple[np.ndarray, memory.Download]] = []
+        """History on its way to the host, and where it belongs."""
+        self.ended = np.zeros(self.n, bool)
+        """Networks that have diverged or stopped."""
+        self._epoch = 0
+        self._window: Window | None = None
+        self._at = 0
+        """Position in the window."""
+
+    def _put_on_device(self) -> None:
+        shard, samples, n = self.shard, self.samples, self.n
         self.train = make_train(self.mapping)
-        to_device, n = memory.to_device, self.n
-        dtype = self.shard.parameters.dtype
-        self.networks = networks_on_device(self.shard)
+        to_device = memory.to_device
+        dtype = shard.parameters.dtype
+        self.networks = networks_on_device(shard)
         weights, sums = np.empty((0, 0), dtype), np.full(n, float(self.n_samples))
-        if len(self.shard.weights):
-            weights, sums = self.shard.weights.T, self.shard.weights.sum(axis=1, dtype=float)
+        if len(shard.weights):
+            weights, sums = shard.weights.T, shard.weights.sum(axis=1, dtype=float)
         elif len(samples.weights):
             weights = samples.weights.T
             sums = np.full(n, weights.sum(dtype=float))
-        self.samples = Samples(
+        self.on_device = DeviceSamples(
             to_device(samples.inputs), to_device(samples.targets), to_device(weights), None
         )
         self.record = Record(
@@ -85,49 +107,72 @@ class GpuTraining:
             memory.zeros(n, np.int64),
             memory.zeros(n, np.int64),
         )
-        self.views = memory.view((self.networks, self.samples, self.record))
+        self.views = memory.view((self.networks, self.on_device, self.record))
         """What of a launch's arguments is the same in all of them."""
-        self.order = np.arange(self.n_samples, dtype=np.int64)
-        self.random = np.array([self.shard.order_seed] if self.shard.options.shuffle else [], np.uint64)
-        self.is_monitored = "accuracy" in training.metrics
-        self.downloads: list[tuple[np.ndarray, memory.Download]] = []
-        """History on its way to the host, and where it belongs."""
-        self.ended = np.zeros(n, bool)
-        """Networks that have diverged or stopped."""
 
-    def __call__(self) -> None:
-        """Train to the end; however it ends, the networks are copied back."""
-        training, n_samples = self.training, self.n_samples
-        started = time.perf_counter()
-        self._launch(self._window(0, 1, is_drawn=False), 0, 0)  # compiles, or loads from the cache
+    @property
+    def tasks(self) -> Iterable[None]:
+        """All networks are one."""
+        return [None]
+
+    @property
+    def first_slice(self) -> float:
+        """See `PopulationEngine`; of positions, each a step of all networks."""
+        return self.slice_seconds / (self.shard.plan.ns_per_step * 1e-9 * self.n) / 4
+
+    @property
+    def slice_seconds(self) -> float:
+        """See `PopulationEngine`."""
+        return slicing.SLICE_SECONDS_ON_GPU
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """See `PopulationEngine`."""
+        with memory.on(self.device):
+            yield
+
+    def compile(self) -> None:
+        """See `PopulationEngine`."""
+        self._launch(self._make_window(0, 1, is_drawn=False), 0, 0)
         memory.synchronize()
-        training.seconds_compiling += time.perf_counter() - started
-        # of positions, each a step of all networks
-        slice_length = max(1, int(SLICE_SECONDS / (self.shard.plan.ns_per_step * 1e-9 * self.n) / 4))
-        epoch = 0
+
+    def begin(self, thread: int, task: None) -> None:
+        """See `PopulationEngine`."""
+
+    def advance(self, thread: int, max_steps: int) -> Progress:
+        """Train on, within a window of as many epochs as fit into so many steps, but at least one."""
+        if self._window is None:
+            n_epochs = min(self.shard.epochs - self._epoch, max(1, max_steps // self.n_samples))
+            n_epochs = max(1, min(n_epochs, HISTORY_BYTES // (16 * self.n + 8 * len(self.shard.rates))))
+            self._window, self._at = self._make_window(self._epoch, n_epochs), 0
+        window, begin = self._window, self._at
+        end = window.n_epochs * self.n_samples
+        until = end if window.n_epochs > 1 else min(end, begin + max_steps)
+        self._slice(window, begin, until)
+        self._at = until
+        if until == end:
+            self._end_window()
+        is_finished = self._epoch >= self.shard.epochs or bool(self.ended.all())
+        done = until - begin
+        return Progress(self.n * done, is_finished, done, done)
+
+    def catch_up(self) -> None:
+        """See `PopulationEngine`."""
         try:
-            while epoch < self.shard.epochs and not self.ended.all() and not training.stop.is_set():
-                n_epochs = min(self.shard.epochs - epoch, max(1, slice_length // n_samples))
-                n_epochs = max(1, min(n_epochs, HISTORY_BYTES // (16 * self.n + 8 * len(self.shard.rates))))
-                window = self._window(epoch, n_epochs)
-                begin, end = 0, n_epochs * n_samples
-                while begin < end and not training.stop.is_set():
-                    until = end if n_epochs > 1 else min(end, begin + slice_length)
-                    started = time.perf_counter()
-                    self._slice(window, begin, until)
-                    elapsed = max(time.perf_counter() - started, 1e-9)
-                    wanted = (until - begin) * SLICE_SECONDS / elapsed
-                    slice_length = max(1, int(min(max(wanted, slice_length / 4), slice_length * 4)))
-                    training._steps_done[0] += self.n * (until - begin)
-                    training._show()
-                    begin = until
-                self._keep_history(window, begin)
-                epoch += n_epochs
+            if self._window is not None:
+                self._end_window()
         finally:
             self._finish_history()
             self._copy_back()
 
-    def _window(self, first_epoch: int, n_epochs: int, is_drawn: bool = True) -> Window:
+    def _end_window(self) -> None:
+        """Keep what of a window is done, and go on behind it."""
+        window, self._window = self._window, None
+        assert window is not None
+        self._keep_history(window, self._at)
+        self._epoch += window.n_epochs
+
+    def _make_window(self, first_epoch: int, n_epochs: int, is_drawn: bool = True) -> Window:
         """The next epochs' orders, drawn as `Network.fit` draws them, and room for their history."""
         orders = np.zeros((n_epochs, self.n_samples), np.int32)
         if is_drawn:
@@ -148,7 +193,7 @@ class GpuTraining:
         self._launch_on(networks, samples, record, window, begin, end)
 
     def _launch_on(
-        self, networks: Networks, samples: Samples, record: Record, window: Window, begin: int, end: int
+        self, networks: Networks, samples: DeviceSamples, record: Record, window: Window, begin: int, end: int
     ) -> None:
         rule = self.shard.options.rule
         common = Common(
@@ -203,12 +248,12 @@ class GpuTraining:
         at = stopped_at.copy()
         again = lost[~finite]
         if again.size:
-            low, high = np.full(again.size, begin), stopped_at[~finite]
-            while (high - low > 1).any():
-                middle = np.where(high - low > 1, (low + high) // 2, low)
-                part = self._repeat(window, begin, end, again, middle, before)
-                stays = memory.to_host(xp.isfinite(part.parameters).all(axis=1))
-                low, high = np.where(stays, middle, low), np.where(stays, high, middle)
+
+            def stays_finite(limits: np.ndarray) -> np.ndarray:
+                part = self._repeat(window, begin, end, again, limits, before)
+                return memory.to_host(xp.isfinite(part.parameters).all(axis=1))
+
+            low = last_finite(stays_finite, np.full(again.size, begin), stopped_at[~finite])
             part = self._repeat(window, begin, end, again, low, before)
             places = memory.to_device(again)
             networks.parameters[places], networks.moments[places] = part.parameters, part.moments
@@ -218,11 +263,9 @@ class GpuTraining:
         for i, position in zip(lost.tolist(), at.tolist(), strict=True):
             epoch, sample = divmod(position, self.n_samples)
             rate = float(self.shard.rates[self.shard.rate_of[i], window.first_epoch + epoch])
-            row = self.rows.start + i
-            self.training.n_epochs[row] = window.first_epoch + epoch
-            self.training.diverged[row] = DivergenceError(
-                window.first_epoch + epoch, int(window.host_orders[epoch, sample]), rate
-            )
+            self.records.n_epochs[i] = window.first_epoch + epoch
+            row = int(window.host_orders[epoch, sample])
+            self.records.note_divergence(i, DivergenceError(window.first_epoch + epoch, row, rate))
 
     def _repeat(
         self,
@@ -245,7 +288,7 @@ class GpuTraining:
             self.networks.momentum[rows].copy(),
             self.networks.l2[rows].copy(),
         )
-        samples = self.samples
+        samples = self.on_device
         if samples.weights.size and samples.weights.shape[1] > 1:
             samples = samples._replace(weights=memory.to_device(samples.weights[:, rows]))
         n = len(which)
@@ -265,35 +308,32 @@ class GpuTraining:
 
     def _keep_history(self, window: Window, end: int) -> None:
         """Begin to copy a window's finished epochs to the host, and count them."""
-        training, first = self.training, window.first_epoch
+        records, first = self.records, window.first_epoch
         finished = end // self.n_samples
         recorded = {"loss": window.arrays.loss, "accuracy": window.arrays.accuracy}
         if finished:
             self.downloads = [
                 (
-                    training.metrics[name].T[first : first + finished, self.rows],
+                    records.metrics[name].T[first : first + finished],
                     memory.Download(values[:finished]),
                 )
                 for name, values in recorded.items()
-                if name in training.metrics
+                if name in records.metrics
             ]
         stopped = np.zeros(self.n, np.int64)
         if self.shard.n_iter_no_change:
             stopped = memory.to_host(self.record.stopped)
         n_epochs = np.where(stopped > 0, stopped, first + finished)
         going_on = np.ones(self.n, bool)
-        going_on[[row - self.rows.start for row in self._diverged()]] = False
-        training.n_epochs[self.rows] = np.where(going_on, n_epochs, training.n_epochs[self.rows])
-        training.stopped[self.rows] = np.where(going_on, stopped, 0)
+        going_on[records.own_diverged] = False
+        records.n_epochs[:] = np.where(going_on, n_epochs, records.n_epochs)
+        records.stopped[:] = np.where(going_on, stopped, 0)
 
     def _finish_history(self) -> None:
         """Put what is being copied to the host into the history."""
         for rows, download in self.downloads:
             rows[:] = download.result()
         self.downloads = []
-
-    def _diverged(self) -> Iterator[int]:
-        return (row for row in self.training.diverged if self.rows.start <= row < self.rows.stop)
 
     def _copy_back(self) -> None:
         networks, state = self.networks, self.shard.state
@@ -308,7 +348,7 @@ class GpuTraining:
         moments = shard.state.moments[0].nbytes if shard.state.moments.size else 0
         each = 2 * (shard.parameters[0].nbytes + moments) + 100
         each += shard.weights[0].nbytes if len(shard.weights) else 0
-        common = self.training.samples.nbytes + 2 * HISTORY_BYTES
+        common = self.samples.nbytes + 2 * HISTORY_BYTES
         free = memory.free_bytes()
         if self.n * each + common > free:
             raise MemoryError(
@@ -318,7 +358,7 @@ class GpuTraining:
             )
 
 
-def networks_on_device(shard: "Shard") -> Networks:
+def networks_on_device(shard: Shard) -> Networks:
     """Copies of a shard's networks, but their learning rates."""
     dtype, n = shard.parameters.dtype, len(shard.parameters)
     return Networks(
@@ -330,16 +370,3 @@ def networks_on_device(shard: "Shard") -> Networks:
         memory.to_device(shard.numbers["momentum"].astype(dtype)),
         memory.to_device(shard.numbers["l2"].astype(dtype)),
     )
-
-
-def train_on_gpu(training: "PopulationTraining", rows: slice) -> None:
-    """Train some networks of a population as its plan says.
-
-    Raises
-    ------
-    MemoryError
-        If the device has too little memory; it says how many networks would fit.
-    """
-    device = memory.device_of(training.shard.plan.gpu_index)
-    with memory.on(device):
-        GpuTraining(training, rows, device)()

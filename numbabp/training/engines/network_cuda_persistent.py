@@ -4,7 +4,7 @@ The kernel is that of a population of one network (`kernels.cuda.block`).
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,37 +14,31 @@ from ...kernels.cuda.population.kernel import Common, Networks, Record
 from ...kernels.cuda.population.kernel import Samples as DeviceSamples
 from ...kernels.shuffling import draw_orders
 from ...kernels.state import DIVERGED, EPOCH, FIRST_METRIC, LOSS, PAUSED, SAMPLE, STEP, WEIGHT
-from ...planning.population_cuda import architecture_of, mappings
-from .network_cuda import DeviceTraining
-
-if TYPE_CHECKING:
-    from ...network import Network
-    from ...planning.planner import Plan
+from ...planning.mappings import mappings, specialisation
+from .network_cuda import CudaEngine
 
 MOST_EPOCHS = 4096
 """Epochs of a launch, whose orders and history are made before and after it."""
 
 
-class PersistentTraining(DeviceTraining):
-    """One network in one block, compiled for its architecture; parameters as for `DeviceTraining`."""
+class Persistent(CudaEngine):
+    """One network in one block, compiled for its architecture."""
 
-    def _prepare(self, plan: "Plan", network: "Network") -> None:
-        samples, options, run = self._samples, self._options, self._run
+    def _prepare(self) -> None:
+        architecture, parameters, moments, samples, options, run = self.subject
         weighted = len(samples.weights) > 0
-        of = replace(
-            architecture_of(network, options, options.l2 > 0, weighted), monitored=len(run.metrics) > 0
-        )
-        mapping = mappings(of, self.device)["block"]
-        assert not isinstance(mapping, str)
+        of = specialisation(architecture, options, options.l2 > 0, weighted)
+        mapping = mappings(replace(of, monitored=len(run.metrics) > 0), self.device)["block"]
+        assert not isinstance(mapping, str)  # or the plan would not have been possible
         self._mapping = mapping
-        dtype, n = network.dtype, len(samples.order)
-        self._train = block.make_train(of, mapping.registers)
+        dtype, n = architecture.dtype, len(samples.order)
+        self._train = block.make_train(mapping.of, mapping.registers)
         weights = memory.to_host(samples.weights) if weighted else np.empty(0, dtype)
         self._weights = np.asarray(weights, float)
         to_device = memory.to_device
         self.networks = Networks(
-            to_device(network.parameters[None]),
-            to_device(self._host[1].reshape(1, -1)),
+            to_device(parameters[None]),
+            to_device(moments.reshape(1, -1)),
             to_device(run.position[STEP : STEP + 1]),
             None,  # which an adaptive schedule changes from epoch to epoch
             memory.zeros(1, np.int32),
@@ -63,7 +57,7 @@ class PersistentTraining(DeviceTraining):
         self._launch(np.zeros((1, n), np.int32), 0, 0, 0, np.zeros((2, 1)))  # compiles
 
     def _advance(self, stop_epoch: int, max_samples: int) -> int:
-        position, n = self._run.position, len(self._samples.order)
+        position, n = self.subject.run.position, len(self.subject.samples.order)
         left = max_samples
         status = PAUSED
         while position[EPOCH] < stop_epoch and left > 0 and status == PAUSED:
@@ -78,15 +72,16 @@ class PersistentTraining(DeviceTraining):
 
     def _draw(self, n_epochs: int, is_under_way: bool) -> np.ndarray:
         """The orders of the next epochs; the first of them is drawn already if it is under way."""
-        order = self._samples.order
+        order = self.subject.samples.order
         orders = np.empty((n_epochs, order.size), np.int32)
         orders[0] = order
-        draw_orders(order, self._run.random, orders[1 if is_under_way else 0 :])
+        draw_orders(order, self.subject.run.random, orders[1 if is_under_way else 0 :])
         return orders
 
     def _slice(self, epoch: int, orders: np.ndarray, begin: int, end: int) -> int:
         """From one position of these epochs to another."""
-        run, position, n = self._run, self._run.position, self._samples.order.size
+        run, order = self.subject.run, self.subject.samples.order
+        position, n = run.position, order.size
         self._is_ahead = True
         rows = np.zeros((2, len(orders)))  # loss and accuracy; of an epoch under way the sums
         if begin:
@@ -106,19 +101,19 @@ class PersistentTraining(DeviceTraining):
             run.sums[epoch + finished, FIRST_METRIC:] = rows[1, finished]
         position[EPOCH], position[SAMPLE], position[STEP] = epoch + finished, under_way, steps
         if diverged >= 0:
-            self._samples.order[:] = orders[finished]
+            order[:] = orders[finished]
         return DIVERGED if diverged >= 0 else PAUSED
 
     def _launch(
         self, orders: np.ndarray, epoch: int, begin: int, end: int, rows: np.ndarray
     ) -> tuple[int, int]:
         """One launch, which fills `rows`: position of a loss that was not finite, or -1, and steps so far."""
-        to_device, rule = memory.to_device, self._options.rule
-        memory.copy_to(self.networks.steps, self._run.position[STEP : STEP + 1])
+        to_device, rule, run = memory.to_device, self.subject.options.rule, self.subject.run
+        memory.copy_to(self.networks.steps, run.position[STEP : STEP + 1])
         loss, accuracy = (to_device(np.ascontiguousarray(row[:, None])) for row in rows)
         record = Record(
             loss,
-            accuracy if len(self._run.metrics) else memory.zeros((0, 0), np.float64),
+            accuracy if len(run.metrics) else memory.zeros((0, 0), np.float64),
             to_device(np.array([self._total])),
             to_device(np.array([-1])),
             to_device(np.array([2**62])),
@@ -127,7 +122,7 @@ class PersistentTraining(DeviceTraining):
             memory.zeros(1, np.int64),
         )
         common = Common(epoch, begin, end, rule.beta_1, rule.beta_2, rule.epsilon, 0.0, 0)
-        rates = to_device(self._run.learning_rates[None, epoch : epoch + len(orders)])
+        rates = to_device(run.learning_rates[None, epoch : epoch + len(orders)])
         networks, samples = self._views
         arguments = (
             networks._replace(rates=rates),
@@ -142,6 +137,6 @@ class PersistentTraining(DeviceTraining):
 
     @property
     def changing(self) -> tuple[Any, Any]:
-        """What a call changes on the device: parameters and moments, in the shapes of the host's."""
+        """See `Engine`."""
         parameters, moments = self.networks[:2]
-        return parameters.reshape(self._host[0].shape), moments.reshape(self._host[1].shape)
+        return parameters.reshape(self.subject.parameters.shape), moments.reshape(self.subject.moments.shape)

@@ -1,6 +1,6 @@
 """One large network trained in blocks of samples on a GPU (docs/blocked.md)."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,11 +23,7 @@ from ...kernels.layout import BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
 from ...kernels.powers import fill_powers, step_rates
 from ...kernels.shuffling import draw_order
 from ...kernels.state import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP
-from .network_cuda import DeviceTraining
-
-if TYPE_CHECKING:
-    from ...network import Network
-    from ...planning.planner import Plan
+from .network_cuda import CudaEngine
 
 CARRY_THREADS, CARRY_BLOCKS = 256, 8
 """Threads of a block of `carry_weights`, and blocks a multiprocessor."""
@@ -44,7 +40,7 @@ class _Views(NamedTuple):
     """(weights or velocity, inputs transposed, scaled deltas) for the block's end."""
 
 
-class BlockedTraining(DeviceTraining):
+class Blocked(CudaEngine):
     """One network in the blocked form.
 
     A block of samples is: their inputs gathered, products with the first layer's weights and with each other,
@@ -52,39 +48,46 @@ class BlockedTraining(DeviceTraining):
     a call's end. Blocks that follow one that diverged change nothing: they take no step, and their deltas are
     zeros.
 
-    The plan has a block length; otherwise as `DeviceTraining`.
+    The plan has a block length.
     """
 
-    def _prepare(self, plan: "Plan", network: "Network") -> None:
-        self._length = plan.block_length
-        self._geometry = blocked_geometry(network.layer_sizes, self.device)
+    def _prepare(self) -> None:
+        samples = self.subject.samples
+        self._length = self.plan.block_length
+        self._geometry = blocked_geometry(self.subject.architecture.layer_sizes, self.device)
         self._epoch, self._rate = -1, 0.0
         self._at = np.zeros(0, np.int64)
-        weights = self._samples.weights if len(self._samples.weights) else None
+        weights = samples.weights if len(samples.weights) else None
         self._weights = None if weights is None else memory.to_host(weights)
-        self._allocate(network)
+        self._allocate()
         self._views = {self._length: self._make_views(self._length)}
         self._start(0, 0, 0, 0)  # compiles, like the next line
         draw_order(np.zeros(0, np.int64), np.zeros(1, np.uint64))
 
-    def _allocate(self, network: "Network") -> None:
-        dtype, length, run = network.dtype, self._length, self._run
-        layout, n_units = block_layout(network.layout)
+    def _allocate(self) -> None:
+        of, samples, length, run = (
+            self.subject.architecture,
+            self.subject.samples,
+            self._length,
+            self.subject.run,
+        )
+        dtype = of.dtype
+        layout, n_units = block_layout(of.layout)
         self._layout = layout
-        self.moments = memory.to_device(self._host[1])
-        self._inputs = memory.to_device(self._samples.inputs)
-        self._x = memory.empty((length, network.n_inputs), dtype)
+        self.moments = memory.to_device(self.subject.moments)
+        self._inputs = memory.to_device(samples.inputs)
+        self._x = memory.empty((length, of.n_inputs), dtype)
         width = int(layout[0, FAN_OUT]) if self.moments.size else 0
         self.network = DeviceNetwork(
-            memory.to_device(self._host[0]),
+            memory.to_device(self.subject.parameters),
             self.moments.ravel(),
             memory.to_device(layout),
-            network.loss_code,
+            of.loss_code,
         )
         self._on_device = DeviceSamples(
-            memory.to_device(self._samples.targets),
-            memory.to_device(self._samples.weights),
-            memory.zeros(len(self._samples.order), np.int64),
+            memory.to_device(samples.targets),
+            memory.to_device(samples.weights),
+            memory.zeros(len(samples.order), np.int64),
         )
         self._block = Block(
             memory.zeros(length * n_units, dtype),
@@ -94,7 +97,7 @@ class BlockedTraining(DeviceTraining):
             memory.zeros(length * length, dtype),
             memory.zeros((length + 1, 6), dtype),
             memory.zeros(3, dtype),
-            memory.zeros((2, self._geometry.grid, length + network.n_outputs), dtype),
+            memory.zeros((2, self._geometry.grid, length + of.n_outputs), dtype),
         )
         self._record = Record(
             memory.to_device(run.metrics),
@@ -109,7 +112,7 @@ class BlockedTraining(DeviceTraining):
         self._carry = memory.launcher(
             carry_weights, CARRY_BLOCKS * self.device.n_multiprocessors, threads, carried
         )
-        self._carries = self.moments.size > 0 or self._options.l2 > 0
+        self._carries = self.moments.size > 0 or self.subject.options.l2 > 0
 
     def _make_views(self, n: int) -> _Views:
         block, layout = self._block, self._layout.astype(int)
@@ -141,12 +144,13 @@ class BlockedTraining(DeviceTraining):
 
     @property
     def changing(self) -> tuple[Any, Any]:
-        """What a call changes on the device: parameters and moments, in the shapes of the host's."""
+        """See `Engine`."""
         return self.network.parameters, self.moments
 
     @exact_products()
     def _advance(self, stop_epoch: int, max_samples: int) -> int:
-        run, position = self._run, self._run.position
+        run, order = self.subject.run, self.subject.samples.order
+        position = run.position
         first_epoch = int(position[EPOCH])
         self._is_ahead = True  # from the first launch on, should an exception come
         # of each: epoch, positions of the epoch's samples, first of them, steps before
@@ -158,7 +162,7 @@ class BlockedTraining(DeviceTraining):
                 self._begin_epoch(epoch)
             if not blocks:
                 memory.copy_to(self._record.sums[epoch], run.sums[epoch])
-            until = min(self._samples.order.size, start - start % self._length + self._length)
+            until = min(order.size, start - start % self._length + self._length)
             first, last = (int(i) for i in np.searchsorted(self._at, (start, until)))
             if last > first:
                 self._train(epoch, len(blocks), first, last - first)
@@ -166,7 +170,7 @@ class BlockedTraining(DeviceTraining):
             done += until - start
             position[STEP] += last - first
             position[SAMPLE] = until
-            if until == self._samples.order.size:
+            if until == order.size:
                 position[SAMPLE] = 0
                 position[EPOCH] += 1
         if not blocks:
@@ -185,7 +189,7 @@ class BlockedTraining(DeviceTraining):
 
     def _begin_epoch(self, epoch: int) -> None:
         """Draw the order, and let the GPU know it, without the samples of weight 0, and the epoch's rate."""
-        run, order = self._run, self._samples.order
+        run, order = self.subject.run, self.subject.samples.order
         if run.position[SAMPLE] == 0 and run.random.size > 0:
             draw_order(order, run.random)
         self._at = np.arange(order.size) if self._weights is None else np.flatnonzero(self._weights[order])
@@ -193,10 +197,10 @@ class BlockedTraining(DeviceTraining):
         rate = float(run.learning_rates[epoch])
         if rate != self._rate:
             powers = np.zeros((self._length + 1, 6))
-            fill_powers(powers, self._options.rule, rate)
-            dtype = self._host[0].dtype
+            fill_powers(powers, self.subject.options.rule, rate)
+            dtype = self.subject.parameters.dtype
             memory.copy_to(self._block.powers, powers.astype(dtype))
-            memory.copy_to(self._block.rates, np.array(step_rates(self._options.rule, rate), dtype))
+            memory.copy_to(self._block.rates, np.array(step_rates(self.subject.options.rule, rate), dtype))
             self._rate = rate
         self._epoch = epoch
 

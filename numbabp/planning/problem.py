@@ -1,0 +1,96 @@
+"""The question that a planner answers."""
+
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+from ..architecture import Architecture
+from ..devices.placement import CPU, Placement
+from ..options import Options
+
+DECIDING = (
+    "update_rule",
+    "batch_size",
+    "l1",
+    "clip_norm",
+    "clip_value",
+    "propagate",
+    "monitor",
+    "schedule",
+    "early_stopping",
+    "device",
+    "kernel",
+    "block_length",
+    "n_threads",
+)
+"""Options that a plan may depend on; of l2 it is only whether there is any."""
+_deciding = attrgetter(*DECIDING)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be trained, on how many samples, for how long, and how.
+
+    `fit`, `plan`, the search and the estimators ask by making one, so that a plan accepts what a fit accepts.
+
+    Attributes
+    ----------
+    architecture : Architecture
+        Of the network, or of all networks of a population.
+    n_samples, epochs : int
+        Of a pass, and passes; both at least 1.
+    options : Options
+        How to take a step; of a population those of its first network.
+    place : Placement
+        The GPU that has to be taken, or may be if the whole run is predicted to end sooner there.
+    n_nonzeros : float or None
+        Mean of the samples, if X is sparse.
+    n_networks : int or None
+        Of a population; None for one network by itself.
+    own_order : bool
+        Whether each network of a population shuffles for itself.
+    with_l2, weighted : bool
+        Whether some network has a penalty, and samples have weights.
+    """
+
+    architecture: Architecture
+    n_samples: int
+    epochs: int
+    options: Options
+    place: Placement = CPU
+    n_nonzeros: float | None = None
+    n_networks: int | None = None
+    own_order: bool = False
+    with_l2: bool = False
+    weighted: bool = False
+
+    @property
+    def is_population(self) -> bool:
+        """Whether many networks are trained."""
+        return self.n_networks is not None
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether X is."""
+        return self.n_nonzeros is not None
+
+    @property
+    def n_steps(self) -> int:
+        """Samples that each network sees."""
+        return self.n_samples * self.epochs
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What of the problem decides about its plan; hashable."""
+        return (
+            self.architecture,
+            self.n_samples,
+            self.epochs,
+            _deciding(self.options),
+            self.place,
+            self.n_nonzeros,
+            self.n_networks,
+            self.own_order,
+            self.with_l2,
+            self.weighted,
+        )

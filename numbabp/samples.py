@@ -1,0 +1,109 @@
+"""Checked samples: what a network or a population is trained or measured on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from .architecture import Architecture
+from .checks import host
+from .devices import memory
+from .devices.placement import gpu_of, is_on_device
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Inputs, targets and weights of one dtype T, all in the host's memory or all on one GPU.
+
+    Attributes
+    ----------
+    inputs : array or CSR matrix T (n, n_inputs)
+        An array on a GPU may be CuPy's or any with the CUDA array interface.
+    targets : array T (n, n_outputs)
+    weights : array T
+        Of one network (n,), or (0,) where every sample weighs 1; of a population (1, n) for all networks,
+        (n_networks, n) for each, or (0, 0).
+    """
+
+    inputs: Any
+    targets: Any
+    weights: Any
+
+    @classmethod
+    def checked(
+        cls, architecture: Architecture, X: Any, y: Any, sample_weight: Any = None, prefix: str = ""
+    ) -> "Samples":
+        """Samples as users give them; on a GPU if X lies there, else in the host's memory.
+
+        Parameters
+        ----------
+        architecture
+            Of the networks that they are for.
+        X, y, sample_weight
+            As for `Network.fit`.
+        prefix
+            Of the names X and y in messages.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For what is not allowed, naming the argument.
+        """
+        gpu_of({prefix + "X": X, prefix + "y": y, "sample_weight": sample_weight})
+        if is_on_device(X):
+            from .checks.device import check_samples
+
+            sizes = architecture.n_inputs, architecture.n_outputs
+            checked = check_samples(
+                X, y, sample_weight, *sizes, architecture.loss, architecture.dtype, prefix
+            )
+            return cls(*checked)
+        inputs = check_inputs(architecture, prefix + "X", X)
+        n = inputs.shape[0]
+        targets = host.check_targets(
+            prefix + "y", y, n, architecture.n_outputs, architecture.loss, architecture.dtype
+        )
+        return cls(inputs, targets, host.check_sample_weight(sample_weight, n, architecture.dtype))
+
+    @property
+    def n(self) -> int:
+        """How many."""
+        return self.inputs.shape[0]
+
+    @property
+    def is_on_device(self) -> bool:
+        """Whether they lie on a GPU."""
+        return is_on_device(self.inputs)
+
+    @property
+    def n_nonzeros(self) -> float | None:
+        """Mean of the inputs; None where they are dense."""
+        return mean_nonzeros(self.inputs)
+
+    def on_host(self) -> "Samples":
+        """Copies in the host's memory of what lies on a GPU."""
+        return Samples(
+            *(
+                memory.to_host(array) if is_on_device(array) else array
+                for array in (self.inputs, self.targets, self.weights)
+            )
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Of all three."""
+        of_inputs = 12 * self.inputs.nnz if hasattr(self.inputs, "nnz") else self.inputs.nbytes
+        return of_inputs + self.targets.nbytes + self.weights.nbytes
+
+
+def check_inputs(architecture: Architecture, name: str, X: Any) -> Any:
+    """Checked inputs: an array, on a GPU if X lies there, or a CSR matrix where X is sparse."""
+    if is_on_device(X):
+        from .checks.device import check_inputs as check_on_device
+
+        return check_on_device(name, X, architecture.n_inputs, architecture.dtype)
+    check = host.check_sparse_inputs if hasattr(X, "tocsr") else host.check_inputs
+    return check(name, X, architecture.n_inputs, architecture.dtype)
+
+
+def mean_nonzeros(inputs: Any) -> float | None:
+    """Of checked inputs; None where they are dense."""
+    return inputs.nnz / inputs.shape[0] if hasattr(inputs, "nnz") else None

@@ -1,0 +1,18 @@
+"""Which engine a plan asks for."""
+
+from ...planning.plan import Plan
+from . import network_cpu
+from .engine import Engine, Subject
+
+
+def make_engine(plan: Plan, subject: Subject) -> Engine:
+    """The engine of a plan for one network."""
+    if plan.device == "cpu":
+        return network_cpu.ENGINES[plan.kernel](plan, subject)
+    from . import network_cuda_blocked, network_cuda_persistent  # numba-cuda only for those who use it
+
+    engines = {
+        "blocked": network_cuda_blocked.Blocked,
+        "persistent": network_cuda_persistent.Persistent,
+    }
+    return engines[plan.kernel](plan, subject)

@@ -1,0 +1,158 @@
+"""From the checked arguments of `Population.fit` to a training that can begin."""
+
+import threading
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..checks.host import check_integer, check_real
+from ..checks.population import check_memory
+from ..devices.placement import CPU
+from ..options import Options
+from ..planning.catalogue import CUDA, devices_of
+from ..planning.plan import Plan
+from ..planning.problem import Problem
+from ..samples import Samples
+from ..schedules import check_schedule, learning_rates
+from .population_loop import PopulationTraining
+from .shard import Shard
+from .state import RuleState
+
+
+class How(NamedTuple):
+    """How the networks of a population take their steps."""
+
+    options: Options
+    """Of the first network."""
+    numbers: dict[str, np.ndarray]
+    """What may differ: learning_rate, momentum and l2, float64 (n_networks,) each."""
+
+
+class Run(NamedTuple):
+    """Arguments of `Population.fit` on the run as a whole."""
+
+    tol: float = 1e-4
+    n_iter_no_change: int | None = None
+    chunk_size: int | None = None
+    progress: bool | None = None
+    client: Any = None
+    stop: threading.Event | None = None
+    """Ends training as by Ctrl-C once it is set: for threads that Ctrl-C does not reach."""
+
+    def check(self) -> None:
+        """Raise for an argument that is not allowed."""
+        check_real("tol", self.tol, minimum=0)
+        for name, value in (("n_iter_no_change", self.n_iter_no_change), ("chunk_size", self.chunk_size)):
+            if value is not None:
+                check_integer(name, value, minimum=1)
+
+    def place(self, problem: Problem) -> Problem:
+        """The problem where it is done: a client's workers train on their CPUs.
+
+        Raises
+        ------
+        ValueError
+            If it asks for a GPU, and there is a client.
+        """
+        if self.client is None:
+            return problem
+        if problem.place.device is not None or devices_of(problem.options.kernel, True) == {CUDA}:
+            raise ValueError(
+                "a client's workers train on their CPUs: device must be 'auto' or 'cpu' with one."
+            )
+        return replace(problem, place=CPU)
+
+    def networks_at_once(self, shard: Shard, samples: Samples) -> int:
+        """How many are trained at a time, here or in a task.
+
+        Raises
+        ------
+        MemoryError
+            If there is not enough memory for them.
+        """
+        n = len(shard)
+        if self.client is not None:
+            from .distribution import networks_of_a_task  # needs distributed
+
+            return networks_of_a_task(self.client, shard, samples, self.chunk_size)
+        n_at_once = n if self.chunk_size is None else min(self.chunk_size, n)
+        copies, advice = shard.bytes_of_copies * n_at_once // n, "; chunk_size trains them in turns"
+        check_memory(n, shard.bytes_of_history + copies, "history and state of training", advice)
+        return n_at_once
+
+    def begin(
+        self,
+        problem: Problem,
+        plan: Plan,
+        how: How,
+        samples: Samples,
+        parameters: np.ndarray,
+        state: RuleState,
+        generator: np.random.RandomState,
+    ) -> PopulationTraining:
+        """A training that can begin; nothing is changed yet, but `generator` has drawn what orders come from.
+
+        Parameters
+        ----------
+        problem, plan
+            What is to be done, and by which kernel.
+        how
+            Whose options the problem has.
+        samples
+            With weights (1, n) for all networks, (n_networks, n) for each, or (0, 0).
+        parameters, state
+            Of all networks, changed in place by the training.
+        generator
+            Draws the orders of samples.
+        """
+        rates, rate_of = _rates(how.options, how.numbers["learning_rate"], problem.epochs)
+        none = np.empty((0, 0), parameters.dtype)
+        weights = samples.weights
+        common, own = (weights, none) if len(weights) == 1 else (none, weights)
+        options = replace(
+            how.options,
+            schedule="constant",  # it has given its rates
+            schedule_options=None,
+            kernel="auto",  # as the plan has one
+            n_threads=1,
+            progress=False,
+        )
+        shard = Shard(
+            replace(problem, options=options),
+            plan,
+            parameters,
+            state,
+            own,
+            how.numbers,
+            rates,
+            rate_of,
+            seeds=np.empty(0, np.int64),
+            order_seed=0,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+        )
+        samples = replace(samples, weights=common)
+        n_at_once = self.networks_at_once(shard, samples)
+        shard.draw_orders(generator)
+        return PopulationTraining(shard, samples, n_at_once, self.progress, self.stop or threading.Event())
+
+    def do(self, training: PopulationTraining) -> None:
+        """Train here, or on the client's workers."""
+        if self.client is None:
+            training()
+        else:
+            from .distribution import train_on  # needs distributed
+
+            train_on(self.client, training)
+
+
+def _rates(options: Options, of_networks: np.ndarray, epochs: int) -> tuple[np.ndarray, np.ndarray]:
+    """The different learning rates of every epoch, (n_rates, epochs), and which of them each network has."""
+    schedule_options = check_schedule(options.schedule, options.schedule_options)
+    if (of_networks == of_networks[0]).all():
+        distinct, rate_of = of_networks[:1], np.zeros(len(of_networks), np.int64)
+    else:
+        distinct, rate_of = np.unique(of_networks, return_inverse=True)
+    rates = [learning_rates(options.schedule, schedule_options, float(rate), epochs) for rate in distinct]
+    return np.array(rates), rate_of

@@ -1,0 +1,50 @@
+"""What goes on from one call of `fit` to the next, beside the parameters."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..kernels.update_rules import N_MOMENTS
+
+
+@dataclass
+class RuleState:
+    """What an update rule carries from step to step.
+
+    Attributes
+    ----------
+    update_rule : str
+        Its name.
+    moments : ndarray
+        Of one network T (N_MOMENTS, n_parameters), of a population T (n_networks, N_MOMENTS, n_parameters).
+    steps : ndarray
+        Taken so far: int64 of shape () or (n_networks,).
+    """
+
+    update_rule: str
+    moments: np.ndarray
+    steps: np.ndarray
+
+    @classmethod
+    def new(cls, update_rule: str, parameters: np.ndarray) -> "RuleState":
+        """Before the first step, for parameters T (n_parameters,) or (n_networks, n_parameters)."""
+        *networks, n_parameters = parameters.shape
+        moments = np.zeros((*networks, N_MOMENTS[update_rule], n_parameters), parameters.dtype)
+        return cls(update_rule, moments, np.zeros(networks, np.int64))
+
+    @classmethod
+    def going_on(cls, last: "RuleState | None", update_rule: str, parameters: np.ndarray) -> "RuleState":
+        """The last one, or a new one if there is none or it was another rule's."""
+        if last is None or last.update_rule != update_rule:
+            return cls.new(update_rule, parameters)
+        return last
+
+    def part(self, networks: Any) -> "RuleState":
+        """Views of some networks' rows, or for an integer of one network's."""
+        return RuleState(self.update_rule, self.moments[networks], self.steps[networks, ...])
+
+
+def draw_order_seed(generator: np.random.RandomState, shuffle: bool) -> int:
+    """Draw the seed of the shuffles, or nothing where the order is fixed."""
+    return int(generator.randint(0, 2**63 - 1, dtype=np.int64)) if shuffle else 0
