@@ -1,14 +1,21 @@
-"""What the kernels of populations become for a GPU: registers, spills, shared memory. No GPU is needed.
+"""What kernels become for a GPU: registers, spills, shared memory, instructions. No GPU is needed.
 
-    python benchmarks/gpu_machine_code.py [--kernels thread,warp,block] [--sizes 2-10-1,64-32-10]
-           [--dtypes float32,float64] [--rules sgd,adam] [--capabilities 9.0]
+    python benchmarks/gpu_machine_code.py [--kernels thread,warp,block,blocked,inference] [--dtypes float32]
+           [--sizes 2-10-1,64-32-10] [--rules sgd,adam] [--capabilities 9.0] [--output FILE]
+    python benchmarks/gpu_machine_code.py --compare A B
 
-prints a table in Markdown, a row a kernel that a plan may take, compiled as for a training: to PTX, and that
-to a cubin by the toolkit's wheels, which the extras `cuda12` and `cuda13` install. A row takes some seconds.
-Not an asv suite.
+prints a table in Markdown, a row a kernel, compiled as for a training: to PTX, and that to a cubin by the
+toolkit's wheels, which the extras `cuda12` and `cuda13` install. Kernels of populations (thread, warp, block)
+are those that a plan may take for the sizes and rules; the others are compiled for any. A row takes some
+seconds. Two files made by --output, before a change and after it, tell which kernels it changed: the exit
+status of --compare is 1 if any figure or any instruction differs, or a kernel is missing on a side. Not an
+asv suite.
 """
 
 import argparse
+import hashlib
+import json
+import struct
 import sys
 from dataclasses import dataclass
 from itertools import product
@@ -18,6 +25,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.on_gpu.cards import MULTIPROCESSORS
+from benchmarks.results import output_file, where_and_with, write_json
 from numbabp.planning.catalogue import BLOCK, CUDA, KERNELS
 
 ON_GPU = tuple(kernel.name for kernel in KERNELS if kernel.device == CUDA and kernel.for_many)
@@ -30,10 +38,15 @@ LOSSES = {
 }
 """By the sizes of the networks that docs/gpu.md names."""
 DTYPES = ("float32", "float64")
+BLOCKED = ("train_block", "train_block with velocity", "carry_weights")
+INFERENCE = ("activate_units", "softmax_rows", "add_metrics")
+KERNELS = (*ON_GPU, "blocked", "inference")
 HEADER = """\
 | kernel | network | dtype | rule | compute capability | registers | at most | stack | spills \
-| shared, static | dynamic |
-|---|---|---|---|---|---:|---:|---:|---:|---:|---:|"""
+| shared, static | dynamic | instructions |
+|---|---|---|---|---|---:|---:|---:|---:|---:|---:|---:|"""
+INSTRUCTION_BYTES = 16
+"""From compute capability 7.0 on."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +84,71 @@ class Case:
         return compiling.machine_code(train, signatures.of_population(self.dtype), self.capability)
 
 
+@dataclass(frozen=True)
+class OtherCase:
+    """A kernel that is compiled for networks of any size."""
+
+    kernel: str
+    dtype: str
+    capability: tuple[int, int]
+    sizes = rule = "any"
+
+    def __str__(self):
+        return "{} {} {}.{}".format(self.kernel, self.dtype, *self.capability)
+
+    def mapping(self):
+        """No plan lays it out."""
+
+    def machine_code(self):
+        """Its machine code; some seconds."""
+        from numbabp.compiler import cuda as compiling
+        from numbabp.kernels.cuda import inference
+        from numbabp.kernels.cuda.blocked import train
+        from numbabp.kernels.cuda.population import signatures
+
+        if self.kernel in INFERENCE:
+            compiled, signature = getattr(inference, self.kernel), signatures.of_inference(self.dtype)
+            return compiling.machine_code(compiled, signature[self.kernel], self.capability)
+        signature = of_blocked(self.dtype)
+        if self.kernel == "carry_weights":
+            network, _, block, record = signature[:4]
+            return compiling.machine_code(train.carry_weights, (network, block, record), self.capability)
+        train_block = train.make_train_block("velocity" in self.kernel)
+        return compiling.machine_code(train_block, signature, self.capability)
+
+
+def of_blocked(dtype_name):
+    """Numba types of the arguments of `train_block`."""
+    from numba import float32, float64, int64, types, uint64
+
+    from numbabp.kernels.cuda.blocked import train
+
+    def array(dtype, n_dimensions=1):
+        return types.Array(dtype, n_dimensions, "C")
+
+    real = {"float32": float32, "float64": float64}[dtype_name]
+    return (
+        types.NamedTuple([array(real), array(real), array(uint64, 2), int64], train.Network),
+        types.NamedTuple([array(real, 2), array(real), array(int64)], train.Samples),
+        types.NamedTuple([*[array(real)] * 5, array(real, 2), array(real), array(real, 3)], train.Block),
+        types.NamedTuple([array(int64), array(float64, 2), array(int64)], train.Record),
+        *[int64] * 5,
+    )
+
+
 def cases(
     kernels=ON_GPU, sizes=tuple(LOSSES), dtypes=DTYPES, rules=RULES, capabilities=tuple(MULTIPROCESSORS)
 ):
     """All those that a plan may take."""
+    kernels = [kernel for kernel in kernels if kernel in ON_GPU]
     every = (Case(*values) for values in product(kernels, sizes, dtypes, rules, capabilities))
     return [case for case in every if not isinstance(case.mapping(), str)]
+
+
+def other_cases(kernels=KERNELS, dtypes=DTYPES, capabilities=tuple(MULTIPROCESSORS)):
+    """The kernels for one large network, and those for predictions."""
+    names = (BLOCKED if "blocked" in kernels else ()) + (INFERENCE if "inference" in kernels else ())
+    return [OtherCase(*values) for values in product(names, dtypes, capabilities)]
 
 
 def device_of(capability):
@@ -102,11 +174,62 @@ def what_is_missing():
     return "the simulator compiles nothing" if SIMULATED else ""
 
 
-def markdown_row(case, mapping, code):
+def instructions_of(cubin):
+    """The machine code itself, in bytes: what the file has in its sections of text."""
+    offset, (size, count, of_names) = (
+        struct.unpack_from("<Q", cubin, 0x28)[0],
+        struct.unpack_from("<HHH", cubin, 0x3A),
+    )
+    headers = [struct.unpack_from("<IIQQQQ", cubin, offset + i * size) for i in range(count)]
+    names_at = headers[of_names][4]
+    return b"".join(
+        cubin[start : start + length]
+        for name, *_, start, length in headers
+        if cubin[names_at + name :].startswith(b".text.")
+    )
+
+
+def figures_of(code):
+    """What JSON says of a kernel's machine code."""
+    instructions = instructions_of(code.cubin)
+    return {
+        "registers": code.registers,
+        "stack": code.stack,
+        "spills": code.spills,
+        "shared": code.shared,
+        "instructions": len(instructions) // INSTRUCTION_BYTES,
+        "digest": hashlib.sha256(instructions).hexdigest()[:16],
+    }
+
+
+def markdown_row(case, mapping, figures):
     """A row below `HEADER`."""
     columns = (case.kernel, case.sizes, case.dtype, case.rule, "{}.{}".format(*case.capability))
-    figures = (code.registers, mapping.registers, code.stack, code.spills, code.shared, mapping.shared)
-    return f"| {' | '.join([*columns, *(f'{figure:,}' for figure in figures)])} |"
+    numbers = (
+        figures["registers"],
+        mapping.registers if mapping else 255,
+        *(figures[name] for name in ("stack", "spills", "shared")),
+        mapping.shared if mapping else 0,
+        figures["instructions"],
+    )
+    return f"| {' | '.join([*columns, *(f'{number:,}' for number in numbers)])} |"
+
+
+def compare(a, b):
+    """Print which kernels differ between two files; how many they are."""
+    first, second = (json.loads(Path(path).read_text())["kernels"] for path in (a, b))
+    differing = [name for name in sorted(first | second) if first.get(name) != second.get(name)]
+    for name in differing:
+        if name in first and name in second:
+            changed = [key for key in first[name] if first[name][key] != second[name][key]]
+            print(
+                f"{name}: "
+                + ", ".join(f"{key} {first[name][key]} and {second[name][key]}" for key in changed)
+            )
+        else:
+            print(f"{name}: only in {a if name in first else b}")
+    print(f"{len(differing)} of {len(first | second)} differ.")
+    return len(differing)
 
 
 def main():
@@ -115,11 +238,16 @@ def main():
     )
     capabilities = {"{}.{}".format(*key): key for key in MULTIPROCESSORS}
     choices = {
-        "kernels": ON_GPU, "sizes": LOSSES, "dtypes": DTYPES, "rules": RULES, "capabilities": capabilities,
+        "kernels": KERNELS, "sizes": LOSSES, "dtypes": DTYPES, "rules": RULES, "capabilities": capabilities,
     }  # fmt: skip
     for name, allowed in choices.items():
         parser.add_argument(f"--{name}", default=",".join(allowed), help="by default %(default)s")
-    wanted = {name: value.split(",") for name, value in vars(parser.parse_args()).items()}
+    parser.add_argument("--output", type=output_file, metavar="FILE", help="the same as JSON")
+    parser.add_argument("--compare", nargs=2, metavar=("A", "B"), help="two such files")
+    given = parser.parse_args()
+    if given.compare:
+        sys.exit(int(compare(*given.compare) > 0))
+    wanted = {name: getattr(given, name).split(",") for name in choices}
     for name, values in wanted.items():
         if not set(values) <= set(choices[name]):
             parser.error(f"--{name} must be some of {', '.join(choices[name])}, got {','.join(values)}")
@@ -128,8 +256,12 @@ def main():
         sys.exit(f"nothing can be compiled here: {missing}")
     wanted["capabilities"] = [capabilities[text] for text in wanted["capabilities"]]
     print(HEADER)
-    for case in cases(**wanted):
-        print(markdown_row(case, case.mapping(), case.machine_code()), flush=True)
+    found = {}
+    for case in cases(**wanted) + other_cases(wanted["kernels"], wanted["dtypes"], wanted["capabilities"]):
+        found[str(case)] = figures = figures_of(case.machine_code())
+        print(markdown_row(case, case.mapping(), figures), flush=True)
+    if given.output:
+        write_json(given.output, {"where and with": where_and_with(), "kernels": found})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """What kernels for GPUs become, compiled for GPUs that need not be there: their registers and memory."""
 
+import json
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -14,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import gpu_machine_code  # noqa: E402
 from benchmarks.gpu_machine_code import Case, device_of  # noqa: E402
+from benchmarks.on_gpu import sass  # noqa: E402
 from benchmarks.on_gpu.cards import MULTIPROCESSORS  # noqa: E402
 
 if gpu_machine_code.what_is_missing():
@@ -119,12 +122,36 @@ def test_float32_activations_take_no_double_precision():
     assert "fma.rn.f64" not in code.ptx and "mul.f64" not in code.ptx
 
 
-def test_the_table():
+def test_the_table_and_what_differs_between_two(tmp_path):
     command = [sys.executable, str(ROOT / "benchmarks" / "gpu_machine_code.py"), "--capabilities", "9.0"]
     options = ["--kernels", "thread", "--sizes", "2-10-1", "--dtypes", "float32", "--rules", "sgd"]
-    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    before, after = tmp_path / "before.json", tmp_path / "after.json"
+    done = subprocess.run([*command, *options, "--output", before], capture_output=True, text=True)
     header, _, row = done.stdout.splitlines()
     assert row.startswith("| thread | 2-10-1 | float32 | sgd | 9.0 | ")
     assert row.count("|") == header.count("|")
     refused = subprocess.run([*command, "--rules", "adagrad"], capture_output=True, text=True)
     assert refused.returncode == 2 and "--rules must be some of sgd" in refused.stderr
+    found = json.loads(before.read_text())
+    (figures,) = found["kernels"].values()
+    assert 1000 < figures["instructions"] < 10000
+    after.write_text(
+        json.dumps(found | {"kernels": {"thread 2-10-1 float32 sgd 9.0": figures | {"spills": 8}}})
+    )
+    assert gpu_machine_code.compare(before, before) == 0
+    assert gpu_machine_code.compare(before, after) == 1
+
+
+@pytest.mark.parametrize(
+    "case", gpu_machine_code.other_cases(dtypes=["float32"], capabilities=[(9, 0)]), ids=str
+)
+def test_instructions_are_counted(case):
+    """As many as nvdisasm prints, where it is installed."""
+    code = case.machine_code()
+    n_instructions = gpu_machine_code.figures_of(code)["instructions"]
+    assert n_instructions > 500
+    try:
+        printed = sass.disassemble(code.cubin)
+    except sass.DisassemblerMissing:
+        return
+    assert n_instructions == sum(map(bool, re.findall(r"^\s*/\*[0-9a-f]{4,}\*/", printed, re.M)))
