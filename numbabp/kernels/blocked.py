@@ -11,22 +11,26 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..compiler.compiling import kernel, scalar_function, subroutine
-from .layers import (
-    _FOUR,
-    _ONE,
-    _THREE,
-    _TWO,
-    activate,
-    affine,
-    backward_activation,
-    observe,
-    transpose_narrow,
+from .layers import activate, affine, backward_activation, observe, transpose_narrow
+from .layout import (
+    ACTIVATION,
+    BIASES,
+    DELAYED,
+    FAN_IN,
+    FAN_OUT,
+    FORM,
+    FOUR,
+    INPUTS,
+    ONE,
+    OUTPUTS,
+    THREE,
+    TWO,
+    WEIGHTS,
 )
-from .layout import ACTIVATION, BIASES, BY_COLUMNS, DELAYED, FAN_IN, FAN_OUT, FORM, INPUTS, OUTPUTS, WEIGHTS
 from .powers import V_FROM_G, V_FROM_V, V_FROM_W, W_FROM_G, W_FROM_V, W_FROM_W, fill_powers, step_rates
 from .products import add_product, panel_width
-from .sequential import step_layer
 from .state import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, begin_epoch, end_epoch, sample_weight
+from .steps import Step, step_biases, step_layer, step_with_velocity
 
 
 class Block(NamedTuple):
@@ -40,15 +44,6 @@ class Block(NamedTuple):
     powers: np.ndarray  # float64 (K + 1, 6), columns as in powers.py
     within: np.ndarray  # T (sub-block,), coefficients of one step's correction
     at: np.ndarray  # int64 (K,), positions of the samples in the order
-
-
-class Step(NamedTuple):
-    """One step of an update rule, W -= eta_v v + eta_g g with v = mu v + g, in the network's dtype."""
-
-    momentum: Any  # mu
-    of_velocity: Any  # eta_v
-    of_gradient: Any  # eta_g
-    l2: Any
 
 
 @scalar_function
@@ -209,7 +204,7 @@ def _send_back_delayed(model: Any, block: Any, layer: Any, first: Any, t: Any, u
     delta = block.delta[t]
     end = t + 1 if updated else t
     kept = real(block.powers[end - first, W_FROM_W])
-    for i in range(np.uint64(0), fan_in, _FOUR):  # four rows at a time; missing ones repeat the last
+    for i in range(np.uint64(0), fan_in, FOUR):  # four rows at a time; missing ones repeat the last
         row = w + i * fan_out
         row1 = min(row + fan_out, b - fan_out)
         row2 = min(row1 + fan_out, b - fan_out)
@@ -221,61 +216,14 @@ def _send_back_delayed(model: Any, block: Any, layer: Any, first: Any, t: Any, u
             p1 += parameters[row1 + k] * d
             p2 += parameters[row2 + k] * d
             p3 += parameters[row3 + k] * d
-        delta[x + min(i + _THREE, fan_in - _ONE)] = kept * p3
-        delta[x + min(i + _TWO, fan_in - _ONE)] = kept * p2
-        delta[x + min(i + _ONE, fan_in - _ONE)] = kept * p1
+        delta[x + min(i + THREE, fan_in - ONE)] = kept * p3
+        delta[x + min(i + TWO, fan_in - ONE)] = kept * p2
+        delta[x + min(i + ONE, fan_in - ONE)] = kept * p1
         delta[x + i] = kept * p0
     _dot_rows(block.within, delta, block.delta, first, end, out, fan_out)
     for j in range(first, end):
         block.within[j - first] *= real(block.powers[end - 1 - j, W_FROM_G])
     _add_rows(delta, block.within, block.a, first, end, x, fan_in)
-
-
-@subroutine
-def _step_with_velocity(model: Any, velocity: Any, layer: Any, a: Any, delta: Any, step: Any) -> None:
-    """What `sequential.step_layer` does, for momentum and nesterov (equation 2)."""
-    parameters, layout = model.parameters, model.layout
-    real = parameters.dtype.type
-    fan_in, fan_out = layout[layer, FAN_IN], layout[layer, FAN_OUT]
-    w, x, out = layout[layer, WEIGHTS], layout[layer, INPUTS], layout[layer, OUTPUTS]
-    by_columns = layout[layer, FORM] == BY_COLUMNS
-    rows, columns = (fan_out, fan_in) if by_columns else (fan_in, fan_out)
-    if by_columns:
-        for i in range(fan_in):
-            delta[x + i] = 0
-    for r in range(rows):
-        along = w + r * columns
-        total = real(0)
-        d = delta[out + r] if by_columns else a[x + r]
-        for c in range(columns):
-            old = parameters[along + c]
-            g = d * (a[x + c] if by_columns else delta[out + c]) + step.l2 * old
-            v = step.momentum * velocity[along + c] + g
-            velocity[along + c] = v
-            parameters[along + c] = old - (step.of_velocity * v + step.of_gradient * g)
-            if by_columns:
-                delta[x + c] += d * old
-            else:
-                total += delta[out + c] * old
-        if not by_columns:
-            delta[x + r] = total
-    _step_biases(model, velocity, layer, delta, step)
-
-
-@scalar_function
-def _step_biases(model: Any, velocity: Any, layer: Any, delta: Any, step: Any) -> None:
-    """Biases have no penalty."""
-    parameters, layout = model.parameters, model.layout
-    b, out = layout[layer, BIASES], layout[layer, OUTPUTS]
-    if velocity.size > 0:
-        for k in range(layout[layer, FAN_OUT]):
-            g = delta[out + k]
-            v = step.momentum * velocity[b + k] + g
-            velocity[b + k] = v
-            parameters[b + k] -= step.of_velocity * v + step.of_gradient * g
-    else:
-        for k in range(layout[layer, FAN_OUT]):
-            parameters[b + k] -= step.of_gradient * delta[out + k]
 
 
 @scalar_function
@@ -288,12 +236,12 @@ def _backward(
     for layer in range(len(layout) - 1, -1, -1):
         backward_activation(model.loss, layout, layer, z, a, delta)
         if layer == 0:
-            _step_biases(model, velocity, layer, delta, step)
+            step_biases(model, velocity, layer, delta, step)
         elif layout[layer, FORM] == DELAYED:
             _send_back_delayed(model, block, layer, first, t, updated)
-            _step_biases(model, velocity, layer, delta, step)
+            step_biases(model, velocity, layer, delta, step)
         elif velocity.size > 0:
-            _step_with_velocity(model, velocity, layer, a, delta, step)
+            step_with_velocity(model, velocity, layer, a, delta, step)
         else:
             step_layer(model.parameters, layout, layer, a, delta, step.of_gradient, shrink, updated)
 

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..compiler.compiling import kernel, scalar_function, subroutine
-from .layers import _ONE, backward_activation, predict
-from .layout import BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
+from .layers import backward_activation, predict
+from .layout import BIASES, FAN_IN, FAN_OUT, INPUTS, ONE, OUTPUTS, WEIGHTS, ZERO
 from .state import BATCH, DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, begin_epoch, end_epoch, sample_weight
 from .update_rules import ADAMW, add_penalties, apply, clip_norm, clip_values, numbers, shrink_weights
 
-_ZERO = np.uint64(0)
 ROWS_SIZE = np.uint64(2048)
 """Weights that `_step_rows` takes at a time, about."""
 
@@ -73,7 +72,7 @@ def _finish_batch(model: Any, rule: Any, run: Any) -> None:
             w, b = layout[layer, WEIGHTS], layout[layer, BIASES]
             shrink_weights(parameters, w, b - w, gradient.dtype.type(rate * rule.l2))
     step = numbers(rule, parameters, rate, run.position[STEP])
-    apply(rule.code, step, parameters, model.moments, _ZERO, gradient, _ZERO, np.uint64(gradient.size))
+    apply(rule.code, step, parameters, model.moments, ZERO, gradient, ZERO, np.uint64(gradient.size))
     for j in range(gradient.size):
         gradient[j] = 0
     run.position[BATCH] = 0
@@ -97,8 +96,8 @@ def _step_rows(model: Any, rule: Any, run: Any, weight: Any) -> None:
         fan_in, fan_out = layout[layer, FAN_IN], layout[layer, FAN_OUT]
         w, b = layout[layer, WEIGHTS], layout[layer, BIASES]
         x, out = layout[layer, INPUTS], layout[layer, OUTPUTS]
-        at_once = ROWS_SIZE // fan_out + _ONE
-        for first in range(_ZERO, fan_in, at_once):
+        at_once = ROWS_SIZE // fan_out + ONE
+        for first in range(ZERO, fan_in, at_once):
             last = min(first + at_once, fan_in)
             start = w + first * fan_out
             n = (last - first) * fan_out
@@ -109,17 +108,17 @@ def _step_rows(model: Any, rule: Any, run: Any, weight: Any) -> None:
                 for k in range(fan_out):
                     rows[(i - first) * fan_out + k] = g * delta[out + k]
             if rule.l1 > 0 or rule.l2 > 0:
-                add_penalties(rule, parameters, start, rows, _ZERO, n)
+                add_penalties(rule, parameters, start, rows, ZERO, n)
             if rule.clip_value > 0:
                 clip_values(rule, rows, n)
             if rule.code == ADAMW:
                 shrink_weights(parameters, start, n, decay)
-            apply(rule.code, step, parameters, model.moments, start, rows, _ZERO, n)
+            apply(rule.code, step, parameters, model.moments, start, rows, ZERO, n)
         for k in range(fan_out):
             rows[k] = weight * delta[out + k]
         if rule.clip_value > 0:
             clip_values(rule, rows, fan_out)
-        apply(rule.code, step, parameters, model.moments, b, rows, _ZERO, fan_out)
+        apply(rule.code, step, parameters, model.moments, b, rows, ZERO, fan_out)
 
 
 @kernel

@@ -12,21 +12,30 @@ import numpy as np
 from ..compiler.compiling import scalar_function, subroutine
 from ..functions import activations as act
 from ..functions import losses
-from .layout import ACTIVATION, BIASES, BY_COLUMNS, FAN_IN, FAN_OUT, FORM, INPUTS, OUTPUTS, WEIGHTS
+from ..functions.units import is_right
+from .layout import (
+    ACTIVATION,
+    BIASES,
+    BY_COLUMNS,
+    FAN_IN,
+    FAN_OUT,
+    FORM,
+    FOUR,
+    INPUTS,
+    ONE,
+    OUTPUTS,
+    THREE,
+    TWO,
+    WEIGHTS,
+)
 from .state import EPOCH, FIRST_METRIC, LOSS, WEIGHT
-from .units import is_right
-
-_ONE = np.uint64(1)
-_TWO = np.uint64(2)
-_THREE = np.uint64(3)
-_FOUR = np.uint64(4)
 
 
 @subroutine
 def transpose_narrow(parameters: Any, layout: Any, scratch: Any, back: Any) -> None:
     """Transpose the weights of the layers BY_COLUMNS in place, or `back`; scratch T holds the largest."""
     for layer in range(len(layout)):
-        if layout[layer, FORM] == BY_COLUMNS and layout[layer, FAN_OUT] > _ONE:
+        if layout[layer, FORM] == BY_COLUMNS and layout[layer, FAN_OUT] > ONE:
             rows = layout[layer, FAN_OUT] if back else layout[layer, FAN_IN]
             columns = layout[layer, FAN_IN] if back else layout[layer, FAN_OUT]
             w = layout[layer, WEIGHTS]
@@ -56,24 +65,24 @@ def affine(parameters: Any, layout: Any, layer: Any, a: Any, z: Any) -> None:
         return
     # the first one to four rows go with the bias; missing ones of the four count as 0 times the first
     zero = a.dtype.type(0)
-    first = (fan_in - _ONE) % _FOUR + _ONE
+    first = (fan_in - ONE) % FOUR + ONE
     a0 = a[x]
-    a1 = a[x + _ONE] if first > _ONE else zero
-    a2 = a[x + _TWO] if first > _TWO else zero
-    a3 = a[x + _THREE] if first > _THREE else zero
-    w1 = w + fan_out if first > _ONE else w
-    w2 = w1 + fan_out if first > _TWO else w
-    w3 = w2 + fan_out if first > _THREE else w
+    a1 = a[x + ONE] if first > ONE else zero
+    a2 = a[x + TWO] if first > TWO else zero
+    a3 = a[x + THREE] if first > THREE else zero
+    w1 = w + fan_out if first > ONE else w
+    w2 = w1 + fan_out if first > TWO else w
+    w3 = w2 + fan_out if first > THREE else w
     for k in range(fan_out):
         z[out + k] = parameters[b + k] + (
             (a0 * parameters[w + k] + a1 * parameters[w1 + k])
             + (a2 * parameters[w2 + k] + a3 * parameters[w3 + k])
         )
-    for i in range(first, fan_in, _FOUR):
+    for i in range(first, fan_in, FOUR):
         a0 = a[x + i]
-        a1 = a[x + i + _ONE]
-        a2 = a[x + i + _TWO]
-        a3 = a[x + i + _THREE]
+        a1 = a[x + i + ONE]
+        a2 = a[x + i + TWO]
+        a3 = a[x + i + THREE]
         w0 = w + i * fan_out
         w1 = w0 + fan_out
         w2 = w1 + fan_out

@@ -14,6 +14,9 @@ FAN_IN, FAN_OUT, WEIGHTS, BIASES, INPUTS, OUTPUTS, ACTIVATION, FORM = range(8)
 # the longer side; row by row and updated only once a sub-block (see blocked.py).
 BY_ROWS, BY_COLUMNS, DELAYED = range(3)
 
+ZERO, ONE, TWO, THREE, FOUR = map(np.uint64, range(5))
+"""Unsigned, as offsets are: a signed number added to one would make it float64."""
+
 NARROW = 15
 """Widest layer that kernels transpose while they run: one of fewer outputs leaves vectors half empty.
 

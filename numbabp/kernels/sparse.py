@@ -12,22 +12,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..compiler.compiling import kernel, scalar_function, subroutine
-from .blocked import Step, _step_biases, _step_with_velocity
-from .layers import (
-    _FOUR,
-    _ONE,
-    _THREE,
-    _TWO,
-    activate,
-    affine,
-    backward_activation,
-    observe,
-    transpose_narrow,
+from .layers import activate, affine, backward_activation, observe, transpose_narrow
+from .layout import (
+    ACTIVATION,
+    BIASES,
+    BY_ROWS,
+    FAN_OUT,
+    FORM,
+    FOUR,
+    ONE,
+    OUTPUTS,
+    THREE,
+    TWO,
+    transpose_layout,
 )
-from .layout import ACTIVATION, BIASES, BY_ROWS, FAN_OUT, FORM, OUTPUTS, transpose_layout
 from .powers import V_FROM_V, V_FROM_W, W_FROM_V, W_FROM_W, fill_powers, step_rates
-from .sequential import step_layer
 from .state import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, begin_epoch, end_epoch, sample_weight
+from .steps import Step, step_biases, step_layer, step_with_velocity
 from .update_rules import SGD, Rule
 
 POWERS = 1024
@@ -177,13 +178,13 @@ def _sparse_affine(parameters: Any, layout: Any, samples: Any, start: Any, stop:
     values, columns = samples.values, samples.columns
     for k in range(fan_out):
         z[out + k] = parameters[b + k]
-    fours = stop - (stop - start) % _FOUR
-    for j in range(start, fours, _FOUR):
-        x0, x1, x2, x3 = values[j], values[j + _ONE], values[j + _TWO], values[j + _THREE]
+    fours = stop - (stop - start) % FOUR
+    for j in range(start, fours, FOUR):
+        x0, x1, x2, x3 = values[j], values[j + ONE], values[j + TWO], values[j + THREE]
         w0 = np.uint64(columns[j]) * fan_out
-        w1 = np.uint64(columns[j + _ONE]) * fan_out
-        w2 = np.uint64(columns[j + _TWO]) * fan_out
-        w3 = np.uint64(columns[j + _THREE]) * fan_out
+        w1 = np.uint64(columns[j + ONE]) * fan_out
+        w2 = np.uint64(columns[j + TWO]) * fan_out
+        w3 = np.uint64(columns[j + THREE]) * fan_out
         for k in range(fan_out):
             z[out + k] += (x0 * parameters[w0 + k] + x1 * parameters[w1 + k]) + (
                 x2 * parameters[w2 + k] + x3 * parameters[w3 + k]
@@ -303,12 +304,12 @@ def train_sparse(
             for layer in range(n_layers - 1, 0, -1):
                 backward_activation(model.loss, layout, layer, z, a, delta)
                 if velocity.size > 0:
-                    _step_with_velocity(model, velocity, layer, a, delta, step)
+                    step_with_velocity(model, velocity, layer, a, delta, step)
                 else:
                     step_layer(parameters, layout, layer, a, delta, step.of_gradient, shrink, False)
             backward_activation(model.loss, layout, 0, z, a, delta)
             _step_rows(model, velocity, samples, lazy, start, stop, delta, step, shrink)
-            _step_biases(model, velocity, 0, delta, step)
+            step_biases(model, velocity, 0, delta, step)
             position[STEP] += 1
         if until == samples.order.size and lazy.taken.size > 0:
             _catch_up_all(model, velocity, lazy, position[STEP])

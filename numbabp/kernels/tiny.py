@@ -20,10 +20,8 @@ from ..compiler.compiling import kernel, stack_zeros
 from ..functions.activations import ACTIVATIONS, FUNCTIONS
 from ..functions.losses import LOSSES
 from .layers import backward_activation, observe, softmax
-from .layout import layout
+from .layout import ZERO, layout
 from .state import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, Model, begin_epoch, end_epoch, sample_weight
-
-_ZERO = np.uint64(0)
 
 
 @cache
@@ -109,7 +107,7 @@ def make_train_tiny(
                         z += a1[k] * w2[o * padded + k]
                     z2[o] = z
                 if is_softmax:
-                    softmax(z2, a2, _ZERO, np.uint64(n_outputs))
+                    softmax(z2, a2, ZERO, np.uint64(n_outputs))
                 else:
                     for o in range(n_outputs):
                         a2[o] = output_function(z2[o])

@@ -10,8 +10,8 @@ import numpy as np
 
 from ...compiler.cuda import kernel
 from ...compiler.toolchain import cuda
+from ...functions.units import activated
 from .. import layers
-from ..units import activated
 
 
 @kernel

@@ -17,10 +17,9 @@ import numpy as np
 
 from ...compiler.compiling import scalar_function, subroutine
 from ...compiler.vectors import load, n_lanes, splat, store
-from ..layout import FAN_IN, FAN_OUT
+from ..layout import FAN_IN, FAN_OUT, FOUR, ONE, THREE, TWO, ZERO
 from .chunks import SAMPLES, STEP_SHRINK
 
-_ZERO, _ONE, _TWO, _THREE, _FOUR = (np.uint64(k) for k in range(5))
 _K = np.uint64(SAMPLES)
 
 
@@ -30,12 +29,12 @@ def _take_samples(chunk: Any, samples: Any, j: Any, count: Any) -> None:
     x, gram = chunk.block.inputs, chunk.block.gram
     zero = x.dtype.type(0)
     for t in range(_K):
-        s = chunk.order[j + np.int64(min(t, count - _ONE))]
+        s = chunk.order[j + np.int64(min(t, count - ONE))]
         for i in range(chunk.layout[0, FAN_IN]):
             x[i * _K + t] = samples.inputs[s, i] if t < count else zero
     for st in range(gram.size):
         gram[st] = zero
-    for i in range(_ZERO, np.uint64(x.size), _K):
+    for i in range(ZERO, np.uint64(x.size), _K):
         for s in range(_K):
             for t in range(_K):
                 gram[s * _K + t] += x[i + s] * x[i + t]
@@ -49,25 +48,25 @@ def begin_block(chunk: Any, samples: Any, j: Any, count: Any) -> None:
     L = n_lanes(w)
     fan_in, size = chunk.layout[0, FAN_IN], chunk.layout[0, FAN_OUT]
     one = splat(w.dtype.type(1))
-    store(chunk.block.left, _ZERO, one)
-    for t in range(_ZERO, _K * L, L):
+    store(chunk.block.left, ZERO, one)
+    for t in range(ZERO, _K * L, L):
         store(chunk.block.kept, t, one)
     zero = one - one
-    for k in range(_ZERO, size, L):
-        for t in range(_ZERO, count, _FOUR):
+    for k in range(ZERO, size, L):
+        for t in range(ZERO, count, FOUR):
             sum_0 = sum_1 = sum_2 = sum_3 = zero
             for i in range(fan_in):
                 weight = load(w, k * fan_in + i * L)
                 at = i * _K + t
                 sum_0 = sum_0 + x[at] * weight
-                sum_1 = sum_1 + x[at + _ONE] * weight
-                sum_2 = sum_2 + x[at + _TWO] * weight
-                sum_3 = sum_3 + x[at + _THREE] * weight
+                sum_1 = sum_1 + x[at + ONE] * weight
+                sum_2 = sum_2 + x[at + TWO] * weight
+                sum_3 = sum_3 + x[at + THREE] * weight
             row = t * size + k
             store(products, row, sum_0)
             store(products, row + size, sum_1)
-            store(products, row + _TWO * size, sum_2)
-            store(products, row + _THREE * size, sum_3)
+            store(products, row + TWO * size, sum_2)
+            store(products, row + THREE * size, sum_3)
 
 
 @scalar_function
@@ -76,7 +75,7 @@ def first_pre_activation(chunk: Any, with_l2: Any, size: Any, bias: Any, t: Any,
     block, L = chunk.block, n_lanes(chunk.parameters)
     product = load(block.products, t * size + k)
     if with_l2:
-        product = load(block.left, _ZERO) * product
+        product = load(block.left, ZERO) * product
     total = bias + product
     for s in range(t):
         update = load(block.updates, s * size + k)
@@ -98,8 +97,8 @@ def shrink_kept(chunk: Any, t: Any) -> None:
     L = n_lanes(chunk.lanes)
     shrink = load(chunk.lanes, STEP_SHRINK * L)
     left, kept = chunk.block.left, chunk.block.kept
-    store(left, _ZERO, load(left, _ZERO) - shrink * load(left, _ZERO))
-    for s in range(_ZERO, t * L, L):
+    store(left, ZERO, load(left, ZERO) - shrink * load(left, ZERO))
+    for s in range(ZERO, t * L, L):
         store(kept, s, load(kept, s) - shrink * load(kept, s))
 
 
@@ -110,19 +109,19 @@ def end_block(chunk: Any, with_l2: Any, count: Any) -> None:
     L = n_lanes(w)
     fan_in, size = chunk.layout[0, FAN_IN], chunk.layout[0, FAN_OUT]
     if with_l2:
-        left = load(block.left, _ZERO)
-        for j in range(_ZERO, fan_in * size, L):
+        left = load(block.left, ZERO)
+        for j in range(ZERO, fan_in * size, L):
             store(w, j, left * load(w, j))
         for s in range(count):
-            for k in range(s * size, (s + _ONE) * size, L):
+            for k in range(s * size, (s + ONE) * size, L):
                 store(block.updates, k, load(block.kept, s * L) * load(block.updates, k))
-    for k in range(_ZERO, size, L):
-        for t in range(_ZERO, count, _FOUR):
+    for k in range(ZERO, size, L):
+        for t in range(ZERO, count, FOUR):
             row = t * size + k
             update_0, update_1 = load(block.updates, row), load(block.updates, row + size)
-            update_2 = load(block.updates, row + _TWO * size)
-            update_3 = load(block.updates, row + _THREE * size)
+            update_2 = load(block.updates, row + TWO * size)
+            update_3 = load(block.updates, row + THREE * size)
             for i in range(fan_in):
                 j, at = k * fan_in + i * L, i * _K + t
-                weight = (load(w, j) - x[at] * update_0) - x[at + _ONE] * update_1
-                store(w, j, (weight - x[at + _TWO] * update_2) - x[at + _THREE] * update_3)
+                weight = (load(w, j) - x[at] * update_0) - x[at + ONE] * update_1
+                store(w, j, (weight - x[at + TWO] * update_2) - x[at + THREE] * update_3)

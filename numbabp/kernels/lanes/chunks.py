@@ -14,17 +14,16 @@ SAMPLES = 8
 BLOCKED_INPUTS = 8
 """From so many inputs on the first layer goes in blocks."""
 # Entries of Chunk.position.
-NETWORK, EPOCH, SAMPLE = range(3)
-# Rows of Chunk.lanes, each a vector: the networks' numbers, those of the epoch, those of the step, and sums
-# of a block of samples.
+AT_NETWORK, AT_EPOCH, AT_SAMPLE = range(3)
+# Rows of Chunk.lanes, each a vector: numbers of the networks, the epoch and the step, and sums of a block of
+# samples.
 N_NUMBERS = 13
-RATE, MOMENTUM, L2, SHRINK, WEIGHT, FACTOR, STEP_RATE, STEP_SHRINK, STEP_MOMENTUM, STEP_L2 = map(
-    np.uint64, range(10)
-)
+EPOCH_RATE, NETWORK_MOMENTUM, NETWORK_L2, EPOCH_SHRINK = map(np.uint64, range(4))
+STEP_WEIGHT, STEP_FACTOR, STEP_RATE, STEP_SHRINK, STEP_MOMENTUM, STEP_L2 = map(np.uint64, range(4, 10))
 BLOCK_LOSS, BLOCK_WEIGHT, BLOCK_RIGHT = map(np.uint64, range(10, N_NUMBERS))
 # Rows of Chunk.sums: the epoch's weighted losses, weights and weighted accuracies.
 N_SUMS = 3
-LOSS, WEIGHT_SUM, ACCURACY = map(np.uint64, range(N_SUMS))
+LOSS_SUM, WEIGHT_SUM, RIGHT_SUM = map(np.uint64, range(N_SUMS))
 
 
 class Networks(NamedTuple):
@@ -180,8 +179,8 @@ def make_chunk(
 def load_chunk(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) -> None:
     """Lanes from the rows of the first of n networks on; lanes beyond them repeat the last."""
     lanes = n_lanes(chunk.parameters)
-    chunk.position[EPOCH] = 0
-    chunk.position[SAMPLE] = 0
+    chunk.position[AT_EPOCH] = 0
+    chunk.position[AT_SAMPLE] = 0
     for j in range(chunk.order.size):
         chunk.order[j] = j
     for j in range(chunk.random.size):
@@ -197,8 +196,8 @@ def load_chunk(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) -> N
         if chunk.velocity.size > 0:
             for p in range(networks.parameters.shape[1]):
                 chunk.velocity[chunk.place[p] + lane] = networks.moments[network, p]
-        chunk.lanes[MOMENTUM * lanes + lane] = networks.momentum[network]
-        chunk.lanes[L2 * lanes + lane] = networks.l2[network]
+        chunk.lanes[NETWORK_MOMENTUM * lanes + lane] = networks.momentum[network]
+        chunk.lanes[NETWORK_L2 * lanes + lane] = networks.l2[network]
 
 
 @subroutine
@@ -222,7 +221,7 @@ def unload_chunk(networks: Any, chunk: Any, first: Any, n: Any) -> None:
     for lane in range(n):
         if networks.stopped[first + lane] == 0:
             unload_lane(networks, chunk, first + lane, lane)
-            networks.n_epochs[first + lane] = chunk.position[EPOCH]
+            networks.n_epochs[first + lane] = chunk.position[AT_EPOCH]
 
 
 @subroutine

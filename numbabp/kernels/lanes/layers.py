@@ -8,29 +8,25 @@ store takes two cycles on some processors, as long as two of its multiplications
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ...compiler.compiling import scalar_function, subroutine
 from ...compiler.vectors import load, n_lanes, splat, store, where_greater
 from ...functions import losses
 from ...functions.activations import SIGMOID, SOFTMAX, sigmoid
 from ...functions.elementary import exp, log_from_one, logistic_pair, minus_log1m_half
 from ..layers import activate, multiply_by_derivative
-from ..layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
+from ..layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, ONE, OUTPUTS, TWO, WEIGHTS, ZERO
 from .blocks import first_pre_activation, keep_update
 from .chunks import (
     BLOCK_LOSS,
     BLOCK_RIGHT,
-    FACTOR,
+    STEP_FACTOR,
     STEP_L2,
     STEP_MOMENTUM,
     STEP_RATE,
     STEP_SHRINK,
-    WEIGHT,
+    STEP_WEIGHT,
     is_plain,
 )
-
-_ZERO, _ONE, _TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 
 
 @scalar_function
@@ -92,14 +88,14 @@ def _pre_activation(chunk: Any, layer: Any, k: Any) -> Any:
     """z = b + W^T a of a later layer's unit at k, with two sums so that one need not wait for the other."""
     w, a, L = chunk.parameters, chunk.a, n_lanes(chunk.a)
     fan_in, size, x, row = layer.fan_in, layer.size, layer.inputs, layer.weights + k
-    odd = fan_in % _TWO
+    odd = fan_in % TWO
     even_sum = load(w, layer.biases + k)
-    if odd == _ONE:
+    if odd == ONE:
         even_sum = even_sum + load(a, x) * load(w, row)
     odd_sum = splat(a.dtype.type(0))
-    for i in range(odd, fan_in, _TWO):
+    for i in range(odd, fan_in, TWO):
         even_sum = even_sum + load(a, x + i * L) * load(w, row + i * size)
-        odd_sum = odd_sum + load(a, x + (i + _ONE) * L) * load(w, row + (i + _ONE) * size)
+        odd_sum = odd_sum + load(a, x + (i + ONE) * L) * load(w, row + (i + ONE) * size)
     return even_sum + odd_sum
 
 
@@ -116,10 +112,10 @@ def _put_unit(chunk: Any, layer: Any, k: Any, z: Any) -> None:
 def begin_forward(networks: Any, chunk: Any, samples: Any, s: Any) -> None:
     """The first layer for the very first sample, or a block's; otherwise `backward` before has done it."""
     layer = _layer(networks, chunk, 0)
-    for k in range(_ZERO, layer.size, n_lanes(chunk.a)):
+    for k in range(ZERO, layer.size, n_lanes(chunk.a)):
         if chunk.block.updates.size > 0:
             bias = load(chunk.parameters, layer.biases + k)
-            z = first_pre_activation(chunk, networks.with_l2, layer.size, bias, _ZERO, k)
+            z = first_pre_activation(chunk, networks.with_l2, layer.size, bias, ZERO, k)
         else:
             z = _pre_activation_of_sample(chunk, samples, layer, s, k)
         _put_unit(chunk, layer, k, z)
@@ -134,7 +130,7 @@ def forward(networks: Any, chunk: Any) -> None:
     for i in range(len(chunk.layout)):
         layer = _layer(networks, chunk, i)
         if i > 0:
-            for k in range(_ZERO, layer.size, n_lanes(chunk.a)):
+            for k in range(ZERO, layer.size, n_lanes(chunk.a)):
                 _put_unit(chunk, layer, k, _pre_activation(chunk, layer, k))
         if layer.activation != SIGMOID and not _only_z(networks, chunk, i):
             _activate(layer.activation, chunk.z, chunk.a, layer.outputs, layer.size)
@@ -162,7 +158,7 @@ def _exponentials(z: Any, out: Any, start: Any, size: Any) -> Any:
         other = load(z, start + k)
         highest = where_greater(other, highest, other, highest)
     total = splat(z.dtype.type(0))
-    for k in range(_ZERO, size, L):
+    for k in range(ZERO, size, L):
         e = exp(load(z, start + k) - highest)
         store(out, start + k, e)
         total = total + e
@@ -175,7 +171,7 @@ def _softmax(z: Any, a: Any, start: Any, size: Any) -> None:
     L = n_lanes(a)
     _, total = _exponentials(z, a, start, size)
     scale = splat(a.dtype.type(1)) / total
-    for k in range(_ZERO, size, L):
+    for k in range(ZERO, size, L):
         store(a, start + k, load(a, start + k) * scale)
 
 
@@ -191,10 +187,10 @@ def _binary_cross_entropy(chunk: Any, samples: Any, s: Any) -> Any:
     L = n_lanes(chunk.a)
     last = len(chunk.layout) - 1
     start, size = chunk.layout[last, OUTPUTS], chunk.layout[last, FAN_OUT]
-    factor = _number(chunk, FACTOR)
+    factor = _number(chunk, STEP_FACTOR)
     zero = splat(chunk.a.dtype.type(0))
     loss = zero
-    for k in range(_ZERO, size, L):
+    for k in range(ZERO, size, L):
         y = samples.targets[s, k // L]
         z = load(chunk.z, start + k)
         a, b = logistic_pair(z)
@@ -217,9 +213,9 @@ def _categorical_cross_entropy(chunk: Any, samples: Any, s: Any) -> Any:
     highest, total = _exponentials(chunk.z, chunk.a, start, size)
     normaliser = highest + log_from_one(total)
     scale = splat(chunk.a.dtype.type(1)) / total
-    factor = _number(chunk, FACTOR)
+    factor = _number(chunk, STEP_FACTOR)
     loss = splat(chunk.a.dtype.type(0))
-    for k in range(_ZERO, size, L):
+    for k in range(ZERO, size, L):
         y = samples.targets[s, k // L]
         loss = loss + y * (normaliser - load(chunk.z, start + k))
         a = load(chunk.a, start + k) * scale
@@ -239,11 +235,11 @@ def _loss_of_activations(networks: Any, chunk: Any, samples: Any, s: Any) -> Any
         chunk.layout[last, ACTIVATION],
     )
     z, a, update = chunk.z, chunk.a, chunk.update
-    factor = _number(chunk, FACTOR)
+    factor = _number(chunk, STEP_FACTOR)
     loss = splat(chunk.a.dtype.type(0))
-    for k in range(_ZERO, size, L):
+    for k in range(ZERO, size, L):
         _losses(networks.loss, a, update, chunk.loss, start + k, samples.targets[s, k // L])
-        loss = loss + load(chunk.loss, _ZERO)
+        loss = loss + load(chunk.loss, ZERO)
     if code == SOFTMAX:
         _times_softmax_jacobian(a, update, start, size)
     else:
@@ -292,7 +288,7 @@ def take_loss(networks: Any, samples: Any, chunk: Any, s: Any) -> None:
     else:
         loss = _loss_of_activations(networks, chunk, samples, s)
     if samples.weights.shape[0] > 0:
-        loss = _number(chunk, WEIGHT) * loss
+        loss = _number(chunk, STEP_WEIGHT) * loss
     _add_to_number(chunk, BLOCK_LOSS, loss)
     if networks.accuracies.size > 0:
         _add_to_number(chunk, BLOCK_RIGHT, _weight_of_right(networks, samples, chunk, s))
@@ -305,9 +301,9 @@ def _weight_of_right(networks: Any, samples: Any, chunk: Any, s: Any) -> Any:
     last = len(chunk.layout) - 1
     start, n = chunk.layout[last, OUTPUTS], chunk.layout[last, FAN_OUT] // L
     a = chunk.a
-    right = _number(chunk, WEIGHT)
+    right = _number(chunk, STEP_WEIGHT)
     wrong = splat(chunk.a.dtype.type(0))
-    if n == _ONE or networks.loss == losses.BINARY_CROSS_ENTROPY:
+    if n == ONE or networks.loss == losses.BINARY_CROSS_ENTROPY:
         half = a.dtype.type(0.5)
         for k in range(n):
             outputs = load(a, start + k * L)
@@ -316,7 +312,7 @@ def _weight_of_right(networks: Any, samples: Any, chunk: Any, s: Any) -> Any:
             else:
                 right = where_greater(outputs, splat(half), wrong, right)
         return right
-    wanted: Any = _ZERO
+    wanted: Any = ZERO
     for k in range(n):
         if samples.targets[s, k] > samples.targets[s, wanted]:
             wanted = k
@@ -368,7 +364,7 @@ def _step_first_unit(
     if chunk.block.updates.size > 0:
         keep_update(chunk, layer.size, t, k, update)
         if following >= 0:
-            z = first_pre_activation(chunk, networks.with_l2, layer.size, bias, t + _ONE, k)
+            z = first_pre_activation(chunk, networks.with_l2, layer.size, bias, t + ONE, k)
             _put_unit(chunk, layer, k, z)
         return
     z = bias
@@ -408,7 +404,7 @@ def _step_weights(networks: Any, chunk: Any, samples: Any, sample: Any, t: Any, 
     is_sigmoid, is_first = below.activation == SIGMOID, i == 1
     of_first = load(update, layer.outputs)
     row = layer.weights
-    for unit in range(_ZERO, below.size, L):
+    for unit in range(ZERO, below.size, L):
         value, old = load(a, layer.inputs + unit), load(w, row)
         back = old * of_first
         _step_weight(networks, chunk, row, old, value * of_first)
@@ -437,7 +433,7 @@ def backward(networks: Any, chunk: Any, samples: Any, sample: Any, t: Any) -> No
         if i == last or layer.activation != SIGMOID:
             if i < last:
                 _multiply_by_derivative(layer.activation, chunk.z, chunk.a, update, layer.outputs, layer.size)
-            for k in range(_ZERO, layer.size, n_lanes(update)):
+            for k in range(ZERO, layer.size, n_lanes(update)):
                 of_unit = load(update, layer.outputs + k)
                 _step_unit(networks, chunk, samples, sample, t, i == 0, layer, k, of_unit)
         if i > 0:

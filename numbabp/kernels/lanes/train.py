@@ -20,25 +20,25 @@ from ...compiler.vectors import accumulate, any_nan, load, n_lanes, splat, store
 from ..shuffling import shuffle
 from .blocks import begin_block, end_block, shrink_kept
 from .chunks import (
-    ACCURACY,
+    AT_EPOCH,
+    AT_NETWORK,
+    AT_SAMPLE,
     BLOCK_LOSS,
     BLOCK_RIGHT,
     BLOCK_WEIGHT,
-    EPOCH,
-    FACTOR,
-    L2,
-    LOSS,
-    MOMENTUM,
-    NETWORK,
-    RATE,
-    SAMPLE,
+    EPOCH_RATE,
+    EPOCH_SHRINK,
+    LOSS_SUM,
+    NETWORK_L2,
+    NETWORK_MOMENTUM,
+    RIGHT_SUM,
     SAMPLES,
-    SHRINK,
+    STEP_FACTOR,
     STEP_L2,
     STEP_MOMENTUM,
     STEP_RATE,
     STEP_SHRINK,
-    WEIGHT,
+    STEP_WEIGHT,
     WEIGHT_SUM,
     freeze_lanes,
     load_chunk,
@@ -60,13 +60,13 @@ def _set_step(samples: Any, chunk: Any, first: Any, n: Any, s: Any) -> None:
         elif samples.weights.shape[0] > 1:
             weight = samples.weights[first + min(np.int64(lane), n - 1), s]
         taken = real(1) if weight > real(0) else real(0)
-        rate = taken * numbers[RATE * lanes + lane]
-        numbers[WEIGHT * lanes + lane] = weight
-        numbers[FACTOR * lanes + lane] = weight if chunk.velocity.size > 0 else weight * rate
+        rate = taken * numbers[EPOCH_RATE * lanes + lane]
+        numbers[STEP_WEIGHT * lanes + lane] = weight
+        numbers[STEP_FACTOR * lanes + lane] = weight if chunk.velocity.size > 0 else weight * rate
         numbers[STEP_RATE * lanes + lane] = rate
-        numbers[STEP_SHRINK * lanes + lane] = taken * numbers[SHRINK * lanes + lane]
-        numbers[STEP_L2 * lanes + lane] = taken * numbers[L2 * lanes + lane]
-        momentum = numbers[MOMENTUM * lanes + lane]
+        numbers[STEP_SHRINK * lanes + lane] = taken * numbers[EPOCH_SHRINK * lanes + lane]
+        numbers[STEP_L2 * lanes + lane] = taken * numbers[NETWORK_L2 * lanes + lane]
+        momentum = numbers[NETWORK_MOMENTUM * lanes + lane]
         numbers[STEP_MOMENTUM * lanes + lane] = momentum if weight > real(0) else real(1)
         numbers[BLOCK_WEIGHT * lanes + lane] += weight
 
@@ -76,14 +76,14 @@ def _begin_epoch(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) ->
     """The epoch's rates, and no losses yet."""
     for j in range(chunk.sums.size):
         chunk.sums[j] = 0.0
-    if networks.same_rates and chunk.position[EPOCH] > 0:
+    if networks.same_rates and chunk.position[AT_EPOCH] > 0:
         return
     real, lanes = chunk.parameters.dtype.type, n_lanes(chunk.parameters)
     for lane in range(lanes):
         network = first + min(np.int64(lane), n - 1)
-        rate = networks.rates[networks.rate_of[network], chunk.position[EPOCH]]
-        chunk.lanes[RATE * lanes + lane] = rate
-        chunk.lanes[SHRINK * lanes + lane] = real(rate * networks.l2[network])
+        rate = networks.rates[networks.rate_of[network], chunk.position[AT_EPOCH]]
+        chunk.lanes[EPOCH_RATE * lanes + lane] = rate
+        chunk.lanes[EPOCH_SHRINK * lanes + lane] = real(rate * networks.l2[network])
     if samples.weights.shape[0] == 0:
         _set_step(samples, chunk, first, n, 0)
 
@@ -141,21 +141,21 @@ def _sum_up(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) -> None
     loss = load(numbers, BLOCK_LOSS * lanes)
     if any_nan(loss - loss):
         freeze_lanes(networks, chunk, first, n)
-    accumulate(sums, LOSS * lanes, load(numbers, BLOCK_LOSS * lanes))
+    accumulate(sums, LOSS_SUM * lanes, load(numbers, BLOCK_LOSS * lanes))
     if samples.weights.shape[0] > 0:
         accumulate(sums, WEIGHT_SUM * lanes, load(numbers, BLOCK_WEIGHT * lanes))
     if networks.accuracies.size > 0:
-        accumulate(sums, ACCURACY * lanes, load(numbers, BLOCK_RIGHT * lanes))
+        accumulate(sums, RIGHT_SUM * lanes, load(numbers, BLOCK_RIGHT * lanes))
 
 
 @subroutine
 def _record(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) -> bool:
     """The epoch's means; a network that no longer improves ends. True once every one has ended."""
     lanes = n_lanes(chunk.lanes)
-    row = chunk.position[EPOCH] * networks.parameters.shape[0] + first
-    _record_means(networks, samples, chunk, networks.losses, row, n, LOSS * lanes)
+    row = chunk.position[AT_EPOCH] * networks.parameters.shape[0] + first
+    _record_means(networks, samples, chunk, networks.losses, row, n, LOSS_SUM * lanes)
     if networks.accuracies.size > 0:
-        _record_means(networks, samples, chunk, networks.accuracies, row, n, ACCURACY * lanes)
+        _record_means(networks, samples, chunk, networks.accuracies, row, n, RIGHT_SUM * lanes)
     return networks.n_iter_no_change > 0 and _end_where_no_change(networks, chunk, row, first, n)
 
 
@@ -180,7 +180,7 @@ def _record_means(
 @subroutine
 def _end_where_no_change(networks: Any, chunk: Any, row: Any, first: Any, n: Any) -> bool:
     """End the networks whose loss has not improved for long; whether every one has ended."""
-    epoch = chunk.position[EPOCH]
+    epoch = chunk.position[AT_EPOCH]
     all_ended = True
     for lane in range(n):
         if networks.stopped[first + lane] > 0:
@@ -221,30 +221,30 @@ def train_lanes(networks: Any, samples: Any, chunk: Any, stop_network: Any, max_
     position = chunk.position
     n_samples = chunk.order.size
     done = 0
-    while position[NETWORK] < stop_network and done < max_samples:
-        first = position[NETWORK]
+    while position[AT_NETWORK] < stop_network and done < max_samples:
+        first = position[AT_NETWORK]
         n = min(np.int64(n_lanes(chunk.parameters)), stop_network - first)
-        if position[EPOCH] == 0 and position[SAMPLE] == 0:
+        if position[AT_EPOCH] == 0 and position[AT_SAMPLE] == 0:
             load_chunk(networks, samples, chunk, first, n)
             if chunk.random.size > 0:
                 shuffle(chunk.order, chunk.random)
             if chunk.block.updates.size == 0:
                 begin_forward(networks, chunk, samples, chunk.order[0])
-        while position[EPOCH] < networks.rates.shape[1] and done < max_samples:
-            if position[SAMPLE] == 0:
+        while position[AT_EPOCH] < networks.rates.shape[1] and done < max_samples:
+            if position[AT_SAMPLE] == 0:
                 _begin_epoch(networks, samples, chunk, first, n)
-            until = min(n_samples, position[SAMPLE] + max_samples - done)
+            until = min(n_samples, position[AT_SAMPLE] + max_samples - done)
             until = min(n_samples, -(-until // SAMPLES) * SAMPLES)  # a block's end changes the last bits
-            done += until - position[SAMPLE]
-            for j in range(position[SAMPLE], until, SAMPLES):
+            done += until - position[AT_SAMPLE]
+            for j in range(position[AT_SAMPLE], until, SAMPLES):
                 _train_block(networks, samples, chunk, first, n, j, np.uint64(min(SAMPLES, n_samples - j)))
-            position[SAMPLE] = until
+            position[AT_SAMPLE] = until
             if until == n_samples:
                 all_ended = _record(networks, samples, chunk, first, n)
-                position[SAMPLE] = 0
-                position[EPOCH] = networks.rates.shape[1] if all_ended else position[EPOCH] + 1
+                position[AT_SAMPLE] = 0
+                position[AT_EPOCH] = networks.rates.shape[1] if all_ended else position[AT_EPOCH] + 1
         unload_chunk(networks, chunk, first, n)
-        if position[EPOCH] == networks.rates.shape[1]:
-            position[NETWORK] += n
-            position[EPOCH] = 0
+        if position[AT_EPOCH] == networks.rates.shape[1]:
+            position[AT_NETWORK] += n
+            position[AT_EPOCH] = 0
     return done

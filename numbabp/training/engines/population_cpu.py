@@ -10,7 +10,7 @@ import numpy as np
 from ...compiler.subnormals import flushed_subnormals
 from ...compiler.vectors import lanes_of
 from ...errors import DivergenceError
-from ...kernels.lanes.chunks import NETWORK, Networks, PopulationSamples, make_chunk
+from ...kernels.lanes.chunks import AT_NETWORK, Networks, PopulationSamples, make_chunk
 from ...kernels.lanes.train import train_lanes
 from ...planning.problem import Problem
 from ...samples import Samples
@@ -96,7 +96,7 @@ class Lanes(PopulationEngine):
         with flushed_subnormals():
             done = train_lanes(self._networks, self._samples, chunk, end, max_steps)
         steps = (self._steps_of(chunk.position) - before) * self._lanes
-        return Progress(steps, bool(chunk.position[NETWORK] >= end), done, max_steps)
+        return Progress(steps, bool(chunk.position[AT_NETWORK] >= end), done, max_steps)
 
     def _steps_of(self, position: np.ndarray) -> int:
         """Steps of a chunk up to a position."""

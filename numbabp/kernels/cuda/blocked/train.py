@@ -27,11 +27,11 @@ from ....compiler.cuda import kernel
 from ....compiler.toolchain import SIMULATED, cuda
 from ....functions import activations as act
 from ....functions import losses
+from ....functions.units import activated, derivative, gradient_of_output, loss_of_output
 from ...layers import metric
 from ...layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
 from ...powers import V_FROM_G, V_FROM_V, V_FROM_W, W_FROM_G, W_FROM_V, W_FROM_W
 from ...state import DIVERGED, FIRST_METRIC, LOSS, WEIGHT
-from ...units import activated, derivative, gradient_of_output, loss_of_output
 from .geometry import MAX_GROUP, MAX_OUTPUTS, MAX_PARTS, MAX_THREADS
 
 WARP = 4 if SIMULATED else 32

@@ -17,14 +17,21 @@ from ....compiler.compiling import scalar_function
 from ....compiler.toolchain import SIMULATED
 from ....functions.activations import SOFTMAX, exp
 from ....functions.losses import CATEGORICAL_CROSS_ENTROPY
-from ...units import activated, derivative, gradient_of_output, highest_of, is_right, loss_of_output, sum_of
+from ....functions.units import (
+    activated,
+    derivative,
+    gradient_of_output,
+    highest_of,
+    is_right,
+    loss_of_output,
+    sum_of,
+)
+from ...layout import ONE
 from ...update_rules import step_parameter
 from .kernel import Architecture, Pieces, block_barrier, chain, make_kernel
 
 LEAST_THREADS, MOST_THREADS = (6, 6) if SIMULATED else (32, 512)
 """Of a block; more would leave a thread too few registers, and barriers cost more."""
-
-_ONE = np.uint64(1)
 
 
 class _Places:
@@ -122,14 +129,14 @@ def _make_forward(of: Architecture, places: _Places, layer: int) -> Any:
                 for j in range(group, fan_in, groups):
                     a = team.inputs[s, j] if is_first else team.a[x + j]
                     total += a * team.parameters[w + j * stride + k]
-                if groups > _ONE:
+                if groups > ONE:
                     team.seen_loss[group * width + k] = total
                 else:
                     team.z[out + k] = total
         block_barrier()
         for k in range(lane, fan_out, n_lanes):
             total = team.parameters[b + k]
-            if groups > _ONE:
+            if groups > ONE:
                 for g in range(groups):
                     total += team.seen_loss[g * width + k]
             else:

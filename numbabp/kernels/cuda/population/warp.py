@@ -16,7 +16,15 @@ from ....compiler.compiling import scalar_function
 from ....compiler.toolchain import SIMULATED
 from ....functions.activations import SOFTMAX, exp
 from ....functions.losses import CATEGORICAL_CROSS_ENTROPY
-from ...units import activated, derivative, gradient_of_output, highest_of, is_right, loss_of_output, sum_of
+from ....functions.units import (
+    activated,
+    derivative,
+    gradient_of_output,
+    highest_of,
+    is_right,
+    loss_of_output,
+    sum_of,
+)
 from ...update_rules import step_parameter
 from .kernel import Architecture, Pieces, chain, make_kernel, warp_barrier
 

@@ -1,14 +1,14 @@
 """One unit at a time: activations and losses chosen by their codes.
 
-The CPU's kernels ask for the code once a layer, so that loops over units vectorise (`layers.activate`). On a
+The CPU's kernels ask for the code once a layer, so that loops over units vectorise (`kernels.layers`). On a
 GPU every thread has its own units, and all threads of a warp take the same branch.
 """
 
 from typing import Any
 
 from ..compiler.compiling import scalar_function
-from ..functions import activations as act
-from ..functions import losses
+from . import activations as act
+from . import losses
 
 
 @scalar_function

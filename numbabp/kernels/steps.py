@@ -1,0 +1,161 @@
+"""Steps of a layer under sgd, momentum and nesterov, in one pass over its weights with what goes back.
+
+What the kernels that train without a whole gradient share; numbers in brackets are equations of
+docs/blocked.md.
+"""
+
+from typing import Any, NamedTuple
+
+from ..compiler.compiling import scalar_function, subroutine
+from .layout import BIASES, BY_COLUMNS, FAN_IN, FAN_OUT, FORM, INPUTS, ONE, OUTPUTS, TWO, WEIGHTS
+
+
+class Step(NamedTuple):
+    """One step of an update rule, W -= eta_v v + eta_g g with v = mu v + g, in the network's dtype."""
+
+    momentum: Any  # mu
+    of_velocity: Any  # eta_v
+    of_gradient: Any  # eta_g
+    l2: Any
+
+
+@scalar_function
+def _update_row(w: Any, row: Any, n: Any, shrink: Any, g: Any, delta: Any, out: Any) -> None:
+    """W[i] -= shrink W[i] + g delta.
+
+    Not (1 - shrink) W[i]: for small penalties that factor has few digits of shrink left in float32.
+    """
+    for k in range(n):
+        w[row + k] -= shrink * w[row + k] + g * delta[out + k]
+
+
+@scalar_function
+def _update_and_send_back(
+    w: Any, row: Any, n: Any, shrink: Any, g: Any, delta: Any, out: Any, updated: Any
+) -> Any:
+    """What `_update_row` does; returns W[i] delta, with W before or after it."""
+    total = w.dtype.type(0)
+    for k in range(n):
+        d = delta[out + k]
+        old = w[row + k]
+        new = old - (shrink * old + g * d)
+        w[row + k] = new
+        total += d * (new if updated else old)
+    return total
+
+
+@scalar_function
+def step_layer(
+    parameters: Any, layout: Any, layer: Any, a: Any, delta: Any, rate: Any, shrink: Any, updated: Any
+) -> None:
+    """Update a layer, W -= rate a delta^T + shrink W, and send delta back, in one pass over its weights.
+
+    Delta goes back through the weights of the forward pass, or with `updated` through those just updated; the
+    derivative of the layer below is not taken yet.
+    """
+    real = parameters.dtype.type
+    fan_in = layout[layer, FAN_IN]
+    fan_out = layout[layer, FAN_OUT]
+    w = layout[layer, WEIGHTS]
+    b = layout[layer, BIASES]
+    x = layout[layer, INPUTS]
+    out = layout[layer, OUTPUTS]
+    if layer == 0 and layout[layer, FORM] == BY_COLUMNS:
+        for k in range(fan_out):
+            row = w + k * fan_in
+            g = rate * delta[out + k]
+            for i in range(fan_in):
+                parameters[row + i] -= shrink * parameters[row + i] + g * a[x + i]
+    elif layer == 0:
+        odd = fan_in % TWO
+        if odd == ONE:
+            _update_row(parameters, w, fan_out, shrink, rate * a[x], delta, out)
+        for i in range(odd, fan_in, TWO):
+            g0 = rate * a[x + i]
+            g1 = rate * a[x + i + ONE]
+            row0 = w + i * fan_out
+            row1 = row0 + fan_out
+            for k in range(fan_out):
+                d = delta[out + k]
+                parameters[row0 + k] -= shrink * parameters[row0 + k] + g0 * d
+                parameters[row1 + k] -= shrink * parameters[row1 + k] + g1 * d
+    elif layout[layer, FORM] == BY_COLUMNS:
+        for k in range(fan_out):
+            row = w + k * fan_in
+            d = delta[out + k]
+            g = rate * d
+            for i in range(fan_in):
+                old = parameters[row + i]
+                new = old - (shrink * old + g * a[x + i])
+                parameters[row + i] = new
+                back = d * (new if updated else old)
+                delta[x + i] = back if k == 0 else delta[x + i] + back
+    else:
+        odd = fan_in % TWO
+        if odd == ONE:
+            delta[x] = _update_and_send_back(parameters, w, fan_out, shrink, rate * a[x], delta, out, updated)
+        for i in range(odd, fan_in, TWO):
+            g0 = rate * a[x + i]
+            g1 = rate * a[x + i + ONE]
+            row0 = w + i * fan_out
+            row1 = row0 + fan_out
+            p0 = p1 = real(0)
+            for k in range(fan_out):
+                d = delta[out + k]
+                old0, old1 = parameters[row0 + k], parameters[row1 + k]
+                new0 = old0 - (shrink * old0 + g0 * d)
+                new1 = old1 - (shrink * old1 + g1 * d)
+                parameters[row0 + k], parameters[row1 + k] = new0, new1
+                p0 += d * (new0 if updated else old0)
+                p1 += d * (new1 if updated else old1)
+            delta[x + i] = p0
+            delta[x + i + ONE] = p1
+    for k in range(fan_out):
+        parameters[b + k] -= rate * delta[out + k]
+
+
+@subroutine
+def step_with_velocity(model: Any, velocity: Any, layer: Any, a: Any, delta: Any, step: Any) -> None:
+    """What `step_layer` does, for momentum and nesterov (equation 2)."""
+    parameters, layout = model.parameters, model.layout
+    real = parameters.dtype.type
+    fan_in, fan_out = layout[layer, FAN_IN], layout[layer, FAN_OUT]
+    w, x, out = layout[layer, WEIGHTS], layout[layer, INPUTS], layout[layer, OUTPUTS]
+    by_columns = layout[layer, FORM] == BY_COLUMNS
+    rows, columns = (fan_out, fan_in) if by_columns else (fan_in, fan_out)
+    if by_columns:
+        for i in range(fan_in):
+            delta[x + i] = 0
+    for r in range(rows):
+        along = w + r * columns
+        total = real(0)
+        d = delta[out + r] if by_columns else a[x + r]
+        for c in range(columns):
+            old = parameters[along + c]
+            g = d * (a[x + c] if by_columns else delta[out + c]) + step.l2 * old
+            v = step.momentum * velocity[along + c] + g
+            velocity[along + c] = v
+            parameters[along + c] = old - (step.of_velocity * v + step.of_gradient * g)
+            if by_columns:
+                delta[x + c] += d * old
+            else:
+                total += delta[out + c] * old
+        if not by_columns:
+            delta[x + r] = total
+    step_biases(model, velocity, layer, delta, step)
+
+
+@scalar_function
+def step_biases(model: Any, velocity: Any, layer: Any, delta: Any, step: Any) -> None:
+    """Biases have no penalty."""
+    parameters, layout = model.parameters, model.layout
+    b, out = layout[layer, BIASES], layout[layer, OUTPUTS]
+    if velocity.size > 0:
+        for k in range(layout[layer, FAN_OUT]):
+            g = delta[out + k]
+            v = step.momentum * velocity[b + k] + g
+            velocity[b + k] = v
+            parameters[b + k] -= step.of_velocity * v + step.of_gradient * g
+    else:
+        for k in range(layout[layer, FAN_OUT]):
+            parameters[b + k] -= step.of_gradient * delta[out + k]
