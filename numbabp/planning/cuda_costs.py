@@ -7,7 +7,7 @@ measured, on an H100 (docs/gpu.md).
 from collections.abc import Sequence
 from itertools import pairwise
 
-from ..devices.memory import Device
+from ..devices.memory import Device, is_simulated
 from ..kernels.cuda.blocked.geometry import blocked_geometry
 
 BARRIER = 1440.0
@@ -63,7 +63,7 @@ def ns_per_blocked_step(
     weights = [fan_in * fan_out for fan_in, fan_out in pairwise(layer_sizes)]
     n_layers, n_weights = len(weights), sum(weights)
     arrays = 2 if velocity else 1
-    geometry = blocked_geometry(layer_sizes, device)
+    geometry = blocked_geometry(layer_sizes, device.n_multiprocessors, is_simulated())
     n_barriers = max(0, 2 * n_layers - 3)
     phases = (n_barriers + 1) * PHASE + n_barriers * BARRIER
     streamed = itemsize * arrays * geometry.grid * geometry.busiest if n_layers > 1 else 0

@@ -49,7 +49,7 @@ def grids(monkeypatch):
 
     monkeypatch.setattr(cuda_blocked.memory, "launcher", launcher_on_grids)
 
-    def geometry(layer_sizes, device):
+    def geometry(layer_sizes, *_):
         return Geometry(1 if len(layer_sizes) == 2 else 3, N_THREADS, GROUP, 0)
 
     monkeypatch.setattr(cuda_blocked, "blocked_geometry", geometry)

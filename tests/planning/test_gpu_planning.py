@@ -147,7 +147,7 @@ def test_a_blocked_plan_steps_on_the_cpu_when_it_diverges():
     ],
 )
 def test_units_are_dealt_out_evenly(layer_sizes, grid, group):
-    geometry = blocked_geometry(layer_sizes, H200)
+    geometry = blocked_geometry(layer_sizes, H200.n_multiprocessors)
     assert (geometry.grid, geometry.group) == (grid, group)
 
 

@@ -54,7 +54,9 @@ class Blocked(CudaEngine):
     def _prepare(self) -> None:
         samples = self.subject.samples
         self._length = self.plan.block_length
-        self._geometry = blocked_geometry(self.subject.architecture.layer_sizes, self.device)
+        self._geometry = blocked_geometry(
+            self.subject.architecture.layer_sizes, self.device.n_multiprocessors, memory.is_simulated()
+        )
         self._epoch, self._rate = -1, 0.0
         self._at = np.zeros(0, np.int64)
         weights = samples.weights if len(samples.weights) else None

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ....devices.memory import Device, is_simulated
-
 MAX_THREADS = 256
 """Of a block: each may have the 255 registers that there are at most, for many weights under way."""
 MAX_LENGTH = 128
@@ -30,15 +28,15 @@ class Geometry(NamedTuple):
     """Weights that the block with the most units reads in a step."""
 
 
-def blocked_geometry(layer_sizes: Sequence[int], device: Device) -> Geometry:
+def blocked_geometry(
+    layer_sizes: Sequence[int], n_multiprocessors: int, is_simulated: bool = False
+) -> Geometry:
     """The geometry whose busiest block has the fewest weights, for (n_inputs, ..., n_outputs)."""
-    threads, groups = (8, (4,)) if is_simulated() else (MAX_THREADS, GROUPS)
+    threads, groups = (8, (4,)) if is_simulated else (MAX_THREADS, GROUPS)
     # of equals the largest, which leaves the fewest sums to be added up
-    busiest, minus_group = min(
-        (_busiest(layer_sizes, group, device.n_multiprocessors), -group) for group in groups
-    )
+    busiest, minus_group = min((_busiest(layer_sizes, group, n_multiprocessors), -group) for group in groups)
     most = max((-(-n // -minus_group) for n in layer_sizes[1:-1]), default=1)
-    return Geometry(min(device.n_multiprocessors, most), threads, -minus_group, busiest)
+    return Geometry(min(n_multiprocessors, most), threads, -minus_group, busiest)
 
 
 def _busiest(layer_sizes: Sequence[int], group: int, n_blocks: int) -> int:
