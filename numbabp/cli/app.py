@@ -370,8 +370,9 @@ def info(
     import scipy
     import sklearn
 
-    from ..compiler.compilation import cache_folder
+    from ..compiler.caching import cache_folder
     from ..devices.placement import describe_gpu
+    from ..kernels.sequential import train_sgd
     from ..planning.cpu_costs import Machine, settings_path, this_machine
 
     if calibrate:
@@ -393,7 +394,7 @@ def info(
         "threads": numba.config.NUMBA_NUM_THREADS,
         "gpu": describe_gpu(),
         "planner's constants": "built in" if this_machine() == Machine() else str(settings_path()),
-        "cache folder": cache_folder() or "none: kernels are compiled in every process",
+        "cache folder": cache_folder(train_sgd) or "none: kernels are compiled in every process",
     }
     if as_json:
         print_json(facts)

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from ..compiler.compilation import cache_folder
+from ..compiler.caching import cache_folder
 from ..devices.processor import n_threads
+from ..kernels.sequential import train_sgd
 
 PROGRAM = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
@@ -27,7 +28,7 @@ class SecondProcess:
 
     def start(self, dtype: str, kernels: Sequence[str]) -> None:
         """Let these kernels be compiled for a dtype, unless it has begun before or there is no use in it."""
-        if self._process is not None or cache_folder() is None or n_threads() < 2:
+        if self._process is not None or cache_folder(train_sgd) is None or n_threads() < 2:
             return
         root = str(Path(__file__).parents[2])
         self._process = subprocess.Popen(

@@ -20,21 +20,13 @@ import numba
 from numba.core.serialize import dumps
 
 from ..files import write_atomically
+from .sources import digest_of
 
 SUFFIX = ".nbc"
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 _UNREADABLE = (OSError, EOFError, AttributeError, ImportError, pickle.UnpicklingError)
 """What comes of a file that can't be read or written, or was made by classes that no longer exist."""
-
-
-@cache
-def source_digest() -> str:
-    """Digest of every source file of the package."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 class KernelFiles:
@@ -46,17 +38,17 @@ class KernelFiles:
         Where they lie.
     name
         What their names begin with: the kernel's, its line's and Python's.
-    versions
-        Of whatever else the machine code depends on.
+    depends_on
+        Digest of its sources, and versions of whatever else the machine code depends on.
 
     Notes
     -----
     Keys are tuples of strings, and of Numba's types, which their representation tells apart.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], name: str, versions: tuple[str, ...]) -> None:
-        self._folder, self._name, self._versions = Path(folder), name, versions
-        self._generation = f"{name}.{_digest_of(source_digest(), *versions)[:8]}-"
+    def __init__(self, folder: str | os.PathLike[str], name: str, depends_on: tuple[str, ...]) -> None:
+        self._folder, self._name, self._depends_on = Path(folder), name, depends_on
+        self._generation = f"{name}.{_digest_of(*depends_on)[:8]}-"
         """What the names of all files begin with that this source can use."""
 
     def path(self, key: Any) -> Path:
@@ -73,11 +65,11 @@ class KernelFiles:
         if hashlib.sha256(pickled).digest() != digest:
             return None
         saved_key, data = pickle.loads(pickled)
-        return data if saved_key == (self._versions, source_digest(), key) else None
+        return data if saved_key == (self._depends_on, key) else None
 
     def save(self, key: Any, data: Any) -> None:
         """Write in one piece; what an older source has left of this kernel is removed."""
-        pickled = dumps(((self._versions, source_digest(), key), data))
+        pickled = dumps(((self._depends_on, key), data))
         content = hashlib.sha256(pickled).digest() + pickled
         write_atomically(self.path(key), lambda file: file.write(content))
         self._remove(but=self._generation)
@@ -91,6 +83,11 @@ class KernelFiles:
             old = path.suffix in (SUFFIX, ".nbi") and not (but and path.name.startswith(but))
             if old:
                 path.unlink(missing_ok=True)
+
+
+def cache_folder(kernel: Any) -> str | None:
+    """Where a kernel's machine code is kept on disk, or None if it is compiled in every process."""
+    return getattr(getattr(kernel, "_cache", None), "cache_path", None)
 
 
 def _digest_of(*texts: str) -> str:
@@ -115,8 +112,9 @@ def package_cache(numbas: Any, *versions: str) -> Any:
     class PackageCache(numbas):
         def __init__(self, function: Any) -> None:
             super().__init__(function)
-            base = self._impl.filename_base
-            self._cache_file = KernelFiles(self.cache_path, base, (numba.__version__, *versions))
+            digest, suffix = digest_of(function)
+            name = self._impl.filename_base + suffix
+            self._cache_file = KernelFiles(self.cache_path, name, (digest, numba.__version__, *versions))
 
         def load_overload(self, sig: Any, target_context: Any) -> Any:
             try:

@@ -1,4 +1,4 @@
-"""When this process compiles kernels, rather than load them, and where they are kept."""
+"""When this process compiles kernels, rather than load them."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -49,10 +49,3 @@ def without_collecting() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def cache_folder() -> str | None:
-    """Where compiled kernels are kept on disk, or None if they are compiled in every process."""
-    from ..kernels.sequential import train_sgd
-
-    return getattr(getattr(train_sgd, "_cache", None), "cache_path", None)

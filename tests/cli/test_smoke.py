@@ -11,7 +11,7 @@ import pytest
 from commands import run, run_json
 
 from numbabp.cli import smoke, smoke_compiler
-from numbabp.compiler import caching, compilation
+from numbabp.compiler import caching, watching
 
 
 def fake(name, log):
@@ -85,7 +85,7 @@ def test_on_a_terminal_rows_come_above_what_is_under_way():
 
 def test_a_second_process_compiles_the_second_dtype(monkeypatch, tmp_path):
     """A kernel that is compiled starts it, and its kernels are found in the cache folder."""
-    monkeypatch.setattr(smoke_compiler, "cache_folder", lambda: str(tmp_path))
+    monkeypatch.setattr(smoke_compiler, "cache_folder", lambda kernel: str(tmp_path))
     monkeypatch.setattr(smoke_compiler, "n_threads", lambda: 2)
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     with smoke_compiler.SecondProcess() as other:
@@ -100,7 +100,7 @@ def test_a_second_process_compiles_the_second_dtype(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("folder", "threads"), [(None, 2), ("somewhere", 1)])
 def test_there_is_no_second_process_without_use(monkeypatch, folder, threads):
-    monkeypatch.setattr(smoke_compiler, "cache_folder", lambda: folder)
+    monkeypatch.setattr(smoke_compiler, "cache_folder", lambda kernel: folder)
     monkeypatch.setattr(smoke_compiler, "n_threads", lambda: threads)
     with smoke_compiler.SecondProcess() as other:
         other.start("float32", ["general"])
@@ -108,7 +108,7 @@ def test_there_is_no_second_process_without_use(monkeypatch, folder, threads):
 
 
 def test_a_second_process_that_breaks_down_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(smoke_compiler, "cache_folder", lambda: "somewhere")
+    monkeypatch.setattr(smoke_compiler, "cache_folder", lambda kernel: "somewhere")
     monkeypatch.setattr(smoke_compiler, "n_threads", lambda: 2)
     monkeypatch.setattr(smoke_compiler, "PROGRAM", "print('one', flush=True); raise SystemExit(1)")
     with smoke_compiler.SecondProcess() as other:
@@ -128,7 +128,7 @@ def test_compiling_is_told_and_loading_is_not():
     told = []
     function = njit(twice)
     for _ in range(2):
-        with compilation.compiling_watched(lambda: told.append("begin"), lambda: told.append("end")):
+        with watching.compiling_watched(lambda: told.append("begin"), lambda: told.append("end")):
             assert function(2) == 4
     assert told == ["begin", "end"]
 

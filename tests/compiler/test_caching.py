@@ -146,7 +146,7 @@ def test_what_an_older_source_has_left_is_removed(files, monkeypatch):
     (path,) = files()
     index = path.with_name(path.stem.rpartition(".")[0] + ".nbi")
     index.write_bytes(b"of Numba's own cache")
-    monkeypatch.setattr(caching, "source_digest", lambda: "after an edit")
+    monkeypatch.setattr(caching, "digest_of", lambda function: ("after an edit", ""))
     assert hits(7) == 0
     assert len(files()) == 1 and files() != [path]
     assert not index.exists()
