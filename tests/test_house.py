@@ -29,7 +29,6 @@ STILL_UPWARD: set[str] = {
     "numbabp/inference/host.py imports numbabp/training/population_loop.py",
     "numbabp/planning/network_cuda.py imports numbabp/network.py",
     "numbabp/planning/planner.py imports numbabp/network.py",
-    "numbabp/planning/planner.py imports numbabp/training/engines/network_cpu.py",
     "numbabp/planning/population_cpu.py imports numbabp/network.py",
     "numbabp/planning/population_cuda.py imports numbabp/network.py",
     "numbabp/storage.py imports numbabp/network.py",
@@ -40,10 +39,8 @@ STILL_UPWARD: set[str] = {
     "numbabp/training/engines/persistent_cuda.py imports numbabp/network.py",
     "numbabp/training/loop.py imports numbabp/network.py",
     "numbabp/training/population_loop.py imports numbabp/network.py",
-    "numbabp/training/progress.py imports numbabp/cli/console.py",
 }
 STILL_IN_CIRCLES: set[str] = {
-    "numbabp/cli/console.py",
     "numbabp/inference/device.py",
     "numbabp/inference/host.py",
     "numbabp/network.py",
@@ -61,7 +58,6 @@ STILL_IN_CIRCLES: set[str] = {
     "numbabp/training/engines/population_cuda.py",
     "numbabp/training/loop.py",
     "numbabp/training/population_loop.py",
-    "numbabp/training/progress.py",
 }
 STILL_LONG: set[str] = {
     "numbabp/estimators/base.py",

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ..training.progress import compiling_said
+from ..errors import DivergenceError, NoGPUError
+from ..training.progress import compiling_said, new_console
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -51,33 +52,27 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
         try:
             with compiling_said():
                 command(*args, **kwargs)
-        except KeyboardInterrupt:
-            typer.echo("numbabp: interrupted.", err=True)
-            raise typer.Exit(INTERRUPTED) from None
-        except BrokenPipeError:
+        except BrokenPipeError:  # the reader has gone, which `Commands` deals with
             raise
+        except KeyboardInterrupt:
+            message, status = "interrupted.", INTERRUPTED
         except MemoryError as error:
-            typer.echo(f"numbabp: not enough memory: {error}", err=True)
-            raise typer.Exit(BAD_INPUT) from None
-        except (ValueError, ArithmeticError, OSError, ImportError, RuntimeError) as error:
-            if isinstance(error, ArithmeticError):
-                from ..errors import DivergenceError
-
-                if not isinstance(error, DivergenceError):
-                    raise
-            if isinstance(error, RuntimeError):
-                from ..errors import NoGPUError
-
-                if not isinstance(error, NoGPUError):
-                    raise
-            if isinstance(error, OSError) and error.filename is not None:
-                message = f"{error.filename}: {error.strerror}"
-            else:
-                message = " ".join(str(error).split())
-            typer.echo(f"numbabp: {message}", err=True)
-            raise typer.Exit(BAD_INPUT) from None
+            message, status = f"not enough memory: {error}", BAD_INPUT
+        except (ValueError, DivergenceError, NoGPUError, OSError, ImportError) as error:
+            message, status = _message(error), BAD_INPUT
+        else:
+            return
+        typer.echo(f"numbabp: {message}", err=True)
+        raise typer.Exit(status)
 
     return wrapper
+
+
+def _message(error: Exception) -> str:
+    """What an error says, in one line."""
+    if isinstance(error, OSError) and error.filename is not None:  # the system's number says nothing to users
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())
 
 
 def print_json(value: Any) -> None:
@@ -92,20 +87,6 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def new_console(stderr: bool = False) -> Any:
-    """A console of rich that prints what it is given: names may have brackets, which rich takes for markup.
-
-    It is as wide as the terminal or COLUMNS says, and 140 characters wide into a file or pipe.
-    """
-    from rich.console import Console
-
-    def console(width: int | None = None) -> Any:
-        return Console(stderr=stderr, markup=False, emoji=False, highlight=False, width=width)
-
-    found = console()
-    return found if found.is_terminal or os.environ.get("COLUMNS") else console(140)
 
 
 def new_table(*columns: str) -> Any:

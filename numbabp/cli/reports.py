@@ -12,8 +12,8 @@ import typer
 from ..data.pipeline import Split
 from ..history import History
 from ..network import Network
-from ..training.progress import Foot
-from .console import new_console, new_table, print_json, print_table
+from ..training.progress import Foot, new_console
+from .console import new_table, print_json, print_table
 from .smoke import DTYPES, Row
 from .sweep import Sweep, heading
 

@@ -1,5 +1,9 @@
-"""What moves on the terminal while something is under way: a bar over epochs, or a line that says what."""
+"""What moves on the terminal while something is under way: a bar over epochs, or a line that says what.
 
+rich is imported where something is shown: training without a terminal has no use for it.
+"""
+
+import os
 import sys
 import threading
 import time
@@ -52,8 +56,6 @@ class ProgressBar:
         """Show the bar, unless something else is shown: whether it is."""
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        from ..cli.console import new_console
-
         if not _foot.acquire(blocking=False):
             return False
         self._bar = Progress(
@@ -100,8 +102,6 @@ class Foot:
             return
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        from ..cli.console import new_console
-
         if self._line is None:
             is_output = self._stream is sys.stdout
             self._line = Progress(
@@ -137,3 +137,17 @@ def compiling_said() -> Iterator[None]:
     foot = Foot(sys.stderr)
     with compiling_watched(lambda: foot.show("compiling"), foot.hide):
         yield
+
+
+def new_console(stderr: bool = False) -> Any:
+    """A console of rich that prints what it is given: names may have brackets, which rich takes for markup.
+
+    It is as wide as the terminal or COLUMNS says, and 140 characters wide into a file or pipe.
+    """
+    from rich.console import Console
+
+    def console(width: int | None = None) -> Any:
+        return Console(stderr=stderr, markup=False, emoji=False, highlight=False, width=width)
+
+    found = console()
+    return found if found.is_terminal or os.environ.get("COLUMNS") else console(140)
