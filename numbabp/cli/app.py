@@ -1,19 +1,28 @@
 """The command line. Heavy imports stand inside the commands, so that help and version answer at once."""
 
-import re
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from .. import __version__
 from .console import Commands, Json, new_table, print_json, print_table, reported
-
-if TYPE_CHECKING:
-    from ..data.datasets import Dataset
-    from ..data.pipeline import Split
+from .parameters import (
+    Activation,
+    Data,
+    DatasetName,
+    Device,
+    Dtype,
+    Epochs,
+    Ignore,
+    Source,
+    Target,
+    Task,
+    TaskName,
+    ValidationFraction,
+    hidden_layers,
+)
 
 app = typer.Typer(
     name="numbabp",
@@ -26,36 +35,6 @@ app = typer.Typer(
 )
 demo_app = typer.Typer(help="Small experiments to learn from.")
 app.add_typer(demo_app, name="demo")
-
-
-class Task(StrEnum):
-    """What is to be predicted."""
-
-    auto = "auto"
-    classification = "classification"
-    regression = "regression"
-
-
-Data = Annotated[
-    Path | None, typer.Argument(help="CSV or TSV with a header, NPZ, or Parquet (with pyarrow).")
-]
-Target = Annotated[str | None, typer.Option(help="Column to predict.")]
-DatasetName = Annotated[
-    str | None,
-    typer.Option("--dataset", help="Instead of a file: xor, iris, wine, breast_cancer, digits, diabetes."),
-]
-TaskName = Annotated[Task, typer.Option(help="auto: classes for text, or for up to 20 whole numbers.")]
-Ignore = Annotated[str, typer.Option(help="Columns to leave out, such as id,date.")]
-ValidationFraction = Annotated[
-    float, typer.Option(help="Part of the rows set aside to measure on; 0 for none.")
-]
-Activation = Annotated[str, typer.Option(help="Of the hidden layers.")]
-Epochs = Annotated[int, typer.Option(help="Passes over the samples.")]
-Dtype = Annotated[str, typer.Option(help="float32 or float64.")]
-Device = Annotated[
-    str,
-    typer.Option(help="auto (a GPU where that is predicted to be faster), cpu, cuda, or cuda:N of several."),
-]
 
 
 def main() -> None:
@@ -91,58 +70,20 @@ def xor(
     as_json: Json = False,
 ) -> None:
     """Teach a 2-10-1 network exclusive or."""
-    from ..data.datasets import xor as xor_samples
-    from . import plots, xor_experiments
+    from . import plots
+    from .reports import report_xor
+    from .xor_experiments import EXPERIMENTS
 
     if zeros and faithful:
         raise ValueError("--zeros and --faithful are two experiments: choose one.")
     if plot is not None:
         plots.check(plot)
-    if zeros:
-        run = xor_experiments.zeros()
-    elif faithful:
-        run = xor_experiments.faithful()
-    else:
-        run = xor_experiments.learn()
-    outputs = run.network.forward(xor_samples()[0])[:, 0]
+    name = "zeros" if zeros else "faithful" if faithful else "learn"
+    run = EXPERIMENTS[name]()
     if plot is not None:
         plots.write(plots.draw_xor(run), plot)
         typer.echo(f"curves drawn into {plot}", err=True)
-    if as_json:
-        print_json(
-            {
-                "loss": run.losses.tolist(),
-                "accuracy": run.accuracies.tolist(),
-                "outputs": outputs.tolist(),
-                "weights": [weights.tolist() for weights in run.network.weights],
-                "biases": [biases.tolist() for biases in run.network.biases],
-                "weights_by_epoch": [[layer.tolist() for layer in weights] for weights in run.weights],
-            }
-        )
-        return
-    if not (zeros or faithful):
-        typer.echo("Binary cross-entropy, learning rate 1, the four samples in a new order every epoch.")
-    n_epochs = len(run.losses)
-    for epoch in range(n_epochs):
-        if faithful or zeros or epoch % 50 == 0 or epoch == n_epochs - 1:
-            loss, accuracy = float(run.losses[epoch]), run.accuracies[epoch]
-            typer.echo(f"epoch {epoch:3d}   loss {loss!r:<20}   accuracy {accuracy:g} %")
-    if zeros:
-        typer.echo("\nWeights after each epoch, a column a hidden unit:")
-        for epoch, (first, second) in enumerate(run.weights):
-            for name, row in (("from a", first[0]), ("from b", first[1]), ("to output", second[:, 0])):
-                typer.echo(f"epoch {epoch}  {name:9}  " + " ".join(f"{value:.8f}" for value in row))
-        typer.echo(
-            "The hidden units begin equal, get equal gradients, and never differ: ten do the work of one."
-        )
-        return
-    typer.echo("\n a  b   wanted   output")
-    for (a, b), wanted, output in zip(*xor_samples(), outputs, strict=True):
-        typer.echo(f" {a:.0f}  {b:.0f}   {wanted:6.0f}   {output:.4f}")
-    solved = all(
-        (output > 0.5) == (wanted > 0.5) for output, wanted in zip(outputs, xor_samples()[1], strict=True)
-    )
-    typer.echo("Learnt: every output is on the right side of 1/2." if solved else "Not learnt.")
+    report_xor(name, run, as_json)
 
 
 @app.command()
@@ -200,10 +141,10 @@ def train(
     from ..network import Network
     from .reports import report_training
 
-    sizes = _layout(hidden, "[x,]") if hidden.strip() else ()
+    sizes = hidden_layers(hidden, "[x,]") if hidden.strip() else ()
     if output is not None:
         check_writable(output)
-    split = _split(data, dataset, target, task, ignore, validation_fraction, seed)
+    split = Source(data, target, dataset, task, ignore).split(validation_fraction, seed)
     network = Network(**split.pipeline.architecture(sizes, activation, dtype), random_state=seed)
     history = network.fit(
         split.inputs,
@@ -290,7 +231,7 @@ def sweep(
         has_momentum = any(text.partition("=")[0].strip() == "momentum" for text in grid or ())
         update_rule = "momentum" if has_momentum else "sgd"
     values = sweeps.parse_grid(grid or (), update_rule)
-    layouts = [_layout(text) for text in hidden.split(",")]
+    layouts = [hidden_layers(text) for text in hidden.split(",")]
     sweeps.check_distinct("--hidden", layouts)
     if seed + seeds > 2**32:
         raise ValueError(f"--seed and --seeds together must be at most {2**32}, got {seed} and {seeds}.")
@@ -298,7 +239,7 @@ def sweep(
         check_writable(path)
     if plot is not None:
         plots.check(plot)
-    split = _split(data, dataset, target, task, ignore, validation_fraction, seed)
+    split = Source(data, target, dataset, task, ignore).split(validation_fraction, seed)
     result = sweeps.sweep(
         split,
         layouts,
@@ -362,45 +303,16 @@ def info(
     as_json: Json = False,
 ) -> None:
     """Show versions, processor, threads, GPU, cache folder and where the planner's constants are from."""
-    import platform
-
-    import llvmlite.binding as llvm
-    import numba
-    import numpy
-    import scipy
-    import sklearn
-
-    from ..compiler.caching import cache_folder
-    from ..devices.placement import describe_gpu
-    from ..kernels.sequential import train_sgd
-    from ..planning.cpu_costs import Machine, settings_path, this_machine
+    from .facts import facts
 
     if calibrate:
         _calibrate()
-    features = llvm.get_host_cpu_features()
-    facts = {
-        "numbabp": __version__,
-        "python": platform.python_version(),
-        "numba": numba.__version__,
-        "llvm": ".".join(map(str, llvm.llvm_version_info)),
-        "numpy": numpy.__version__,
-        "scipy": scipy.__version__,
-        "scikit-learn": sklearn.__version__,
-        "platform": platform.platform(),
-        "processor": llvm.get_host_cpu_name(),
-        "vector extensions": [
-            name for name in ("sse4.2", "avx", "avx2", "fma", "avx512f", "neon", "sve") if features.get(name)
-        ],
-        "threads": numba.config.NUMBA_NUM_THREADS,
-        "gpu": describe_gpu(),
-        "planner's constants": "built in" if this_machine() == Machine() else str(settings_path()),
-        "cache folder": cache_folder(train_sgd) or "none: kernels are compiled in every process",
-    }
+    found = facts()
     if as_json:
-        print_json(facts)
+        print_json(found)
         return
     table = new_table("", "")
-    for name, value in facts.items():
+    for name, value in found.items():
         table.add_row(name, ", ".join(value) if isinstance(value, list) else str(value))
     print_table(table)
 
@@ -421,57 +333,3 @@ def _calibrate() -> None:
         f"Predictions are {100 * error:.0f} % off (root mean square); the constants are kept in {path}.",
         err=True,
     )
-
-
-def _split(
-    data: Path | None,
-    dataset: str | None,
-    target: str | None,
-    task: Task,
-    ignore: str,
-    validation_fraction: float,
-    seed: int,
-) -> "Split":
-    """Read what is to be learnt, and set rows aside to measure on."""
-    from ..data.datasets import load_dataset
-    from ..data.pipeline import Split
-
-    if (data is None) == (dataset is None):
-        raise ValueError("give either a file or --dataset.")
-    if not 0 <= validation_fraction < 1:
-        raise ValueError(
-            f"--validation-fraction must be at least 0 and less than 1, got {validation_fraction}."
-        )
-    if dataset is not None:
-        if target is not None or ignore or task is not Task.auto:
-            raise ValueError("--target, --task and --ignore go with a file: a --dataset has its own.")
-        samples = load_dataset(dataset)
-    else:
-        assert data is not None
-        samples = _read_samples(data, target, task, ignore)
-    return Split.of(samples, validation_fraction, seed)
-
-
-def _read_samples(data: Path, target: str | None, task: Task, ignore: str) -> "Dataset":
-    from ..data.datasets import Dataset
-    from ..data.tables import read_table
-
-    if target is None:
-        raise ValueError("name the column to predict with --target.")
-    table = read_table(data)
-    y, kind = table.target(target, task.value)
-    left_out = {target, *filter(None, map(str.strip, ignore.split(",")))}
-    for name in left_out:
-        table.column(name)
-    names = [name for name in table.columns if name not in left_out]
-    return Dataset(table.features(names), y, names, target, kind)
-
-
-def _layout(text: str, separator: str = "x") -> tuple[int, ...]:
-    """Units of the hidden layers, such as 100, 100x50 or none."""
-    parts = [] if text.strip() == "none" else [part.strip() for part in re.split(separator, text)]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise ValueError(
-            f"--hidden must be numbers of units such as 100, or 100x50 for two layers, or none, got {text!r}."
-        )
-    return tuple(map(int, parts))

@@ -1,4 +1,4 @@
-"""What smoke, train and sweep print."""
+"""What demo, smoke, train and sweep print."""
 
 import math
 import sys
@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import typer
 
+from ..data.datasets import xor
 from ..data.pipeline import Split
 from ..history import History
 from ..network import Network
@@ -16,10 +18,63 @@ from ..training.progress import Foot, new_console
 from .console import new_table, print_json, print_table
 from .smoke import DTYPES, Row
 from .sweep import Sweep, heading
+from .xor_experiments import Experiment
 
 SMOKE_HEADING = f"{'device':6}  {'kernel':10}  {'dtype':7}   ns/step      CUPS  largest error"
 TOP = 10
 """Settings that a sweep prints."""
+
+
+def report_xor(name: str, run: Experiment, as_json: bool) -> None:
+    """Print how one of the `EXPERIMENTS` went and what the network has learnt."""
+    outputs = run.network.forward(xor()[0])[:, 0]
+    if as_json:
+        print_json(
+            {
+                "loss": run.losses.tolist(),
+                "accuracy": run.accuracies.tolist(),
+                "outputs": outputs.tolist(),
+                "weights": [weights.tolist() for weights in run.network.weights],
+                "biases": [biases.tolist() for biases in run.network.biases],
+                "weights_by_epoch": [[layer.tolist() for layer in weights] for weights in run.weights],
+            }
+        )
+        return
+    if name == "learn":  # the other two are described where one asks for them
+        typer.echo("Binary cross-entropy, learning rate 1, the four samples in a new order every epoch.")
+    _print_epochs(run, every=50 if name == "learn" else 1)
+    if name == "zeros":  # it is about the weights: what comes out is not worth a table
+        _print_weights(run)
+    else:
+        _print_outputs(outputs)
+
+
+def _print_epochs(run: Experiment, every: int) -> None:
+    """Loss and accuracy of some epochs, the last one among them."""
+    n_epochs = len(run.losses)
+    for epoch in range(n_epochs):
+        if epoch % every == 0 or epoch == n_epochs - 1:
+            loss, accuracy = float(run.losses[epoch]), run.accuracies[epoch]
+            typer.echo(f"epoch {epoch:3d}   loss {loss!r:<20}   accuracy {accuracy:g} %")
+
+
+def _print_weights(run: Experiment) -> None:
+    """How the hidden units stay equal."""
+    typer.echo("\nWeights after each epoch, a column a hidden unit:")
+    for epoch, (first, second) in enumerate(run.weights):
+        for name, row in (("from a", first[0]), ("from b", first[1]), ("to output", second[:, 0])):
+            typer.echo(f"epoch {epoch}  {name:9}  " + " ".join(f"{value:.8f}" for value in row))
+    typer.echo("The hidden units begin equal, get equal gradients, and never differ: ten do the work of one.")
+
+
+def _print_outputs(outputs: np.ndarray) -> None:
+    """The truth table, and whether it is learnt."""
+    X, y = xor()
+    typer.echo("\n a  b   wanted   output")
+    for (a, b), wanted, output in zip(X, y, outputs, strict=True):
+        typer.echo(f" {a:.0f}  {b:.0f}   {wanted:6.0f}   {output:.4f}")
+    is_learnt = np.array_equal(outputs > 0.5, y > 0.5)
+    typer.echo("Learnt: every output is on the right side of 1/2." if is_learnt else "Not learnt.")
 
 
 def report_smoke(run: Callable[[Callable[[str], object]], Iterator[Row]], as_json: bool) -> bool:

@@ -5,6 +5,7 @@ updated, trains on the squared error, and prints the sum of the binary cross-ent
 each taken before its own update, and the accuracy in percent.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,10 @@ def faithful(dtype: str = "float64", kernel: str = "auto") -> Experiment:
 def zeros(dtype: str = "float64", kernel: str = "auto") -> Experiment:
     """The notebook's failure: from weights of zero, climbing for 5 epochs, the hidden units never differ."""
     return _notebook("zeros", dtype, keep_weights=True, learning_rate=-1.0, epochs=5, kernel=kernel)
+
+
+EXPERIMENTS: dict[str, Callable[[], Experiment]] = {"learn": learn, "faithful": faithful, "zeros": zeros}
+"""By the name that the command line has for them."""
 
 
 def notebook_network(dtype: str = "float64", init: str = "lecun_normal") -> Network:

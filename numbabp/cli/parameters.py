@@ -1,0 +1,105 @@
+"""What train and sweep both take from the command line, and the samples that it names."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..data.datasets import Dataset
+    from ..data.pipeline import Split
+
+
+class Task(StrEnum):
+    """What is to be predicted."""
+
+    auto = "auto"
+    classification = "classification"
+    regression = "regression"
+
+
+Data = Annotated[
+    Path | None, typer.Argument(help="CSV or TSV with a header, NPZ, or Parquet (with pyarrow).")
+]
+Target = Annotated[str | None, typer.Option(help="Column to predict.")]
+DatasetName = Annotated[
+    str | None,
+    typer.Option("--dataset", help="Instead of a file: xor, iris, wine, breast_cancer, digits, diabetes."),
+]
+TaskName = Annotated[Task, typer.Option(help="auto: classes for text, or for up to 20 whole numbers.")]
+Ignore = Annotated[str, typer.Option(help="Columns to leave out, such as id,date.")]
+ValidationFraction = Annotated[
+    float, typer.Option(help="Part of the rows set aside to measure on; 0 for none.")
+]
+Activation = Annotated[str, typer.Option(help="Of the hidden layers.")]
+Epochs = Annotated[int, typer.Option(help="Passes over the samples.")]
+Dtype = Annotated[str, typer.Option(help="float32 or float64.")]
+Device = Annotated[
+    str,
+    typer.Option(help="auto (a GPU where that is predicted to be faster), cpu, cuda, or cuda:N of several."),
+]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is to be learnt, as the command line names it: a table and its target, or a bundled set."""
+
+    data: Path | None
+    target: str | None
+    dataset: str | None
+    task: Task
+    ignore: str
+
+    def split(self, validation_fraction: float, seed: int) -> "Split":
+        """Read it, and set rows aside to measure on.
+
+        Raises
+        ------
+        ValueError
+            For options that don't go together, and for a table that does not have what they name.
+        """
+        from ..data.pipeline import Split
+
+        if (self.data is None) == (self.dataset is None):
+            raise ValueError("give either a file or --dataset.")
+        if not 0 <= validation_fraction < 1:
+            raise ValueError(
+                f"--validation-fraction must be at least 0 and less than 1, got {validation_fraction}."
+            )
+        samples = self._from_table(self.data) if self.dataset is None else self._bundled(self.dataset)
+        return Split.of(samples, validation_fraction, seed)
+
+    def _bundled(self, name: str) -> "Dataset":
+        from ..data.datasets import load_dataset
+
+        if self.target is not None or self.ignore or self.task is not Task.auto:
+            raise ValueError("--target, --task and --ignore go with a file: a --dataset has its own.")
+        return load_dataset(name)
+
+    def _from_table(self, path: Path | None) -> "Dataset":
+        from ..data.datasets import Dataset
+        from ..data.tables import read_table
+
+        assert path is not None
+        if self.target is None:
+            raise ValueError("name the column to predict with --target.")
+        table = read_table(path)
+        y, kind = table.target(self.target, self.task.value)
+        left_out = {self.target, *filter(None, map(str.strip, self.ignore.split(",")))}
+        for name in left_out:
+            table.column(name)  # raises for one that there is not
+        names = [name for name in table.columns if name not in left_out]
+        return Dataset(table.features(names), y, names, self.target, kind)
+
+
+def hidden_layers(text: str, separator: str = "x") -> tuple[int, ...]:
+    """Units of the hidden layers, such as 100, 100x50 or none."""
+    parts = [] if text.strip() == "none" else [part.strip() for part in re.split(separator, text)]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise ValueError(
+            f"--hidden must be numbers of units such as 100, or 100x50 for two layers, or none, got {text!r}."
+        )
+    return tuple(map(int, parts))
