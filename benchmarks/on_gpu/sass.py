@@ -100,14 +100,7 @@ class Instruction:
     def registers(self):
         """Names of the registers read, and of those written."""
         operands = [text.strip() for text in self.operands.split(",")] if self.operands.strip() else []
-        n_written = 0
-        if self.opcode not in _WRITES_NOTHING and operands:
-            n_written = 1
-            if _PREDICATE.fullmatch(operands[0]):  # two predicates, or one beside a register
-                n_written = 2
-            elif self.opcode not in _SELECTS:  # carries beside the sum
-                while n_written < len(operands) and _PREDICATE.fullmatch(operands[n_written]):
-                    n_written += 1
+        n_written = self._n_written(operands)
         wide = self.pipe == "FP64" or "WIDE" in self.modifiers or self.is_conversion_of_double
         read, written = set(), set()
         for position, operand in enumerate(operands):
@@ -127,6 +120,18 @@ class Instruction:
         if self.predicate:
             read.add(self.predicate.lstrip("!"))
         return read, written
+
+    def _n_written(self, operands):
+        """How many operands, the first ones, are written."""
+        if self.opcode in _WRITES_NOTHING or not operands:
+            return 0
+        if _PREDICATE.fullmatch(operands[0]):  # two predicates, or one beside a register
+            return 2
+        n = 1
+        if self.opcode not in _SELECTS:  # carries beside the sum
+            while n < len(operands) and _PREDICATE.fullmatch(operands[n]):
+                n += 1
+        return n
 
 
 _PREDICATE = re.compile(r"U?P(\d+|T)")
