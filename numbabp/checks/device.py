@@ -6,7 +6,8 @@ array interface; what fits already is not copied.
 """
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,11 @@ from ..devices import memory
 from ..devices.placement import gpu_of, is_on_device, where
 from . import host as checks
 
-Check = Generator[list[Any], list[float], Any]
-"""Gives numbers on the device, is sent them on the host, and returns the checked array or raises."""
-
 
 def check_inputs(name: str, value: Any, n_columns: int, dtype: np.dtype) -> Any:
     """Finite samples of shape (n, n_columns), contiguous, on the GPU where they lie."""
     with where(value):
-        return _together(_inputs(name, value, n_columns, dtype))[0]
+        return _concluded(_inputs(name, value, n_columns, dtype))[0]
 
 
 def check_samples(
@@ -64,26 +62,25 @@ def check_samples(
     shape = memory.as_array(X).shape
     n = shape[0] if shape else 0
     with where(X):
-        return tuple(
-            _together(
-                _inputs(prefix + "X", X, n_columns, dtype),
-                _targets(prefix + "y", y, n, n_outputs, loss, dtype),
-                _weights(sample_weight, n, dtype),
-            )
+        inputs, targets, weights = _concluded(
+            _inputs(prefix + "X", X, n_columns, dtype),
+            _targets(prefix + "y", y, n, n_outputs, loss, dtype),
+            _weights(sample_weight, n, dtype),
         )
+    return inputs, targets, weights
 
 
 def check_finite(name: str, value: Any) -> Any:
     """Finite numbers of any shape and numeric dtype, contiguous."""
     array = _numeric_array(name, value)
     with where(array):
-        return _together(_finite(name, array, array.dtype))[0]
+        return _concluded(_finite(name, array, array.dtype))[0]
 
 
 def check_weights(value: Any, X: Any) -> Any:
     """Finite weights >= 0, not all 0, of the samples X on a GPU; copied there from the host, in X's dtype."""
     with where(X):
-        return _together(_weights(value, len(X), X.dtype))[0]
+        return _concluded(_weights(value, len(X), X.dtype))[0]
 
 
 def check_features(X: Any, finite: bool = True) -> Any:
@@ -98,92 +95,120 @@ def check_features(X: Any, finite: bool = True) -> Any:
         raise ValueError(f"X has 0 feature(s), of shape {array.shape}; at least one is needed.")
     dtype = np.dtype(array.dtype if array.dtype in (np.float32, np.float64) else np.float64)
     with where(array):
-        return _together(_finite("X", array, dtype))[0] if finite else memory.to_device(array, dtype)
+        return _concluded(_finite("X", array, dtype))[0] if finite else memory.to_device(array, dtype)
 
 
-def _together(*running: Check) -> list[Any]:
-    """Run checks to the end, with one copy to the host of the numbers of all of them."""
-    numbers = [next(check) for check in running]
-    flat = [number for part in numbers for number in part]
-    gathered = memory.empty(len(flat), np.float64)
-    for i, number in enumerate(flat):
+@dataclass(frozen=True)
+class _Measured:
+    """An array whose shape and dtype are as they must be, and what has been measured of its values."""
+
+    numbers: list[Any]
+    """On the GPU, each an array of no dimensions."""
+    conclude: Callable[..., Any]
+    """Called with these numbers on the host, in order: returns the checked array, or raises."""
+
+
+def _concluded(*measured: _Measured) -> list[Any]:
+    """The checked arrays, with one copy to the host of the numbers of all of them."""
+    numbers = [number for one in measured for number in one.numbers]
+    gathered = memory.empty(len(numbers), np.float64)
+    for i, number in enumerate(numbers):
         gathered[i] = number
     on_host = iter(memory.to_host(gathered).tolist())
-    results = []
-    for check, part in zip(running, numbers, strict=True):
-        try:
-            check.send([next(on_host) for _ in part])
-        except StopIteration as finished:
-            results.append(finished.value)
-    return results
+    return [one.conclude(*(next(on_host) for _ in one.numbers)) for one in measured]
 
 
-def _inputs(name: str, value: Any, n_columns: int, dtype: np.dtype) -> Check:
+def _inputs(name: str, value: Any, n_columns: int, dtype: np.dtype) -> _Measured:
     array = _numeric_array(name, value)
     checks.check_input_shape(name, array, n_columns)
-    return (yield from _finite(name, array, dtype))
+    return _finite(name, array, dtype)
 
 
-def _targets(name: str, value: Any, n_samples: int, n_outputs: int, loss: str, dtype: np.dtype) -> Check:
-    if not is_on_device(value):
-        yield []
-        return memory.to_device(checks.check_targets(name, value, n_samples, n_outputs, loss, dtype))
+def _targets(name: str, value: Any, n_samples: int, n_outputs: int, loss: str, dtype: np.dtype) -> _Measured:
+    if not is_on_device(value):  # nothing to measure on the GPU; its turn comes when that of X is over
+        return _Measured(
+            [],
+            lambda: memory.to_device(checks.check_targets(name, value, n_samples, n_outputs, loss, dtype)),
+        )
     array = checks.check_target_shape(name, _numeric_array(name, value), n_samples, n_outputs, loss)
     if array.ndim == 1:
-        return (yield from _one_hot(name, array, n_outputs, dtype))
+        return _one_hot(name, array, n_outputs, dtype)
     if not loss.endswith("cross_entropy"):
-        return (yield from _finite(name, array, dtype))
-    array, least, most = yield from _finite_and(name, array, dtype, _range)
-    checks.check_probabilities(name, loss, least, most)
-    return array
+        return _finite(name, array, dtype)
+
+    def probabilities(array: Any, least: float, most: float) -> Any:
+        checks.check_probabilities(name, loss, least, most)
+        return array
+
+    return _finite(name, array, dtype, _range, probabilities)
 
 
-def _one_hot(name: str, classes: Any, n_outputs: int, dtype: np.dtype) -> Check:
-    is_real = classes.dtype.kind == "f"
+def _one_hot(name: str, classes: Any, n_outputs: int, dtype: np.dtype) -> _Measured:
+    is_real = classes.dtype.kind == "f"  # integers have no fractions: that saves a pass over them
 
-    floor = memory.array_module().floor
+    def measure(classes: Any) -> list[Any]:
+        fractions = [(classes != memory.array_module().floor(classes)).any()] if is_real else []
+        return [*_range(classes), *fractions]
 
-    def facts(classes: Any) -> list[Any]:
-        return [*_range(classes), (classes != floor(classes)).any()] if is_real else _range(classes)
+    def columns(classes: Any, least: float, most: float, has_fractions: float = False) -> Any:
+        checks.check_class_indices(name, n_outputs, bool(has_fractions), least, most)
+        return (classes[:, None] == memory.to_device(np.arange(n_outputs))).astype(dtype)
 
-    classes, least, most, *fractions = yield from _finite_and(name, classes, classes.dtype, facts)
-    checks.check_class_indices(name, n_outputs, any(fractions), least, most)
-    columns = memory.to_device(np.arange(n_outputs))
-    return (classes[:, None] == columns).astype(dtype)
+    return _finite(name, classes, classes.dtype, measure, columns)
 
 
-def _weights(value: Any, n_samples: int, dtype: np.dtype) -> Check:
-    if not is_on_device(value):
-        yield []
-        return memory.to_device(checks.check_sample_weight(value, n_samples, dtype))
+def _weights(value: Any, n_samples: int, dtype: np.dtype) -> _Measured:
+    if not is_on_device(value):  # or None; as for targets
+        return _Measured([], lambda: memory.to_device(checks.check_sample_weight(value, n_samples, dtype)))
     array = _numeric_array("sample_weight", value)
     checks.check_weight_shape(array, n_samples)
-    array, least, most = yield from _finite_and("sample_weight", array, dtype, _range)
-    checks.check_weight_range(least, most)
-    return array
+
+    def not_negative(array: Any, least: float, most: float) -> Any:
+        checks.check_weight_range(least, most)
+        return array
+
+    return _finite("sample_weight", array, dtype, _range, not_negative)
+
+
+def _finite(
+    name: str,
+    array: Any,
+    dtype: np.dtype,
+    measure: Callable[[Any], list[Any]] = lambda array: [],
+    conclude: Callable[..., Any] = lambda array: array,
+) -> _Measured:
+    """The array in its dtype, contiguous, if it is finite.
+
+    Parameters
+    ----------
+    measure
+        Gives further numbers of the converted array.
+    conclude
+        Called with the converted array and these numbers on the host: returns the checked one, or raises.
+    """
+    with np.errstate(all="ignore"):  # a float64 too large for float32 is reported below
+        converted = memory.to_device(array, dtype)
+        numbers = [converted.sum(dtype=np.float64), *measure(converted)]
+
+    def conclude_if_finite(total: float, *others: float) -> Any:
+        if not math.isfinite(total):
+            _find_not_finite(name, array, converted, dtype)
+        return conclude(converted, *others)
+
+    return _Measured(numbers, conclude_if_finite)
+
+
+def _find_not_finite(name: str, array: Any, converted: Any, dtype: np.dtype) -> None:
+    """Raise for the first number that is not finite; there is none if only the sum has overflowed."""
+    xp = memory.array_module()
+    bad = xp.argwhere(~xp.isfinite(converted))
+    if len(bad):
+        index = tuple(memory.to_host(bad[0]).tolist())
+        raise checks.not_finite(name, index, memory.to_host(array[index])[()], len(bad), dtype)
 
 
 def _range(array: Any) -> list[Any]:
     return [array.min(), array.max()]
-
-
-def _finite(name: str, array: Any, dtype: np.dtype) -> Check:
-    return (yield from _finite_and(name, array, dtype, lambda array: []))[0]
-
-
-def _finite_and(name: str, array: Any, dtype: np.dtype, facts: Callable[[Any], list[Any]]) -> Check:
-    """The array in its dtype, contiguous, and further numbers of it."""
-    with np.errstate(all="ignore"):  # a float64 too large for float32 is reported below
-        converted = memory.to_device(array, dtype)
-        numbers = [converted.sum(dtype=np.float64), *facts(converted)]
-    total, *others = yield numbers
-    if not math.isfinite(total):  # or the sum alone has overflowed
-        xp = memory.array_module()
-        bad = xp.argwhere(~xp.isfinite(converted))
-        if len(bad):
-            index = tuple(memory.to_host(bad[0]).tolist())
-            raise checks.not_finite(name, index, memory.to_host(array[index])[()], len(bad), dtype)
-    return converted, *others
 
 
 def _numeric_array(name: str, value: Any) -> Any:
