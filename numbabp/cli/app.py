@@ -221,7 +221,7 @@ def sweep(
     A setting ranks by its median score over the seeds on rows set aside for it (on the training rows where
     there are none); a network that diverges counts as the worst. The best score of many is an optimistic one.
     """
-    from ..data.tables import write_csv
+    from ..data.formats import write_csv
     from ..files import check_writable
     from . import plots
     from . import sweep as sweeps
@@ -275,8 +275,8 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Predict with a saved model: a column of predictions, and of each class's probability."""
+    from ..data.formats import csv_text, read_table, write_csv
     from ..data.pipeline import Pipeline
-    from ..data.tables import csv_text, read_table, write_csv
     from ..loading import load_with_metadata
 
     network, settings = load_with_metadata(model)

@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from ..data.datasets import Dataset
-    from ..data.pipeline import Split
+    from ..data.split import Split
 
 
 class Task(StrEnum):
@@ -61,7 +61,7 @@ class Source:
         ValueError
             For options that don't go together, and for a table that does not have what they name.
         """
-        from ..data.pipeline import Split
+        from ..data.split import Split
 
         if (self.data is None) == (self.dataset is None):
             raise ValueError("give either a file or --dataset.")
@@ -81,7 +81,7 @@ class Source:
 
     def _from_table(self, path: Path | None) -> "Dataset":
         from ..data.datasets import Dataset
-        from ..data.tables import read_table
+        from ..data.formats import read_table
 
         assert path is not None
         if self.target is None:

@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from ..data.datasets import xor
-from ..data.pipeline import Split
+from ..data.split import Split
 from ..history import History
 from ..network import Network
 from ..training.progress import Foot, new_console

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..checks.population import check_memory
-from ..data.pipeline import Split
+from ..data.split import Split
 from ..history import PopulationHistory
 from ..network import Network
 from ..population import Population

@@ -1,6 +1,5 @@
 """What stands before and behind a network: columns of a table in, class labels or units of the target out."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +29,11 @@ class Pipeline:
     def fitted(cls, samples: Dataset, rows: np.ndarray) -> "Pipeline":
         """From the means and deviations of the given rows, and the classes of all."""
         X, y = samples.X[rows], samples.y[rows]
-
-        def mean_and_scale(values: np.ndarray, names: list[str]) -> tuple[list[float], list[float]]:
-            with np.errstate(over="ignore", invalid="ignore"):
-                mean, scale = values.mean(axis=0), values.std(axis=0)
-            for name in np.array(names)[~np.isfinite(scale)]:
-                raise ValueError(f"column {str(name)!r} has values too large to be standardised.")
-            return mean.tolist(), np.where(scale > 0, scale, 1.0).tolist()
-
         classes = np.unique(samples.y).tolist() if samples.task == "classification" else None
-        mean, scale = mean_and_scale(X, samples.feature_names)
-        target_mean, target_scale = (
-            ([0.0], [1.0]) if classes else mean_and_scale(y[:, np.newaxis], [samples.target_name])
-        )
+        mean, scale = _mean_and_scale(X, samples.feature_names)
+        target_mean, target_scale = [0.0], [1.0]
+        if classes is None:  # numbers are learnt in units of their own spread, classes as they are
+            target_mean, target_scale = _mean_and_scale(y[:, np.newaxis], [samples.target_name])
         return cls(
             {
                 "feature_names": samples.feature_names,
@@ -60,27 +51,7 @@ class Pipeline:
         """From a model file's metadata, if they fit its network."""
         if "feature_names" not in settings:
             raise ValueError(f"{path}: a network, but not one saved by numbabp train: load it from Python.")
-
-        def is_list(value: Any, kind: Any, length: int) -> bool:
-            return (
-                isinstance(value, list) and len(value) == length and all(isinstance(v, kind) for v in value)
-            )
-
-        number, classes = int | float, settings.get("classes")
-        n_outputs = (
-            1 if classes is None or (isinstance(classes, list) and len(classes) == 2) else network.n_outputs
-        )
-        n_classes = 2 if n_outputs == 1 else n_outputs
-        if not (
-            n_outputs == network.n_outputs
-            and (classes is None or is_list(classes, str, n_classes))
-            and is_list(settings["feature_names"], str, network.n_inputs)
-            and is_list(settings.get("mean"), number, network.n_inputs)
-            and is_list(settings.get("scale"), number, network.n_inputs)
-            and isinstance(settings.get("target_name"), str)
-            and isinstance(settings.get("target_mean"), number)
-            and isinstance(settings.get("target_scale"), number)
-        ):
+        if not _fit(settings, network):
             raise ValueError(
                 f"{path}: what its metadata say of columns and classes does not fit the network."
             )
@@ -141,54 +112,32 @@ class Pipeline:
         return float(1 - ((targets - predicted) ** 2).sum() / spread) if spread > 0 else float("nan")
 
 
-@dataclass(frozen=True)
-class Split:
-    """Rows to train on and rows set aside to measure on, as networks take them.
+def _mean_and_scale(values: np.ndarray, names: list[str]) -> tuple[list[float], list[float]]:
+    """Means and deviations of columns; 1 for the deviation of one that is constant."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, scale = values.mean(axis=0), values.std(axis=0)
+    for name in np.array(names)[~np.isfinite(scale)]:
+        raise ValueError(f"column {str(name)!r} has values too large to be standardised.")
+    return mean.tolist(), np.where(scale > 0, scale, 1.0).tolist()
 
-    Attributes
-    ----------
-    pipeline : Pipeline
-        Fitted to the rows to train on.
-    inputs, targets : ndarray
-        To train on.
-    held_out : tuple of two ndarrays, or None
-        Inputs and targets to measure on.
-    """
 
-    pipeline: Pipeline
-    inputs: np.ndarray
-    targets: np.ndarray
-    held_out: tuple[np.ndarray, np.ndarray] | None
+def _fit(settings: dict[str, Any], network: Network) -> bool:
+    """Whether settings are complete, and as many as the network has inputs and outputs."""
+    number, classes = int | float, settings.get("classes")
+    has_two = isinstance(classes, list) and len(classes) == 2
+    n_outputs = 1 if classes is None or has_two else network.n_outputs
+    n_classes = 2 if n_outputs == 1 else n_outputs
+    return (
+        n_outputs == network.n_outputs
+        and (classes is None or _is_list(classes, str, n_classes))
+        and _is_list(settings["feature_names"], str, network.n_inputs)
+        and _is_list(settings.get("mean"), number, network.n_inputs)
+        and _is_list(settings.get("scale"), number, network.n_inputs)
+        and isinstance(settings.get("target_name"), str)
+        and isinstance(settings.get("target_mean"), number)
+        and isinstance(settings.get("target_scale"), number)
+    )
 
-    @classmethod
-    def of(cls, samples: Dataset, validation_fraction: float, seed: int) -> "Split":
-        """Set part of the n rows aside at random: n times the fraction, rounded down; of XOR's four none."""
-        n = len(samples.X)
-        order = np.random.RandomState(seed).permutation(n)
-        n_held_out = int(validation_fraction * n)
-        held_out, kept = order[:n_held_out], order[n_held_out:]
-        if len(kept) < 2:
-            raise ValueError(f"{n} rows are too few to train on.")
-        pipeline = Pipeline.fitted(samples, kept)
 
-        def part(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            return pipeline.inputs(samples.X[rows]), pipeline.targets(samples.y[rows])
-
-        return cls(pipeline, *part(kept), part(held_out) if n_held_out else None)
-
-    @property
-    def n_training(self) -> int:
-        """Rows to train on."""
-        return len(self.targets)
-
-    @property
-    def n_validation(self) -> int:
-        """Rows to measure on."""
-        return 0 if self.held_out is None else len(self.held_out[1])
-
-    def scores(self, network: Network) -> dict[str, float]:
-        """Score on each part."""
-        scores = {"training": self.pipeline.score(network, self.inputs, self.targets)}
-        if self.held_out is not None:
-            scores["validation"] = self.pipeline.score(network, *self.held_out)
-        return scores
+def _is_list(value: Any, kind: Any, length: int) -> bool:
+    return isinstance(value, list) and len(value) == length and all(isinstance(v, kind) for v in value)

@@ -12,7 +12,7 @@ import numbabp as nbp
 from numbabp.cli import plots
 from numbabp.cli.sweep import Outcome, Sweep, parse_grid, sweep
 from numbabp.data.datasets import load_dataset
-from numbabp.data.pipeline import Split
+from numbabp.data.split import Split
 
 SMALL = ("sweep", "--dataset", "iris", "--hidden", "3", "--seeds", 3, "--epochs", 4, "--n-threads", 1)
 

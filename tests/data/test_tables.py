@@ -5,8 +5,9 @@ import sys
 import numpy as np
 import pytest
 
-from numbabp.data import tables
-from numbabp.data.tables import TableError, read_table
+from numbabp.data import formats
+from numbabp.data.formats import read_table
+from numbabp.data.tables import Table, TableError
 
 
 def write(tmp_path, content, name="t.csv"):
@@ -34,7 +35,7 @@ def test_csv(tmp_path, name, content):
 
 
 def test_a_column_that_turns_into_text_late_keeps_its_texts(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "ROWS_AT_A_TIME", 2)
+    monkeypatch.setattr(formats, "ROWS_AT_A_TIME", 2)
     table = read_table(write(tmp_path, "a,b\n007,1\n08,2\n9,3\n10,4\nx,5\n"))
     assert table.columns["a"].tolist() == ["007", "08", "9", "10", "x"]
     assert table.columns["b"].tolist() == [1, 2, 3, 4, 5]
@@ -123,7 +124,7 @@ def test_other_files(tmp_path):
 
 
 def target(values, task="auto"):
-    return tables.Table("t", {"y": np.array(values)}).target("y", task)
+    return Table("t", {"y": np.array(values)}).target("y", task)
 
 
 def test_targets():
