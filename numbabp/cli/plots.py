@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..files import check_writable, write_atomically
-from .sweep import Sweep, heading
+from .sweep import Outcome, Sweep, heading
 
 if TYPE_CHECKING:
     from .xor_experiments import Experiment
@@ -87,16 +87,8 @@ def draw_sweep(result: Sweep) -> Any:
 
 def _draw_losses(axis: Any, result: Sweep) -> None:
     """Median and quantile band of the loss of the best settings against the epoch."""
-    from matplotlib import colormaps
-    from matplotlib.ticker import LogLocator, MaxNLocator
-
-    shown = result.outcomes[: len(COLOURS)]
+    shown, colours = _shown(result)
     names = list(result.varied)
-    colours: Any = COLOURS
-    if len(names) == 1:  # then they have an order, and so have colours
-        values = result.varied[names[0]]
-        shown = sorted(shown, key=lambda outcome: values.index(outcome.parameters[names[0]]))
-        colours = colormaps["viridis"](np.linspace(0, 0.9, len(shown)))
     epochs = np.arange(1, result.epochs + 1)
     curves = np.array([list(outcome.curves.values()) for outcome in shown])
     top = 1.1 * np.nanmax(curves, initial=0)
@@ -109,37 +101,69 @@ def _draw_losses(axis: Any, result: Sweep) -> None:
         axis.plot(epochs, median, color=colour, label=label)
         # where more than a tenth diverged the band has no upper edge
         axis.fill_between(epochs, low, np.where(np.isnan(high), top, high), color=colour, alpha=0.15, lw=0)
-    has_log_epochs = result.epochs >= LOG_EPOCHS
     axis.set(
         xlabel="epoch",
         ylabel=f"training loss ({LOSSES[shown[0].network.loss]})",
         title=f"Loss: median and 10-90 % of {len(shown[0].seeds)} seeds",
-        xscale="log" if has_log_epochs else "linear",
     )
-    if not has_log_epochs:
+    _scale_epochs(axis, result.epochs)
+    _scale_losses(axis, bottom, top)
+    axis.grid(which="both", alpha=0.2)
+    if names:  # else there is one curve, which the title names
+        title = ", ".join(map(heading, names))
+        if len(shown) < len(result.outcomes):
+            title += f" (best {len(shown)} of {len(result.outcomes)})"
+        _add_legend(axis, title)
+
+
+def _shown(result: Sweep) -> tuple[list[Outcome], Any]:
+    """The best outcomes, as many as there are colours, and theirs."""
+    from matplotlib import colormaps
+
+    shown = result.outcomes[: len(COLOURS)]
+    if len(result.varied) != 1:
+        return shown, COLOURS
+    # of a single parameter the values have an order, and so have the colours
+    ((name, values),) = result.varied.items()
+    shown = sorted(shown, key=lambda outcome: values.index(outcome.parameters[name]))
+    return shown, colormaps["viridis"](np.linspace(0, 0.9, len(shown)))
+
+
+def _scale_epochs(axis: Any, n_epochs: int) -> None:
+    """A logarithmic axis for many epochs, since most happens in the first; else whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    if n_epochs >= LOG_EPOCHS:
+        axis.set(xscale="log")
+    else:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.xaxis.set_major_formatter("{x:g}")
+
+
+def _scale_losses(axis: Any, bottom: float, top: float) -> None:
+    """A logarithmic axis for losses that fall far, with figures between powers of ten if these are few."""
+    from matplotlib.ticker import LogLocator
+
     if top > 3 * bottom > 0:
         axis.set(yscale="log")
         if top < 300 * bottom:
             axis.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
             axis.yaxis.set_minor_formatter("{x:g}")
-    if top > bottom:
+    if top > bottom:  # there is a loss that is finite and not 0
         axis.set_ylim(bottom, top)
     axis.yaxis.set_major_formatter("{x:g}")
-    axis.grid(which="both", alpha=0.2)
-    if names:
-        title = ", ".join(map(heading, names))
-        if len(shown) < len(result.outcomes):
-            title += f" (best {len(shown)} of {len(result.outcomes)})"
-        inches = 0.085 * (7 + max(len(line.get_label()) for line in axis.lines))
-        axis.figure.legend(
-            title=title,
-            loc="outside lower left",
-            ncols=max(1, min(4, int(axis.figure.get_figwidth() / inches))),
-            frameon=False,
-            alignment="left",
-        )
+
+
+def _add_legend(axis: Any, title: str) -> None:
+    """Below the figure, in as many columns as the longest label leaves room for."""
+    inches = 0.085 * (7 + max(len(line.get_label()) for line in axis.lines))
+    axis.figure.legend(
+        title=title,
+        loc="outside lower left",
+        ncols=max(1, min(4, int(axis.figure.get_figwidth() / inches))),
+        frameon=False,
+        alignment="left",
+    )
 
 
 def _draw_scores(axis: Any, result: Sweep) -> None:

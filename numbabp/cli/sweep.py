@@ -220,15 +220,41 @@ def sweep(
             **options,
         )
         seconds += history.seconds
-        scores = _scores(split, population, history)
-        for k, setting in enumerate(settings):
-            rows = np.arange(k * len(seeds), (k + 1) * len(seeds))
-            outcomes.append(_outcome(hidden, setting, population, history, scores, rows))
+        outcomes += _outcomes(hidden, settings, split, population, history)
     if all(outcome.diverged.all() for outcome in outcomes):
         raise ValueError(f"every network diverged ({n_networks * len(layouts)}); try lower learning rates.")
     part = "training" if split.held_out is None else "validation"
     outcomes.sort(key=lambda outcome: outcome.rank)
     return Sweep(outcomes, f"{part} {split.pipeline.metric}", seconds)
+
+
+def _outcomes(
+    hidden: tuple[int, ...],
+    settings: Sequence[dict[str, float]],
+    split: Split,
+    population: Population,
+    history: PopulationHistory,
+) -> list[Outcome]:
+    """What became of each setting's networks, which stand one after another in the population."""
+    scores, losses = _scores(split, population, history), history.last()
+    diverged = np.isin(np.arange(population.n_networks), list(history.diverged))
+    outcomes = []
+    for setting, rows in zip(
+        settings, np.split(np.arange(population.n_networks), len(settings)), strict=True
+    ):
+        outcome = Outcome(
+            hidden=hidden,
+            setting=setting,
+            seeds=population.seeds[rows],
+            scores=scores[rows],
+            losses=losses[rows],
+            n_epochs=history.n_epochs[rows],
+            diverged=diverged[rows],
+            curves=_quantiles(history.loss[rows], worst=np.inf),
+            network=population[int(rows[_best(scores[rows], losses[rows])])],
+        )
+        outcomes.append(outcome)
+    return outcomes
 
 
 def _scores(split: Split, population: Population, history: PopulationHistory) -> np.ndarray:
@@ -241,29 +267,6 @@ def _scores(split: Split, population: Population, history: PopulationHistory) ->
             np.nan if i in history.diverged else split.pipeline.score(network, *samples)
             for i, network in enumerate(networks)
         ]
-    )
-
-
-def _outcome(
-    hidden: tuple[int, ...],
-    setting: dict[str, float],
-    population: Population,
-    history: PopulationHistory,
-    scores: np.ndarray,
-    rows: np.ndarray,
-) -> Outcome:
-    """What became of the networks at `rows` of a population."""
-    losses = history.last()[rows]
-    return Outcome(
-        hidden=hidden,
-        setting=setting,
-        seeds=population.seeds[rows],
-        scores=scores[rows],
-        losses=losses,
-        n_epochs=history.n_epochs[rows],
-        diverged=np.isin(rows, list(history.diverged)),
-        curves=_quantiles(history.loss[rows], worst=np.inf),
-        network=population[int(rows[_best(scores[rows], losses)])],
     )
 
 
