@@ -109,7 +109,7 @@ class Visit:
 
     def facts(self):
         code = (
-            "import sys; from benchmarks.gpu import environment; from numbabp.kernels.cuda import memory\n"
+            "import sys; from benchmarks.gpu import environment; from numbabp.devices import memory\n"
             "print(*map(': '.join, environment().items()), sep='\\n')\n"
             "sys.exit(f'no GPU: {memory.why_no_gpu()}' if memory.why_no_gpu() else 0)"
         )

@@ -106,7 +106,7 @@ WATCH = """
 import json
 from benchmarks import gpu  # noqa: E402
 from benchmarks.on_gpu import ceilings, clock
-from numbabp.kernels.cuda import memory
+from numbabp.devices import memory
 original = memory.launch
 with clock.watched_launches() as found:
     ceilings.measure(ceilings.LAUNCH, 1)
