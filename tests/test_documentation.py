@@ -1,10 +1,12 @@
 """What pages, comments and programs in strings name is there, and what docs/architecture.md shows is so."""
 
 import ast
+import inspect
 import re
 from pathlib import Path
 
 import pytest
+import reference
 from house import Package
 
 ROOT = Path(__file__).parents[1]
@@ -82,6 +84,13 @@ def package():
     return Package.read(ROOT / "numbabp")
 
 
+def rooms_shown(text: str) -> set[str]:
+    """Packages and root modules in the page's tree."""
+    tree = re.search(r"^```tree\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert tree is not None
+    return {line.split()[0].removesuffix("/").removesuffix(".py") for line in tree[1].splitlines()[1:]}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_that_pages_name_are_there(page):
     assert not missing_paths(page.read_text(encoding="utf-8"))
@@ -91,6 +100,18 @@ def test_files_that_pages_name_are_there(page):
 def test_modules_that_are_named_are_there(package):
     found = {path: missing_names(path.read_text(encoding="utf-8"), package) for path in [*PAGES, *SOURCES]}
     assert not {str(path.relative_to(ROOT)): names for path, names in found.items() if names}
+
+
+def test_the_tree_is_the_package(package):
+    assert rooms_shown(ARCHITECTURE.read_text(encoding="utf-8")) == {
+        module.room for module in package.modules.values()
+    }
+
+
+def test_functions_are_shown_as_they_are():
+    shown = functions_shown(ARCHITECTURE.read_text(encoding="utf-8"))
+    assert list(shown) == ["forward", "gradient", "train"]
+    assert shown == {name: inspect.getsource(getattr(reference, name)).rstrip() for name in shown}
 
 
 def test_what_is_not_there_is_found(package, tmp_path):
