@@ -142,7 +142,7 @@ def train(
     from .reports import report_training
 
     sizes = hidden_layers(hidden, "[x,]") if hidden.strip() else ()
-    if output is not None:
+    if output is not None:  # rather now than after the training
         check_writable(output)
     split = Source(data, target, dataset, task, ignore).split(validation_fraction, seed)
     network = Network(**split.pipeline.architecture(sizes, activation, dtype), random_state=seed)
@@ -155,7 +155,7 @@ def train(
         update_rule=update_rule,
         batch_size=batch_size,
         l2=l2,
-        monitor=() if split.pipeline.classes is not None else ("squared_error",),
+        monitor=() if split.pipeline.classes is not None else ("squared_error",),  # classes have the accuracy
         validation_data=split.held_out,
         early_stopping=early_stopping,
         device=device,
@@ -227,15 +227,15 @@ def sweep(
     from . import sweep as sweeps
     from .reports import report_sweep
 
-    if update_rule is None:
+    if update_rule is None:  # who asks for values of momentum wants a rule that has it
         has_momentum = any(text.partition("=")[0].strip() == "momentum" for text in grid or ())
         update_rule = "momentum" if has_momentum else "sgd"
     values = sweeps.parse_grid(grid or (), update_rule)
     layouts = [hidden_layers(text) for text in hidden.split(",")]
     sweeps.check_distinct("--hidden", layouts)
-    if seed + seeds > 2**32:
+    if seed + seeds > 2**32:  # scikit-learn's seeds have 32 bits
         raise ValueError(f"--seed and --seeds together must be at most {2**32}, got {seed} and {seeds}.")
-    for path in filter(None, (output, networks, save)):
+    for path in filter(None, (output, networks, save)):  # rather now than after the training
         check_writable(path)
     if plot is not None:
         plots.check(plot)

@@ -84,7 +84,7 @@ def report_smoke(run: Callable[[Callable[[str], object]], Iterator[Row]], as_jso
     """
     rows = []
     foot = Foot(sys.stderr if as_json or not sys.stdout.isatty() else sys.stdout)
-    is_silent = as_json or sys.stdout.isatty() or sys.stderr.isatty()
+    is_silent = as_json or sys.stdout.isatty() or sys.stderr.isatty()  # a terminal has the foot to say it
 
     def tell(text: str) -> None:
         nonlocal is_silent
@@ -105,7 +105,7 @@ def report_smoke(run: Callable[[Callable[[str], object]], Iterator[Row]], as_jso
     finally:
         foot.hide()
     has_passed = all(row.passed is not False for row in rows)
-    if as_json:
+    if as_json:  # as they are done rows come in pairs of dtypes; programs get one dtype after the other
         in_order = sorted(rows, key=lambda row: (row.device, DTYPES.index(row.dtype)))
         print_json({"passed": has_passed, "rows": [asdict(row) for row in in_order]})
     return has_passed
@@ -115,7 +115,7 @@ def _smoke_row(row: Row, width: int) -> str:
     """A line of figures, or several with a note that is longer."""
     name = f"{row.device:6}  {row.kernel:10}  {row.dtype:7}  "
     verdict = {True: "pass", False: "FAIL", None: ""}[row.passed]
-    if row.ns_per_step is None:
+    if row.ns_per_step is None:  # it has failed, or could not be tried
         note = " ".join(filter(None, (verdict, row.note)))
         lines = textwrap.wrap(note, max(20, width - len(name)), break_on_hyphens=False)
         return name + ("\n" + " " * len(name)).join(lines)
