@@ -12,8 +12,8 @@ _MODULES = {
     "gradient_check": "gradients",
     "Population": "population",
     "load": "loading",
-    "MLPClassifier": "estimators.base",
-    "MLPRegressor": "estimators.base",
+    "MLPClassifier": "estimators.classifier",
+    "MLPRegressor": "estimators.regressor",
     "PopulationSearchCV": "estimators.search",
     "MLPEnsembleClassifier": "estimators.ensembles",
     "MLPEnsembleRegressor": "estimators.ensembles",
@@ -24,8 +24,9 @@ __all__ = ["__version__", *_MODULES]
 
 if TYPE_CHECKING:
     from .errors import DivergenceError
-    from .estimators.base import MLPClassifier, MLPRegressor
+    from .estimators.classifier import MLPClassifier
     from .estimators.ensembles import MLPEnsembleClassifier, MLPEnsembleRegressor
+    from .estimators.regressor import MLPRegressor
     from .estimators.search import PopulationSearchCV
     from .gradients import gradient_check
     from .history import History

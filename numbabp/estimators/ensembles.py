@@ -3,7 +3,7 @@
 import inspect
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
@@ -11,47 +11,19 @@ from sklearn.utils.validation import _check_sample_weight, _num_samples, check_i
 
 from ..checks.host import check_bool, check_integer, check_on_host, check_random_state
 from ..population import Population
-from .base import _MLP, MLPClassifier, MLPRegressor
+from .base import BaseMLP
+from .classifier import MLPClassifier
+from .documentation import ENSEMBLE, documented
 from .joint import begin, finish, train_together, why_alone
+from .regressor import MLPRegressor
+from .targets import Labels, Targets
+from .validation import check_unlabelled
 
 OWN_PARAMETERS = {"n_estimators": 10, "bootstrap": False, "n_threads": None}
 """Parameters of an ensemble beside those of its members, with their defaults."""
 
-_DOC = """\
-The members start from weights of their own and are trained together as one `Population`, all with the same
-order of samples; the prediction is the mean of theirs (Lakshminarayanan, Pritzel and Blundell 2017, "Simple
-and Scalable Predictive Uncertainty Estimation using Deep Ensembles", arXiv 1612.01474). Where they disagree
-it is uncertain: `predict_std`.
 
-Parameters
-----------
-n_estimators : int, default=10
-    Members.
-bootstrap : bool, default=False
-    Whether each member has a bootstrap of its own: samples drawn with replacement, where one drawn twice
-    takes a step of weight 2.
-n_threads : int, optional
-    Threads that share the members; by default all that there are.
-random_state : None, int or RandomState, default=None
-    Draws a seed for each member, then the bootstraps.
-**options
-    The other parameters of `{member}`, by the same names and with the same defaults. early_stopping,
-    warm_start and learning_rate="adaptive" are refused: they are for networks that are trained singly.
-
-Attributes
-----------
-population_ : Population
-    What was trained.
-estimators_ : list of {member}
-    The members, fitted; their parameters are views of population_.parameters. One that diverged is left out.
-n_features_in_, feature_names_in_, n_outputs_
-    As of every member.
-n_iter_ : int
-    Epochs of the member that took the most.\
-"""
-
-
-def _init_with(member: type[_MLP]) -> Callable[..., None]:
+def _init_with(member: type[BaseMLP]) -> Callable[..., None]:
     """An `__init__` with the parameters of `member` and an ensemble's own.
 
     It has a signature that scikit-learn, `help` and editors read, without a third copy of the list.
@@ -75,9 +47,10 @@ def _init_with(member: type[_MLP]) -> Callable[..., None]:
 class _MLPEnsemble(BaseEstimator):
     """What the two ensembles share; subclasses say what members are, and what of a member is averaged."""
 
-    _member: type[_MLP]
+    _member: type[BaseMLP]
     estimators_: list[Any]
     population_: Population
+    _targets: Targets
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -131,11 +104,12 @@ class _MLPEnsemble(BaseEstimator):
             If all members diverge; if some do, a warning says so.
         """
         models, weights = self._begin(X, sample_weight)
-        samples, weights = begin(models, X, y, weights)
-        reason = why_alone(models[0], samples.X)
+        fittings = begin(models, X, y, weights)
+        reason = why_alone(models[0], fittings[0].samples.X)
         if reason:
             raise ValueError(f"{reason}, but the networks of an ensemble are trained together.")
-        self.population_ = train_together(models, samples, weights, self.n_threads)
+        self.population_ = train_together(fittings, self.n_threads)
+        self._targets = fittings[0].fitted.targets
         assert self.population_.history is not None
         diverged = self.population_.history.diverged
         if len(diverged) == len(models):
@@ -151,7 +125,7 @@ class _MLPEnsemble(BaseEstimator):
             finish(model, None)
         return self
 
-    def _begin(self, X: Any, sample_weight: Any) -> tuple[list[_MLP], list[Any]]:
+    def _begin(self, X: Any, sample_weight: Any) -> tuple[list[BaseMLP], list[Any]]:
         """New members, each with a seed of its own, and the sample weights of each."""
         n = check_integer("n_estimators", self.n_estimators, minimum=1)
         check_bool("bootstrap", self.bootstrap)
@@ -172,12 +146,12 @@ class _MLPEnsemble(BaseEstimator):
         """What each member predicts."""
         check_is_fitted(self)
         check_on_host("X", X)
-        X = self.estimators_[0]._checked_inputs(X)
+        X = check_unlabelled(self.estimators_[0], X)
         for model in self.estimators_:
-            yield self._of_member(model, model._outputs(X))
+            yield self._prediction(model.network_.forward(X))
 
-    def _of_member(self, model: Any, outputs: np.ndarray) -> np.ndarray:
-        """What is averaged."""
+    def _prediction(self, outputs: np.ndarray) -> np.ndarray:
+        """What is averaged of a member's outputs."""
         raise NotImplementedError
 
     def _mean_and_std(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -194,6 +168,7 @@ class _MLPEnsemble(BaseEstimator):
         return self._mean_and_std(X)[1]
 
 
+@documented(doc=ENSEMBLE.replace("{member}", "MLPClassifier"))
 class MLPEnsembleClassifier(ClassifierMixin, _MLPEnsemble):
     """Classifier: many multi-layer perceptrons, the mean of whose probabilities decides.
 
@@ -238,14 +213,13 @@ class MLPEnsembleClassifier(ClassifierMixin, _MLPEnsemble):
     def predict(self, X: Any) -> np.ndarray:
         """Labels of shape (n,), or 0 and 1 of shape (n, n_labels) for several labels a sample."""
         probabilities = self.predict_proba(X)
-        if self._of_members("_targets").multilabel:
-            return (probabilities > 0.5).astype(np.int64)
-        return self.classes_[probabilities.argmax(axis=1)]
+        return cast(Labels, self._targets).most_probable(probabilities)
 
-    def _of_member(self, model: Any, outputs: np.ndarray) -> np.ndarray:
-        return model._probabilities(outputs)
+    def _prediction(self, outputs: np.ndarray) -> np.ndarray:
+        return cast(Labels, self._targets).probabilities(outputs, self._of_members("out_activation_"))
 
 
+@documented(doc=ENSEMBLE.replace("{member}", "MLPRegressor"))
 class MLPEnsembleRegressor(RegressorMixin, MultiOutputMixin, _MLPEnsemble):
     """Regressor: many multi-layer perceptrons, the mean of whose predictions is given.
 
@@ -270,11 +244,5 @@ class MLPEnsembleRegressor(RegressorMixin, MultiOutputMixin, _MLPEnsemble):
         """Numbers of shape (n,), or (n, n_outputs) for several targets."""
         return self._mean_and_std(X)[0]
 
-    def _of_member(self, model: Any, outputs: np.ndarray) -> np.ndarray:
-        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
-
-
-for _class in (MLPEnsembleClassifier, MLPEnsembleRegressor):
-    _class.__doc__ = inspect.cleandoc(_class.__doc__ or "").replace(
-        "{doc}", _DOC.replace("{member}", _class._member.__name__)
-    )
+    def _prediction(self, outputs: np.ndarray) -> np.ndarray:
+        return self._targets.decode(outputs)

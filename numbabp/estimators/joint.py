@@ -9,52 +9,52 @@ from scipy import sparse
 
 from ..devices.placement import is_on_device
 from ..errors import DivergenceError
+from ..history import PopulationHistory
 from ..population import PER_NETWORK, Population, fit_until
 from ..training.state import draw_order_seed
-from .base import _MLP, EPOCHS_A_CALL, _Samples
+from . import fitting
+from .base import BaseMLP
+from .convergence import warn_unless_converged
+from .fitting import Fitting, begin_like
+from .parameters import schedule, step_options, takes_sparse
 
 
-def why_alone(model: _MLP, X: Any) -> str:
+def why_alone(model: BaseMLP, X: Any) -> str:
     """What a population does not do as the estimator does, or ""."""
-    if type(model).fit is not _MLP.fit:
+    # whatever a subclass does, it would not be done
+    if type(model).fit is not BaseMLP.fit:
         return f"{type(model).__name__} has a fit of its own"
+    # networks would end or go on by themselves
     for name in ("early_stopping", "warm_start"):
         if getattr(model, name):
             return f"{name}={getattr(model, name)!r}"
     if model.learning_rate == "adaptive":
         return "learning_rate='adaptive'"
-    if model.max_iter > EPOCHS_A_CALL:
-        return f"max_iter={model.max_iter}, more than {EPOCHS_A_CALL}"
+    # what is recorded of all networks is allocated beforehand
+    if model.max_iter > fitting.EPOCHS_A_CALL:
+        return f"max_iter={model.max_iter}, more than {fitting.EPOCHS_A_CALL}"
+    # threads are on the CPU
     if model.device not in ("auto", "cpu"):
         return f"device={model.device!r}"
     if is_on_device(X):
         return "X lies on a GPU"
-    if sparse.issparse(X) and not model._takes_sparse(X.shape[0]):
+    if sparse.issparse(X) and not takes_sparse(model, X.shape[0]):
         return f"X is sparse with solver={model.solver!r} and batch_size={model.batch_size!r}"
     return ""
 
 
-def begin(
-    models: Sequence[_MLP], X: Any, y: Any, weights: Sequence[Any]
-) -> tuple[_Samples, list[np.ndarray | None]]:
+def begin(models: Sequence[BaseMLP], X: Any, y: Any, weights: Sequence[Any]) -> list[Fitting]:
     """Do what the fit of each model does before the first step, with sample weights of its own.
 
-    Returns
-    -------
-    The samples, checked and encoded once for all; and the factors of the samples' steps for each model.
+    The samples are checked and encoded once for all.
     """
-    first = models[0]
-    samples = first._begin(X, y, weights[0])
+    first = fitting.begin(models[0], X, y, weights[0])
     others = zip(models[1:], weights[1:], strict=True)
-    return samples, [samples.weights, *(model._begin_like(first, samples, own) for model, own in others)]
+    return [first, *(begin_like(first, model, own) for model, own in others)]
 
 
 def train_together(
-    models: Sequence[_MLP],
-    samples: _Samples,
-    weights: Sequence[np.ndarray | None],
-    n_threads: int | None = None,
-    stop: threading.Event | None = None,
+    fittings: Sequence[Fitting], n_threads: int | None = None, stop: threading.Event | None = None
 ) -> Population:
     """Train models that have begun as one population.
 
@@ -68,50 +68,63 @@ def train_together(
 
     Parameters
     ----------
-    models, samples, weights
+    fittings
         As from `begin`.
     n_threads : int, optional
         At most; by default all that there are.
     stop : threading.Event, optional
         Ends training when it is set.
     """
-    first, n = models[0], len(samples.Y)
-    options = [{"learning_rate": model.learning_rate_init_, **model._step_options(n)} for model in models]
+    models = [each.model for each in fittings]
+    first, samples = models[0], fittings[0].samples
+    n = len(samples.Y)
+    options = [{"learning_rate": model.learning_rate_init_, **step_options(model, n)} for model in models]
     per_network = {name: np.array([own[name] for own in options]) for name in PER_NETWORK}
     population = Population.from_networks([model.network_ for model in models])
     # chosen as for one thread, so that no bit depends on how many there are
     plan = population.plan(samples.X, epochs=first.max_iter, **(options[0] | {"n_threads": 1}))
-    history = fit_until(
-        stop,
-        population,
-        samples.X,
-        samples.Y,
-        sample_weight=_common(weights),
-        epochs=first.max_iter,
-        shuffle=bool(first.shuffle),
-        random_state=first.network_.random_state,
-        tol=first.tol,
-        n_iter_no_change=None if first.n_iter_no_change == np.inf else first.n_iter_no_change,
-        kernel=plan.kernel,
-        n_threads=n_threads,
-        **first._schedule(n),
-        **(options[0] | per_network),
-    )
-    order_drawn_by = first.network_.random_state
-    for i, (model, network) in enumerate(zip(models, population.views(), strict=True)):
-        network.random_state = model.network_.random_state
-        if network.random_state is not order_drawn_by:
-            draw_order_seed(network.random_state, bool(model.shuffle))  # as its own fit would have done
-        model.network_ = network
-        model._record(n, history.loss[i, : history.n_epochs[i]])
+    how = {
+        **options[0],
+        **per_network,
+        **schedule(first, n),
+        "sample_weight": _common([each.samples.weights for each in fittings]),
+        "epochs": first.max_iter,
+        "shuffle": bool(first.shuffle),
+        "tol": first.tol,
+        "n_iter_no_change": None if first.n_iter_no_change == np.inf else first.n_iter_no_change,
+        "kernel": plan.kernel,
+        "n_threads": n_threads,
+    }
+    history = _train(population, models, samples.X, samples.Y, stop, how)
+    for i, each in enumerate(fittings):
+        each.record(history.loss[i, : history.n_epochs[i]])
     return population
 
 
-def finish(model: _MLP, error: DivergenceError | None) -> None:
+def finish(model: BaseMLP, error: DivergenceError | None) -> None:
     """Raise or warn as the fit of the model would have done in the end."""
     if error is not None:
         raise error
-    model._warn_unless_converged()
+    warn_unless_converged(model)
+
+
+def _train(
+    population: Population,
+    models: Sequence[BaseMLP],
+    X: Any,
+    Y: Any,
+    stop: threading.Event | None,
+    how: dict[str, Any],
+) -> PopulationHistory:
+    """Train a population in the first network's order; models get its networks, as if each had fitted."""
+    generator = models[0].network_.random_state
+    history = fit_until(stop, population, X, Y, random_state=generator, **how)
+    for model, network in zip(models, population.views(), strict=True):
+        network.random_state = model.network_.random_state
+        if network.random_state is not generator:
+            draw_order_seed(network.random_state, how["shuffle"])  # as its own fit would have done
+        model.network_ = network
+    return history
 
 
 def _common(weights: Sequence[np.ndarray | None]) -> np.ndarray | None:

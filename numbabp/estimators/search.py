@@ -1,19 +1,11 @@
 """Hyper-parameter search: the candidates of a grid trained together, fold by fold, as populations."""
 
-import copy
-import itertools
 import math
-import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-import joblib
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
@@ -24,21 +16,15 @@ from sklearn.model_selection._validation import (
     _score,
     _warn_or_raise_about_fit_failures,
 )
-from sklearn.pipeline import Pipeline
 from sklearn.utils import indexable
 from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _check_method_params, _num_features
+from sklearn.utils.validation import _check_method_params
 
 from ..checks.host import check_integer, check_on_host, check_real
-from ..devices.processor import blas_threads, n_threads
-from ..training.distribution import check_client, one_blas_thread, run_jobs
-from .base import _MLP
-from .joint import begin, finish, train_together, why_alone
-
-OF_EACH_NETWORK = ("learning_rate_init", "momentum", "alpha")
-"""Parameters of an estimator in which the networks of one population may differ."""
-WITHOUT_EFFECT = ("max_fun", "validation_fraction", "verbose", "warm_start")
-"""Parameters that make no difference to what is trained together."""
+from ..devices.processor import n_threads
+from ..training.distribution import check_client
+from .base import BaseMLP
+from .search_jobs import Data, Fit, Job, candidate_of, make_jobs, parts_of, run_here, run_on
 
 
 class PopulationSearchCV(BaseSearchCV):
@@ -172,7 +158,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         self.n_splits_ = splitter.get_n_splits(X, y, **routed.splitter.split)
         splits = list(splitter.split(X, y, **routed.splitter.split))
-        data = _Data(X, y, splits, routed.estimator.fit, routed.scorer.score)
+        data = Data(X, y, splits, routed.estimator.fit, routed.scorer.score)
         base = clone(self.estimator)
 
         # those of scikit-learn's, entered and left by several threads, may not put back what was there before
@@ -180,27 +166,34 @@ multimetric_, classes_, n_features_in_, feature_names_in_
             evaluation = _Evaluation(self, base, data, scorers)
             results = self._search(evaluation, refit_metric)
         self.multimetric_ = isinstance(evaluation.first_score, dict)
-        refit_metric = self._metric(evaluation, refit_metric)
+        # with several metrics one may be enough to say which candidate is best, but that takes a refit
         if self.refit or not self.multimetric_:
-            self.best_index_ = self._best_index(refit_metric, results)
-            if not callable(self.refit):
-                self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
-            self.best_params_ = results["params"][self.best_index_]
+            self._choose(results, self._metric(evaluation, refit_metric))
+        # predict, score and the like are those of one estimator
         if self.refit:
-            self.best_estimator_ = _candidate(base, self.best_params_)
-            started = time.time()
-            self.best_estimator_.fit(X, y, **data.fit_params)
-            self.refit_time_ = time.time() - started
-            if hasattr(self.best_estimator_, "feature_names_in_"):
-                self.feature_names_in_ = self.best_estimator_.feature_names_in_
+            self._fit_best(candidate_of(base, self.best_params_), X, y, data.fit_params)
         self.scorer_ = getattr(scorers, "_scorers", scorers)
         self.cv_results_ = results
         return self
 
+    def _choose(self, results: dict[str, Any], metric: Any) -> None:
+        self.best_index_ = self._best_index(metric, results)
+        if not callable(self.refit):  # else what it goes by has no name
+            self.best_score_ = results[f"mean_test_{metric}"][self.best_index_]
+        self.best_params_ = results["params"][self.best_index_]
+
+    def _fit_best(self, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any]) -> None:
+        started = time.time()
+        self.best_estimator_ = estimator
+        estimator.fit(X, y, **fit_params)
+        self.refit_time_ = time.time() - started
+        if hasattr(estimator, "feature_names_in_"):
+            self.feature_names_in_ = estimator.feature_names_in_
+
     def _check_parameters(self) -> None:
         self._validate_params()
-        model = _parts(self.estimator)[2]
-        if not isinstance(model, _MLP):
+        model = parts_of(self.estimator)[2]
+        if not isinstance(model, BaseMLP):
             raise TypeError(
                 "estimator must be an MLPClassifier or an MLPRegressor of numbabp, or a Pipeline that ends "
                 f"in one, got {model!r}."
@@ -225,26 +218,30 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         """The table of results."""
         candidates = self._candidates()
         if self.halving is None:
-            return evaluate(candidates)
-        name = f"{_parts(self.estimator)[1]}max_iter"
+            evaluate(candidates)
+            return self._table(evaluate)
+        name = f"{parts_of(self.estimator)[1]}max_iter"
         if any(name in candidate for candidate in candidates):
             raise ValueError(f"halving gives out {name}, which therefore can't be searched.")
         most = check_integer(name, self.estimator.get_params()[name], minimum=1)
-        n_rounds = 1 + math.floor(math.log(len(candidates), self.halving))
-        least = max(1, int(most // self.halving ** (n_rounds - 1)))
-        n_rounds = min(n_rounds, 1 + math.floor(math.log(most // least, self.halving)))
+        rounds = _rounds(len(candidates), most, self.halving)
         self.n_resources_, self.n_candidates_ = [], []
-        for i in range(n_rounds):
-            self.n_resources_.append(min(most, int(least * self.halving**i)))
+        for i, max_iter in enumerate(rounds):
+            self.n_resources_.append(max_iter)
             self.n_candidates_.append(len(candidates))
-            candidates = [{**candidate, name: self.n_resources_[-1]} for candidate in candidates]
-            results = evaluate(candidates, iter=i, n_resources=self.n_resources_[-1])
+            candidates = [{**candidate, name: max_iter} for candidate in candidates]
+            evaluate(candidates, iter=i, n_resources=max_iter)
+            results = self._table(evaluate)
             metric = self._metric(evaluate, refit_metric)
             if not isinstance(metric, str):
                 raise ValueError("halving with several metrics needs refit to name the one that decides.")
             ranked = results | {"mean_test_score": results[f"mean_test_{metric}"]}
             candidates = list(_top_k(ranked, math.ceil(len(candidates) / self.halving), i))
         return results
+
+    def _table(self, rows: "_Evaluation") -> dict[str, Any]:
+        """What `cv_results_` is."""
+        return self._format_results(rows.candidates, rows.n_splits, rows.results, rows.more)
 
     def _metric(self, evaluation: "_Evaluation", refit_metric: Any) -> Any:
         """Name of the metric that decides; how many a callable has is known once it has been called."""
@@ -260,79 +257,31 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         return last[results[f"rank_test_{refit_metric}"][last].argmin()]
 
 
-@dataclass(frozen=True)
-class _Data:
-    """What all fits share."""
-
-    X: Any
-    y: Any
-    splits: list[tuple[np.ndarray, np.ndarray]]
-    fit_params: dict[str, Any]
-    score_params: dict[str, Any]
-
-    def training(self, estimator: Any, fold: int) -> tuple[Any, Any, dict[str, Any]]:
-        """Samples and arguments of a fit."""
-        train = self.splits[fold][0]
-        return (
-            *_safe_split(estimator, self.X, self.y, train),
-            _check_method_params(self.X, params=self.fit_params, indices=train),
-        )
-
-
-@dataclass(frozen=True)
-class _Job:
-    """Fits that go to a thread together: some candidates on one fold."""
-
-    places: list[int]  # rows of the list of results
-    estimators: list[Any]  # to be fitted
-    fold: int
-    together: bool  # as a population, or by themselves
-    transformers: Any  # what they share of preparing samples, or None without any
-
-    def work(self, n_features: int) -> int:
-        """About proportional to the time it takes, for populations."""
-        if not self.together:
-            return 0
-        model = _parts(self.estimators[0])[2]
-        sizes = (n_features, *model._hidden_layer_sizes(), 1)
-        n_weights = sum(a * b for a, b in itertools.pairwise(sizes))
-        return len(self.estimators) * model.max_iter * n_weights
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """One candidate fitted on one fold, or why it could not be."""
-
-    estimator: Any
-    error: Exception | None
-    seconds: float
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """What candidates must have in common to be one population."""
-
-    model: Any = None
-    transformers: Any = None  # None without any
-    alone: int | None = None  # the number of a candidate that is fitted by itself
+def _rounds(n_candidates: int, most: int, factor: float) -> list[int]:
+    """Epochs of each round of successive halving."""
+    n_rounds = 1 + math.floor(math.log(n_candidates, factor))
+    least = max(1, int(most // factor ** (n_rounds - 1)))
+    # with few epochs, fewer rounds: each has `factor` times as many as the last
+    n_rounds = min(n_rounds, 1 + math.floor(math.log(most // least, factor)))
+    return [min(most, int(least * factor**i)) for i in range(n_rounds)]
 
 
 class _Evaluation:
-    """Fits and scores candidates, and keeps the table."""
+    """Fits and scores candidates, and keeps the rows of the table."""
 
-    def __init__(self, search: PopulationSearchCV, base: Any, data: _Data, scorers: Any) -> None:
+    def __init__(self, search: PopulationSearchCV, base: Any, data: Data, scorers: Any) -> None:
         self._search = search
         self._base = base
         self._data = data
         self._scorers = scorers
-        self._candidates: list[dict[str, Any]] = []
-        self._results: list[dict[str, Any]] = []
-        self._more: dict[str, list[Any]] = {}
+        self.n_splits = len(data.splits)
+        self.candidates: list[dict[str, Any]] = []
+        self.results: list[dict[str, Any]] = []
+        self.more: dict[str, list[Any]] = {}
 
-    def __call__(self, candidates: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-        """The table so far; `more` are values of the new rows."""
-        search = self._search
-        n_splits = len(self._data.splits)
+    def __call__(self, candidates: list[dict[str, Any]], **more: Any) -> None:
+        """Add rows to the table; `more` are values that they have in common."""
+        search, n_splits = self._search, self.n_splits
         if search.verbose > 0:
             print(
                 f"Fitting {n_splits} folds for each of {len(candidates)} candidates, "
@@ -340,12 +289,13 @@ class _Evaluation:
             )
         results: list[Any] = [None] * (n_splits * len(candidates))
 
-        def score(job: _Job, fits: list[_Fit]) -> None:
+        def score(job: Job, fits: list[Fit]) -> None:
             for place, fit in zip(job.places, fits, strict=True):
                 results[place] = self._score(fit, job.fold)
             if search.verbose > 1:
                 how = "together" if job.together else "by itself"
-                print(f"[fold {job.fold + 1}/{n_splits}] {len(fits)} {how}: {_seconds(fits):.2g} s")
+                seconds = sum(fit.seconds for fit in fits)
+                print(f"[fold {job.fold + 1}/{n_splits}] {len(fits)} {how}: {seconds:.2g} s")
 
         jobs = make_jobs(self._base, candidates, self._data)
         if not jobs:
@@ -357,18 +307,17 @@ class _Evaluation:
         _warn_or_raise_about_fit_failures(results, search.error_score)
         if callable(search.scoring):
             _insert_error_scores(results, search.error_score)
-        self._candidates += candidates
-        self._results += results
+        self.candidates += candidates
+        self.results += results
         for name, value in more.items():
-            self._more.setdefault(name, []).extend([value] * len(candidates))
-        return search._format_results(self._candidates, n_splits, self._results, self._more)
+            self.more.setdefault(name, []).extend([value] * len(candidates))
 
     @property
     def first_score(self) -> Any:
         """A number, or a dict for several metrics."""
-        return self._results[0]["test_scores"]
+        return self.results[0]["test_scores"]
 
-    def _score(self, fit: _Fit, fold: int) -> dict[str, Any]:
+    def _score(self, fit: Fit, fold: int) -> dict[str, Any]:
         """One entry of what `BaseSearchCV._format_results` takes."""
         data, search = self._data, self._search
         train, test = data.splits[fold]
@@ -389,189 +338,3 @@ class _Evaluation:
             if kind == "test_scores":
                 result["score_time"] = time.time() - started
         return result
-
-
-def make_jobs(base: Any, candidates: list[dict[str, Any]], data: _Data) -> list[_Job]:
-    """All fits of all candidates, in jobs that can be done in any order and at any place.
-
-    A job has one population, or one fit that has to be done by the estimator itself.
-    """
-    groups: dict[_Kind, list[int]] = {}
-    for i, parameters in enumerate(candidates):
-        kind = _kind(_candidate(base, parameters), parameters, data) or _Kind(alone=i)
-        groups.setdefault(kind, []).append(i)
-    n_splits = len(data.splits)
-    return [
-        _Job(
-            places=[i * n_splits + fold for i in members],
-            estimators=[_candidate(base, candidates[i]) for i in members],
-            fold=fold,
-            together=kind.alone is None,
-            transformers=kind.transformers,
-        )
-        for kind, members in groups.items()
-        for fold in range(n_splits)
-    ]
-
-
-def run_here(
-    jobs: Sequence[_Job], data: _Data, n_threads: int, done: Callable[[_Job, list[_Fit]], None]
-) -> None:
-    """Do the jobs on threads, and call done(job, fits) for each in this thread.
-
-    As many jobs as there are threads go on at once, since a small group would not keep several threads busy;
-    only where jobs are fewer does each get several.
-    """
-    jobs = _largest_first(jobs, data)
-    n_workers = max(1, min(n_threads, len(jobs)))
-    stop = threading.Event()
-    with blas_threads(1), ThreadPoolExecutor(n_workers) as pool:
-        try:
-            # before all jobs, none of which therefore waits for what has not begun
-            prepared: dict[Any, Future[Any]] = {}
-            for job in jobs:
-                key = (job.transformers, job.fold)
-                if job.transformers is not None and key not in prepared:
-                    prepared[key] = pool.submit(prepare, job, data)
-            running = {}
-            for job in jobs:
-                of_job = prepared.get((job.transformers, job.fold))
-                get = None if of_job is None else of_job.result
-                running[pool.submit(fit_job, job, data, get, n_threads // n_workers, stop)] = job
-            for future in as_completed(list(running)):
-                done(running.pop(future), future.result())
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def run_on(client: Any, jobs: Sequence[_Job], data: _Data, done: Callable[[_Job, list[_Fit]], None]) -> None:
-    """Do the jobs on the workers of a Dask client, and call done(job, fits) for each here."""
-    jobs = _largest_first(jobs, data)
-    names = [f"{len(job.estimators)} fits on fold {job.fold + 1}" for job in jobs]
-    run_jobs(client, _fit_on_worker, jobs, lambda i, fits: done(jobs[i], fits), data, names.__getitem__)
-
-
-def _fit_on_worker(job: _Job, data: _Data) -> list[_Fit]:
-    job = copy.deepcopy(job)  # Dask may want to do it again
-    get = None if job.transformers is None else partial(prepare, job, data)
-    with one_blas_thread():
-        return fit_job(job, data, get, 1, threading.Event())
-
-
-def _largest_first(jobs: Sequence[_Job], data: _Data) -> list[_Job]:
-    n_features = _num_features(data.X)
-    return sorted(jobs, key=lambda job: -job.work(n_features))
-
-
-def prepare(job: _Job, data: _Data) -> tuple[Pipeline, Any]:
-    """The transformers of a job's pipelines, fitted on its fold's training samples, and these transformed."""
-    estimator = job.estimators[0]
-    transformers = clone(estimator[:-1])
-    X, y, _ = data.training(estimator, job.fold)
-    return transformers, transformers.fit_transform(X, y)
-
-
-def fit_job(
-    job: _Job,
-    data: _Data,
-    prepared: Callable[[], tuple[Pipeline, Any]] | None,
-    n_threads: int,
-    stop: threading.Event,
-) -> list[_Fit]:
-    """Fit the estimators of a job; prepared() is what `prepare` gives for it."""
-    if not job.together:
-        return [_fit_alone(estimator, job.fold, data) for estimator in job.estimators]
-    started = time.perf_counter()
-    X, y, params = data.training(job.estimators[0], job.fold)
-    transformers = None
-    if prepared is not None:
-        try:
-            transformers, X = prepared()
-        except Exception as error:
-            return [_Fit(None, error, 0.0)] * len(job.estimators)
-    prefix = _parts(job.estimators[0])[1]
-    sample_weight = params.get(f"{prefix}sample_weight")
-    models = [_parts(estimator)[2] for estimator in job.estimators]
-    errors = _fit_together(models, X, y, sample_weight, n_threads, stop)
-    if transformers is not None:
-        for estimator in job.estimators:
-            estimator.steps[:-1] = transformers.steps
-    seconds = (time.perf_counter() - started) / len(models)
-    return [_Fit(*pair, seconds) for pair in zip(job.estimators, errors, strict=True)]
-
-
-def _fit_alone(estimator: Any, fold: int, data: _Data) -> _Fit:
-    X, y, params = data.training(estimator, fold)
-    started = time.perf_counter()
-    failure = None
-    try:
-        estimator.fit(X, y, **params)
-    except Exception as error:
-        failure = error
-    return _Fit(estimator, failure, time.perf_counter() - started)
-
-
-def _fit_together(
-    models: list[_MLP], X: Any, y: Any, sample_weight: Any, n_threads: int, stop: threading.Event
-) -> list[Exception | None]:
-    """Fit models as one population; what the fit of each would have raised."""
-    try:
-        samples, weights = begin(models, X, y, [sample_weight] * len(models))
-    except Exception as error:
-        return [error] * len(models)
-    population = train_together(models, samples, weights, n_threads, stop)
-    assert population.history is not None
-    errors: list[Exception | None] = []
-    for i, model in enumerate(models):
-        try:
-            finish(model, population.history.diverged.get(i))
-            errors.append(None)
-        except Exception as error:  # a warning may be one, too
-            errors.append(error)
-    return errors
-
-
-def _candidate(base: Any, parameters: dict[str, Any]) -> Any:
-    """A clone with its parameters set; these are cloned too, since they may be estimators."""
-    return clone(base).set_params(**clone(parameters, safe=False))
-
-
-def _parts(estimator: Any) -> tuple[Pipeline | None, str, Any]:
-    """Transformers, prefix of the parameters, and the model itself."""
-    if not isinstance(estimator, Pipeline):
-        return None, "", estimator
-    name, model = estimator.steps[-1]
-    return estimator[:-1] if len(estimator.steps) > 1 else None, f"{name}__", model
-
-
-def _kind(estimator: Any, parameters: dict[str, Any], data: _Data) -> "_Kind | None":
-    """What the candidate has in common with others that it may be trained with; None if with no other."""
-    transformers, prefix, model = _parts(estimator)
-    if not isinstance(model, _MLP) or set(data.fit_params) - {f"{prefix}sample_weight"}:
-        return None
-    try:
-        model._check_parameters()
-    except (TypeError, ValueError):
-        return None
-    if why_alone(model, data.X):
-        return None
-    own = model.get_params(deep=False)
-    for name in (*OF_EACH_NETWORK, *WITHOUT_EFFECT):
-        own.pop(name, None)
-    own["momentum"] = model.momentum > 0  # plain steps carry nothing along
-    others = {name: value for name, value in parameters.items() if not name.startswith(prefix)}
-    return _Kind((type(model), *_frozen(own)), None if transformers is None else _frozen(others))
-
-
-def _frozen(settings: dict[str, Any]) -> tuple[Any, ...]:
-    """Hashable, and equal for equal settings; functions are equal to themselves only."""
-    return tuple(
-        (name, id(value) if callable(value) else joblib.hash(value))
-        for name, value in sorted(settings.items())
-    )
-
-
-def _seconds(fits: Sequence[_Fit]) -> float:
-    return sum(fit.seconds for fit in fits)

@@ -20,8 +20,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 
 import numbabp as nbp
 from numbabp import MLPClassifier, MLPEnsembleClassifier, MLPEnsembleRegressor, MLPRegressor
-from numbabp.estimators import ensembles
-from numbabp.estimators.base import EXPECTED_FAILED_CHECKS
+from numbabp.estimators import EXPECTED_FAILED_CHECKS, ensembles
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -48,11 +47,11 @@ def seeds_of(random_state, n):
 CHECKS = """
 import json, sys, warnings
 from sklearn.utils.estimator_checks import check_estimator
-from numbabp.estimators import base as estimators, ensembles
+from numbabp.estimators import EXPECTED_FAILED_CHECKS, ensembles
 warnings.simplefilter("ignore")
 model = getattr(ensembles, sys.argv[1])(n_estimators=3)
 found = check_estimator(
-    model, expected_failed_checks=estimators.EXPECTED_FAILED_CHECKS, on_fail=None, on_skip=None
+    model, expected_failed_checks=EXPECTED_FAILED_CHECKS, on_fail=None, on_skip=None
 )
 print(json.dumps([[r["check_name"], r["status"], repr(r["exception"])] for r in found]))
 """

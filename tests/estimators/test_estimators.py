@@ -26,8 +26,16 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils.estimator_checks import check_estimator
 
 import numbabp as nbp
-from numbabp.estimators import base as estimators
-from numbabp.estimators.base import EXPECTED_FAILED_CHECKS, MLPClassifier, MLPRegressor
+from numbabp.estimators import (
+    EXPECTED_FAILED_CHECKS,
+    MLPClassifier,
+    MLPRegressor,
+    classifier,
+    dense_slices,
+    fitting,
+    regressor,
+)
+from numbabp.estimators.convergence import Watch
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -54,7 +62,7 @@ def parameters(model):
 CHECKS = """
 import json, sys, warnings
 from sklearn.utils.estimator_checks import check_estimator
-from numbabp.estimators import base as estimators
+from numbabp import estimators
 warnings.simplefilter("ignore")
 model = getattr(estimators, sys.argv[1])()
 found = check_estimator(
@@ -113,7 +121,9 @@ def test_parameters_are_theirs_in_their_order_and_documented(cls):
 
 
 def test_examples_in_docstrings():
-    assert doctest.testmod(estimators).failed == 0
+    for module in (classifier, regressor):
+        found = doctest.testmod(module)
+        assert found.attempted > 0 and found.failed == 0
 
 
 @pytest.mark.parametrize("cls", BOTH)
@@ -417,7 +427,7 @@ def test_convergence_warning_at_max_iter(cls):
 
 def test_many_epochs_run_in_several_calls(monkeypatch):
     whole = MLPClassifier(max_iter=7, shuffle=False, random_state=0).fit(X, TWO)
-    monkeypatch.setattr(estimators, "EPOCHS_A_CALL", 3)
+    monkeypatch.setattr(fitting, "EPOCHS_A_CALL", 3)
     parts = MLPClassifier(max_iter=7, shuffle=False, random_state=0).fit(X, TWO)
     np.testing.assert_array_equal(parameters(parts), parameters(whole))
     assert parts.loss_curve_ == whole.loss_curve_
@@ -426,7 +436,7 @@ def test_many_epochs_run_in_several_calls(monkeypatch):
 @pytest.mark.parametrize("cls", BOTH)
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_interruption_keeps_what_was_learnt(cls, early_stopping, monkeypatch):
-    record = estimators._Watch.__call__
+    record = Watch.__call__
 
     def interrupted(self, epoch, metrics):
         ended = record(self, epoch, metrics)
@@ -434,7 +444,7 @@ def test_interruption_keeps_what_was_learnt(cls, early_stopping, monkeypatch):
             raise KeyboardInterrupt
         return ended
 
-    monkeypatch.setattr(estimators._Watch, "__call__", interrupted)
+    monkeypatch.setattr(Watch, "__call__", interrupted)
     model = cls(random_state=0, early_stopping=early_stopping)
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         model.fit(X, target(cls))
@@ -486,7 +496,7 @@ def test_sample_weight_multiplies_steps(cls, batch_size):
 @pytest.mark.parametrize("as_sparse", [False, True])
 @pytest.mark.parametrize("cls", BOTH)
 def test_weight_zero_is_no_sample(cls, as_sparse, monkeypatch):
-    monkeypatch.setattr(estimators, "SPARSE_SLICE_BYTES", 8 * 5 * 4)
+    monkeypatch.setattr(dense_slices, "SLICE_BYTES", 8 * 5 * 4)
     y = target(cls)
     weights = np.ones(60)
     weights[::3] = 0
@@ -560,7 +570,7 @@ def test_sparse_learns_as_dense_and_is_never_dense_whole(cls, batch_size, kind, 
 
     for each in (sparse.csr_array, sparse.csr_matrix, sparse.csc_matrix):
         monkeypatch.setattr(each, "toarray", seeing)
-    monkeypatch.setattr(estimators, "SPARSE_SLICE_BYTES", 8 * 5 * 15)
+    monkeypatch.setattr(dense_slices, "SLICE_BYTES", 8 * 5 * 15)
     options = {"batch_size": batch_size, "random_state": 0, "max_iter": 4, "n_iter_no_change": 50}
     dense = cls(**options).fit(X, target(cls))
     model = cls(**options).fit(kind(X), target(cls))

@@ -26,9 +26,12 @@ from test_agreement import (
 from test_network import run_python
 
 import numbabp as nbp
-from numbabp.estimators import base as estimators
+from numbabp.compiler.compiling import kernel
+from numbabp.kernels import shuffling
 from numbabp.kernels.sparse import POWERS
 from numbabp.training import loop as training
+
+shuffle = kernel(shuffling.shuffle)
 
 RULES = ("sgd", "momentum", "nesterov")
 SIZES = {1: (12, 3), 2: (12, 6, 3), 3: (12, 6, 20, 3)}  # by the number of layers; 20-3 is transposed
@@ -56,7 +59,7 @@ def orders(n_samples, epochs, seed):
     state = np.array([np.random.RandomState(seed).randint(0, 2**63 - 1, dtype=np.int64)], np.uint64)
     found = []
     for _ in range(epochs):
-        estimators._shuffle(order, state)
+        shuffle(order, state)
         found.append(order.copy())
     return found
 

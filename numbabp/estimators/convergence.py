@@ -1,0 +1,129 @@
+"""scikit-learn's record of training, and when that is over."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+
+from ..training.stopping import Patience
+
+LEAST_ADAPTED_RATE = 1e-6
+"""scikit-learn's: with learning_rate="adaptive" training ends at a rate that is no more than this,"""
+ADAPTED_BY = 5
+"""and otherwise goes on with one so many times lower."""
+
+
+@dataclass
+class Pace:
+    """What decides when training ends, beside the record; calls of `partial_fit` hand it on."""
+
+    rate: float
+    """With learning_rate="adaptive" the present one."""
+    waited: int = 0
+    """Epochs in a row without improvement."""
+
+
+class Watch:
+    """Keeps an estimator's record and says when training ends; called after every epoch.
+
+    Parameters
+    ----------
+    model
+        Has the parameters and the record: n_iter_, t_, loss_, loss_curve_, best_loss_, validation_scores_,
+        best_validation_score_, should_stop_.
+    pace
+        Kept up to date.
+    n_samples
+        Steps of an epoch.
+    score
+        Accuracy or R^2 on validation samples, of the present parameters; None to watch the loss.
+    """
+
+    def __init__(
+        self,
+        model: BaseEstimator,
+        pace: Pace,
+        n_samples: int,
+        score: Callable[[], float] | None = None,
+    ) -> None:
+        self._model = model
+        self._pace = pace
+        self._n_samples = n_samples
+        self._score = score
+        self._patience = Patience(model.n_iter_no_change, model.tol, waited=pace.waited)
+        if score is None and model.best_loss_ is not None:
+            self._patience.best = model.best_loss_
+        if score is not None and model.best_validation_score_ is not None:
+            self._patience.best = -model.best_validation_score_
+        self.best_parameters: np.ndarray | None = None
+
+    def __call__(self, epoch: int, metrics: dict[str, float]) -> bool:
+        """Record an epoch; True if the epochs under way should end, for good or for a lower learning rate."""
+        model, pace = self._model, self._pace
+        model.n_iter_ += 1
+        model.t_ += self._n_samples
+        model.loss_ = metrics["loss"]
+        model.loss_curve_.append(model.loss_)
+        self._say(f"Iteration {model.n_iter_}, loss = {model.loss_:.8f}")
+        is_over = self._loss_is_over() if self._score is None else self._score_is_over(self._score())
+        pace.waited = self._patience.waited
+        model.should_stop_ = is_over and (
+            model.learning_rate != "adaptive" or pace.rate <= LEAST_ADAPTED_RATE
+        )
+        if not is_over:
+            return False
+        # a lower rate gets as many epochs as the last one
+        if not model.should_stop_:
+            self._patience.wait_anew()
+            pace.waited = 0
+            pace.rate /= ADAPTED_BY
+        what = "Training loss" if self._score is None else "Validation score"
+        message = f"{what} did not improve more than tol={model.tol:f} for {model.n_iter_no_change} epochs."
+        self._say(message + (" Stopping." if model.should_stop_ else f" Learning rate {pace.rate:g}."))
+        return True
+
+    def _loss_is_over(self) -> bool:
+        is_over = self._patience.is_over(self._model.loss_)
+        self._model.best_loss_ = self._patience.best
+        return is_over
+
+    def _score_is_over(self, score: float) -> bool:
+        model = self._model
+        if model.validation_scores_ is None:
+            model.validation_scores_ = []
+        model.validation_scores_.append(score)
+        self._say(f"Validation score: {score:f}")
+        is_best = -score < self._patience.best
+        is_over = self._patience.is_over(-score)
+        if is_best:
+            self._take_for_best(score)
+        return is_over
+
+    def take_present_for_best(self) -> None:
+        """Take the parameters that training goes on from for the best, if there are validation samples."""
+        if self._score is not None:
+            score = self._score()
+            self._patience.best = -score
+            self._take_for_best(score)
+
+    def _take_for_best(self, score: float) -> None:
+        self._model.best_validation_score_ = score
+        self.best_parameters = self._model.network_.parameters.copy()
+
+    def _say(self, message: str) -> None:
+        if self._model.verbose:
+            print(message)
+
+
+def warn_unless_converged(model: BaseEstimator) -> None:
+    """scikit-learn's warning after max_iter epochs, at the line that called the caller."""
+    if not model.should_stop_:
+        warnings.warn(
+            f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) reached and the "
+            "optimization hasn't converged yet.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )

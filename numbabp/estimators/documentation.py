@@ -1,0 +1,148 @@
+"""What the docstrings of estimators have in common, and how it gets into them."""
+
+import inspect
+from collections.abc import Callable
+from typing import TypeVar
+
+Class = TypeVar("Class", bound=type)
+
+PARAMETERS = """\
+Every parameter that scikit-learn's class of this name has keeps its name and meaning. Defaults differ only
+where that makes plain per-sample SGD:
+
+================== ====== =========================
+parameter          here   scikit-learn
+================== ====== =========================
+solver             "sgd"  "adam"
+batch_size         1      "auto", that is min(200, n)
+momentum           0.0    0.9
+learning_rate_init "auto" 0.001
+================== ====== =========================
+
+Inputs should be scaled to about unit variance, for instance with `StandardScaler` in a pipeline.
+
+Parameters
+----------
+hidden_layer_sizes : int or sequence of int, default=(100,)
+    Units of each hidden layer; () makes a linear model.
+activation : str or sequence of str, default="relu"
+    Of the hidden layers, one name for all or one for each: "identity", "logistic" (or "sigmoid"), "tanh",
+    "relu", "leaky_relu", "elu", "softplus", "silu", "gelu".
+solver : {"sgd", "adagrad", "rmsprop", "adam", "adamw"}, default="sgd"
+    Update rule. "lbfgs" is refused: it does not go sample by sample.
+alpha : float, default=0.0001
+    Strength of the L2 penalty on weights, divided by batch_size in every step; "adamw" takes it as decoupled
+    decay.
+batch_size : int or "auto", default=1
+    Samples a step.
+learning_rate : str or callable, default="constant"
+    "constant", "invscaling" and "adaptive" as in scikit-learn, but with every solver; "exponential", "step"
+    and "cosine" as in `Network.fit`; or a function of the epoch, from 0, that returns the rate.
+learning_rate_init : float or "auto", default="auto"
+    First learning rate. "auto" is 0.01 (1 - momentum) for "sgd", 0.01 for "adagrad" and 0.001 for the others.
+    With "sgd" a regressor of squared error divides it by the root mean square of the first call's targets,
+    where that is more than 1, since the largest rate that does not diverge falls with their size.
+power_t : float, default=0.5
+    Exponent of "invscaling": the rate is learning_rate_init / (samples seen + 1)^power_t.
+max_iter : int, default=200
+    Epochs at most.
+shuffle : bool, default=True
+    Whether every epoch has an order of its own.
+random_state : None, int or RandomState, default=None
+    Of initial weights, shuffles and the validation split.
+tol, n_iter_no_change : float, int, default=1e-4, 10
+    Training ends when for more than n_iter_no_change epochs in a row the training loss (with early stopping:
+    the validation score) has not improved by at least tol. With learning_rate="adaptive" the rate is then
+    divided by 5, and training ends when it is no more than 1e-6.
+verbose : bool or int, default=False
+    Whether to print the loss of every epoch.
+warm_start : bool, default=False
+    Whether `fit` goes on from the last solution.
+momentum, nesterovs_momentum : float, bool, default=0.0, True
+    Of "sgd".
+early_stopping, validation_fraction : bool, float, default=False, 0.1
+    Whether `fit` sets this part of the samples aside (stratified if possible), or takes X_val and y_val, and
+    goes back to the parameters that scored best on it.
+beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
+    Of "adam" and "adamw"; epsilon also of "adagrad" and "rmsprop".
+max_fun : int, default=15000
+    Without effect, as in scikit-learn for every solver but "lbfgs".
+device : str, default="auto"
+    Where to train, as in `Network.fit`: "auto", "cpu", "cuda", or "cuda:0", "cuda:1", ... Predictions are
+    made where X lies. An X on a GPU (CuPy's, or any array with the CUDA array interface) stays there, with y
+    and sample_weight beside it or in the host's memory, and what is predicted lies there, too; only labels
+    that are no numbers come back as NumPy's. class_weight, and early_stopping without X_val, bring the labels
+    to the host.\
+"""
+"""Of the two estimators."""
+
+ATTRIBUTES = """\
+Attributes
+----------
+network_ : Network
+    What was trained.
+coefs_, intercepts_ : list of ndarray
+    Views of its weights and biases.
+loss_, loss_curve_ : float, list of float
+    Prequential loss of the last epoch, and of every one since training began; without the penalty.
+best_loss_ : float or None
+    The lowest of them; None with early stopping.
+validation_scores_, best_validation_score_ : list of float, float, or None
+    With validation samples: accuracy or R^2 after every epoch, and the best.
+should_stop_ : bool
+    Whether it is time to end training, as n_iter_no_change says; what `partial_fit` leaves to the caller.
+learning_rate_init_ : float
+    The number that learning_rate_init stands for.
+n_iter_, t_ : int
+    Epochs of the last call; samples taken since training began.
+n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
+    As in scikit-learn.\
+"""
+"""Likewise."""
+
+ENSEMBLE = """\
+The members start from weights of their own and are trained together as one `Population`, all with the same
+order of samples; the prediction is the mean of theirs (Lakshminarayanan, Pritzel and Blundell 2017, "Simple
+and Scalable Predictive Uncertainty Estimation using Deep Ensembles", arXiv 1612.01474). Where they disagree
+it is uncertain: `predict_std`.
+
+Parameters
+----------
+n_estimators : int, default=10
+    Members.
+bootstrap : bool, default=False
+    Whether each member has a bootstrap of its own: samples drawn with replacement, where one drawn twice
+    takes a step of weight 2.
+n_threads : int, optional
+    Threads that share the members; by default all that there are.
+random_state : None, int or RandomState, default=None
+    Draws a seed for each member, then the bootstraps.
+**options
+    The other parameters of `{member}`, by the same names and with the same defaults. early_stopping,
+    warm_start and learning_rate="adaptive" are refused: they are for networks that are trained singly.
+
+Attributes
+----------
+population_ : Population
+    What was trained.
+estimators_ : list of {member}
+    The members, fitted; their parameters are views of population_.parameters. One that diverged is left out.
+n_features_in_, feature_names_in_, n_outputs_
+    As of every member.
+n_iter_ : int
+    Epochs of the member that took the most.\
+"""
+"""Of the two ensembles, for members of the class `{member}`."""
+
+
+def documented(**parts: str) -> Callable[[Class], Class]:
+    """Put the parts into a class's docstring, where it has their names in braces."""
+
+    def fill_in(cls: Class) -> Class:
+        text = inspect.cleandoc(cls.__doc__ or "")  # first, as the parts have no indentation
+        for name, part in parts.items():
+            text = text.replace("{" + name + "}", part)
+        cls.__doc__ = text
+        return cls
+
+    return fill_in

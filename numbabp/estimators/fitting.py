@@ -1,0 +1,255 @@
+"""One call of an estimator's fit or partial_fit: what is done before the first step, and the epochs."""
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator
+
+from ..architecture import Architecture
+from ..checks.host import check_random_state
+from ..devices.placement import beside, gpu_of, resolve, where, where_X_lies
+from ..network import Network
+from ..options import Options
+from ..planning.planner import make_plan
+from ..planning.problem import Problem
+from ..samples import mean_nonzeros
+from . import dense_slices
+from .convergence import Pace, Watch
+from .parameters import (
+    architecture_of,
+    check_parameters,
+    first_rate,
+    rates,
+    step_options,
+    takes_sparse,
+)
+from .targets import Targets, learn_targets
+from .validation import (
+    Samples,
+    check_data,
+    check_sample_weight,
+    check_validation,
+    hold_out,
+    n_held_out_of,
+    some_weight,
+)
+
+EPOCHS_A_CALL = 10_000
+"""Epochs that one call of `Network.fit` is given at most: what it records of them is allocated beforehand."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What an estimator keeps from one call to the next, beside the attributes that scikit-learn's have."""
+
+    targets: Targets
+    pace: Pace
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A call that has begun: the model has its network, and the samples are checked and encoded."""
+
+    model: BaseEstimator
+    samples: Samples
+    fitted: Fitted
+
+    def watch(self) -> Watch:
+        """What keeps the model's record of this call."""
+        score = None if self.samples.validation is None else self._validation_score
+        return Watch(self.model, self.fitted.pace, len(self.samples.Y), score)
+
+    def run(self, first: int, epochs: int, watch: Watch) -> None:
+        """Train for some of `epochs` epochs, of which the first has this number.
+
+        They are `EPOCHS_A_CALL` at most, and end when `watch` says so.
+        """
+        model, samples = self.model, self.samples
+        n, epochs = len(samples.Y), min(epochs, EPOCHS_A_CALL)
+        of_epochs = rates(model, first, epochs, n, self.fitted.pace.rate)
+        options = {"shuffle": bool(model.shuffle), "device": model.device, **step_options(model, n)}
+        with where(samples.X):
+            # the sparse kernel has plain steps, one a sample
+            if sparse.issparse(samples.X) and not takes_sparse(model, n):
+                dense_slices.train(model.network_, samples, of_epochs, watch, options)
+                return
+            model.network_.fit(
+                samples.X,
+                samples.Y,
+                sample_weight=samples.weights,
+                epochs=epochs,
+                learning_rate=model.learning_rate_init_,
+                schedule=lambda epoch: float(of_epochs[epoch]),
+                callback=watch,
+                progress=False,
+                **options,
+            )
+
+    def record(self, losses: np.ndarray) -> None:
+        """Take over the losses of epochs that were trained elsewhere, as `run` would have recorded them."""
+        watch = self.watch()
+        for epoch, loss in enumerate(losses):
+            watch(epoch, {"loss": float(loss)})
+
+    def _validation_score(self) -> float:
+        assert self.samples.validation is not None
+        X, Y, sample_weight = self.samples.validation
+        with where(X):
+            return self.fitted.targets.score(self.model.network_.forward(X), Y, sample_weight)
+
+
+@where_X_lies
+def begin(
+    model: BaseEstimator,
+    X: Any,
+    y: Any,
+    sample_weight: Any = None,
+    X_val: Any = None,
+    y_val: Any = None,
+    fitted: Fitted | None = None,
+) -> Fitting:
+    """Do what `fit` does before the first step; `fitted` is what it goes on from, None for a new network."""
+    check_parameters(model)
+    X, y, sample_weight = check_data(model, X, y, sample_weight, reset=fitted is None)
+    targets = learn_targets(model, y) if fitted is None else fitted.targets
+    samples = _encode(model, targets, X, y, X_val, y_val)
+    if samples.validation is not None and not model.early_stopping:
+        raise ValueError("X_val and y_val are for early_stopping=True, but early_stopping is False.")
+    samples = replace(samples, weights=_step_factors(model, targets, y, sample_weight))
+    generator = check_random_state(model.random_state)
+    # after all checks, since it draws
+    if model.early_stopping and samples.validation is None:
+        n_held_out = n_held_out_of(model.validation_fraction, len(y))
+        strata = targets.strata(y, n_held_out)
+        samples = hold_out(samples, n_held_out, sample_weight, strata, generator)
+    some_weight(samples.weights)
+    return _start(model, samples, targets, generator if fitted is None else None)
+
+
+@where_X_lies
+def begin_epoch(
+    model: BaseEstimator,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    X_val: Any,
+    y_val: Any,
+    classes: Any,
+    fitted: Fitted | None,
+) -> Fitting:
+    """Do what `partial_fit` does before its epoch; `classes` are for a new network, which is not `fitted`."""
+    check_parameters(model)
+    X, y, sample_weight = check_data(model, X, y, sample_weight, reset=fitted is None)
+    targets = learn_targets(model, y, classes) if fitted is None else fitted.targets
+    samples = _encode(model, targets, X, y, X_val, y_val)
+    weights = some_weight(_step_factors(model, targets, y, sample_weight, partial=True))
+    samples = replace(samples, weights=weights)
+    # how long it has waited is for the caller's next call, too
+    if fitted is not None:
+        return _start(model, samples, targets, None, fitted.pace)
+    return _start(model, samples, targets, check_random_state(model.random_state))
+
+
+def begin_like(other: Fitting, model: BaseEstimator, sample_weight: Any) -> Fitting:
+    """Do what `begin` does for a new network, with samples that it has checked for a model like this."""
+    check_parameters(model)
+    for name in ("n_features_in_", "feature_names_in_"):
+        if hasattr(other.model, name):
+            setattr(model, name, getattr(other.model, name))
+    samples, targets = other.samples, other.fitted.targets
+    if sample_weight is not None:
+        sample_weight = check_sample_weight(sample_weight, samples.X)
+    weights = some_weight(_step_factors(model, targets, samples.y, sample_weight))
+    return _start(model, replace(samples, weights=weights), targets, check_random_state(model.random_state))
+
+
+def _encode(model: BaseEstimator, targets: Targets, X: Any, y: Any, X_val: Any, y_val: Any) -> Samples:
+    """Checked X and y for training, beside what has been given for validation; not yet with weights."""
+    Y = beside(X, targets.encode("y", y))
+    X_val, y_val = check_validation(model, X, X_val, y_val)
+    validation = None if X_val is None else (X_val, beside(X_val, targets.encode("y_val", y_val)), None)
+    return Samples(X, Y, None, validation, np.arange(len(Y)), y)
+
+
+def _step_factors(
+    model: BaseEstimator, targets: Targets, y: Any, sample_weight: Any, partial: bool = False
+) -> Any:
+    """Factors of the samples' steps, or None; regressors have no class_weight."""
+    return targets.step_factors(y, sample_weight, getattr(model, "class_weight", None), partial)
+
+
+def _start(
+    model: BaseEstimator, samples: Samples, targets: Targets, generator: Any, pace: Pace | None = None
+) -> Fitting:
+    """Give the model a new network, drawn from `generator`; None goes on with the present one.
+
+    Without a pace, what decides when training ends is forgotten.
+    """
+    X, Y = samples.X, samples.Y
+    architecture = architecture_of(model, X.shape[1], targets)
+    _check_plan(model, samples, architecture)  # before anything changes
+    if generator is None:
+        _check_unchanged(model.network_, architecture)
+    else:
+        model.network_ = Network(init=model.init, dtype=X.dtype, random_state=generator, **architecture)
+        _begin_record(model, architecture)
+    # what "auto" stands for is fixed by the targets of the first call
+    if model.learning_rate_init != "auto":
+        model.learning_rate_init_ = float(model.learning_rate_init)
+    elif generator is not None:
+        model.learning_rate_init_ = first_rate(model, targets, Y)
+    if pace is None:
+        pace = Pace(model.learning_rate_init_)
+        model.should_stop_ = False
+    model.n_iter_ = 0
+    fitted = Fitted(targets, pace)
+    model._fitted = fitted  # the estimator's own, which it hands in when it goes on
+    if model.batch_size != "auto" and model.batch_size > len(Y):
+        warnings.warn(
+            f"batch_size={model.batch_size} is more than the {len(Y)} samples, which make one batch.",
+            stacklevel=3,
+        )
+    return Fitting(model, samples, fitted)
+
+
+def _check_plan(model: BaseEstimator, samples: Samples, architecture: dict[str, Any]) -> None:
+    """Raise what training on a GPU would raise, if it is one that is asked for."""
+    X, n = samples.X, len(samples.Y)
+    place = resolve(model.device, gpu_of({"X": X}))
+    if place.device is not None:
+        how = Options(device=model.device, **step_options(model, n))
+        of = Architecture.checked(**architecture, dtype=X.dtype)
+        make_plan(Problem(of, n, model.max_iter, how, place, mean_nonzeros(X), with_l2=how.l2 > 0))
+
+
+def _check_unchanged(network: Network, architecture: dict[str, Any]) -> None:
+    """Raise unless the network is what the parameters ask for."""
+    present = {
+        "layer_sizes": network.layer_sizes,
+        "hidden_activation": list(network.activations[:-1]),
+        "output_activation": network.activations[-1],
+        "loss": network.loss,
+    }
+    for name, value in architecture.items():
+        if value != present[name]:
+            raise ValueError(
+                f"training goes on with a network of {name}={present[name]!r}, but the "
+                f"parameters now ask for {value!r}; fit with warm_start=False begins anew."
+            )
+
+
+def _begin_record(model: BaseEstimator, architecture: dict[str, Any]) -> None:
+    """scikit-learn's attributes, before the first step of a new network."""
+    model.t_ = 0
+    model.loss_ = np.nan
+    model.loss_curve_ = []
+    model.best_loss_ = None
+    model.validation_scores_ = None
+    model.best_validation_score_ = None
+    model.n_layers_ = len(architecture["layer_sizes"])
+    model.n_outputs_ = architecture["layer_sizes"][-1]
+    output_activation = architecture["output_activation"]
+    model.out_activation_ = "logistic" if output_activation == "sigmoid" else output_activation

@@ -1,0 +1,158 @@
+"""The estimators' parameters: checks of them, and what they mean to a network."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from ..checks.host import check_bool, check_choice, check_integer, check_real
+from ..devices.placement import check_device
+from ..functions.activations import HIDDEN_ACTIVATIONS
+from ..schedules import SCHEDULE_OPTIONS, learning_rates
+from .targets import Targets
+
+SOLVERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw")
+AUTO_BATCH_SIZE = 200
+
+
+def check_parameters(model: BaseEstimator) -> None:
+    """Raise a ValueError or TypeError that names a parameter which is not allowed.
+
+    What depends on the targets, loss and output_activation, is checked with these.
+    """
+    # a name of its own for what users of scikit-learn may expect to find
+    if model.solver == "lbfgs":
+        raise ValueError(
+            "solver='lbfgs' is not supported: it does not go sample by sample; "
+            f"allowed: {', '.join(SOLVERS)}."
+        )
+    check_choice("solver", model.solver, SOLVERS)
+    hidden_activations(model, len(hidden_layer_sizes(model)))
+    # a function of the epoch is checked by what it returns
+    if not callable(model.learning_rate):
+        check_choice("learning_rate", model.learning_rate, SCHEDULE_OPTIONS)
+    _check_numbers(model)
+    for name in ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping"):
+        check_bool(name, getattr(model, name))
+    check_device(model.device)
+    class_weight = getattr(model, "class_weight", None)  # regressors have none
+    if not (class_weight is None or isinstance(class_weight, dict | list)):
+        check_choice("class_weight", class_weight, ("balanced",))
+
+
+def _check_numbers(model: BaseEstimator) -> None:
+    # two of them may be words
+    if model.learning_rate_init != "auto":
+        check_real("learning_rate_init", model.learning_rate_init, minimum=0, open_minimum=True)
+    if model.batch_size != "auto":
+        check_integer("batch_size", model.batch_size, minimum=1)
+    for name in ("alpha", "power_t", "tol"):
+        check_real(name, getattr(model, name), minimum=0)
+    for name in ("momentum", "beta_1", "beta_2", "validation_fraction"):
+        check_real(name, getattr(model, name), minimum=0, maximum=1, open_maximum=True)
+    check_real("epsilon", model.epsilon, minimum=0, open_minimum=True)
+    for name in ("max_iter", "max_fun"):
+        check_integer(name, getattr(model, name), minimum=1)
+    # infinity is scikit-learn's way to go on to the end, and a number its way to say more
+    if model.n_iter_no_change != np.inf:
+        check_integer("n_iter_no_change", model.n_iter_no_change, minimum=1)
+    if not isinstance(model.verbose, bool | np.bool_):
+        check_integer("verbose", model.verbose, minimum=0)
+
+
+# The network.
+
+
+def architecture_of(model: BaseEstimator, n_features: int, targets: Targets) -> dict[str, Any]:
+    """What parameters and targets ask for, for `Network`."""
+    hidden = hidden_layer_sizes(model)
+    loss, output_activation = targets.loss_and_output(model.loss, model.output_activation)
+    return {
+        "layer_sizes": (n_features, *hidden, targets.n_outputs),
+        "hidden_activation": hidden_activations(model, len(hidden)),
+        "output_activation": output_activation,
+        "loss": loss,
+    }
+
+
+def hidden_layer_sizes(model: BaseEstimator) -> tuple[int, ...]:
+    """Units of each hidden layer."""
+    sizes = model.hidden_layer_sizes
+    if not hasattr(sizes, "__iter__"):
+        return (check_integer("hidden_layer_sizes", sizes, minimum=1),)
+    return tuple(check_integer(f"hidden_layer_sizes[{i}]", size, minimum=1) for i, size in enumerate(sizes))
+
+
+def hidden_activations(model: BaseEstimator, n_hidden: int) -> list[str]:
+    """Names as `Network` has them, one a hidden layer."""
+    allowed = (*HIDDEN_ACTIVATIONS, "logistic")
+    given = model.activation
+    if isinstance(given, str) or not hasattr(given, "__iter__"):
+        names = [check_choice("activation", given, allowed)] * n_hidden
+    else:
+        names = [check_choice(f"activation[{i}]", name, allowed) for i, name in enumerate(given)]
+    if len(names) != n_hidden:
+        raise ValueError(f"activation has {len(names)} names, but hidden_layer_sizes has {n_hidden} layers.")
+    return ["sigmoid" if name == "logistic" else name for name in names]
+
+
+# Its steps.
+
+
+def batch_size_of(model: BaseEstimator, n_samples: int) -> int:
+    """Samples a step."""
+    return min(AUTO_BATCH_SIZE if model.batch_size == "auto" else int(model.batch_size), n_samples)
+
+
+def takes_sparse(model: BaseEstimator, n_samples: int) -> bool:
+    """Whether steps can be taken with a sparse X as it is."""
+    return model.solver == "sgd" and batch_size_of(model, n_samples) == 1
+
+
+def step_options(model: BaseEstimator, n_samples: int) -> dict[str, Any]:
+    """How to take a step, for `Network.fit` and `Network.partial_fit`."""
+    batch_size = batch_size_of(model, n_samples)
+    rule = model.solver
+    if rule == "sgd" and model.momentum > 0:
+        rule = "nesterov" if model.nesterovs_momentum else "momentum"
+    return {
+        "batch_size": batch_size,
+        "update_rule": rule,
+        "momentum": model.momentum,
+        "beta_1": model.beta_1,
+        "beta_2": model.beta_2,
+        "epsilon": model.epsilon,
+        "l2": model.alpha / batch_size,
+    }
+
+
+# Its learning rates.
+
+
+def first_rate(model: BaseEstimator, targets: Targets, Y: Any) -> float:
+    """What learning_rate_init="auto" means for encoded targets."""
+    if model.solver == "sgd":
+        return 0.01 * (1 - model.momentum) / targets.largeness(model.loss, Y)
+    return 0.01 if model.solver == "adagrad" else 0.001
+
+
+def rates(model: BaseEstimator, first: int, epochs: int, n_samples: int, adapted: float) -> np.ndarray:
+    """Learning rates of `epochs` epochs from number `first` on; `adapted` is where "adaptive" has come to."""
+    rate = model.learning_rate_init_
+    if model.learning_rate == "adaptive":
+        return np.full(epochs, adapted)
+    if model.learning_rate == "invscaling":  # counts samples, as scikit-learn does
+        return rate / (model.t_ + 1.0 + n_samples * np.arange(epochs)) ** model.power_t
+    if callable(model.learning_rate):
+        return np.array([model.learning_rate(first + epoch) for epoch in range(epochs)], float)
+    options = SCHEDULE_OPTIONS[model.learning_rate]
+    stop = first + epochs
+    return learning_rates(model.learning_rate, options, rate, max(model.max_iter, stop))[first:stop]
+
+
+def schedule(model: BaseEstimator, n_samples: int) -> dict[str, Any]:
+    """The rates of a new network's epochs, for `Population.fit`."""
+    if model.learning_rate == "invscaling":
+        options = {"power": model.power_t, "samples": n_samples}
+        return {"schedule": "invscaling", "schedule_options": options}
+    return {"schedule": model.learning_rate}

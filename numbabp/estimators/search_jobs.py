@@ -1,0 +1,266 @@
+"""The jobs of a search: which candidates are fitted together, where that is done, and how."""
+
+import copy
+import itertools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import joblib
+import numpy as np
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _check_method_params, _num_features
+
+from ..devices.processor import blas_threads
+from ..training.distribution import one_blas_thread, run_jobs
+from .base import BaseMLP
+from .joint import begin, finish, train_together, why_alone
+from .parameters import check_parameters, hidden_layer_sizes
+
+OF_EACH_NETWORK = ("learning_rate_init", "momentum", "alpha")
+"""Parameters of an estimator in which the networks of one population may differ."""
+WITHOUT_EFFECT = ("max_fun", "validation_fraction", "verbose", "warm_start")
+"""Parameters that make no difference to what is trained together."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What all fits share."""
+
+    X: Any
+    y: Any
+    splits: list[tuple[np.ndarray, np.ndarray]]
+    fit_params: dict[str, Any]
+    score_params: dict[str, Any]
+
+    def training(self, estimator: Any, fold: int) -> tuple[Any, Any, dict[str, Any]]:
+        """Samples and arguments of a fit."""
+        train = self.splits[fold][0]
+        return (
+            *_safe_split(estimator, self.X, self.y, train),
+            _check_method_params(self.X, params=self.fit_params, indices=train),
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """Fits that go to a thread together: some candidates on one fold."""
+
+    places: list[int]  # rows of the list of results
+    estimators: list[Any]  # to be fitted
+    fold: int
+    together: bool  # as a population, or by themselves
+    transformers: Any  # what they share of preparing samples, or None without any
+
+    def work(self, n_features: int) -> int:
+        """About proportional to the time it takes, for populations."""
+        if not self.together:
+            return 0
+        model = parts_of(self.estimators[0])[2]
+        sizes = (n_features, *hidden_layer_sizes(model), 1)
+        n_weights = sum(a * b for a, b in itertools.pairwise(sizes))
+        return len(self.estimators) * model.max_iter * n_weights
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One candidate fitted on one fold, or why it could not be."""
+
+    estimator: Any
+    error: Exception | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What candidates must have in common to be one population."""
+
+    model: Any = None
+    transformers: Any = None  # None without any
+    alone: int | None = None  # the number of a candidate that is fitted by itself
+
+
+def make_jobs(base: Any, candidates: list[dict[str, Any]], data: Data) -> list[Job]:
+    """All fits of all candidates, in jobs that can be done in any order and at any place.
+
+    A job has one population, or one fit that has to be done by the estimator itself.
+    """
+    groups: dict[_Kind, list[int]] = {}
+    for i, parameters in enumerate(candidates):
+        kind = _kind(candidate_of(base, parameters), parameters, data) or _Kind(alone=i)
+        groups.setdefault(kind, []).append(i)
+    n_splits = len(data.splits)
+    return [
+        Job(
+            places=[i * n_splits + fold for i in members],
+            estimators=[candidate_of(base, candidates[i]) for i in members],
+            fold=fold,
+            together=kind.alone is None,
+            transformers=kind.transformers,
+        )
+        for kind, members in groups.items()
+        for fold in range(n_splits)
+    ]
+
+
+def run_here(jobs: Sequence[Job], data: Data, n_threads: int, done: Callable[[Job, list[Fit]], None]) -> None:
+    """Do the jobs on threads, and call done(job, fits) for each in this thread.
+
+    As many jobs as there are threads go on at once, since a small group would not keep several threads busy;
+    only where jobs are fewer does each get several.
+    """
+    jobs = _largest_first(jobs, data)
+    n_workers = max(1, min(n_threads, len(jobs)))
+    stop = threading.Event()
+    with blas_threads(1), ThreadPoolExecutor(n_workers) as pool:
+        try:
+            # before all jobs, none of which therefore waits for what has not begun
+            prepared: dict[Any, Future[Any]] = {}
+            for job in jobs:
+                key = (job.transformers, job.fold)
+                if job.transformers is not None and key not in prepared:
+                    prepared[key] = pool.submit(prepare, job, data)
+            running = {}
+            for job in jobs:
+                of_job = prepared.get((job.transformers, job.fold))
+                get = None if of_job is None else of_job.result
+                running[pool.submit(fit_job, job, data, get, n_threads // n_workers, stop)] = job
+            for future in as_completed(list(running)):
+                done(running.pop(future), future.result())
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def run_on(client: Any, jobs: Sequence[Job], data: Data, done: Callable[[Job, list[Fit]], None]) -> None:
+    """Do the jobs on the workers of a Dask client, and call done(job, fits) for each here."""
+    jobs = _largest_first(jobs, data)
+    names = [f"{len(job.estimators)} fits on fold {job.fold + 1}" for job in jobs]
+    run_jobs(client, _fit_on_worker, jobs, lambda i, fits: done(jobs[i], fits), data, names.__getitem__)
+
+
+def _fit_on_worker(job: Job, data: Data) -> list[Fit]:
+    job = copy.deepcopy(job)  # Dask may want to do it again
+    get = None if job.transformers is None else partial(prepare, job, data)
+    with one_blas_thread():
+        return fit_job(job, data, get, 1, threading.Event())
+
+
+def _largest_first(jobs: Sequence[Job], data: Data) -> list[Job]:
+    n_features = _num_features(data.X)
+    return sorted(jobs, key=lambda job: -job.work(n_features))
+
+
+def prepare(job: Job, data: Data) -> tuple[Pipeline, Any]:
+    """The transformers of a job's pipelines, fitted on its fold's training samples, and these transformed."""
+    estimator = job.estimators[0]
+    transformers = clone(estimator[:-1])
+    X, y, _ = data.training(estimator, job.fold)
+    return transformers, transformers.fit_transform(X, y)
+
+
+def fit_job(
+    job: Job,
+    data: Data,
+    prepared: Callable[[], tuple[Pipeline, Any]] | None,
+    n_threads: int,
+    stop: threading.Event,
+) -> list[Fit]:
+    """Fit the estimators of a job; prepared() is what `prepare` gives for it."""
+    if not job.together:
+        return [_fit_alone(estimator, job.fold, data) for estimator in job.estimators]
+    started = time.perf_counter()
+    X, y, params = data.training(job.estimators[0], job.fold)
+    transformers = None
+    if prepared is not None:
+        try:
+            transformers, X = prepared()
+        except Exception as error:
+            return [Fit(None, error, 0.0)] * len(job.estimators)
+    prefix = parts_of(job.estimators[0])[1]
+    sample_weight = params.get(f"{prefix}sample_weight")
+    models = [parts_of(estimator)[2] for estimator in job.estimators]
+    errors = _fit_together(models, X, y, sample_weight, n_threads, stop)
+    if transformers is not None:
+        for estimator in job.estimators:
+            estimator.steps[:-1] = transformers.steps
+    seconds = (time.perf_counter() - started) / len(models)
+    return [Fit(*pair, seconds) for pair in zip(job.estimators, errors, strict=True)]
+
+
+def _fit_alone(estimator: Any, fold: int, data: Data) -> Fit:
+    X, y, params = data.training(estimator, fold)
+    started = time.perf_counter()
+    failure = None
+    try:
+        estimator.fit(X, y, **params)
+    except Exception as error:
+        failure = error
+    return Fit(estimator, failure, time.perf_counter() - started)
+
+
+def _fit_together(
+    models: list[BaseMLP], X: Any, y: Any, sample_weight: Any, n_threads: int, stop: threading.Event
+) -> list[Exception | None]:
+    """Fit models as one population; what the fit of each would have raised."""
+    try:
+        fittings = begin(models, X, y, [sample_weight] * len(models))
+    except Exception as error:
+        return [error] * len(models)
+    population = train_together(fittings, n_threads, stop)
+    assert population.history is not None
+    errors: list[Exception | None] = []
+    for i, model in enumerate(models):
+        try:
+            finish(model, population.history.diverged.get(i))
+            errors.append(None)
+        except Exception as error:  # a warning may be one, too
+            errors.append(error)
+    return errors
+
+
+def candidate_of(base: Any, parameters: dict[str, Any]) -> Any:
+    """A clone with its parameters set; these are cloned too, since they may be estimators."""
+    return clone(base).set_params(**clone(parameters, safe=False))
+
+
+def parts_of(estimator: Any) -> tuple[Pipeline | None, str, Any]:
+    """Transformers, prefix of the parameters, and the model itself."""
+    if not isinstance(estimator, Pipeline):
+        return None, "", estimator
+    name, model = estimator.steps[-1]
+    return estimator[:-1] if len(estimator.steps) > 1 else None, f"{name}__", model
+
+
+def _kind(estimator: Any, parameters: dict[str, Any], data: Data) -> "_Kind | None":
+    """What the candidate has in common with others that it may be trained with; None if with no other."""
+    transformers, prefix, model = parts_of(estimator)
+    if not isinstance(model, BaseMLP) or set(data.fit_params) - {f"{prefix}sample_weight"}:
+        return None
+    try:
+        check_parameters(model)
+    except (TypeError, ValueError):
+        return None
+    if why_alone(model, data.X):
+        return None
+    own = model.get_params(deep=False)
+    for name in (*OF_EACH_NETWORK, *WITHOUT_EFFECT):
+        own.pop(name, None)
+    own["momentum"] = model.momentum > 0  # plain steps carry nothing along
+    others = {name: value for name, value in parameters.items() if not name.startswith(prefix)}
+    return _Kind((type(model), *_frozen(own)), None if transformers is None else _frozen(others))
+
+
+def _frozen(settings: dict[str, Any]) -> tuple[Any, ...]:
+    """Hashable, and equal for equal settings; functions are equal to themselves only."""
+    return tuple(
+        (name, id(value) if callable(value) else joblib.hash(value))
+        for name, value in sorted(settings.items())
+    )
