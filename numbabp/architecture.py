@@ -139,6 +139,57 @@ class Architecture:
         return self.layout.tolist()
 
 
+class OfArchitecture:
+    """What networks and populations tell of their architecture."""
+
+    architecture: Architecture
+
+    @property
+    def layer_sizes(self) -> tuple[int, ...]:
+        """(n_inputs, ..., n_outputs)."""
+        return self.architecture.layer_sizes
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """One a layer, the output's last."""
+        return self.architecture.activations
+
+    @property
+    def loss(self) -> str:
+        """Name of the loss."""
+        return self.architecture.loss
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the parameters."""
+        return self.architecture.dtype
+
+    @property
+    def n_layers(self) -> int:
+        """Layers with weights."""
+        return self.architecture.n_layers
+
+    @property
+    def n_inputs(self) -> int:
+        """Columns of X."""
+        return self.architecture.n_inputs
+
+    @property
+    def n_outputs(self) -> int:
+        """Units of the output layer."""
+        return self.architecture.n_outputs
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights and biases of one network."""
+        return self.architecture.n_parameters
+
+    @property
+    def n_weights(self) -> int:
+        """Weights of one network alone: the connections that CUPS counts."""
+        return self.architecture.n_weights
+
+
 def _check_activations(
     hidden: str | Sequence[str], output: str | None, loss: str, n_hidden: int
 ) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import storage
-from .architecture import Architecture
+from .architecture import Architecture, OfArchitecture
 from .checks.host import check_choice, check_integer, check_random_state
 from .compiler.arrays import aligned_zeros
 from .devices.placement import Placement, gpu_of, resolve
@@ -26,7 +26,7 @@ from .training.loop import Callback, Training
 from .training.state import RuleState, draw_order_seed
 
 
-class Network:
+class Network(OfArchitecture):
     """A multi-layer perceptron, trained sample by sample.
 
     Layer l computes ``activation(inputs @ weights[l] + biases[l])``.
@@ -139,51 +139,6 @@ class Network:
         self.random_state = random_state
         self.history: History | None = None
         self._rule_state: RuleState | None = None
-
-    @property
-    def layer_sizes(self) -> tuple[int, ...]:
-        """(n_inputs, ..., n_outputs)."""
-        return self.architecture.layer_sizes
-
-    @property
-    def activations(self) -> tuple[str, ...]:
-        """One a layer, the output's last."""
-        return self.architecture.activations
-
-    @property
-    def loss(self) -> str:
-        """Name of the loss."""
-        return self.architecture.loss
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Of the parameters."""
-        return self.architecture.dtype
-
-    @property
-    def n_layers(self) -> int:
-        """Layers with weights."""
-        return self.architecture.n_layers
-
-    @property
-    def n_inputs(self) -> int:
-        """Columns of X."""
-        return self.architecture.n_inputs
-
-    @property
-    def n_outputs(self) -> int:
-        """Units of the output layer."""
-        return self.architecture.n_outputs
-
-    @property
-    def n_parameters(self) -> int:
-        """Weights and biases."""
-        return self.architecture.n_parameters
-
-    @property
-    def n_weights(self) -> int:
-        """Weights alone: the connections that CUPS counts."""
-        return self.architecture.n_weights
 
     @property
     def weights(self) -> tuple[np.ndarray, ...]:
@@ -375,7 +330,7 @@ class Network:
             epoch.
         """
         checked = Options.named("Network.fit", options)
-        return self._train(X, y, sample_weight, checked, epochs, random_state, validation_data, callback)
+        return self._train(X, y, sample_weight, checked, random_state, epochs, (validation_data, callback))
 
     def plan(self, X: Any, *, epochs: int = 100, **options: Any) -> Plan:
         """How `fit` would train on X, without doing it.
@@ -435,7 +390,7 @@ class Network:
         """
         check_names("partial_fit", options, NAMES - {"early_stopping", "patience"})
         checked = Options(**options, progress=progress)
-        return self._train(X, y, sample_weight, checked, 1, random_state, None, None)
+        return self._train(X, y, sample_weight, checked, random_state)
 
     def astype(self, dtype: Any) -> "Network":
         """Copy with the parameters in another dtype, without history and rule state."""
@@ -470,11 +425,11 @@ class Network:
         y: Any,
         sample_weight: Any,
         options: Options,
-        epochs: int,
         random_state: int | np.random.RandomState | None,
-        validation_data: tuple[Any, Any] | None,
-        callback: Callback | None,
+        epochs: int = 1,
+        watched: tuple[tuple[Any, Any] | None, Callback | None] = (None, None),
     ) -> History:
+        validation_data, callback = watched
         check_integer("epochs", epochs, minimum=1)
         data_on = gpu_of({"X": X, "y": y, "sample_weight": sample_weight})
         place = resolve(options.device, data_on)  # before the checks, which are done where X lies

@@ -11,14 +11,14 @@ from typing import Any, overload
 import numpy as np
 
 from . import storage
-from .architecture import Architecture
+from .architecture import Architecture, OfArchitecture
 from .checks.host import (
     check_choice,
     check_integer,
     check_random_state,
     check_weights_of_networks,
 )
-from .checks.population import check_memory, check_numbers, check_seeds, distinct
+from .checks.population import check_memory, check_seeds
 from .devices import memory
 from .devices.placement import Placement, gpu_of, is_on_device, resolve, where, where_X_lies
 from .functions.initializers import INITIALIZERS, draw_weights
@@ -26,7 +26,7 @@ from .history import PopulationHistory
 from .inference import predictions
 from .inference.predictions import decide
 from .network import Network
-from .options import NAMES, Options, check_names
+from .options import Options
 from .planning.plan import Plan
 from .planning.planner import make_plan
 from .planning.problem import Problem
@@ -35,15 +35,11 @@ from .storage import PathLike
 from .training.population_run import How, Run
 from .training.state import RuleState
 
-PER_NETWORK = ("learning_rate", "momentum", "l2")
-"""Arguments of `fit` that may be one number for each network."""
-OF_RUN = ("tol", "n_iter_no_change", "chunk_size", "progress")
-"""Arguments of `fit` on which no plan depends."""
-REFUSED = {"early_stopping", "patience", "block_length", "progress", "tol"}
-"""Options of one network's training that a population does not have, or has in its own way."""
+OF_RUN = ("tol", "n_iter_no_change", "chunk_size", "progress", "client")
+"""Arguments of `fit` that `plan` takes, too."""
 
 
-class Population:
+class Population(OfArchitecture):
     """Many networks of one architecture, each with weights, learning rate and penalty of its own.
 
     Network i takes the steps that it would take alone, up to rounding, and begins where
@@ -164,26 +160,6 @@ class Population:
         self.seeds, self.random_state = seeds, random_state
         self.history: PopulationHistory | None = None
         self._rule_state: RuleState | None = None
-
-    @property
-    def layer_sizes(self) -> tuple[int, ...]:
-        """(n_inputs, ..., n_outputs)."""
-        return self.architecture.layer_sizes
-
-    @property
-    def activations(self) -> tuple[str, ...]:
-        """One a layer, the output's last."""
-        return self.architecture.activations
-
-    @property
-    def loss(self) -> str:
-        """Name of the loss."""
-        return self.architecture.loss
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Of the parameters."""
-        return self.architecture.dtype
 
     @property
     def n_networks(self) -> int:
@@ -311,8 +287,18 @@ class Population:
         on, and is named in ``history.diverged``; the others go on.
         """
         how = {"learning_rate": learning_rate, "momentum": momentum, "l2": l2, **options}
-        run = Run(tol, n_iter_no_change, chunk_size, progress, client)
-        return self._train(X, y, how, epochs, own_order, random_state, sample_weight, run)
+        run = Run(
+            epochs,
+            own_order,
+            random_state,
+            sample_weight,
+            tol,
+            n_iter_no_change,
+            chunk_size,
+            progress,
+            client,
+        )
+        return self._train(X, y, how, run)
 
     def partial_fit(self, X: Any, y: Any, **options: Any) -> "PopulationHistory":
         """Train for one pass over the samples; arguments as for `fit`, but epochs."""
@@ -342,8 +328,10 @@ class Population:
         ValueError, TypeError
             For what `fit` would not take.
         """
-        Run(**{name: options.pop(name) for name in OF_RUN if name in options}).check()
-        how = self._check_how("Population.plan", options)
+        of_run = {name: options.pop(name) for name in OF_RUN if name in options}
+        run = Run(epochs, own_order, **of_run)
+        run.check()
+        how = How.checked("Population.plan", options, self.n_networks)
         place = resolve(how.options.device, gpu_of({"X": X}))
         if isinstance(X, numbers.Integral):
             n_samples, n_nonzeros = check_integer("X", X, minimum=1), None
@@ -351,7 +339,7 @@ class Population:
             with where(X):
                 inputs = check_inputs(self.architecture, "X", X)
             n_samples, n_nonzeros = inputs.shape[0], mean_nonzeros(inputs)
-        return make_plan(self._problem(how, n_samples, n_nonzeros, place, epochs, own_order))
+        return make_plan(self._problem(how, n_samples, n_nonzeros, place, run))
 
     def forward(self, X: Any) -> Any:
         """Outputs of every network.
@@ -440,74 +428,42 @@ class Population:
         generator = np.random.RandomState()
         return cls._of(stored.architecture, stored.init, stored.parameters, stored.seeds, generator)
 
-    def _check_how(self, who: str, given: Mapping[str, Any]) -> How:
-        """How steps are to be taken, and what differs from network to network."""
-        check_names(who, given, NAMES - REFUSED)
-        numbers_of = {
-            name: check_numbers(name, given.get(name, getattr(Options, name)), self.n_networks)
-            for name in PER_NETWORK
-        }
-        options = [
-            Options(**{**given, **{name: float(values[i]) for name, values in numbers_of.items()}})
-            for i in distinct(numbers_of)
-        ]
-        if options[0].schedule == "adaptive":
-            raise ValueError("schedule='adaptive' is for one network; allowed here: the other schedules.")
-        return How(options[0], numbers_of)
-
     def _problem(
         self,
         how: How,
         n_samples: int,
         n_nonzeros: float | None,
         place: Placement,
-        epochs: Any,
-        own_order: bool,
+        run: Run,
         weighted: bool = False,
     ) -> Problem:
         """What `fit` and `plan` ask a planner."""
-        return Problem(
+        problem = Problem(
             self.architecture,
             n_samples,
-            check_integer("epochs", epochs, minimum=1),
+            run.epochs,
             how.options,
             place,
             n_nonzeros,
             self.n_networks,
-            own_order,
+            run.own_order,
             bool(how.numbers["l2"].any()),
             weighted,
         )
+        return run.place(problem)
 
-    def _train(
-        self,
-        X: Any,
-        y: Any,
-        given: Mapping[str, Any],
-        epochs: int,
-        own_order: bool,
-        random_state: Any,
-        sample_weight: Any,
-        run: Run,
-    ) -> PopulationHistory:
+    def _train(self, X: Any, y: Any, given: Mapping[str, Any], run: Run) -> PopulationHistory:
         run.check()
-        check_integer("epochs", epochs, minimum=1)
-        how = self._check_how("Population.fit", given)
-        if is_on_device(sample_weight):
-            raise TypeError(
-                "sample_weight of a population must be in the host's memory: copy it with its get()."
-            )
+        how = How.checked("Population.fit", given, self.n_networks)
         place = resolve(how.options.device, gpu_of({"X": X, "y": y}))
         with where(X):
             samples = Samples.checked(self.architecture, X, y)
-        weights = check_weights_of_networks(sample_weight, self.n_networks, samples.n, self.dtype)
+        weights = check_weights_of_networks(run.sample_weight, self.n_networks, samples.n, self.dtype)
         samples = replace(samples, weights=weights)
-        problem = run.place(
-            self._problem(how, samples.n, samples.n_nonzeros, place, epochs, own_order, weights.size > 0)
-        )
+        problem = self._problem(how, samples.n, samples.n_nonzeros, place, run, weights.size > 0)
         plan = make_plan(problem)
         state = RuleState.going_on(self._rule_state, how.options.update_rule, self.parameters)
-        generator = self.random_state if random_state is None else check_random_state(random_state)
+        generator = self.random_state if run.random_state is None else check_random_state(run.random_state)
         training = run.begin(problem, plan, how, samples, self.parameters, state, generator)
         self._rule_state = state
         started = time.perf_counter()
@@ -527,21 +483,11 @@ class Population:
 
 
 def fit_until(
-    stop: threading.Event | None,
-    population: Population,
-    X: Any,
-    y: Any,
-    *,
-    epochs: int,
-    random_state: Any = None,
-    sample_weight: Any = None,
-    tol: float = 1e-4,
-    n_iter_no_change: int | None = None,
-    **options: Any,
+    stop: threading.Event | None, population: Population, X: Any, y: Any, **arguments: Any
 ) -> PopulationHistory:
     """`Population.fit` without progress, which ends as by Ctrl-C once `stop` is set."""
-    run = Run(tol, n_iter_no_change, progress=False, stop=stop)
-    return population._train(X, y, options, epochs, False, random_state, sample_weight, run)
+    of_run = {name: arguments.pop(name) for name in Run._fields if name in arguments}
+    return population._train(X, y, arguments, Run(**of_run, progress=False, stop=stop))
 
 
 class Ensemble:

@@ -10,7 +10,8 @@ from scipy import sparse
 from ..devices.placement import is_on_device
 from ..errors import DivergenceError
 from ..history import PopulationHistory
-from ..population import PER_NETWORK, Population, fit_until
+from ..population import Population, fit_until
+from ..training.population_run import PER_NETWORK
 from ..training.state import draw_order_seed
 from . import fitting
 from .base import BaseMLP

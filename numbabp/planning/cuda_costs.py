@@ -4,11 +4,16 @@ Its constants are estimates from data sheets and from what is published of laten
 measured, on an H100 (docs/gpu.md).
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from ..devices.memory import Device, is_simulated
 from ..kernels.cuda.blocked.geometry import blocked_geometry
+
+if TYPE_CHECKING:
+    from ..kernels.cuda.population.kernel import Architecture as Specialisation
 
 BARRIER = 1440.0
 """ns: a barrier of the whole grid; measured."""
@@ -34,6 +39,20 @@ FLOPS_PER_CYCLE = 256.0
 PRODUCT = 0.6
 TRANSFER = 10e9
 """Bytes a second between host and GPU, from memory that is not pinned."""
+SCHEDULERS = 4
+"""Of a multiprocessor; each starts an instruction of one warp in a cycle."""
+# Counted in the machine code of kernels for 2-10-1 and 64-32-10, float32, compute capability 9.0:
+# instructions of a step beside those below; of a unit, with sigmoid and its derivative; of an output, with
+# its loss and what the accuracy needs; of a softmax. A weight takes a multiply-add in each pass over it.
+OF_STEP, OF_UNIT, OF_OUTPUT, OF_SOFTMAX = 70, 27, 14, 60
+READ_AT_ONCE, OF_READ = 4, 16
+"""Numbers that a lane reads from shared memory at once, and cycles of a scheduler that this takes at most."""
+LATENCY = 6
+"""Cycles until the result of an instruction can be used, and a bit more for those that memory has to give."""
+CHAIN_OF_LAYER, CHAIN_OF_UNIT = 350, 4
+"""Cycles of a layer's chain of results, forwards and backwards, and of one of its units."""
+BLOCK_BARRIER = 40
+"""Cycles of a block's barrier."""
 LAUNCH_SECONDS = 1e-3
 """What a population's training costs on the GPU beside its steps: copies begun, launches, flags looked at."""
 COMPILE_SECONDS = 4.0
@@ -90,3 +109,75 @@ def float64_slowdown(device: Device) -> int:
 def transfer_seconds(n_bytes: float) -> float:
     """Predicted seconds of a run for the start and for so many bytes to the GPU and back."""
     return START + n_bytes / TRANSFER
+
+
+def step_cycles(name: str, of: "Specialisation", threads: int, device: Device) -> tuple[float, float]:
+    """Of one step of a population's kernel of this name, on blocks of so many threads.
+
+    Returns
+    -------
+    issued, chain
+        Cycles in which a scheduler starts a warp's instructions, and cycles of the chain of its results.
+    """
+    issued, chain = _CYCLES[name](of, threads)
+    if of.itemsize == 8:
+        slow = float64_slowdown(device)
+        return issued * slow, chain * (slow if slow > 2 else 1.5)
+    return issued, chain
+
+
+def _thread_cycles(of: "Specialisation", threads: int) -> tuple[float, float]:
+    first, *hidden = _weights(of)
+    rule = _rule_instructions(of)
+    issued = first * (1 + rule) + sum(hidden) * (2 + rule)
+    issued += OF_UNIT * of.n_units + OF_OUTPUT * of.layer_sizes[-1] + _beside(of)
+    return issued, _chain(of)
+
+
+def _warp_cycles(of: "Specialisation", threads: int) -> tuple[float, float]:
+    sizes, layers = of.layer_sizes, list(pairwise(of.layer_sizes))
+    rule = _rule_instructions(of)
+    slots = [-(-n // 32) for n in sizes]
+    columns = sum(fan_in * own for (fan_in, _), own in zip(layers, slots[1:], strict=True))
+    rows = sum(fan_out * own for (_, fan_out), own in zip(layers[1:], slots[1:-1], strict=True))
+    issued = columns * (1 + rule) + rows * (2 + rule)
+    issued += OF_UNIT * sum(slots[1:]) + 2 * OF_OUTPUT * sizes[-1] + _beside(of)
+    # what lanes see of each other: each column reads all its layer's inputs, twice, and a row the deltas
+    seen = 2 * columns + 2 * rows + 4 * sizes[-1]
+    return max(issued, seen / READ_AT_ONCE * OF_READ * of.itemsize / 4), _chain(of)
+
+
+def _block_cycles(of: "Specialisation", threads: int) -> tuple[float, float]:
+    first, *hidden = _weights(of)
+    sizes, layers = of.layer_sizes, list(pairwise(of.layer_sizes))
+    # addresses in the loops over weights are what takes most instructions
+    passes = sum(math.ceil(n / threads) for n in (first, *hidden))
+    issued: float = passes * (4 * (3 + _rule_instructions(of)) + 30)
+    issued += sum(math.ceil(n / threads) for n in sizes[1:]) * 2 * OF_UNIT
+    issued += OF_OUTPUT * sizes[-1] + _beside(of)
+    rows = sum(fan_out * math.ceil(fan_in / threads) for fan_in, fan_out in layers[1:])
+    waiting = 3 * BLOCK_BARRIER * of.n_layers + LATENCY * 5 * (first / threads + rows)
+    return issued, _chain(of) + waiting
+
+
+def _weights(of: "Specialisation") -> list[int]:
+    """Of each layer."""
+    return [fan_in * fan_out for fan_in, fan_out in pairwise(of.layer_sizes)]
+
+
+def _rule_instructions(of: "Specialisation") -> float:
+    """That the update rule takes for a weight."""
+    return {"sgd": 1.0, "momentum": 2.0, "nesterov": 3.0, "adam": 14.0}[of.update_rule] + of.with_l2
+
+
+def _beside(of: "Specialisation") -> float:
+    """Instructions of a step beside those of weights and units."""
+    return OF_STEP + (OF_SOFTMAX if of.activations[-1] == "softmax" else 0)
+
+
+def _chain(of: "Specialisation") -> float:
+    return CHAIN_OF_LAYER * of.n_layers + CHAIN_OF_UNIT * sum(of.layer_sizes)
+
+
+_CYCLES = {"thread": _thread_cycles, "warp": _warp_cycles, "block": _block_cycles}
+"""By the kernel's name."""

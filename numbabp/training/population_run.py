@@ -1,15 +1,16 @@
 """From the checked arguments of `Population.fit` to a training that can begin."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..checks.host import check_integer, check_real
-from ..checks.population import check_memory
-from ..devices.placement import CPU
-from ..options import Options
+from ..checks.population import check_memory, check_numbers, distinct
+from ..devices.placement import CPU, is_on_device
+from ..options import NAMES, Options, check_names
 from ..planning.catalogue import CUDA, devices_of
 from ..planning.plan import Plan
 from ..planning.problem import Problem
@@ -18,6 +19,11 @@ from ..schedules import check_schedule, learning_rates
 from .population_loop import PopulationTraining
 from .shard import Shard
 from .state import RuleState
+
+PER_NETWORK = ("learning_rate", "momentum", "l2")
+"""Arguments of `Population.fit` that may be one number for each network."""
+REFUSED = {"early_stopping", "patience", "block_length", "progress", "tol"}
+"""Options of one network's training that a population does not have, or has in its own way."""
 
 
 class How(NamedTuple):
@@ -28,10 +34,36 @@ class How(NamedTuple):
     numbers: dict[str, np.ndarray]
     """What may differ: learning_rate, momentum and l2, float64 (n_networks,) each."""
 
+    @classmethod
+    def checked(cls, who: str, given: Mapping[str, Any], n_networks: int) -> "How":
+        """From keyword arguments of a method, which messages name.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For what a population does not take.
+        """
+        check_names(who, given, NAMES - REFUSED)
+        numbers = {
+            name: check_numbers(name, given.get(name, getattr(Options, name)), n_networks)
+            for name in PER_NETWORK
+        }
+        options = [
+            Options(**{**given, **{name: float(values[i]) for name, values in numbers.items()}})
+            for i in distinct(numbers)
+        ]
+        if options[0].schedule == "adaptive":
+            raise ValueError("schedule='adaptive' is for one network; allowed here: the other schedules.")
+        return cls(options[0], numbers)
+
 
 class Run(NamedTuple):
     """Arguments of `Population.fit` on the run as a whole."""
 
+    epochs: int
+    own_order: bool = False
+    random_state: Any = None
+    sample_weight: Any = None
     tol: float = 1e-4
     n_iter_no_change: int | None = None
     chunk_size: int | None = None
@@ -42,10 +74,15 @@ class Run(NamedTuple):
 
     def check(self) -> None:
         """Raise for an argument that is not allowed."""
+        check_integer("epochs", self.epochs, minimum=1)
         check_real("tol", self.tol, minimum=0)
         for name, value in (("n_iter_no_change", self.n_iter_no_change), ("chunk_size", self.chunk_size)):
             if value is not None:
                 check_integer(name, value, minimum=1)
+        if is_on_device(self.sample_weight):
+            raise TypeError(
+                "sample_weight of a population must be in the host's memory: copy it with its get()."
+            )
 
     def place(self, problem: Problem) -> Problem:
         """The problem where it is done: a client's workers train on their CPUs.
