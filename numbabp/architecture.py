@@ -11,7 +11,7 @@ import numpy as np
 from .checks.host import check_choice, check_dtype, check_layer_sizes
 from .functions.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
 from .functions.losses import LOSSES, METRICS, OUTPUT_ACTIVATION
-from .kernels.layout import BIASES, FAN_IN, FAN_OUT, WEIGHTS, layout, n_units
+from .kernels.layout import BIASES, FAN_IN, FAN_OUT, WEIGHTS, layout, n_units, transpose_layout
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,11 @@ class Architecture:
     def layout(self) -> np.ndarray:
         """Where each layer's parameters and units lie, as kernels take it (`kernels.layout`)."""
         return layout(self.layer_sizes, tuple(ACTIVATIONS[name] for name in self.activations))
+
+    @cached_property
+    def transposed_layout(self) -> tuple[np.ndarray, int]:
+        """The layout where narrow layers are transposed, and what that takes (`kernels.layout`)."""
+        return transpose_layout(self.layout)
 
     @cached_property
     def n_units(self) -> int:

@@ -16,7 +16,7 @@ from .devices.placement import Placement, gpu_of, resolve
 from .functions.initializers import INITIALIZERS, draw_weights
 from .history import History
 from .inference import predictions
-from .options import NAMES, Options, check_names, takes_options
+from .options import NAMES, Options, check_names, options_of, takes_options
 from .planning.plan import Plan
 from .planning.planner import make_plan
 from .planning.problem import Problem
@@ -389,7 +389,7 @@ class Network(OfArchitecture):
             Of this one epoch.
         """
         check_names("partial_fit", options, NAMES - {"early_stopping", "patience"})
-        checked = Options(**options, progress=progress)
+        checked = options_of({**options, "progress": progress})
         return self._train(X, y, sample_weight, checked, random_state)
 
     def astype(self, dtype: Any) -> "Network":

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from .checks.host import check_bool, check_choice, check_integer, check_learning_rate, check_real
@@ -106,7 +107,7 @@ class Options:
             For a value that is not allowed.
         """
         check_names(who, given, NAMES - set(refused))
-        return cls(**given)
+        return options_of(given)
 
     @property
     def is_plain_sgd(self) -> bool:
@@ -142,6 +143,16 @@ class Options:
             float(self.clip_value or 0.0),
         )
 
+
+def options_of(given: Mapping[str, Any]) -> Options:
+    """Options by name; those made before where they are the same, as in a stream of `partial_fit`."""
+    # functions may hold much, and lists are not hashable
+    plain = all(isinstance(value, str | int | float | None) for value in given.values())
+    return _checked_before(**given) if plain else Options(**given)
+
+
+# by type, too, as True is equal to 1 but no number
+_checked_before = lru_cache(maxsize=64, typed=True)(Options)
 
 NAMES = {option.name for option in fields(Options)}
 """Of all options."""

@@ -6,6 +6,7 @@ the registry of engines.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from ..checks.host import check_choice
 from ..kernels.cuda.blocked.geometry import MAX_LENGTH, MAX_OUTPUTS
@@ -87,6 +88,7 @@ def check_kernel(problem: Problem) -> None:
         raise ValueError(f"kernel={kernel!r} is not known for a population; allowed: {', '.join(names)}.")
 
 
+@cache
 def kernel_names(for_many: bool) -> tuple[str, ...]:
     """What `kernel` may be for one network, or for a population."""
     rows = (row.name for row in KERNELS if row.for_many == for_many and row.named)

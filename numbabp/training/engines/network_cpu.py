@@ -7,7 +7,7 @@ import numpy as np
 from ...compiler.arrays import LINE, aligned_zeros
 from ...devices.processor import blas_threads
 from ...kernels.general import ROWS_SIZE, train_general
-from ...kernels.layout import BY_ROWS, DELAYED, FAN_OUT, FORM, n_units, transpose_layout
+from ...kernels.layout import BY_ROWS, DELAYED, FAN_OUT, FORM, n_units
 from ...kernels.sequential import train_sgd
 from ...kernels.state import STEP, Model
 from ...planning.plan import Plan
@@ -30,7 +30,7 @@ class Sequential(CpuEngine):
 
     def __init__(self, plan: Plan, subject: Subject) -> None:
         super().__init__(plan, subject)
-        self.model = _model(subject, *transpose_layout(subject.architecture.layout))
+        self.model = _model(subject, *subject.architecture.transposed_layout)
         self._rule, self._updated = subject.options.rule, subject.options.propagate == "updated"
 
     def advance(self, stop_epoch: int, max_samples: int) -> int:
@@ -90,7 +90,8 @@ class Blocked(CpuEngine):
         from ...kernels.blocked import Block, train_blocked  # compiled for those who need it
 
         super().__init__(plan, subject)
-        layout, scratch_size = transpose_layout(subject.architecture.layout)
+        layout, scratch_size = subject.architecture.transposed_layout
+        layout = layout.copy()
         layout[0, FORM] = BY_ROWS  # its products are BLAS's
         layout[list(plan.delayed_layers), FORM] = DELAYED
         self.model = _model(subject, layout, scratch_size)
