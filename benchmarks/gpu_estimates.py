@@ -251,7 +251,7 @@ def print_tasks(cards):
     """Tables of what is expected of the tasks that `gpu.py` measures."""
     from benchmarks.gpu_machine_code import Case
     from numbabp.devices.memory import Device
-    from numbabp.kernels.cuda.population import signatures
+    from numbabp.kernels.cuda import signatures
     from numbabp.planning.cuda_costs import ns_per_blocked_step
     from numbabp.training.engines.population_cuda import make_train
 

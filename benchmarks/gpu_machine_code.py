@@ -77,7 +77,7 @@ class Case:
     def machine_code(self):
         """Its machine code; some seconds."""
         from numbabp.compiler import cuda as compiling
-        from numbabp.kernels.cuda.population import signatures
+        from numbabp.kernels.cuda import signatures
         from numbabp.training.engines.population_cuda import make_train
 
         train = make_train(self.mapping())
@@ -102,38 +102,18 @@ class OtherCase:
     def machine_code(self):
         """Its machine code; some seconds."""
         from numbabp.compiler import cuda as compiling
-        from numbabp.kernels.cuda import inference
+        from numbabp.kernels.cuda import inference, signatures
         from numbabp.kernels.cuda.blocked import train
-        from numbabp.kernels.cuda.population import signatures
 
         if self.kernel in INFERENCE:
-            compiled, signature = getattr(inference, self.kernel), signatures.of_inference(self.dtype)
-            return compiling.machine_code(compiled, signature[self.kernel], self.capability)
-        signature = of_blocked(self.dtype)
-        if self.kernel == "carry_weights":
-            network, _, block, record = signature[:4]
-            return compiling.machine_code(train.carry_weights, (network, block, record), self.capability)
-        train_block = train.make_train_block("velocity" in self.kernel)
-        return compiling.machine_code(train_block, signature, self.capability)
-
-
-def of_blocked(dtype_name):
-    """Numba types of the arguments of `train_block`."""
-    from numba import float32, float64, int64, types, uint64
-
-    from numbabp.kernels.cuda.blocked import train
-
-    def array(dtype, n_dimensions=1):
-        return types.Array(dtype, n_dimensions, "C")
-
-    real = {"float32": float32, "float64": float64}[dtype_name]
-    return (
-        types.NamedTuple([array(real), array(real), array(uint64, 2), int64], train.Network),
-        types.NamedTuple([array(real, 2), array(real), array(int64)], train.Samples),
-        types.NamedTuple([*[array(real)] * 5, array(real, 2), array(real), array(real, 3)], train.Block),
-        types.NamedTuple([array(int64), array(float64, 2), array(int64)], train.Record),
-        *[int64] * 5,
-    )
+            compiled = getattr(inference, self.kernel)
+            signature = signatures.of_inference(self.dtype)[self.kernel]
+        elif self.kernel == "carry_weights":
+            compiled, signature = train.carry_weights, signatures.of_carry_weights(self.dtype)
+        else:
+            compiled = train.make_train_block("velocity" in self.kernel)
+            signature = signatures.of_train_block(self.dtype)
+        return compiling.machine_code(compiled, signature, self.capability)
 
 
 def cases(

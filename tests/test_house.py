@@ -62,7 +62,6 @@ STILL_IN_CIRCLES: set[str] = {
 STILL_LONG: set[str] = {
     "numbabp/estimators/base.py",
     "numbabp/estimators/search.py",
-    "numbabp/kernels/cuda/blocked/train.py",
     "numbabp/network.py",
     "numbabp/population.py",
 }

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from .caching import package_cache
+from .compiling import scalar_function
 from .toolchain import SIMULATED, cuda
 
 
@@ -39,6 +40,14 @@ def kernel(function: Callable[..., None] | None = None, *, max_registers: int | 
     with suppress(RuntimeError, OSError):  # no folder to write to: compiled anew in every process
         compiled._cache = package_cache(CUDACache, *depends_on)(function)
     return compiled
+
+
+def device_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`compiling.scalar_function` for what asks `cuda` for threads or barriers outside its kernel's module.
+
+    The simulator puts its own in the place of `cuda` only in the modules of what it is told of.
+    """
+    return cuda.jit(function, device=True) if SIMULATED else scalar_function(function)
 
 
 def _version() -> str:

@@ -24,8 +24,7 @@ if gpu_machine_code.what_is_missing():
 
 from numbabp.compiler.cuda import machine_code  # noqa: E402
 from numbabp.devices.memory import STATIC_SHARED  # noqa: E402
-from numbabp.kernels.cuda import inference  # noqa: E402
-from numbabp.kernels.cuda.population import signatures  # noqa: E402
+from numbabp.kernels.cuda import inference, signatures  # noqa: E402
 
 DTYPES = ("float32", "float64")
 # the largest network of which each kernel keeps all numbers

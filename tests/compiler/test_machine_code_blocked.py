@@ -10,35 +10,25 @@ import pytest
 pytest.importorskip("cuda.core")
 pytest.importorskip("numba_cuda")
 
-from numba import float32, float64, int64, types, uint64
-
 from numbabp.compiler.cuda import machine_code
 from numbabp.compiler.toolchain import SIMULATED
+from numbabp.kernels.cuda import signatures
 from numbabp.kernels.cuda.blocked import train as blocked
 from numbabp.kernels.cuda.blocked.geometry import MAX_THREADS
 
 pytestmark = pytest.mark.skipif(SIMULATED, reason="the simulator makes no machine code")
 
 CAPABILITIES = ((7, 5), (8, 0), (9, 0), (10, 0))
-DTYPES = {"float32": float32, "float64": float64}
+DTYPES = ("float32", "float64")
 KERNELS = ("steps", "steps with velocity", "carrying weights")
 REGISTERS = 64 * 1024  # of a multiprocessor
 
 
-def of(dtype, dimensions=1):
-    return types.Array(dtype, dimensions, "C")
-
-
-def compiled(kernel, dtype_name, capability):
-    dtype = DTYPES[dtype_name]
-    network = types.NamedTuple([of(dtype), of(dtype), of(uint64, 2), int64], blocked.Network)
-    samples = types.NamedTuple([of(dtype, 2), of(dtype), of(int64)], blocked.Samples)
-    block = types.NamedTuple([*[of(dtype)] * 5, of(dtype, 2), of(dtype), of(dtype, 3)], blocked.Block)
-    record = types.NamedTuple([of(int64), of(float64, 2), of(int64)], blocked.Record)
+def compiled(kernel, dtype, capability):
     if kernel == "carrying weights":
-        return machine_code(blocked.carry_weights, (network, block, record), capability)
+        return machine_code(blocked.carry_weights, signatures.of_carry_weights(dtype), capability)
     train_block = blocked.make_train_block(kernel == "steps with velocity")
-    return machine_code(train_block, (network, samples, block, record, *[int64] * 5), capability)
+    return machine_code(train_block, signatures.of_train_block(dtype), capability)
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,8 @@ KERNELS = {
     ),
 }
 ALL = set(KERNELS)
+MAKERS = {"kernel", "scalar_function", "exact_function", "subroutine", "device_function", "njit", "jit"}
+"""Decorators of what becomes machine code."""
 
 
 @pytest.fixture
@@ -217,7 +219,7 @@ def test_kernels_are_made_in_these_folders():
             if isinstance(node, ast.FunctionDef):
                 decorators = [getattr(node, "func", node) for node in node.decorator_list]
                 names = {getattr(node, "id", getattr(node, "attr", "")) for node in decorators}
-                if names & {"kernel", "scalar_function", "exact_function", "subroutine", "njit", "jit"}:
+                if names & MAKERS:
                     makers.add(path)
     assert makers - set(FILES) == {PACKAGE / "devices" / "probe.py"}
 

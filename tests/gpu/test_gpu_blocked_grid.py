@@ -18,7 +18,7 @@ NETWORKS = {
     "two layers": ((5, 10, 3), ("tanh", "softmax"), "categorical_cross_entropy"),
     "three layers": ((4, 7, 10, 2), ("sigmoid", "tanh", "identity"), "squared_error"),
     "four layers": ((3, 4, 13, 5, 2), ("silu", "sigmoid", "elu", "softmax"), "squared_error"),
-    # whole turns of `_dot_row` and `_dot_column`, and what is left over
+    # whole turns of `dot_row` and `dot_column`, and what is left over
     "wide": ((3, 70, 75, 2), ("tanh", "tanh", "identity"), "squared_error"),
 }
 N_SAMPLES, N_THREADS, GROUP = 5, 8, 4
@@ -27,6 +27,7 @@ N_SAMPLES, N_THREADS, GROUP = 5, 8, 4
 @pytest.fixture
 def grids(monkeypatch):
     """Launches of `train_block` run on grids, which are kept here."""
+    from numbabp.kernels.cuda.blocked import backward, forward, parts, sums
     from numbabp.kernels.cuda.blocked import train as blocked
     from numbabp.training.engines import network_cuda_blocked as cuda_blocked
 
@@ -41,8 +42,9 @@ def grids(monkeypatch):
             grid = Grid(n_blocks, n_threads)
             kept.append(grid)
             with monkeypatch.context() as patch:
-                patch.setattr(blocked, "cuda", grid)
-                patch.setattr(blocked, "_warp_sum", lambda value: grid.warp_sum(value, blocked.WARP))
+                for module in (backward, blocked, forward, parts, sums):
+                    patch.setattr(module, "cuda", grid)
+                patch.setattr(backward, "warp_sum", lambda value: grid.warp_sum(value, sums.WARP))
                 grid.run(kernel.py_func, [*recorded(arguments, grid), *numbers])
 
         return start

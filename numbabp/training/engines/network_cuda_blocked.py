@@ -7,18 +7,10 @@ import numpy as np
 from ...devices import memory
 from ...devices.products import exact_products, multiply
 from ...kernels.cuda.blocked.geometry import blocked_geometry
-from ...kernels.cuda.blocked.train import (
-    AT,
-    NUMBER,
-    STATUS,
-    Block,
-    Record,
-    block_layout,
-    carry_weights,
-    make_train_block,
-)
-from ...kernels.cuda.blocked.train import Network as DeviceNetwork
-from ...kernels.cuda.blocked.train import Samples as DeviceSamples
+from ...kernels.cuda.blocked.state import AT, NUMBER, STATUS, Block, Record, block_layout
+from ...kernels.cuda.blocked.state import Network as DeviceNetwork
+from ...kernels.cuda.blocked.state import Samples as DeviceSamples
+from ...kernels.cuda.blocked.train import carry_weights, make_train_block
 from ...kernels.layout import BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
 from ...kernels.powers import fill_powers, step_rates
 from ...kernels.shuffling import draw_order

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numba import from_dtype, types
 
-from .kernel import Common, Networks, Record, Samples
+from .blocked import state as blocked
+from .population.kernel import Common, Networks, Record, Samples
 
 
 def of_population(dtype_name: str) -> tuple[Any, ...]:
@@ -29,6 +30,25 @@ def of_population(dtype_name: str) -> tuple[Any, ...]:
         ),
         types.NamedTuple((types.int64,) * 3 + (types.float64,) * 4 + (types.int64,), Common),
     )
+
+
+def of_train_block(dtype_name: str) -> tuple[Any, ...]:
+    """Of `blocked.train`'s kernel of steps."""
+    number = _arrays_of(from_dtype(np.dtype(dtype_name)))
+    float64, int64, uint64 = map(_arrays_of, (types.float64, types.int64, types.uint64))
+    return (
+        types.NamedTuple((number(1), number(1), uint64(2), types.int64), blocked.Network),
+        types.NamedTuple((number(2), number(1), int64(1)), blocked.Samples),
+        types.NamedTuple((*[number(1)] * 5, number(2), number(1), number(3)), blocked.Block),
+        types.NamedTuple((int64(1), float64(2), int64(1)), blocked.Record),
+        *[types.int64] * 5,
+    )
+
+
+def of_carry_weights(dtype_name: str) -> tuple[Any, ...]:
+    """Of the blocked form's other kernel."""
+    network, _, block, record, *_ = of_train_block(dtype_name)
+    return network, block, record
 
 
 def of_inference(dtype_name: str) -> dict[str, tuple[Any, ...]]:

@@ -1,0 +1,96 @@
+"""What the blocked kernel on a GPU works on: in the device's memory, and what a block of threads shares."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...layout import FAN_OUT, INPUTS, OUTPUTS
+
+# Entries of Record.state.
+STATUS, STEPS, NUMBER, AT = range(4)
+# Entries of Block.rates.
+MU, OF_VELOCITY, OF_GRADIENT = range(3)
+
+
+class Network(NamedTuple):
+    """What is trained."""
+
+    parameters: Any  # T (n_parameters,)
+    velocity: Any  # T (n_parameters,), or (0,) for plain SGD
+    layout: Any  # uint64 (n_layers, 8), from `block_layout`
+    loss: int
+
+
+class Samples(NamedTuple):
+    """The training data, and which of it comes when."""
+
+    targets: Any  # T (n, n_outputs)
+    weights: Any  # T (n,), or (0,) where every sample weighs 1
+    rows: Any  # int64 (n,), the samples of an epoch in order, without those of weight 0
+
+
+class Block(NamedTuple):
+    """A block of n <= K samples; a layer's z, a and delta are (n, fan_out) matrices from K OUTPUTS on."""
+
+    z: Any  # T, pre-activations; of layer 0 at first the samples times W_0; at the end deltas for W_K
+    a: Any  # T, activations
+    delta: Any  # T, dLoss/dz times the sample's weight; at the end deltas for v_K
+    carried: Any  # T (n, fan_out of layer 0) at the front, samples times v_0
+    gram: Any  # T (n, n) at the front, inner products of the samples
+    powers: Any  # T (K + 1, 6), of equation 4
+    rates: Any  # T (3,), of equation 2
+    parts: Any  # T (2, blocks of threads, K + n_outputs), see above; one is read while the other is written
+
+
+class Record(NamedTuple):
+    """What training leaves beside the parameters."""
+
+    metrics: Any  # int64 (n_metrics,)
+    sums: Any  # float64 (epochs, 2 + n_metrics), as in `kernels.state.Run`
+    state: Any  # int64 (4,): status; steps of the last block; block that diverged, and at which sample
+
+
+class Threads(NamedTuple):
+    """Who a thread is."""
+
+    thread: Any
+    n: Any  # threads of its block
+    lane: Any
+    warp: Any
+    n_warps: Any
+    unit: Any  # in a group
+    slice: Any  # the threads of one unit have a slice of its sum each
+    n_slices: Any
+    group: Any  # units of a group
+    block: Any
+    n_blocks: Any
+
+
+class Scratch(NamedTuple):
+    """A block's shared memory, T; what of it is in use."""
+
+    sums: Any  # (threads,)
+    dots: Any  # (K + n_outputs,), what `parts` add up to
+    parts: Any  # (K + n_outputs,), the block's own
+    fresh: Any  # (group,), activations or deltas of the group's units
+    back: Any  # (group,), rows of weights times delta
+    z: Any  # (n_outputs,), of the output layer, like the rest
+    a: Any
+    delta: Any
+    biases: Any
+    velocity: Any  # if there is one
+
+
+def block_layout(layout: np.ndarray) -> tuple[np.ndarray, int]:
+    """A network's layout for blocks, and the units of a sample.
+
+    The output layer's units come first, so that their offset is 0 in shared memory too. Every layer begins at
+    a multiple of 32 numbers.
+    """
+    rows = layout.copy()
+    offset = 0
+    for layer in (len(rows) - 1, *range(len(rows) - 1)):
+        rows[layer, OUTPUTS] = offset
+        offset += -(-int(rows[layer, FAN_OUT]) // 32) * 32
+    rows[1:, INPUTS] = rows[:-1, OUTPUTS]
+    return rows, offset
