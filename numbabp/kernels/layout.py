@@ -57,6 +57,11 @@ def _padded(n: int) -> int:
     return -(-n // 16) * 16
 
 
+def n_parameters(layout: np.ndarray) -> int:
+    """Weights and biases of all layers."""
+    return int(layout[-1, BIASES] + layout[-1, FAN_OUT])
+
+
 def n_units(layout: np.ndarray) -> int:
     """Length of the arrays of units that belong to a layout."""
     return int(layout[-1, OUTPUTS]) + _padded(int(layout[-1, FAN_OUT]))

@@ -7,13 +7,10 @@ measured, on an H100 (docs/gpu.md).
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from ..devices.memory import Device, is_simulated
 from ..kernels.cuda.blocked.geometry import blocked_geometry
-
-if TYPE_CHECKING:
-    from ..kernels.cuda.population.kernel import Architecture as Specialisation
+from ..kernels.cuda.population.specialisation import Specialisation
 
 BARRIER = 1440.0
 """ns: a barrier of the whole grid; measured."""
@@ -111,7 +108,7 @@ def transfer_seconds(n_bytes: float) -> float:
     return START + n_bytes / TRANSFER
 
 
-def step_cycles(name: str, of: "Specialisation", threads: int, device: Device) -> tuple[float, float]:
+def step_cycles(name: str, of: Specialisation, threads: int, device: Device) -> tuple[float, float]:
     """Of one step of a population's kernel of this name, on blocks of so many threads.
 
     Returns
@@ -126,7 +123,7 @@ def step_cycles(name: str, of: "Specialisation", threads: int, device: Device) -
     return issued, chain
 
 
-def _thread_cycles(of: "Specialisation", threads: int) -> tuple[float, float]:
+def _thread_cycles(of: Specialisation, threads: int) -> tuple[float, float]:
     first, *hidden = _weights(of)
     rule = _rule_instructions(of)
     issued = first * (1 + rule) + sum(hidden) * (2 + rule)
@@ -134,7 +131,7 @@ def _thread_cycles(of: "Specialisation", threads: int) -> tuple[float, float]:
     return issued, _chain(of)
 
 
-def _warp_cycles(of: "Specialisation", threads: int) -> tuple[float, float]:
+def _warp_cycles(of: Specialisation, threads: int) -> tuple[float, float]:
     sizes, layers = of.layer_sizes, list(pairwise(of.layer_sizes))
     rule = _rule_instructions(of)
     slots = [-(-n // 32) for n in sizes]
@@ -147,7 +144,7 @@ def _warp_cycles(of: "Specialisation", threads: int) -> tuple[float, float]:
     return max(issued, seen / READ_AT_ONCE * OF_READ * of.itemsize / 4), _chain(of)
 
 
-def _block_cycles(of: "Specialisation", threads: int) -> tuple[float, float]:
+def _block_cycles(of: Specialisation, threads: int) -> tuple[float, float]:
     first, *hidden = _weights(of)
     sizes, layers = of.layer_sizes, list(pairwise(of.layer_sizes))
     # addresses in the loops over weights are what takes most instructions
@@ -160,22 +157,22 @@ def _block_cycles(of: "Specialisation", threads: int) -> tuple[float, float]:
     return issued, _chain(of) + waiting
 
 
-def _weights(of: "Specialisation") -> list[int]:
+def _weights(of: Specialisation) -> list[int]:
     """Of each layer."""
     return [fan_in * fan_out for fan_in, fan_out in pairwise(of.layer_sizes)]
 
 
-def _rule_instructions(of: "Specialisation") -> float:
+def _rule_instructions(of: Specialisation) -> float:
     """That the update rule takes for a weight."""
     return {"sgd": 1.0, "momentum": 2.0, "nesterov": 3.0, "adam": 14.0}[of.update_rule] + of.with_l2
 
 
-def _beside(of: "Specialisation") -> float:
+def _beside(of: Specialisation) -> float:
     """Instructions of a step beside those of weights and units."""
     return OF_STEP + (OF_SOFTMAX if of.activations[-1] == "softmax" else 0)
 
 
-def _chain(of: "Specialisation") -> float:
+def _chain(of: Specialisation) -> float:
     return CHAIN_OF_LAYER * of.n_layers + CHAIN_OF_UNIT * sum(of.layer_sizes)
 
 

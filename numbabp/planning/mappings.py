@@ -6,15 +6,12 @@ a time; docs/gpu.md explains it and compares it with measurements.
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..architecture import Architecture
 from ..devices.memory import STATIC_SHARED, Device
+from ..kernels.cuda.population.specialisation import Specialisation
 from ..options import Options
 from .cuda_costs import SCHEDULERS, step_cycles
-
-if TYPE_CHECKING:
-    from ..kernels.cuda.population.kernel import Architecture as Specialisation
 
 MOST_REGISTERS = 255
 """Of a thread, on every GPU."""
@@ -31,7 +28,7 @@ class Mapping:
 
     name: str
     """thread, warp or block: who trains a network."""
-    of: "Specialisation"
+    of: Specialisation
     threads: int
     """Of a block."""
     networks: int
@@ -72,10 +69,8 @@ class Mapping:
 
 def specialisation(
     architecture: Architecture, options: Options, with_l2: bool, weighted: bool
-) -> "Specialisation":
+) -> Specialisation:
     """What a kernel for networks on a GPU has to be compiled for."""
-    from ..kernels.cuda.population.kernel import Architecture as Specialisation  # needs numba-cuda
-
     return Specialisation(
         architecture.layer_sizes,
         architecture.activations,
@@ -88,12 +83,12 @@ def specialisation(
     )
 
 
-def mappings(of: "Specialisation", device: Device) -> dict[str, "Mapping | str"]:
+def mappings(of: Specialisation, device: Device) -> dict[str, "Mapping | str"]:
     """Every mapping, or why it is not possible."""
     return {name: make(of, device) for name, make in _MAKE.items()}
 
 
-def _thread(of: "Specialisation", device: Device) -> Mapping | str:
+def _thread(of: Specialisation, device: Device) -> Mapping | str:
     """Parameters and units in a thread's registers."""
     from ..kernels.cuda.population.thread import THREADS
 
@@ -102,7 +97,7 @@ def _thread(of: "Specialisation", device: Device) -> Mapping | str:
     return _in_registers("thread", of, registers, 0, (THREADS, THREADS))
 
 
-def _warp(of: "Specialisation", device: Device) -> Mapping | str:
+def _warp(of: Specialisation, device: Device) -> Mapping | str:
     """Parameters and units dealt out to the registers of 32 threads."""
     from ..kernels.cuda.population import warp
 
@@ -113,7 +108,7 @@ def _warp(of: "Specialisation", device: Device) -> Mapping | str:
     return _in_registers("warp", of, registers, seen, (32 * warp.WARPS, warp.WARPS))
 
 
-def _block(of: "Specialisation", device: Device) -> Mapping | str:
+def _block(of: Specialisation, device: Device) -> Mapping | str:
     """Parameters and units in a block's shared memory."""
     from ..kernels.cuda.population import block
 
@@ -129,7 +124,7 @@ def _block(of: "Specialisation", device: Device) -> Mapping | str:
 
 
 def _in_registers(
-    name: str, of: "Specialisation", registers: int, seen: int, shape: tuple[int, int]
+    name: str, of: Specialisation, registers: int, seen: int, shape: tuple[int, int]
 ) -> Mapping | str:
     """A mapping of (threads, networks) a block, with all in registers but `seen` numbers of each other's."""
     if registers > MOST_REGISTERS:
@@ -140,7 +135,7 @@ def _in_registers(
     return Mapping(name, of, threads, networks, _limit(registers, threads), 0)
 
 
-def _registers_beside(of: "Specialisation") -> int:
+def _registers_beside(of: Specialisation) -> int:
     """Beside the numbers kept: addresses, loads under way, and for each moment what its step needs."""
     return 48 + 16 * of.n_moments
 
@@ -151,7 +146,7 @@ def _limit(registers: int, threads: int) -> int:
     return min(REGISTERS // (blocks * threads) // 8 * 8, MOST_REGISTERS)
 
 
-def _static_bytes(of: "Specialisation", seen: int = 0) -> int:
+def _static_bytes(of: Specialisation, seen: int = 0) -> int:
     """Static shared memory: a tile of samples, and so many numbers that lanes see of each other."""
     return of.itemsize * (of.tile * (of.layer_sizes[0] + of.layer_sizes[-1]) + seen)
 

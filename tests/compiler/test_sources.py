@@ -158,9 +158,9 @@ def test_a_kernel_depends_on_what_its_factory_is_given():
     """That of a population on a GPU is put together of functions which its own module does not import."""
     if importlib.util.find_spec("numba_cuda") is None:
         pytest.skip("numba-cuda is not installed")
-    from numbabp.kernels.cuda.population import kernel, thread, warp
+    from numbabp.kernels.cuda.population import specialisation, thread, warp
 
-    of = kernel.Architecture(
+    of = specialisation.Specialisation(
         (2, 3, 1), ("relu", "sigmoid"), "binary_cross_entropy", "float32", "sgd", False, False, False
     )
     found = {module.__name__: sources.digest_of(module.make_train(of)) for module in (thread, warp)}

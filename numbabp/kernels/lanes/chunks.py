@@ -7,7 +7,7 @@ import numpy as np
 from ...compiler.arrays import aligned_zeros
 from ...compiler.compiling import scalar_function, subroutine
 from ...compiler.vectors import lanes_of, n_lanes
-from ..layout import BIASES, BY_ROWS, FAN_IN, FAN_OUT, FORM, INPUTS, OUTPUTS, WEIGHTS, n_units
+from ..layout import BIASES, BY_ROWS, FAN_IN, FAN_OUT, FORM, INPUTS, OUTPUTS, WEIGHTS, n_parameters, n_units
 
 SAMPLES = 8
 """Samples of a block: of the first layer, where it goes in blocks, and of sums in the samples' dtype."""
@@ -117,8 +117,7 @@ def places(layout: np.ndarray, dtype: np.dtype) -> np.ndarray:
     They are what is read in a row. By inputs instead, weights of a unit of 32 are 4096 bytes apart, in the
     same lines of the first cache: a step of 64-32-10 took seven times as long.
     """
-    n_parameters = int(layout[-1, BIASES] + layout[-1, FAN_OUT])
-    place = np.arange(n_parameters, dtype=np.uint64)
+    place = np.arange(n_parameters(layout), dtype=np.uint64)
     fan_in, fan_out = int(layout[0, FAN_IN]), int(layout[0, FAN_OUT])
     weights = slice(int(layout[0, WEIGHTS]), int(layout[0, WEIGHTS]) + fan_in * fan_out)
     place[weights] = place[weights].reshape(fan_out, fan_in).T.ravel()
@@ -151,7 +150,7 @@ def make_chunk(
 ) -> Chunk:
     """Arrays for one thread that begins with network `first`."""
     lanes = lanes_of(dtype)
-    size = lanes * int(layout[-1, BIASES] + layout[-1, FAN_OUT])
+    size = lanes * n_parameters(layout)
     float64 = np.dtype(np.float64)
     z, a, update = aligned_zeros((3, n_units(layout) * lanes), dtype)
     return Chunk(

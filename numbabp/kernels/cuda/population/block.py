@@ -28,7 +28,8 @@ from ....functions.units import (
 )
 from ...layout import ONE
 from ...update_rules import step_parameter
-from .kernel import Architecture, Pieces, block_barrier, chain, make_kernel
+from .kernel import Pieces, block_barrier, chain, make_kernel
+from .specialisation import Specialisation
 
 LEAST_THREADS, MOST_THREADS = (6, 6) if SIMULATED else (32, 512)
 """Of a block; more would leave a thread too few registers, and barriers cost more."""
@@ -37,7 +38,7 @@ LEAST_THREADS, MOST_THREADS = (6, 6) if SIMULATED else (32, 512)
 class _Places:
     """Where a block keeps each layer's weights (fan_in, stride) and biases in shared memory."""
 
-    def __init__(self, of: Architecture) -> None:
+    def __init__(self, of: Specialisation) -> None:
         self.strides = [fan_out + 1 - fan_out % 2 for fan_out in of.layer_sizes[1:]]
         lengths = []
         for (fan_in, fan_out), stride in zip(pairwise(of.layer_sizes), self.strides, strict=True):
@@ -46,23 +47,23 @@ class _Places:
         self.weights, self.biases, self.n_own = starts[0:-1:2], starts[1::2], starts[-1]
 
 
-def n_threads(of: Architecture) -> int:
+def n_threads(of: Specialisation) -> int:
     """Of a block: about 16 weights of the largest layer for each, in whole warps."""
     most = max(fan_in * fan_out for fan_in, fan_out in pairwise(of.layer_sizes))
     return max(LEAST_THREADS, min(MOST_THREADS, most // 16 // 32 * 32))
 
 
-def shared_bytes(of: Architecture, threads: int) -> int:
+def shared_bytes(of: Specialisation, threads: int) -> int:
     """Dynamic shared memory of a block."""
     units = 3 * of.n_units + max(threads, of.layer_sizes[-1])
     return of.itemsize * (_Places(of).n_own * (1 + of.n_moments) + units)
 
 
 @cache
-def make_train(of: Architecture, max_registers: int | None = None) -> Any:
-    """The kernel for an architecture, launched with a block of any size for each network.
+def make_train(of: Specialisation, max_registers: int | None = None) -> Any:
+    """The kernel for a specialisation, launched with a block of any size for each network.
 
-    `shared_bytes` tells how much shared memory it takes; see `population.make_kernel`.
+    `shared_bytes` tells how much shared memory it takes; see `kernel.make_kernel`.
     """
     places, layers = _Places(of), range(of.n_layers)
     arrays = range(-1, of.n_moments)  # -1 for the parameters
@@ -82,7 +83,7 @@ def make_train(of: Architecture, max_registers: int | None = None) -> Any:
     return make_kernel(of, pieces, max_registers)
 
 
-def _make_transfer(of: Architecture, places: _Places, layer: int, moment: int, is_load: bool) -> Any:
+def _make_transfer(of: Specialisation, places: _Places, layer: int, moment: int, is_load: bool) -> Any:
     """Between shared memory and the device's: parameters, or one of the moments."""
     fan_in, fan_out = of.layer_sizes[layer : layer + 2]
     w, b, n_weights = of.weights_at[layer], of.biases_at[layer], fan_in * fan_out
@@ -111,7 +112,7 @@ def _make_transfer(of: Architecture, places: _Places, layer: int, moment: int, i
     return load if is_load else store
 
 
-def _make_forward(of: Architecture, places: _Places, layer: int) -> Any:
+def _make_forward(of: Specialisation, places: _Places, layer: int) -> Any:
     fan_in, fan_out = map(np.uint64, of.layer_sizes[layer : layer + 2])
     w, b, stride = map(np.uint64, (places.weights[layer], places.biases[layer], places.strides[layer]))
     code, out, x = of.codes[layer], np.uint64(of.outputs_at[layer]), np.uint64(of.outputs_at[layer - 1])
@@ -148,7 +149,7 @@ def _make_forward(of: Architecture, places: _Places, layer: int) -> Any:
     return forward
 
 
-def _make_outputs(of: Architecture) -> Any:
+def _make_outputs(of: Specialisation) -> Any:
     loss, monitored, n = of.loss, of.monitored, of.layer_sizes[-1]
     out, code = of.outputs_at[-1], of.codes[-1]
     of_activations = loss > CATEGORICAL_CROSS_ENTROPY
@@ -194,7 +195,7 @@ def _make_outputs(of: Architecture) -> Any:
     return outputs
 
 
-def _make_backward(of: Architecture, places: _Places, layer: int) -> Any:
+def _make_backward(of: Specialisation, places: _Places, layer: int) -> Any:
     fan_in, fan_out = map(np.uint64, of.layer_sizes[layer : layer + 2])
     w, b, stride = map(np.uint64, (places.weights[layer], places.biases[layer], places.strides[layer]))
     out, x = np.uint64(of.outputs_at[layer]), np.uint64(of.outputs_at[layer - 1])

@@ -6,14 +6,12 @@ epochs of a slice, in their orders. A network is trained by a team of threads: o
 out, in functions that `make_kernel` puts together with what all do alike: samples in shared memory, epochs,
 records, and networks that end before the others. Reference: `train` in tests/reference.py.
 
-Kernels are compiled for an architecture, since arrays in registers need constant sizes, and loops over them
-constant lengths. NVIDIA's compiler unrolls such loops, but not a loop over layers around them: so there is a
-function for each layer, and `chain` calls them in turn.
+NVIDIA's compiler unrolls loops of constant lengths (`specialisation`), but not a loop over layers around
+them: so there is a function for each layer, and `chain` calls them in turn.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,19 +20,14 @@ from numba import from_dtype
 from ....compiler.compiling import scalar_function
 from ....compiler.cuda import kernel
 from ....compiler.toolchain import SIMULATED, cuda
-from ....functions.activations import ACTIVATIONS
-from ....functions.losses import LOSSES
-from ...update_rules import ADAM, N_MOMENTS, SGD, UPDATE_RULES, Numbers
+from ...update_rules import ADAM, Numbers
+from .specialisation import Specialisation
 
 if not SIMULATED:
     from ..barriers import barrier_of_warp
 
 ALIGNMENT = None if SIMULATED else 16
 """Of arrays in shared memory, so that four numbers are read at a time; the simulator knows none."""
-TILE_BYTES = 8192
-"""Samples that a block keeps in shared memory at a time take about so much,"""
-LONGEST_TILE = 64
-"""and are no more; their losses are summed in the networks' dtype, those of tiles in float64."""
 
 
 class Networks(NamedTuple):
@@ -120,96 +113,6 @@ class Step(NamedTuple):
     l2: Any
     numbers: Any
     """See `update_rules.step_parameter`."""
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """What a kernel is compiled for, and what follows from it."""
-
-    layer_sizes: tuple[int, ...]
-    activations: tuple[str, ...]
-    loss_name: str
-    dtype_name: str
-    update_rule: str
-    with_l2: bool
-    """Whether some network has a penalty."""
-    weighted: bool
-    """Whether samples have weights."""
-    monitored: bool
-    """Whether the accuracy is recorded."""
-
-    @property
-    def real(self) -> type:
-        """The dtype's conversion."""
-        return np.dtype(self.dtype_name).type
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of a number."""
-        return np.dtype(self.dtype_name).itemsize
-
-    @property
-    def codes(self) -> tuple[int, ...]:
-        """Of the activations, one a layer."""
-        return tuple(ACTIVATIONS[name] for name in self.activations)
-
-    @property
-    def loss(self) -> int:
-        """Its code."""
-        return LOSSES[self.loss_name]
-
-    @property
-    def rule(self) -> int:
-        """Its code."""
-        return UPDATE_RULES[self.update_rule]
-
-    @property
-    def n_moments(self) -> int:
-        """Numbers that the rule keeps for a parameter."""
-        return N_MOMENTS[self.update_rule]
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether a step is W -= rate a delta^T and no more."""
-        return self.rule == SGD and not self.with_l2
-
-    @property
-    def n_layers(self) -> int:
-        """Layers with weights."""
-        return len(self.activations)
-
-    @property
-    def n_units(self) -> int:
-        """Of all layers, inputs not counted."""
-        return sum(self.layer_sizes[1:])
-
-    @property
-    def weights_at(self) -> tuple[int, ...]:
-        """Where each layer's weights begin among the parameters."""
-        sizes = self.layer_sizes
-        return tuple(sum((sizes[m] + 1) * sizes[m + 1] for m in range(n)) for n in range(self.n_layers))
-
-    @property
-    def biases_at(self) -> tuple[int, ...]:
-        """Where each layer's biases begin among them."""
-        sizes = self.layer_sizes
-        return tuple(at + sizes[n] * sizes[n + 1] for n, at in enumerate(self.weights_at))
-
-    @property
-    def outputs_at(self) -> tuple[int, ...]:
-        """Where each layer's outputs begin among the units."""
-        return tuple(sum(self.layer_sizes[1 : n + 1]) for n in range(self.n_layers))
-
-    @property
-    def n_parameters(self) -> int:
-        """Weights and biases."""
-        return self.biases_at[-1] + self.layer_sizes[-1]
-
-    @property
-    def tile(self) -> int:
-        """Samples that a block keeps in shared memory at a time."""
-        of_sample = self.itemsize * (self.layer_sizes[0] + self.layer_sizes[-1])
-        return max(1, min(LONGEST_TILE, TILE_BYTES // of_sample))
 
 
 class Pieces(NamedTuple):
@@ -302,7 +205,7 @@ def _next_powers(code: Any, common: Any, powers: Any) -> tuple[float, float]:
     return (powers[0] * common.beta_1, powers[1] * common.beta_2) if code == ADAM else powers
 
 
-def make_kernel(of: Architecture, pieces: Pieces, max_registers: int | None = None) -> Any:
+def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = None) -> Any:
     """The kernel train(networks, samples, record, common) made of the pieces.
 
     Parameters

@@ -17,15 +17,16 @@ from ....functions.units import (
     loss_of_output,
 )
 from ...update_rules import step_parameter
-from .kernel import Architecture, Pieces, chain, make_kernel
+from .kernel import Pieces, chain, make_kernel
+from .specialisation import Specialisation
 
 THREADS = 4 if SIMULATED else 128
 """Of a block, and so networks."""
 
 
 @cache
-def make_train(of: Architecture, max_registers: int | None = None) -> Any:
-    """The kernel for an architecture, launched with a thread a network; see `population.make_kernel`."""
+def make_train(of: Specialisation, max_registers: int | None = None) -> Any:
+    """The kernel for a specialisation, launched with a thread a network; see `kernel.make_kernel`."""
     layers = range(of.n_layers)
     n_own, n_units = of.n_parameters, of.n_units
     n_kept = of.n_moments * n_own
@@ -50,7 +51,7 @@ def make_train(of: Architecture, max_registers: int | None = None) -> Any:
     return make_kernel(of, pieces, max_registers)
 
 
-def _make_forward(of: Architecture, layer: int) -> Any:
+def _make_forward(of: Specialisation, layer: int) -> Any:
     fan_in, fan_out = of.layer_sizes[layer : layer + 2]
     w, b, out, code = of.weights_at[layer], of.biases_at[layer], of.outputs_at[layer], of.codes[layer]
     x = of.outputs_at[layer - 1]
@@ -70,7 +71,7 @@ def _make_forward(of: Architecture, layer: int) -> Any:
     return forward
 
 
-def _make_outputs(of: Architecture) -> Any:
+def _make_outputs(of: Specialisation) -> Any:
     loss, monitored, n = of.loss, of.monitored, of.layer_sizes[-1]
     out, code = of.outputs_at[-1], of.codes[-1]
     of_activations = loss > CATEGORICAL_CROSS_ENTROPY  # else the loss is taken with its own activation
@@ -107,7 +108,7 @@ def _make_outputs(of: Architecture) -> Any:
     return outputs
 
 
-def _make_backward(of: Architecture, layer: int) -> Any:
+def _make_backward(of: Specialisation, layer: int) -> Any:
     fan_in, fan_out = of.layer_sizes[layer : layer + 2]
     w, b, out = of.weights_at[layer], of.biases_at[layer], of.outputs_at[layer]
     x, code_below = of.outputs_at[layer - 1], of.codes[layer - 1]

@@ -26,7 +26,8 @@ from ....functions.units import (
     sum_of,
 )
 from ...update_rules import step_parameter
-from .kernel import Architecture, Pieces, chain, make_kernel, warp_barrier
+from .kernel import Pieces, chain, make_kernel, warp_barrier
+from .specialisation import Specialisation
 
 LANES = 32
 WARPS = 1 if SIMULATED else 4
@@ -41,7 +42,7 @@ def n_slots(n_units: int) -> int:
 class _Places:
     """Where a lane keeps each layer's columns (fan_in, slots), biases (slots,) and rows (slots, fan_out)."""
 
-    def __init__(self, of: Architecture) -> None:
+    def __init__(self, of: Specialisation) -> None:
         self.slots = [n_slots(n) for n in of.layer_sizes[1:]]
         lengths = []
         for layer, (fan_in, fan_out) in enumerate(pairwise(of.layer_sizes)):
@@ -53,14 +54,14 @@ class _Places:
         self.units = [0, *accumulate(self.slots)]
 
 
-def n_own(of: Architecture) -> int:
+def n_own(of: Specialisation) -> int:
     """Parameters in a lane's registers, both copies counted."""
     return _Places(of).n_own
 
 
 @cache
-def make_train(of: Architecture, max_registers: int | None = None) -> Any:
-    """The kernel for an architecture, launched with a warp a network; see `population.make_kernel`."""
+def make_train(of: Specialisation, max_registers: int | None = None) -> Any:
+    """The kernel for a specialisation, launched with a warp a network; see `kernel.make_kernel`."""
     places, layers = _Places(of), range(of.n_layers)
     pieces = Pieces(
         LANES,
@@ -82,12 +83,12 @@ def make_train(of: Architecture, max_registers: int | None = None) -> Any:
     return make_kernel(of, pieces, max_registers)
 
 
-def _arrays(of: Architecture) -> range:
+def _arrays(of: Specialisation) -> range:
     """-1 for the parameters, and the rule's moments."""
     return range(-1, of.n_moments)
 
 
-def _make_transfer(of: Architecture, places: _Places, layer: int, moment: int, is_load: bool) -> Any:
+def _make_transfer(of: Specialisation, places: _Places, layer: int, moment: int, is_load: bool) -> Any:
     """Between a lane's registers and the device's memory: parameters, or one of the moments."""
     fan_in, fan_out = of.layer_sizes[layer : layer + 2]
     w, b = of.weights_at[layer], of.biases_at[layer]
@@ -127,7 +128,7 @@ def _make_transfer(of: Architecture, places: _Places, layer: int, moment: int, i
     return load if is_load else store
 
 
-def _make_forward(of: Architecture, places: _Places, layer: int) -> Any:
+def _make_forward(of: Specialisation, places: _Places, layer: int) -> Any:
     fan_in, fan_out = of.layer_sizes[layer : layer + 2]
     columns, biases, own = places.columns[layer], places.biases[layer], places.units[layer]
     slots, code, out, x = places.slots[layer], of.codes[layer], of.outputs_at[layer], of.outputs_at[layer - 1]
@@ -154,7 +155,7 @@ def _make_forward(of: Architecture, places: _Places, layer: int) -> Any:
     return forward
 
 
-def _make_outputs(of: Architecture, places: _Places) -> Any:
+def _make_outputs(of: Specialisation, places: _Places) -> Any:
     loss, monitored, n = of.loss, of.monitored, of.layer_sizes[-1]
     out, code = of.outputs_at[-1], of.codes[-1]
     slots, own = places.slots[-1], places.units[-2]
@@ -211,7 +212,7 @@ def _make_outputs(of: Architecture, places: _Places) -> Any:
     return outputs
 
 
-def _make_backward(of: Architecture, places: _Places, layer: int) -> Any:
+def _make_backward(of: Specialisation, places: _Places, layer: int) -> Any:
     fan_in, fan_out = of.layer_sizes[layer : layer + 2]
     columns, biases, rows = places.columns[layer], places.biases[layer], places.rows[layer]
     slots, own, out = places.slots[layer], places.units[layer], of.outputs_at[layer]
