@@ -9,6 +9,8 @@ import pytest
 import reference
 from house import Package
 
+from numbabp.planning import catalogue
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FOLDERS = "numbabp|tests|benchmarks|examples|docs"
@@ -106,6 +108,13 @@ def test_the_tree_is_the_package(package):
     assert rooms_shown(ARCHITECTURE.read_text(encoding="utf-8")) == {
         module.room for module in package.modules.values()
     }
+
+
+def test_readme_has_the_catalogue_of_kernels_for_gpus():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|.*\| ([a-z, ]+) \|$", text, re.MULTILINE)
+    on_gpu = [kernel for kernel in catalogue.KERNELS if kernel.device == catalogue.CUDA]
+    assert dict(rows) == {kernel.name: ", ".join(kernel.rules) for kernel in on_gpu}
 
 
 def test_functions_are_shown_as_they_are():

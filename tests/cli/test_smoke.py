@@ -12,6 +12,7 @@ from commands import run, run_json
 
 from numbabp.cli import smoke, smoke_compiler
 from numbabp.compiler import caching, watching
+from numbabp.planning import catalogue
 
 
 def fake(name, log):
@@ -22,6 +23,14 @@ def fake(name, log):
         return 0.0
 
     return smoke.Kernel("cpu", name, error, lambda kernel, dtype: (lambda: None, 1))
+
+
+def test_every_kernel_is_tried():
+    tried = {(kernel.device, kernel.name) for kernel in smoke.KERNELS}
+    there_are = {(kernel.device, kernel.name) for kernel in catalogue.KERNELS}
+    # XOR is not sparse, and networks trained one by one are those of the other kernels
+    assert there_are - tried == {("cpu", "sparse"), ("cpu", "each")}
+    assert tried < there_are
 
 
 def test_rows_come_before_the_next_kernel_is_tried(monkeypatch):

@@ -3,7 +3,7 @@
 Within a block of samples all weights are only read: they are those of the block's start plus a sum of
 products of inputs and deltas (docs/blocked.md; numbers in brackets are its equations). So one launch takes
 the block's samples one after the other, with the weights streaming through all multiprocessors; before it and
-after it come matrix products (`numbabp.training.engines.blocked_cuda`).
+after it come matrix products (`numbabp.training.engines.network_cuda_blocked`).
 
 A layer's units are dealt out to the blocks of threads in groups of neighbours. A block that owns a group
 reads those columns of the layer's weights forwards, and those rows of the next layer's backwards, whole: a
