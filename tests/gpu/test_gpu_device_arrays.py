@@ -9,6 +9,7 @@ from sklearn.datasets import load_iris
 import numbabp as nbp
 from numbabp.devices import memory
 from numbabp.devices import placement as devices
+from numbabp.estimators.fitting import begin
 from numbabp.functions.losses import METRICS
 from numbabp.inference import device as device_inference
 from numbabp.samples import Samples, check_inputs
@@ -385,8 +386,8 @@ def test_fit_begins_with_the_same_samples_on_the_gpu(kind, y_on_gpu, options):
     if kind == "several" and "class_weight" in options:
         options = {"class_weight": [{0: 1, 1: 2}, {0: 3, 1: 1}]}
     expected_model, model = classifier(**options), classifier(**options)
-    expected = expected_model._begin(IRIS, y, weights)
-    found = model._begin(on_gpu(IRIS), on_gpu(y) if y_on_gpu else y, on_gpu(weights))
+    expected = begin(expected_model, IRIS, y, weights).samples
+    found = begin(model, on_gpu(IRIS), on_gpu(y) if y_on_gpu else y, on_gpu(weights)).samples
     assert model.classes_.tolist() == expected_model.classes_.tolist()
     assert model.classes_.dtype == expected_model.classes_.dtype
     assert model.network_.layer_sizes == expected_model.network_.layer_sizes
@@ -404,7 +405,8 @@ def test_fit_begins_with_the_same_samples_on_the_gpu(kind, y_on_gpu, options):
 def test_regressor_begins_with_the_same_samples_on_the_gpu():
     y = 100 * IRIS[:, :2]
     expected_model, model = nbp.MLPRegressor(random_state=0), nbp.MLPRegressor(random_state=0)
-    expected, found = expected_model._begin(IRIS, y), model._begin(on_gpu(IRIS), on_gpu(y))
+    expected = begin(expected_model, IRIS, y).samples
+    found = begin(model, on_gpu(IRIS), on_gpu(y)).samples
     assert devices.is_on_device(found.Y)
     np.testing.assert_array_equal(on_host(found.Y), expected.Y)
     assert model.learning_rate_init_ == pytest.approx(expected_model.learning_rate_init_, rel=1e-12)
@@ -450,7 +452,7 @@ def test_errors_of_fitted_estimators():
 def test_a_column_of_labels_is_taken_with_a_warning():
     y = LABELS["three"]
     with pytest.warns(UserWarning, match="column-vector y was passed"):
-        samples = classifier()._begin(on_gpu(IRIS), on_gpu(y[:, None]))
+        samples = begin(classifier(), on_gpu(IRIS), on_gpu(y[:, None])).samples
     np.testing.assert_array_equal(on_host(samples.y), y)
 
 
