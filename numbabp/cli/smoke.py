@@ -43,14 +43,14 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """How one is tried."""
+class Trial:
+    """How a kernel is tried."""
 
     device: str
     name: str
-    error: Callable[["Kernel", str], float]
+    error: Callable[["Trial", str], float]
     """Largest relative difference from known figures, for a dtype."""
-    work: Callable[["Kernel", str], tuple[Callable[[], object], int]]
+    work: Callable[["Trial", str], tuple[Callable[[], object], int]]
     """What to time, and its steps."""
 
 
@@ -65,63 +65,63 @@ def run(tell: Callable[[str], object] = lambda text: None) -> Iterator[Row]:
         Called with what is under way, such as "compiling tiny, float64".
     """
     yield from _run_on_cpu(tell)
-    on_gpu = [(kernel, dtype) for dtype in DTYPES for kernel in KERNELS if kernel.device == "cuda"]
+    on_gpu = [(trial, dtype) for dtype in DTYPES for trial in TRIALS if trial.device == "cuda"]
     missing = why_no_gpu()
     note = f"no GPU here: {missing}"
-    for kernel, dtype in on_gpu:
+    for trial, dtype in on_gpu:
         if missing:
-            yield Row("cuda", kernel.name, dtype, None, None, None, None, note)
+            yield Row("cuda", trial.name, dtype, None, None, None, None, note)
             note = "no GPU here"
         else:
-            tell(f"{kernel.name} on the GPU, {dtype}")
-            yield _row(kernel, dtype, _check(kernel, dtype))
+            tell(f"{trial.name} on the GPU, {dtype}")
+            yield _row(trial, dtype, _check(trial, dtype))
 
 
 def _run_on_cpu(tell: Callable[[str], object]) -> Iterator[Row]:
     """Rows in pairs: a kernel is timed once it is compiled for both dtypes, since some use all threads."""
-    kernels = [kernel for kernel in KERNELS if kernel.device == "cpu"]
+    trials = [trial for trial in TRIALS if trial.device == "cpu"]
     with SecondProcess() as other:
-        for i, kernel in enumerate(kernels):
-            names = [kernel.name for kernel in kernels[i:]]
-            largest = [_check_first(kernel, names, other, tell), _check_second(kernel, other, tell)]
+        for i, trial in enumerate(trials):
+            names = [trial.name for trial in trials[i:]]
+            largest = [_check_first(trial, names, other, tell), _check_second(trial, other, tell)]
             for dtype, error in zip(DTYPES, largest, strict=True):
-                tell(f"timing {kernel.name}, {dtype}")
-                yield _row(kernel, dtype, error)
+                tell(f"timing {trial.name}, {dtype}")
+                yield _row(trial, dtype, error)
 
 
 def _check_first(
-    kernel: Kernel, names: list[str], other: SecondProcess, tell: Callable[[str], object]
+    trial: Trial, names: list[str], other: SecondProcess, tell: Callable[[str], object]
 ) -> float | Exception:
     """Check a kernel for the first dtype; if it must be compiled, so must be all from this one on."""
     first, second = DTYPES
 
     def begin() -> None:
         other.start(second, names)
-        dtypes = f"{first} and {second}" if other.is_busy_with(kernel.name) else first
-        tell(f"compiling {kernel.name}, {dtypes}")
+        dtypes = f"{first} and {second}" if other.is_busy_with(trial.name) else first
+        tell(f"compiling {trial.name}, {dtypes}")
 
-    tell(f"checking {kernel.name}, {first}")
+    tell(f"checking {trial.name}, {first}")
     with compiling_watched(begin):
-        return _check(kernel, first)
+        return _check(trial, first)
 
 
-def _check_second(kernel: Kernel, other: SecondProcess, tell: Callable[[str], object]) -> float | Exception:
+def _check_second(trial: Trial, other: SecondProcess, tell: Callable[[str], object]) -> float | Exception:
     """Check a kernel for the second dtype, once the other process has compiled it if it does."""
     dtype = DTYPES[1]
-    compiling = f"compiling {kernel.name}, {dtype}"
-    if other.is_busy_with(kernel.name):
+    compiling = f"compiling {trial.name}, {dtype}"
+    if other.is_busy_with(trial.name):
         tell(compiling)
-        other.wait_for(kernel.name)
-    tell(f"checking {kernel.name}, {dtype}")
+        other.wait_for(trial.name)
+    tell(f"checking {trial.name}, {dtype}")
     with compiling_watched(lambda: tell(compiling)):
-        return _check(kernel, dtype)
+        return _check(trial, dtype)
 
 
 def compile_kernels(dtype: str, *names: str) -> None:
     """Compile kernels for a dtype into the cache folder, and print each name when that is done."""
     for name in names:
-        kernel = next(kernel for kernel in KERNELS if (kernel.device, kernel.name) == ("cpu", name))
-        _check(kernel, dtype)  # what is wrong is found by whoever uses it
+        trial = next(trial for trial in TRIALS if (trial.device, trial.name) == ("cpu", name))
+        _check(trial, dtype)  # what is wrong is found by whoever uses it
         print(name, flush=True)
 
 
@@ -130,27 +130,27 @@ def why_no_gpu() -> str:
     return "Numba simulates one" if memory.is_simulated() else memory.why_no_gpu()
 
 
-def _check(kernel: Kernel, dtype: str) -> float | Exception:
+def _check(trial: Trial, dtype: str) -> float | Exception:
     """Largest relative error, or what broke."""
     try:
         with without_collecting():
-            return float(kernel.error(kernel, dtype))
+            return float(trial.error(trial, dtype))
     except Exception as problem:  # a smoke run reports whatever breaks
         return problem
 
 
-def _row(kernel: Kernel, dtype: str, largest: float | Exception) -> Row:
+def _row(trial: Trial, dtype: str, largest: float | Exception) -> Row:
     """Time a kernel that was checked."""
     try:
         if isinstance(largest, Exception):
             raise largest
-        work, steps = kernel.work(kernel, dtype)
+        work, steps = trial.work(trial, dtype)
         ns = min(_seconds(work) for _ in range(REPEATS)) / steps * 1e9
     except Exception as problem:
         note = f"{type(problem).__name__}: {problem}"
-        return Row(kernel.device, kernel.name, dtype, None, None, None, False, note)
-    passed = largest <= TOLERANCES[kernel.device][dtype]
-    return Row(kernel.device, kernel.name, dtype, ns, N_WEIGHTS / ns * 1e9, largest, passed)
+        return Row(trial.device, trial.name, dtype, None, None, None, False, note)
+    passed = largest <= TOLERANCES[trial.device][dtype]
+    return Row(trial.device, trial.name, dtype, ns, N_WEIGHTS / ns * 1e9, largest, passed)
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -164,28 +164,28 @@ def _calibrated(train: Callable[[int], object], epochs: int) -> int:
     return max(epochs, round(epochs * TIMED_SECONDS / _seconds(lambda: train(epochs))))
 
 
-def _faithful_error(kernel: Kernel, dtype: str) -> float:
+def _faithful_error(trial: Trial, dtype: str) -> float:
     """Largest relative difference from the notebook's printed losses; infinite if an accuracy is wrong."""
-    run = faithful(dtype, kernel.name)
+    run = faithful(dtype, trial.name)
     if any(run.accuracies[epoch] != value for epoch, value in FAITHFUL_ACCURACIES.items()):
         return float("inf")
-    columns = zeros(dtype, kernel.name).network.weights[0]
+    columns = zeros(dtype, trial.name).network.weights[0]
     if np.ptp(columns, axis=1).any():  # from zero weights the hidden units must stay equal
         return float("inf")
     return max(abs(run.losses[epoch] / value - 1) for epoch, value in FAITHFUL_LOSSES.items())
 
 
-def _network_error(kernel: Kernel, dtype: str) -> float:
+def _network_error(trial: Trial, dtype: str) -> float:
     """Largest relative difference from the sequential kernel, for those that can't do the notebook's."""
-    own = _train(kernel, dtype, CHECKED_EPOCHS).parameters.astype(float)
+    own = _train(trial, dtype, CHECKED_EPOCHS).parameters.astype(float)
     expected = _train(SEQUENTIAL, dtype, CHECKED_EPOCHS).parameters.astype(float)
     return float(np.abs(own - expected).max() / np.abs(expected).max())
 
 
-def _population_error(kernel: Kernel, dtype: str) -> float:
+def _population_error(trial: Trial, dtype: str) -> float:
     """Largest relative difference of a population's networks from the same ones trained alone."""
     population = _population(dtype, CHECKED_NETWORKS)
-    _fit(kernel, population, CHECKED_EPOCHS)
+    _fit(trial, population, CHECKED_EPOCHS)
     errors = []
     for i in (0, CHECKED_NETWORKS - 1):
         alone = _network(dtype, int(population.seeds[i]))
@@ -195,37 +195,37 @@ def _population_error(kernel: Kernel, dtype: str) -> float:
     return float(max(errors))
 
 
-def _work_of_notebook(kernel: Kernel, dtype: str) -> tuple[Callable[[], object], int]:
+def _work_of_notebook(trial: Trial, dtype: str) -> tuple[Callable[[], object], int]:
     """The run that was checked, for longer: other options would be another kernel to compile for some."""
 
     def train(epochs: int) -> None:
         X, y = xor()
         notebook_network(dtype).fit(
-            X, y, learning_rate=1.0, epochs=epochs, kernel=kernel.name, progress=False, **NOTEBOOK
+            X, y, learning_rate=1.0, epochs=epochs, kernel=trial.name, progress=False, **NOTEBOOK
         )
 
     epochs = _calibrated(train, NETWORK_EPOCHS)
     return lambda: train(epochs), epochs * 4
 
 
-def _work_of_network(kernel: Kernel, dtype: str) -> tuple[Callable[[], object], int]:
+def _work_of_network(trial: Trial, dtype: str) -> tuple[Callable[[], object], int]:
     epochs = NETWORK_EPOCHS
-    if kernel.device == "cpu":
-        epochs = _calibrated(lambda epochs: _train(kernel, dtype, epochs), epochs)
-    return lambda: _train(kernel, dtype, epochs), epochs * 4
+    if trial.device == "cpu":
+        epochs = _calibrated(lambda epochs: _train(trial, dtype, epochs), epochs)
+    return lambda: _train(trial, dtype, epochs), epochs * 4
 
 
-def _work_of_population(kernel: Kernel, dtype: str) -> tuple[Callable[[], object], int]:
+def _work_of_population(trial: Trial, dtype: str) -> tuple[Callable[[], object], int]:
     """Many networks, on all threads together."""
     population = _population(dtype, N_NETWORKS)
-    epochs = _calibrated(lambda epochs: _fit(kernel, population, epochs), POPULATION_EPOCHS)
-    return lambda: _fit(kernel, population, epochs), epochs * 4 * N_NETWORKS
+    epochs = _calibrated(lambda epochs: _fit(trial, population, epochs), POPULATION_EPOCHS)
+    return lambda: _fit(trial, population, epochs), epochs * 4 * N_NETWORKS
 
 
-def _work_on_gpu(kernel: Kernel, dtype: str) -> tuple[Callable[[], object], int]:
+def _work_on_gpu(trial: Trial, dtype: str) -> tuple[Callable[[], object], int]:
     population = _population(dtype, N_NETWORKS_ON_GPU)
     steps = REPEATS_ON_GPU * 4 * N_NETWORKS_ON_GPU
-    return lambda: _fit(kernel, population, 1, REPEATS_ON_GPU), steps
+    return lambda: _fit(trial, population, 1, REPEATS_ON_GPU), steps
 
 
 def _network(dtype: str, seed: int = 0) -> Network:
@@ -237,13 +237,13 @@ def _population(dtype: str, n_networks: int) -> Population:
     return Population((2, 10, 1), n_networks, loss=loss, dtype=dtype, random_state=0)
 
 
-def _train(kernel: Kernel, dtype: str, epochs: int) -> Network:
+def _train(trial: Trial, dtype: str, epochs: int) -> Network:
     network = _network(dtype)
-    _fit(kernel, network, epochs)
+    _fit(trial, network, epochs)
     return network
 
 
-def _fit(kernel: Kernel, model: Network | Population, epochs: int, repeats: int = 1) -> None:
+def _fit(trial: Trial, model: Network | Population, epochs: int, repeats: int = 1) -> None:
     X, y = xor()
     model.fit(
         np.tile(X, (repeats, 1)),
@@ -251,22 +251,22 @@ def _fit(kernel: Kernel, model: Network | Population, epochs: int, repeats: int 
         learning_rate=0.5,
         epochs=epochs,
         shuffle=False,
-        device=kernel.device,
-        kernel=kernel.name,
+        device=trial.device,
+        kernel=trial.name,
         progress=False,
     )
 
 
-SEQUENTIAL = Kernel("cpu", "sequential", _faithful_error, _work_of_notebook)
-KERNELS = [
+SEQUENTIAL = Trial("cpu", "sequential", _faithful_error, _work_of_notebook)
+TRIALS = [
     SEQUENTIAL,
-    Kernel("cpu", "blocked", _faithful_error, _work_of_notebook),
-    Kernel("cpu", "tiny", _faithful_error, _work_of_notebook),
-    Kernel("cpu", "general", _network_error, _work_of_network),
-    Kernel("cpu", "lanes", _population_error, _work_of_population),
-    Kernel("cuda", "thread", _population_error, _work_on_gpu),
-    Kernel("cuda", "warp", _population_error, _work_on_gpu),
-    Kernel("cuda", "block", _population_error, _work_on_gpu),
-    Kernel("cuda", "persistent", _network_error, _work_of_network),
-    Kernel("cuda", "blocked", _network_error, _work_of_network),
+    Trial("cpu", "blocked", _faithful_error, _work_of_notebook),
+    Trial("cpu", "tiny", _faithful_error, _work_of_notebook),
+    Trial("cpu", "general", _network_error, _work_of_network),
+    Trial("cpu", "lanes", _population_error, _work_of_population),
+    Trial("cuda", "thread", _population_error, _work_on_gpu),
+    Trial("cuda", "warp", _population_error, _work_on_gpu),
+    Trial("cuda", "block", _population_error, _work_on_gpu),
+    Trial("cuda", "persistent", _network_error, _work_of_network),
+    Trial("cuda", "blocked", _network_error, _work_of_network),
 ]

@@ -194,7 +194,7 @@ def test_demo_takes_one_experiment():
 
 def test_smoke():
     output = run("smoke").stdout
-    on_gpu = [kernel for kernel in smoke.KERNELS if kernel.device == "cuda"]
+    on_gpu = [kernel for kernel in smoke.TRIALS if kernel.device == "cuda"]
     missing = smoke.why_no_gpu()
     assert {"thread", "warp", "block"} <= {kernel.name for kernel in on_gpu}
     assert output.count("pass") == 10 + (0 if missing else 2 * len(on_gpu))
@@ -224,8 +224,8 @@ def test_a_kernel_for_gpus_that_breaks_is_a_failure(monkeypatch):
     def break_down(kernel, dtype):
         raise RuntimeError("out of order")
 
-    broken = smoke.Kernel("cuda", "thread", break_down, break_down)
-    monkeypatch.setattr(smoke, "KERNELS", [broken])
+    broken = smoke.Trial("cuda", "thread", break_down, break_down)
+    monkeypatch.setattr(smoke, "TRIALS", [broken])
     monkeypatch.setattr(smoke, "why_no_gpu", lambda: "")
     rows = run_json("smoke", status=1)["rows"]
     assert [(row["passed"], row["note"]) for row in rows] == [(False, "RuntimeError: out of order")] * 2

@@ -22,11 +22,11 @@ def fake(name, log):
         log.append((kernel.name, dtype))
         return 0.0
 
-    return smoke.Kernel("cpu", name, error, lambda kernel, dtype: (lambda: None, 1))
+    return smoke.Trial("cpu", name, error, lambda kernel, dtype: (lambda: None, 1))
 
 
 def test_every_kernel_is_tried():
-    tried = {(kernel.device, kernel.name) for kernel in smoke.KERNELS}
+    tried = {(kernel.device, kernel.name) for kernel in smoke.TRIALS}
     there_are = {(kernel.device, kernel.name) for kernel in catalogue.KERNELS}
     # XOR is not sparse, and networks trained one by one are those of the other kernels
     assert there_are - tried == {("cpu", "sparse"), ("cpu", "each")}
@@ -35,7 +35,7 @@ def test_every_kernel_is_tried():
 
 def test_rows_come_before_the_next_kernel_is_tried(monkeypatch):
     log = []
-    monkeypatch.setattr(smoke, "KERNELS", [fake("one", log), fake("two", log)])
+    monkeypatch.setattr(smoke, "TRIALS", [fake("one", log), fake("two", log)])
     told = []
     rows = smoke.run(told.append)
     assert log == []
@@ -55,8 +55,8 @@ PROGRAM = """if True:
     def error(kernel, dtype):
         time.sleep(0.5)
         return 0.0
-    smoke.KERNELS = [
-        smoke.Kernel("cpu", name, error, lambda kernel, dtype: (lambda: None, 1)) for name in "abc"
+    smoke.TRIALS = [
+        smoke.Trial("cpu", name, error, lambda kernel, dtype: (lambda: None, 1)) for name in "abc"
     ]
     cli.app(["smoke"])
 """
@@ -145,7 +145,7 @@ def test_compiling_is_told_and_loading_is_not():
 @pytest.mark.parametrize("columns", [80, 60])
 def test_nothing_is_wider_than_the_terminal_or_cut(monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
-    monkeypatch.setattr(smoke, "KERNELS", [fake("a", []), smoke.Kernel("cuda", "persistent", None, None)])
+    monkeypatch.setattr(smoke, "TRIALS", [fake("a", []), smoke.Trial("cuda", "persistent", None, None)])
     reason = "there is no driver: pip install 'numbabp[cuda13]', look at [red]this[/red], or ask :help:"
     monkeypatch.setattr(smoke, "why_no_gpu", lambda: reason)
     output = run("smoke").stdout

@@ -8,7 +8,7 @@ from numbabp.devices import memory
 pytestmark = pytest.mark.gpu
 
 
-ON_GPU = [kernel for kernel in smoke.KERNELS if kernel.device == "cuda"]
+ON_GPU = [kernel for kernel in smoke.TRIALS if kernel.device == "cuda"]
 
 
 @pytest.mark.parametrize("kernel", ON_GPU, ids=lambda kernel: kernel.name)
@@ -22,7 +22,7 @@ def test_kernels_pass(kernel, monkeypatch):
         monkeypatch.setattr(smoke, "TIMED_SECONDS", 0.0)
         monkeypatch.setattr(smoke, "DTYPES", ("float64",))
         monkeypatch.setattr(smoke, "why_no_gpu", lambda: "")
-    monkeypatch.setattr(smoke, "KERNELS", [kernel])
+    monkeypatch.setattr(smoke, "TRIALS", [kernel])
     rows = list(smoke.run())
     assert [(row.kernel, row.dtype) for row in rows] == [(kernel.name, dtype) for dtype in smoke.DTYPES]
     for row in rows:
