@@ -145,7 +145,7 @@ def train(
     if output is not None:  # rather now than after the training
         check_writable(output)
     split = Source(data, target, dataset, task, ignore).split(validation_fraction, seed)
-    network = Network(**split.pipeline.architecture(sizes, activation, dtype), random_state=seed)
+    network = Network(**split.pipeline.network_arguments(sizes, activation, dtype), random_state=seed)
     history = network.fit(
         split.inputs,
         split.targets,

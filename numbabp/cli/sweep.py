@@ -209,7 +209,7 @@ def sweep(
         population = Population(
             n_networks=n_networks,
             random_state=seed_of,
-            **split.pipeline.architecture(hidden, activation, dtype),
+            **split.pipeline.network_arguments(hidden, activation, dtype),
         )
         history = population.fit(
             split.inputs,

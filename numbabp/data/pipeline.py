@@ -61,7 +61,7 @@ class Pipeline:
         """Write network and settings."""
         save(network, path, self.settings)
 
-    def architecture(self, hidden: tuple[int, ...], activation: str, dtype: str) -> dict[str, Any]:
+    def network_arguments(self, hidden: tuple[int, ...], activation: str, dtype: str) -> dict[str, Any]:
         """Arguments of `Network` and `Population`: an output a class, but one for two classes or a number."""
         n_outputs = 1 if self.classes is None or len(self.classes) == 2 else len(self.classes)
         if self.classes is None:

@@ -52,8 +52,8 @@ def test_tables_hold_what_the_networks_give_alone(folder):
     networks = read("networks.csv")
     assert len(networks) == 2 * 2 * 2 * 3
     for row in networks:
-        architecture = split.pipeline.architecture((int(row["hidden"]),), "tanh", "float64")
-        alone = nbp.Network(**architecture, random_state=int(row["seed"]))
+        arguments = split.pipeline.network_arguments((int(row["hidden"]),), "tanh", "float64")
+        alone = nbp.Network(**arguments, random_state=int(row["seed"]))
         history = alone.fit(
             split.inputs,
             split.targets,
