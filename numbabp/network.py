@@ -401,6 +401,10 @@ class Network(OfArchitecture):
             architecture, parameters, init=self.init, random_state=copy.deepcopy(self.random_state)
         )
 
+    def rule_state(self, update_rule: str) -> RuleState:
+        """What the update rule carries from step to step, begun anew if the last one was another."""
+        return RuleState.going_on(self._rule_state, update_rule, self.parameters)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a safetensors file, atomically; see `numbabp.loading.save`."""
         storage.write_network(path, self.architecture, self.init, self.parameters)
@@ -444,7 +448,7 @@ class Network(OfArchitecture):
         # before anything is drawn or changed: a schedule of the caller's may raise
         rates = learning_rates(options.schedule, schedule_options, float(options.learning_rate), epochs)
         order_seed = draw_order_seed(generator, options.shuffle)
-        state = RuleState.going_on(self._rule_state, options.update_rule, self.parameters)
+        state = self.rule_state(options.update_rule)
         training = Training(
             problem, plan, samples, self.parameters, state, rates, order_seed, validation, callback
         )

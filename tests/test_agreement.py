@@ -637,7 +637,7 @@ def test_divergence_keeps_the_last_finite_parameters(
         np.testing.assert_array_equal(net.parameters, twin.parameters)
         rule = options.get("update_rule", "sgd")
         np.testing.assert_array_equal(net.rule_state(rule).moments, twin.rule_state(rule).moments)
-        assert net.rule_state(rule).step == twin.rule_state(rule).step
+        assert net.rule_state(rule).steps == twin.rule_state(rule).steps
         rest = slice(whole_batches, error.sample + 1)
         with pytest.raises(nbp.DivergenceError):
             twin.partial_fit(problem.X[rest], problem.Y[rest], **options)

@@ -30,7 +30,6 @@ import numbabp as nbp
 from numbabp import MLPClassifier, MLPRegressor, PopulationSearchCV
 from numbabp.estimators import joint as together
 from numbabp.estimators import search
-from numbabp.population import Population
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -128,11 +127,11 @@ def test_regressors_as_in_grid_search(dtype):
 def test_fits_in_lanes_as_in_grid_search(momentum, monkeypatch):
     kernels = []
 
-    def fit(population, *arguments, _fit=Population.fit, **options):
+    def fit(*arguments, _fit=together.fit_until, **options):
         kernels.append("lanes")
-        return _fit(population, *arguments, **{**options, "kernel": "lanes"})
+        return _fit(*arguments, **{**options, "kernel": "lanes"})
 
-    monkeypatch.setattr(Population, "fit", fit)
+    monkeypatch.setattr(together, "fit_until", fit)
     grid = {"learning_rate_init": [0.001, 0.01, 0.03], "alpha": [0.0, 0.001, 0.01]}
     compare(classifier(momentum=momentum, max_iter=40, tol=1e-3, n_iter_no_change=2), grid, X, y, cv=2)
     assert kernels == ["lanes"] * 2
@@ -140,15 +139,18 @@ def test_fits_in_lanes_as_in_grid_search(momentum, monkeypatch):
 
 @pytest.mark.parametrize("kernel", ["lanes", "each"])
 def test_models_end_as_they_would_by_themselves(kernel, monkeypatch):
-    monkeypatch.setattr(
-        Population,
-        "fit",
-        lambda self, *a, _fit=Population.fit, **o: _fit(self, *a, **{**o, "kernel": kernel}),
-    )
+    asked = []
+
+    def fit(*arguments, _fit=together.fit_until, **options):
+        asked.append(kernel)
+        return _fit(*arguments, **{**options, "kernel": kernel})
+
+    monkeypatch.setattr(together, "fit_until", fit)
     options = {"max_iter": 60, "tol": 1e-3, "n_iter_no_change": 3}
     models = [classifier(learning_rate_init=rate, **options) for rate in (0.001, 0.01, 0.03, 0.1)]
     twins = [clone(model).fit(X, y) for model in models]
     population = together.train_together(together.begin(models, X, y, [None] * 4))
+    assert asked == [kernel]
     assert len({twin.n_iter_ for twin in twins}) > 2
     for i, (model, twin) in enumerate(zip(models, twins, strict=True)):
         assert model.n_iter_ == twin.n_iter_ and model.t_ == twin.t_

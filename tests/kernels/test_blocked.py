@@ -194,7 +194,7 @@ def test_divergence_is_found_where_single_steps_find_it(dtype, rule, block_lengt
         assert net.history.n_epochs == caught.value.epoch
     assert [error.epoch for error in errors] == [errors[0].epoch] * 2
     assert abs(errors[0].sample - errors[1].sample) <= 2  # rounding may decide on the step
-    assert nets[1].rule_state(rule).step == errors[1].epoch * N_SAMPLES + errors[1].sample
+    assert nets[1].rule_state(rule).steps == errors[1].epoch * N_SAMPLES + errors[1].sample
 
 
 def test_parameters_that_overflow_while_the_loss_is_finite():

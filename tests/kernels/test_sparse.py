@@ -242,7 +242,7 @@ def test_an_interruption_leaves_every_row_at_the_last_step(step, monkeypatch):
     solution = solve(problem, learning_rates=[rate], **step)
     assert parameters_error(net, solution) < 1e-10
     state = net.rule_state(step["update_rule"])
-    assert state.step == 18
+    assert state.steps == 18
     if state.moments.size:
         W, b = network_of(problem, "float64").weights[0], solution.rule.first
         np.testing.assert_allclose(state.moments[0, : W.size].reshape(W.shape), b[0], rtol=1e-8, atol=1e-12)
