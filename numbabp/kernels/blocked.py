@@ -326,7 +326,7 @@ def train_blocked(
     while position[EPOCH] < stop_epoch and done < max_samples and status == PAUSED:
         begin_epoch(samples, run)
         rate = run.learning_rates[position[EPOCH]]
-        if rated != position[EPOCH]:
+        if rated != position[EPOCH]:  # powers follow from the learning rate
             rated = position[EPOCH]
             fill_powers(block.powers, rule, rate)
         mu, of_velocity, of_gradient = step_rates(rule, rate)
@@ -336,7 +336,7 @@ def train_blocked(
         until = min(samples.order.size, start - start % length + length)
         done += until - start
         n = _gather(samples, block, start, until)
-        if n > 0:
+        if n > 0:  # not where all of them weigh 0
             _begin_block(model, velocity, block, n)
         t = 0
         out, width = np.int64(layout[0, OUTPUTS]), np.int64(layout[0, FAN_OUT])
@@ -353,6 +353,7 @@ def train_blocked(
                 s = samples.order[block.at[t]]
                 weight = sample_weight(samples, s)
                 _forward(model, block, first, t)
+                # a loss that is not finite ends the block before its sample
                 if not observe(model, samples, run, s, weight, block.z[t], block.a[t], block.delta[t]):
                     status = DIVERGED
                     break
@@ -361,9 +362,9 @@ def train_blocked(
                 _backward(model, velocity, block, first, t, step, shrink, updated)
                 t += 1
             for layer in range(1, len(layout)):
-                if layout[layer, FORM] == DELAYED:
+                if layout[layer, FORM] == DELAYED:  # the others have taken their steps
                     _catch_up(model, velocity, block, layer, first, t)
-            if status == DIVERGED:
+            if status == DIVERGED:  # the next sub-block is not begun
                 until = block.at[t]
                 break
         _catch_up(model, velocity, block, 0, 0, t)

@@ -55,7 +55,7 @@ def affine(parameters: Any, layout: Any, layer: Any, a: Any, z: Any) -> None:
     b = layout[layer, BIASES]
     x = layout[layer, INPUTS]
     out = layout[layer, OUTPUTS]
-    if layout[layer, FORM] == BY_COLUMNS:
+    if layout[layer, FORM] == BY_COLUMNS:  # vectors along the inputs, one sum a unit
         for k in range(fan_out):
             row = w + k * fan_in
             total = parameters[b + k]

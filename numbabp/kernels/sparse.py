@@ -274,7 +274,7 @@ def train_sparse(
     while position[EPOCH] < stop_epoch and done < max_samples and status == PAUSED:
         begin_epoch(samples, run)
         rate = run.learning_rates[position[EPOCH]]
-        if lazy.taken.size > 0 and filled != position[EPOCH]:
+        if lazy.taken.size > 0 and filled != position[EPOCH]:  # powers follow from the learning rate
             filled = position[EPOCH]
             _fill(lazy, rule, rate)
         mu, of_velocity, of_gradient = step_rates(rule, rate)
@@ -288,7 +288,7 @@ def train_sparse(
             if weight == 0:
                 continue
             start, stop = np.uint64(samples.starts[s]), np.uint64(samples.starts[s + 1])
-            if lazy.taken.size > 0:
+            if lazy.taken.size > 0:  # rows may have missed steps that the forward pass needs
                 _catch_up_rows(model, velocity, samples, lazy, position[STEP], start, stop)
             _sparse_affine(parameters, layout, samples, start, stop, z)
             activate(layout[0, ACTIVATION], z, a, layout[0, OUTPUTS], layout[0, FAN_OUT])
@@ -311,7 +311,7 @@ def train_sparse(
             _step_rows(model, velocity, samples, lazy, start, stop, delta, step, shrink)
             step_biases(model, velocity, 0, delta, step)
             position[STEP] += 1
-        if until == samples.order.size and lazy.taken.size > 0:
+        if until == samples.order.size and lazy.taken.size > 0:  # before the rate may change
             _catch_up_all(model, velocity, lazy, position[STEP])
         position[SAMPLE] = until
         end_epoch(samples, run)

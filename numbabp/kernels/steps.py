@@ -60,13 +60,13 @@ def step_layer(
     b = layout[layer, BIASES]
     x = layout[layer, INPUTS]
     out = layout[layer, OUTPUTS]
-    if layer == 0 and layout[layer, FORM] == BY_COLUMNS:
+    if layer == 0 and layout[layer, FORM] == BY_COLUMNS:  # nothing goes further back than the first layer
         for k in range(fan_out):
             row = w + k * fan_in
             g = rate * delta[out + k]
             for i in range(fan_in):
                 parameters[row + i] -= shrink * parameters[row + i] + g * a[x + i]
-    elif layer == 0:
+    elif layer == 0:  # two rows at a time, which halves the loads of delta; first the one left over
         odd = fan_in % TWO
         if odd == ONE:
             _update_row(parameters, w, fan_out, shrink, rate * a[x], delta, out)
@@ -79,7 +79,7 @@ def step_layer(
                 d = delta[out + k]
                 parameters[row0 + k] -= shrink * parameters[row0 + k] + g0 * d
                 parameters[row1 + k] -= shrink * parameters[row1 + k] + g1 * d
-    elif layout[layer, FORM] == BY_COLUMNS:
+    elif layout[layer, FORM] == BY_COLUMNS:  # a column is a unit's, and adds to every delta below
         for k in range(fan_out):
             row = w + k * fan_in
             d = delta[out + k]
@@ -90,7 +90,7 @@ def step_layer(
                 parameters[row + i] = new
                 back = d * (new if updated else old)
                 delta[x + i] = back if k == 0 else delta[x + i] + back
-    else:
+    else:  # by rows, two at a time as above; a row's sum is one delta below
         odd = fan_in % TWO
         if odd == ONE:
             delta[x] = _update_and_send_back(parameters, w, fan_out, shrink, rate * a[x], delta, out, updated)

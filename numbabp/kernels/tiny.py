@@ -93,7 +93,7 @@ def make_train_tiny(
             for j in range(position[SAMPLE], until):
                 s = samples.order[j]
                 weight = sample_weight(samples, s)
-                if weight == 0:
+                if weight == 0:  # no step
                     continue
                 for k in range(padded):
                     z = b1[k]
@@ -106,11 +106,12 @@ def make_train_tiny(
                     for k in range(padded):
                         z += a1[k] * w2[o * padded + k]
                     z2[o] = z
-                if is_softmax:
+                if is_softmax:  # not a function of one unit
                     softmax(z2, a2, ZERO, np.uint64(n_outputs))
                 else:
                     for o in range(n_outputs):
                         a2[o] = output_function(z2[o])
+                # a loss that is not finite: the sample has changed nothing
                 if not observe(outputs, samples, run, s, weight, z2, a2, delta2):
                     until = j
                     status = DIVERGED
@@ -119,7 +120,7 @@ def make_train_tiny(
                 rate = real(epoch_rate) * weight
                 for k in range(padded):
                     back = real(0)
-                    g = rate * is_unit[k] * a1[k]
+                    g = rate * is_unit[k] * a1[k]  # 0 for the padding, whose weights would leave 0 otherwise
                     for o in range(n_outputs):
                         old = w2[o * padded + k]
                         kept = old - shrink * old if with_l2 else old

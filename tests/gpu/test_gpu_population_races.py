@@ -8,7 +8,7 @@ from reference import largest_relative_error
 
 import numbabp as nbp
 from numbabp.devices import memory
-from numbabp.kernels.cuda.population import block, thread, warp
+from numbabp.kernels.cuda.population import block, specialisation, thread, warp
 from numbabp.kernels.cuda.population import kernel as population
 
 pytestmark = [
@@ -54,7 +54,7 @@ def grids(monkeypatch):
             module.make_train.cache_clear()
 
     monkeypatch.setattr(memory, "launch", launch)
-    monkeypatch.setattr(population, "LONGEST_TILE", 3)  # so that tiles end within epochs
+    monkeypatch.setattr(specialisation, "LONGEST_TILE", 3)  # so that tiles end within epochs
     monkeypatch.setattr(warp, "WARPS", 2)
     monkeypatch.setattr(thread, "THREADS", 2)
     forget()

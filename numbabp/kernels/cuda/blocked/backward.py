@@ -54,7 +54,7 @@ def backward(
     above = length * np.int64(layout[layer, OUTPUTS]) + t * fan_out
     code = layout[layer - 1, ACTIVATION]
     of_output = layer == len(layout) - 1
-    if of_output:
+    if of_output:  # every block has all of its deltas
         output_dots(block, scratch, me, fan_out, t)
     else:
         read_parts(block, scratch, me, phase, min(me.n_blocks, n_groups(fan_out, me.group)), t, t)
@@ -65,7 +65,7 @@ def backward(
             total = zero
             if row < me.group and first + row < n_units:
                 start = weights + (first + row) * fan_out
-                if of_output:
+                if of_output:  # whose delta lies in shared memory
                     total = dot_weights_row(
                         network, powers, t, start, scratch.delta, 0, me.lane, fan_out, has_velocity
                     )
@@ -82,7 +82,7 @@ def backward(
             total = dot_column(block.a, units + unit, n_units, scratch.dots, 0, me.slice, me.n_slices, t)
         scratch.sums[me.thread] = total
         cuda.syncthreads()
-        if me.thread < me.group:
+        if me.thread < me.group:  # one thread a unit adds up row and slices
             delta = zero
             if unit < n_units:
                 at = units + t * n_units + unit
@@ -94,7 +94,7 @@ def backward(
                 step_bias(block, network.parameters, network.velocity, biases + unit, delta, has_velocity)
             scratch.fresh[me.thread] = delta
         cuda.syncthreads()
-        if layer > 1:
+        if layer > 1:  # the layer below has one below it that will ask for them
             add_inner_products(scratch, me, block.delta, units, n_units, first, t)
     if layer > 1:
         write_parts(block, scratch, me, phase, t)

@@ -42,7 +42,7 @@ def forward(
     code = layout[layer, ACTIVATION]
     before_output = layer == len(layout) - 2
     width = t + np.int64(layout[layer + 1, FAN_OUT]) if before_output else t
-    if layer == 0:
+    if layer == 0:  # its inputs are the samples, whose products came before the launch
         for j in range(me.thread, t, me.n):
             scratch.dots[j] = powers[t - 1 - j, W_FROM_G] * block.gram[t * n_samples + j]
         cuda.syncthreads()
@@ -50,11 +50,12 @@ def forward(
         read_parts(block, scratch, me, phase, min(me.n_blocks, n_groups(fan_in, me.group)), t, t)
     clear_parts(scratch, me, width)
     for first in range(me.block * me.group, n_units, me.n_blocks * me.group):
+        # all threads of a unit take a slice of its sum each
         unit = first + me.unit
         total = zero
         if unit < n_units:
             total = dot_column(block.delta, units + unit, n_units, scratch.dots, 0, me.slice, me.n_slices, t)
-            if layer > 0:
+            if layer > 0:  # that of layer 0 lies in block.z
                 total += dot_weights_column(
                     network,
                     powers,
@@ -70,7 +71,7 @@ def forward(
                 )
         scratch.sums[me.thread] = total
         cuda.syncthreads()
-        if me.thread < me.group:
+        if me.thread < me.group:  # one thread a unit adds up the slices
             a = zero
             if unit < n_units:
                 at = units + t * n_units + unit
@@ -87,7 +88,7 @@ def forward(
             scratch.fresh[me.thread] = a
         cuda.syncthreads()
         add_inner_products(scratch, me, block.a, units, n_units, first, t)
-        if before_output:
+        if before_output:  # so that no block has to read all of the output layer's weights
             add_products(network, block, scratch, me, first, t, has_velocity)
     write_parts(block, scratch, me, phase, width)
 
@@ -153,7 +154,7 @@ def predict(
     z, a, delta = scratch.z, scratch.a, scratch.delta
     normaliser = real(0)
     highest = real(0)
-    if code == act.SOFTMAX:
+    if code == act.SOFTMAX:  # the highest z first, so that no exponential overflows
         local = z[me.thread % n_units]
         for k in range(me.thread, n_units, me.n):
             local = z[k] if z[k] > local else local
@@ -173,7 +174,7 @@ def predict(
     else:
         for k in range(me.thread, n_units, me.n):
             a[k] = activated(code, z[k])
-    mass = real(0)
+    mass = real(0)  # of the targets, which need not sum to 1
     if loss == losses.CATEGORICAL_CROSS_ENTROPY:
         total = 0.0
         for k in range(me.thread, n_units, me.n):
@@ -186,7 +187,7 @@ def predict(
         value += loss_of_output(loss, z[k] - highest if code == act.SOFTMAX else z[k], a[k], y, normaliser)
         gradient = gradient_of_output(loss, a[k], y, mass)
         if loss > losses.CATEGORICAL_CROSS_ENTROPY:  # else it is dLoss/dz already
-            if code == act.SOFTMAX:
+            if code == act.SOFTMAX:  # its Jacobian needs a sum over the layer, below
                 mean += gradient * a[k]
             else:
                 gradient *= derivative(code, z[k], a[k])
@@ -200,7 +201,7 @@ def predict(
         return False
     for k in range(me.thread, n_units, me.n):
         delta[k] *= weight
-        if me.block == me.n_blocks - 1:
+        if me.block == me.n_blocks - 1:  # one copy for the samples to come
             block.delta[t * n_units + k] = delta[k]
     cuda.syncthreads()
     if me.block == me.n_blocks - 1 and me.thread == 0:

@@ -117,7 +117,7 @@ def make_train_block(has_velocity: bool) -> Any:
                 phase += 1
             output_sums(network, block, scratch, me, phase, t, n_samples, has_velocity)
             goes_on = predict(network, samples, block, record, scratch, me, sums, t, s, weight, epoch)
-            if goes_on:
+            if goes_on:  # else the sample has changed nothing
                 for k in range(thread, n_outputs, n_threads):
                     step_bias(block, scratch.biases, scratch.velocity, k, scratch.delta[k], has_velocity)
                 for layer in range(last, 0, -1):
@@ -128,14 +128,14 @@ def make_train_block(has_velocity: bool) -> Any:
                 t += np.int64(1)
         grid.sync()
         scale_deltas(network, block, me, t, n_samples)
-        if me.block == 0:
+        if me.block == 0:  # all blocks have the same
             for k in range(thread, n_outputs, n_threads):
                 network.parameters[biases + k] = scratch.biases[k]
                 if has_velocity:
                     network.velocity[biases + k] = scratch.velocity[k]
             if thread == 0:
                 record.state[STEPS] = t
-                if not goes_on and record.state[STATUS] != DIVERGED:
+                if not goes_on and record.state[STATUS] != DIVERGED:  # the first to do so is on record
                     record.state[STATUS] = DIVERGED
                     record.state[NUMBER] = number
                     record.state[AT] = t

@@ -159,7 +159,7 @@ def _make_outputs(of: Specialisation) -> Any:
     def outputs(team: Any, s: Any, weight: Any) -> Any:
         z, a, delta, targets = team.z, team.a, team.delta, team.targets
         normaliser = mass = total = zero
-        if code == SOFTMAX:
+        if code == SOFTMAX:  # `forward` has left z in a
             highest = highest_of(a, out, n)
             block_barrier()
             for k in range(team.lane, n, team.n_lanes):
@@ -178,7 +178,7 @@ def _make_outputs(of: Specialisation) -> Any:
             y = targets[s, k]
             team.seen_loss[k] = loss_of_output(loss, z[out + k], a[out + k], y, normaliser)
             delta[out + k] = weight * gradient_of_output(loss, a[out + k], y, mass)
-        if of_activations and code == SOFTMAX:
+        if of_activations and code == SOFTMAX:  # its Jacobian needs a sum over all threads
             block_barrier()
             mean = zero
             for k in range(n):

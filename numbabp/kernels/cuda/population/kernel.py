@@ -205,42 +205,23 @@ def _next_powers(code: Any, common: Any, powers: Any) -> tuple[float, float]:
     return (powers[0] * common.beta_1, powers[1] * common.beta_2) if code == ADAM else powers
 
 
-def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = None) -> Any:
-    """The kernel train(networks, samples, record, common) made of the pieces.
-
-    Parameters
-    ----------
-    of
-        What it is compiled for.
-    pieces
-        From `thread`, `warp` or `block`.
-    max_registers
-        Of a thread.
-    """
-    real, tile, rule, n_moments = of.real, of.tile, of.rule, of.n_moments
+def _make_team(of: Specialisation, pieces: Pieces) -> Any:
+    """team_of(thread, n_threads): a thread's place, and the arrays that it works on."""
+    tile, n_inputs, n_outputs = of.tile, of.layer_sizes[0], of.layer_sizes[-1]
     number = from_dtype(np.dtype(of.dtype_name))
-    n_inputs, n_outputs = of.layer_sizes[0], of.layer_sizes[-1]
     n_seen = -(-max(1, pieces.n_seen) // 4) * 4
-    weighted, monitored = of.weighted, of.monitored
     n_lanes, n_teams, in_shared = pieces.n_lanes, pieces.n_teams, pieces.in_shared
     n_own, n_own_units = pieces.n_own, pieces.n_own_units
-    n_kept = max(1, n_moments * n_own)
+    n_kept = max(1, of.n_moments * n_own)
     # of what lies in shared memory, with nothing of it in registers, the other way round
-    z_at = n_own * (1 + n_moments)
+    z_at = n_own * (1 + of.n_moments)
     a_at, delta_at, loss_at = z_at + n_own_units, z_at + 2 * n_own_units, z_at + 3 * n_own_units
     n_registers, n_kept_registers, n_unit_registers = (1, 1, 1) if in_shared else (n_own, n_kept, n_own_units)
-    load, forward, outputs, backward, store = pieces[-5:]
 
-    @kernel(max_registers=max_registers)
-    def train(networks: Any, samples: Any, record: Any, common: Any) -> None:
-        thread, n_threads = cuda.threadIdx.x, cuda.blockDim.x
+    @scalar_function
+    def team_of(thread: Any, n_threads: Any) -> Any:
         lanes = n_lanes if n_lanes > 0 else n_threads
         lane, member = thread % lanes, thread // lanes
-        i = cuda.blockIdx.x * n_teams + member
-        n_networks, n_samples = networks.parameters.shape[0], samples.inputs.shape[0]
-        last_epoch = networks.rates.shape[1] - 1
-        zero = real(0)
-
         inputs = cuda.shared.array((tile, n_inputs), number, alignment=ALIGNMENT)
         targets = cuda.shared.array((tile, n_outputs), number, alignment=ALIGNMENT)
         seen = cuda.shared.array((3, n_teams, n_seen), number, alignment=ALIGNMENT)
@@ -250,12 +231,12 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
         a = cuda.local.array(n_unit_registers, number)
         delta = cuda.local.array(n_unit_registers, number)
         seen_a, seen_delta, seen_loss = seen[0, member], seen[1, member], seen[2, member]
-        if in_shared:
+        if in_shared:  # as much as the launch asked for
             memory = cuda.shared.array(0, number)
             parameters, moments = memory[:n_own], memory[n_own:z_at]
             z, a, delta = memory[z_at:a_at], memory[a_at:delta_at], memory[delta_at:loss_at]
             seen_a, seen_delta, seen_loss = a, delta, memory[loss_at:]
-        team = Team(
+        return Team(
             lane,
             lanes,
             member,
@@ -271,6 +252,38 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
             targets,
         )
 
+    return team_of
+
+
+def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = None) -> Any:
+    """The kernel train(networks, samples, record, common) made of the pieces.
+
+    Parameters
+    ----------
+    of
+        What it is compiled for.
+    pieces
+        From `thread`, `warp` or `block`.
+    max_registers
+        Of a thread.
+    """
+    real, tile, rule = of.real, of.tile, of.rule
+    weighted, monitored, n_teams = of.weighted, of.monitored, pieces.n_teams
+    team_of = _make_team(of, pieces)
+    n_inputs, n_outputs = of.layer_sizes[0], of.layer_sizes[-1]
+    load, forward, outputs, backward, store = pieces[-5:]
+
+    @kernel(max_registers=max_registers)
+    def train(networks: Any, samples: Any, record: Any, common: Any) -> None:
+        thread, n_threads = cuda.threadIdx.x, cuda.blockDim.x
+        team = team_of(thread, n_threads)
+        lane, member, parameters = team.lane, team.member, team.parameters
+        i = cuda.blockIdx.x * n_teams + member
+        n_networks, n_samples = networks.parameters.shape[0], samples.inputs.shape[0]
+        last_epoch = networks.rates.shape[1] - 1
+        zero = real(0)
+
+        # threads of the last block may have no network, but copy samples and wait at barriers like the others
         exists = i < n_networks and member < n_teams
         active = False
         epoch, at = common.begin // n_samples, common.begin % n_samples
@@ -288,7 +301,7 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
             momentum, l2 = networks.momentum[i], networks.l2[i]
             powers = _powers_at(rule, common, networks.steps[i])
             best, waited = record.best[i], record.waited[i]
-            if weighted and samples.weights.shape[1] > 1:
+            if weighted and samples.weights.shape[1] > 1:  # each network has its own
                 column = i
             if at > 0:  # an epoch begun in an earlier launch
                 loss_sum = record.loss[epoch, i]
@@ -297,25 +310,25 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
 
         for first in range(common.begin, common.end, tile):
             length = min(tile, common.end - first)
-            cuda.syncthreads()
+            cuda.syncthreads()  # until nobody needs the tile before
             for j in range(thread, length * n_inputs, n_threads):
                 position = first + j // n_inputs
                 s = samples.orders[position // n_samples, position % n_samples]
-                inputs[j // n_inputs, j % n_inputs] = samples.inputs[s, j % n_inputs]
+                team.inputs[j // n_inputs, j % n_inputs] = samples.inputs[s, j % n_inputs]
             for j in range(thread, length * n_outputs, n_threads):
                 position = first + j // n_outputs
                 s = samples.orders[position // n_samples, position % n_samples]
-                targets[j // n_outputs, j % n_outputs] = samples.targets[s, j % n_outputs]
+                team.targets[j // n_outputs, j % n_outputs] = samples.targets[s, j % n_outputs]
             cuda.syncthreads()
             for s in range(min(length, limit - first) if active else 0):
                 weight = real(1)
                 if weighted:
                     weight = samples.weights[samples.orders[epoch, at], column]
-                if weight != zero:
+                if weight != zero:  # else the sample is no step
                     forward(team, s, weight)
                     loss, right = outputs(team, s, weight)
-                    if not math.isfinite(loss):
-                        if lane == 0:
+                    if not math.isfinite(loss):  # before the sample has changed anything
+                        if lane == 0:  # one of the team writes
                             record.diverged[i] = common.first_epoch * n_samples + first + s
                         active = False
                         break
@@ -327,7 +340,7 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
                     numbers = numbers_of_step(rule, parameters, common, rate, momentum, powers)
                     backward(team, s, Step(rate, weight, l2, numbers))
                 at += 1
-                if at == n_samples:
+                if at == n_samples:  # an epoch ends
                     mean = (loss_sum + losses) / record.weight[i]
                     if lane == 0:
                         record.loss[epoch, i] = mean
@@ -340,11 +353,13 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
                     rate = real(networks.rates[row, min(epoch, last_epoch)])
                     waited = 0 if mean <= best - common.tol else waited + 1
                     best = min(best, mean)
+                    # it no longer improves: what follows in the slice is for the others
                     if common.n_iter_no_change > 0 and waited > common.n_iter_no_change:
                         if lane == 0:
                             record.stopped[i] = common.first_epoch + epoch
                         active = False
                         break
+            # in the networks' dtype only within a tile
             loss_sum += losses
             right_sum += rights
             losses = rights = zero
@@ -354,7 +369,7 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
             if lane == 0:
                 networks.steps[i] += taken
                 record.best[i], record.waited[i] = best, waited
-                if at > 0:
+                if at > 0:  # the next launch goes on with the epoch
                     record.loss[epoch, i] = loss_sum
                     if monitored:
                         record.accuracy[epoch, i] = right_sum

@@ -166,7 +166,7 @@ def _make_outputs(of: Specialisation, places: _Places) -> Any:
     def outputs(team: Any, s: Any, weight: Any) -> Any:
         z, a, delta, targets = team.z, team.a, team.delta, team.targets
         normaliser = mass = zero
-        if code == SOFTMAX:
+        if code == SOFTMAX:  # `forward` has left z to be seen instead of a
             highest = highest_of(team.seen_a, out, n)
             warp_barrier()
             for c in range(slots):
@@ -186,13 +186,13 @@ def _make_outputs(of: Specialisation, places: _Places) -> Any:
         for c in range(slots):
             k = team.lane + LANES * c
             delta[own + c] = zero
-            if k < n:
+            if k < n:  # the last slot of some lanes is empty
                 y = targets[s, k]
                 team.seen_loss[k] = loss_of_output(loss, z[own + c], a[own + c], y, normaliser)
                 delta[own + c] = weight * gradient_of_output(loss, a[own + c], y, mass)
                 if of_activations and code == SOFTMAX:
                     team.seen_delta[out + k] = delta[own + c] * a[own + c]
-        if of_activations and code == SOFTMAX:
+        if of_activations and code == SOFTMAX:  # its Jacobian needs a sum over all lanes
             warp_barrier()
             mean = sum_of(team.seen_delta, out, n)
             warp_barrier()
@@ -251,7 +251,7 @@ def _make_backward(of: Specialisation, places: _Places, layer: int) -> Any:
                     g = a * d + step.l2 * parameters[p]
                     step_parameter(rule, step.numbers, parameters, moments, n, p, g)
             step_parameter(rule, step.numbers, parameters, moments, n, biases + c, d)
-        if not is_first and not is_second:
+        if not is_first and not is_second:  # layer 0 is stepped with its own units' deltas alone
             for c in range(slots_below):
                 k = team.lane + LANES * c
                 if k < fan_in:
