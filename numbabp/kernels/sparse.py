@@ -137,12 +137,10 @@ def _catch_up_row(parameters: Any, velocity: Any, lazy: Any, row: Any, n: Any, m
 
 
 @subroutine
-def _catch_up_rows(
-    model: Any, velocity: Any, samples: Any, lazy: Any, step: Any, start: Any, stop: Any
-) -> None:
-    """Bring the rows that one sample names up to date."""
+def _catch_up_rows(model: Any, velocity: Any, samples: Any, lazy: Any, step: Any, span: Any) -> None:
+    """Bring the rows that one sample names up to date; `span` is where its non-zeros begin and end."""
     fan_out = model.layout[0, FAN_OUT]
-    for j in range(start, stop):
+    for j in range(span[0], span[1]):
         i = samples.columns[j]
         missed = step - lazy.taken[i]
         if missed > 0:
@@ -170,8 +168,9 @@ def catch_up(model: Any, rule: Any, run: Any, lazy: Any) -> None:
 
 
 @scalar_function
-def _sparse_affine(parameters: Any, layout: Any, samples: Any, start: Any, stop: Any, z: Any) -> None:
+def _sparse_affine(parameters: Any, layout: Any, samples: Any, span: Any, z: Any) -> None:
     """z = b + W^T x for the first layer, four non-zeros of x at a time."""
+    start, stop = span
     fan_out = layout[0, FAN_OUT]
     b = layout[0, BIASES]
     out = layout[0, OUTPUTS]
@@ -202,13 +201,13 @@ def _step_rows(
     velocity: Any,
     samples: Any,
     lazy: Any,
-    start: Any,
-    stop: Any,
+    span: Any,
     delta: Any,
     step: Any,
     shrink: Any,
 ) -> None:
     """One step of the rows that the sample names, which are up to date."""
+    start, stop = span
     parameters = model.parameters
     fan_out, out = model.layout[0, FAN_OUT], model.layout[0, OUTPUTS]
     if velocity.size > 0:
@@ -287,10 +286,10 @@ def train_sparse(
             weight = sample_weight(samples, s)
             if weight == 0:
                 continue
-            start, stop = np.uint64(samples.starts[s]), np.uint64(samples.starts[s + 1])
+            span = np.uint64(samples.starts[s]), np.uint64(samples.starts[s + 1])
             if lazy.taken.size > 0:  # rows may have missed steps that the forward pass needs
-                _catch_up_rows(model, velocity, samples, lazy, position[STEP], start, stop)
-            _sparse_affine(parameters, layout, samples, start, stop, z)
+                _catch_up_rows(model, velocity, samples, lazy, position[STEP], span)
+            _sparse_affine(parameters, layout, samples, span, z)
             activate(layout[0, ACTIVATION], z, a, layout[0, OUTPUTS], layout[0, FAN_OUT])
             for layer in range(1, n_layers):
                 affine(parameters, layout, layer, a, z)
@@ -308,7 +307,7 @@ def train_sparse(
                 else:
                     step_layer(parameters, layout, layer, a, delta, step.of_gradient, shrink, False)
             backward_activation(model.loss, layout, 0, z, a, delta)
-            _step_rows(model, velocity, samples, lazy, start, stop, delta, step, shrink)
+            _step_rows(model, velocity, samples, lazy, span, delta, step, shrink)
             step_biases(model, velocity, 0, delta, step)
             position[STEP] += 1
         if until == samples.order.size and lazy.taken.size > 0:  # before the rate may change

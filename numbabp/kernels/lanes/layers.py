@@ -354,13 +354,13 @@ def _step_weight(networks: Any, chunk: Any, j: Any, old: Any, g: Any) -> Any:
 
 @scalar_function
 def _step_first_unit(
-    networks: Any, chunk: Any, samples: Any, sample: Any, t: Any, layer: Any, k: Any, bias: Any, update: Any
+    networks: Any, chunk: Any, samples: Any, sample: Any, layer: Any, k: Any, bias: Any, update: Any
 ) -> None:
     """The first layer's unit at k: a step of its weights, and on to the next sample.
 
     Processors load and store what is stepped while they compute the activation.
     """
-    w, L, s, following = chunk.parameters, n_lanes(chunk.parameters), sample[0], sample[1]
+    w, L, (s, following, t) = chunk.parameters, n_lanes(chunk.parameters), sample
     if chunk.block.updates.size > 0:
         keep_update(chunk, layer.size, t, k, update)
         if following >= 0:
@@ -381,7 +381,6 @@ def _step_unit(
     chunk: Any,
     samples: Any,
     sample: Any,
-    t: Any,
     is_first: Any,
     layer: Any,
     k: Any,
@@ -391,13 +390,13 @@ def _step_unit(
     j = layer.biases + k
     bias = _step(networks, chunk, j, load(chunk.parameters, j), update)
     if is_first:
-        _step_first_unit(networks, chunk, samples, sample, t, layer, k, bias, update)
+        _step_first_unit(networks, chunk, samples, sample, layer, k, bias, update)
     else:
         store(chunk.update, layer.outputs + k, update)
 
 
 @scalar_function
-def _step_weights(networks: Any, chunk: Any, samples: Any, sample: Any, t: Any, i: Any) -> None:
+def _step_weights(networks: Any, chunk: Any, samples: Any, sample: Any, i: Any) -> None:
     """Step of the weights of layer i > 0, with what goes back through those of the forward pass."""
     w, a, update, L = chunk.parameters, chunk.a, chunk.update, n_lanes(chunk.a)
     layer, below = _layer(networks, chunk, i), _layer(networks, chunk, i - 1)
@@ -415,16 +414,17 @@ def _step_weights(networks: Any, chunk: Any, samples: Any, sample: Any, t: Any, 
         row += layer.size
         if is_sigmoid:
             back = back * (value - value * value)
-            _step_unit(networks, chunk, samples, sample, t, is_first, below, unit, back)
+            _step_unit(networks, chunk, samples, sample, is_first, below, unit, back)
         else:
             store(update, layer.inputs + unit, back)
 
 
 @scalar_function
-def backward(networks: Any, chunk: Any, samples: Any, sample: Any, t: Any) -> None:
+def backward(networks: Any, chunk: Any, samples: Any, sample: Any) -> None:
     """Backpropagate and update, from the last layer to the first, which goes on to the next sample.
 
-    `sample` is the row of the sample, number t of its block, and of the next one, or -1 at a block's end.
+    `sample` is the row of the sample, of the next one, or -1 at a block's end, and the sample's number in its
+    block.
     """
     update = chunk.update
     last = len(chunk.layout) - 1
@@ -435,6 +435,6 @@ def backward(networks: Any, chunk: Any, samples: Any, sample: Any, t: Any) -> No
                 _multiply_by_derivative(layer.activation, chunk.z, chunk.a, update, layer.outputs, layer.size)
             for k in range(ZERO, layer.size, n_lanes(update)):
                 of_unit = load(update, layer.outputs + k)
-                _step_unit(networks, chunk, samples, sample, t, i == 0, layer, k, of_unit)
+                _step_unit(networks, chunk, samples, sample, i == 0, layer, k, of_unit)
         if i > 0:
-            _step_weights(networks, chunk, samples, sample, t, i)
+            _step_weights(networks, chunk, samples, sample, i)

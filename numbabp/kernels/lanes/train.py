@@ -108,7 +108,7 @@ def _train_block(networks: Any, samples: Any, chunk: Any, first: Any, n: Any, j:
         take_loss(networks, samples, chunk, s)
         if in_blocks and networks.with_l2:
             shrink_kept(chunk, t)
-        backward(networks, chunk, samples, (s, following), t)
+        backward(networks, chunk, samples, (s, following, t))
         s = following
     if in_blocks:
         end_block(chunk, networks.with_l2, count)
