@@ -26,7 +26,7 @@ STILL_UPWARD: set[str] = set()
 STILL_IN_CIRCLES: set[str] = set()
 STILL_LONG: set[str] = set()
 STILL_COMPARED: set[str] = set()
-STILL_WIDE = 16
+STILL_WIDE = 0
 STILL_PRIVATE = 0
 
 

@@ -11,7 +11,7 @@ from ....functions.units import derivative
 from ...layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
 from ...powers import V_FROM_G, W_FROM_G
 from .parts import add_inner_products, clear_parts, n_groups, read_parts, write_parts
-from .state import MU, OF_GRADIENT, OF_VELOCITY
+from .state import MU, OF_GRADIENT, OF_VELOCITY, Weights
 from .sums import dot_column, dot_row, dot_weights_row, warp_sum
 
 
@@ -54,6 +54,7 @@ def backward(
     above = length * np.int64(layout[layer, OUTPUTS]) + t * fan_out
     code = layout[layer - 1, ACTIVATION]
     of_output = layer == len(layout) - 1
+    of_sample = Weights(network, powers, t, has_velocity)
     if of_output:  # every block has all of its deltas
         output_dots(block, scratch, me, fan_out, t)
     else:
@@ -66,13 +67,9 @@ def backward(
             if row < me.group and first + row < n_units:
                 start = weights + (first + row) * fan_out
                 if of_output:  # whose delta lies in shared memory
-                    total = dot_weights_row(
-                        network, powers, t, start, scratch.delta, 0, me.lane, fan_out, has_velocity
-                    )
+                    total = dot_weights_row(of_sample, start, scratch.delta, 0, me.lane, fan_out)
                 else:
-                    total = dot_weights_row(
-                        network, powers, t, start, block.delta, above, me.lane, fan_out, has_velocity
-                    )
+                    total = dot_weights_row(of_sample, start, block.delta, above, me.lane, fan_out)
             total = warp_sum(total)
             if row < me.group and me.lane == 0:
                 scratch.back[row] = total

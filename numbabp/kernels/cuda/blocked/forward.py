@@ -16,23 +16,17 @@ from ...layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIG
 from ...powers import W_FROM_G, W_FROM_V, W_FROM_W
 from ...state import FIRST_METRIC, LOSS, WEIGHT
 from .parts import add_inner_products, add_products, clear_parts, n_groups, read_parts, write_parts
+from .state import Weights
 from .sums import WARP, block_sum, dot_column, dot_weights_column
 
 
 @device_function
 def forward(
-    network: Any,
-    block: Any,
-    scratch: Any,
-    me: Any,
-    phase: Any,
-    layer: Any,
-    t: Any,
-    n_samples: Any,
-    has_velocity: Any,
+    network: Any, block: Any, scratch: Any, me: Any, phase: Any, layer: Any, sample: Any, has_velocity: Any
 ) -> None:
-    """Pre-activations and activations of a hidden layer for sample t (equation 5)."""
-    layout, powers = network.layout, block.powers
+    """Pre-activations and activations of a hidden layer for a sample (equation 5)."""
+    layout, powers, t, n_samples = network.layout, block.powers, sample.t, sample.n
+    of_sample = Weights(network, powers, t, has_velocity)
     zero = block.z.dtype.type(0)
     length = len(powers) - 1
     fan_in, n_units = np.int64(layout[layer, FAN_IN]), np.int64(layout[layer, FAN_OUT])
@@ -57,17 +51,7 @@ def forward(
             total = dot_column(block.delta, units + unit, n_units, scratch.dots, 0, me.slice, me.n_slices, t)
             if layer > 0:  # that of layer 0 lies in block.z
                 total += dot_weights_column(
-                    network,
-                    powers,
-                    t,
-                    weights + unit,
-                    n_units,
-                    block.a,
-                    inputs,
-                    me.slice,
-                    me.n_slices,
-                    fan_in,
-                    has_velocity,
+                    of_sample, weights + unit, n_units, block.a, inputs, me.slice, me.n_slices, fan_in
                 )
         scratch.sums[me.thread] = total
         cuda.syncthreads()
@@ -95,10 +79,11 @@ def forward(
 
 @device_function
 def output_sums(
-    network: Any, block: Any, scratch: Any, me: Any, phase: Any, t: Any, n_samples: Any, has_velocity: Any
+    network: Any, block: Any, scratch: Any, me: Any, phase: Any, sample: Any, has_velocity: Any
 ) -> None:
     """Pre-activations of the output layer into `scratch.z`."""
     layout, powers, dots = network.layout, block.powers, scratch.dots
+    t, n_samples = sample.t, sample.n
     zero = block.z.dtype.type(0)
     last = len(layout) - 1
     fan_in, n_units = np.int64(layout[last, FAN_IN]), np.int64(layout[last, FAN_OUT])
@@ -130,24 +115,15 @@ def output_sums(
 
 @device_function
 def predict(
-    network: Any,
-    samples: Any,
-    block: Any,
-    record: Any,
-    scratch: Any,
-    me: Any,
-    sums: Any,
-    t: Any,
-    s: Any,
-    weight: Any,
-    epoch: Any,
+    network: Any, samples: Any, block: Any, record: Any, scratch: Any, me: Any, sample: Any, epoch: Any
 ) -> bool:
-    """Loss of sample s and delta of the output layer, from `scratch.z`; False if the loss is not finite.
+    """Loss of a sample and delta of the output layer, from `scratch.z`; False if the loss is not finite.
 
     Every block does the same to the bit, so that all of them stop or none. The last one, which has the fewest
     units, keeps the record.
     """
     real = block.z.dtype.type
+    t, s, weight, sums = sample.t, sample.row, sample.weight, scratch.losses
     loss, targets = network.loss, samples.targets
     last = len(network.layout) - 1
     n_units, code = np.int64(network.layout[last, FAN_OUT]), network.layout[last, ACTIVATION]

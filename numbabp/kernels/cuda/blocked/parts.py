@@ -13,6 +13,7 @@ from ....compiler.cuda import device_function
 from ....compiler.toolchain import cuda
 from ...layout import FAN_IN, FAN_OUT, WEIGHTS
 from ...powers import W_FROM_G
+from .state import Weights
 from .sums import LOADS, WARP, dot_column, dot_weights_column
 
 
@@ -74,10 +75,9 @@ def add_products(
     fan_in, fan_out = np.int64(layout[last, FAN_IN]), np.int64(layout[last, FAN_OUT])
     row = np.int64(layout[last, WEIGHTS]) + first * fan_out
     count = min(me.group, fan_in - first)
+    of_sample = Weights(network, block.powers, t, has_velocity)
     for k in range(me.thread, fan_out, me.n):
-        scratch.parts[t + k] += dot_weights_column(
-            network, block.powers, t, row + k, fan_out, scratch.fresh, 0, 0, 1, count, has_velocity
-        )
+        scratch.parts[t + k] += dot_weights_column(of_sample, row + k, fan_out, scratch.fresh, 0, 0, 1, count)
 
 
 @device_function

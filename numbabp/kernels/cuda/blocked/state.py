@@ -66,9 +66,28 @@ class Threads(NamedTuple):
     n_blocks: Any
 
 
-class Scratch(NamedTuple):
-    """A block's shared memory, T; what of it is in use."""
+class Sample(NamedTuple):
+    """The sample under way."""
 
+    t: Any  # its number in the block
+    n: Any  # samples of the block
+    row: Any  # of targets
+    weight: Any
+
+
+class Weights(NamedTuple):
+    """Of sample t, but for what the block's earlier samples changed (equations 5 and 9)."""
+
+    network: Any
+    powers: Any
+    t: Any
+    has_velocity: Any
+
+
+class Scratch(NamedTuple):
+    """A block's shared memory, T but for the first; what of it is in use."""
+
+    losses: Any  # float64 (threads,)
     sums: Any  # (threads,)
     dots: Any  # (K + n_outputs,), what `parts` add up to
     parts: Any  # (K + n_outputs,), the block's own

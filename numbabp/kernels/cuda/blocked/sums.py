@@ -79,21 +79,12 @@ def dot_row(matrix: Any, start: Any, vector: Any, x: Any, lane: Any, n: Any) -> 
 
 @scalar_function
 def dot_weights_column(
-    network: Any,
-    powers: Any,
-    t: Any,
-    start: Any,
-    stride: Any,
-    vector: Any,
-    x: Any,
-    slice: Any,
-    n_slices: Any,
-    n: Any,
-    has_velocity: Any,
+    weights: Any, start: Any, stride: Any, vector: Any, x: Any, slice: Any, n_slices: Any, n: Any
 ) -> Any:
-    """`dot_column` with the weights of sample t, but for what the block's earlier samples changed (5)."""
+    """`dot_column` with `Weights`."""
+    network, powers, t = weights.network, weights.powers, weights.t
     total = powers[t, W_FROM_W] * dot_column(network.parameters, start, stride, vector, x, slice, n_slices, n)
-    if has_velocity:
+    if weights.has_velocity:
         total += powers[t, W_FROM_V] * dot_column(
             network.velocity, start, stride, vector, x, slice, n_slices, n
         )
@@ -101,12 +92,11 @@ def dot_weights_column(
 
 
 @scalar_function
-def dot_weights_row(
-    network: Any, powers: Any, t: Any, start: Any, vector: Any, x: Any, lane: Any, n: Any, has_velocity: Any
-) -> Any:
-    """`dot_row` with the weights of sample t, but for what the block's earlier samples changed (9)."""
+def dot_weights_row(weights: Any, start: Any, vector: Any, x: Any, lane: Any, n: Any) -> Any:
+    """`dot_row` with `Weights`."""
+    network, powers, t = weights.network, weights.powers, weights.t
     total = powers[t, W_FROM_W] * dot_row(network.parameters, start, vector, x, lane, n)
-    if has_velocity:
+    if weights.has_velocity:
         total += powers[t, W_FROM_V] * dot_row(network.velocity, start, vector, x, lane, n)
     return total
 

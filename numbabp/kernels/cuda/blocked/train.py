@@ -29,7 +29,7 @@ from ...state import DIVERGED
 from .backward import backward, scale_deltas, step_bias
 from .forward import forward, output_sums, predict
 from .geometry import MAX_GROUP, MAX_OUTPUTS, MAX_PARTS, MAX_THREADS
-from .state import AT, NUMBER, STATUS, STEPS, Scratch, Threads
+from .state import AT, NUMBER, STATUS, STEPS, Sample, Scratch, Threads
 from .sums import WARP
 
 
@@ -68,8 +68,8 @@ def make_train_block(has_velocity: bool) -> Any:
         """
         grid = cuda.cg.this_grid()
         # sizes are constants, and so are the addresses: a thread has better use for its registers
-        sums = cuda.shared.array(MAX_THREADS, float64)
         scratch = Scratch(
+            cuda.shared.array(MAX_THREADS, float64),
             cuda.shared.array(MAX_THREADS, network.parameters.dtype),
             cuda.shared.array(MAX_PARTS, network.parameters.dtype),
             cuda.shared.array(MAX_PARTS, network.parameters.dtype),
@@ -111,12 +111,13 @@ def make_train_block(has_velocity: bool) -> Any:
         while goes_on and t < n_samples:
             s = samples.rows[first + t]
             weight = samples.weights[s] if samples.weights.size > 0 else real(1)
+            sample = Sample(t, n_samples, s, weight)
             for layer in range(last):
-                forward(network, block, scratch, me, phase, layer, t, n_samples, has_velocity)
+                forward(network, block, scratch, me, phase, layer, sample, has_velocity)
                 grid.sync()
                 phase += 1
-            output_sums(network, block, scratch, me, phase, t, n_samples, has_velocity)
-            goes_on = predict(network, samples, block, record, scratch, me, sums, t, s, weight, epoch)
+            output_sums(network, block, scratch, me, phase, sample, has_velocity)
+            goes_on = predict(network, samples, block, record, scratch, me, sample, epoch)
             if goes_on:  # else the sample has changed nothing
                 for k in range(thread, n_outputs, n_threads):
                     step_bias(block, scratch.biases, scratch.velocity, k, scratch.delta[k], has_velocity)
