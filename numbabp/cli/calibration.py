@@ -17,8 +17,8 @@ from ..planning.network_cpu import predicted_ns
 from ..planning.plan import Plan
 from ..planning.planner import make_plan
 from ..planning.problem import Problem
-from ..training.engines.engine import Subject
-from ..training.engines.registry import make_engine
+from ..training.engines.network_engine import Subject
+from ..training.engines.network_registry import make_engine
 
 N_SAMPLES = 512
 SHAPES = (

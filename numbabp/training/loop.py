@@ -23,8 +23,8 @@ from ..samples import Samples
 from ..schedules import check_schedule
 from . import slicing
 from .divergence import Snapshot, last_finite
-from .engines.engine import Engine, Subject
-from .engines.registry import make_engine
+from .engines.network_engine import Engine, Subject
+from .engines.network_registry import make_engine
 from .progress import ProgressBar
 from .slicing import Slices
 from .state import RuleState

@@ -12,8 +12,8 @@ import numpy as np
 
 from ..devices.processor import blas_threads
 from ..samples import Samples
-from .engines.population import PopulationEngine
 from .engines.population_cpu import Each
+from .engines.population_engine import PopulationEngine
 from .engines.population_registry import make_population_engine
 from .progress import ProgressBar
 from .shard import Records, Shard, Trained

@@ -11,7 +11,7 @@ from ...kernels.layout import BY_ROWS, DELAYED, FAN_OUT, FORM, n_units
 from ...kernels.sequential import train_sgd
 from ...kernels.state import STEP, Model
 from ...planning.plan import Plan
-from .engine import Engine, Subject
+from .network_engine import Engine, Subject
 
 
 class CpuEngine(Engine):

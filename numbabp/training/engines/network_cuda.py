@@ -10,7 +10,7 @@ from typing import Any
 
 from ...devices import memory
 from ...planning.plan import Plan
-from .engine import Engine, Subject
+from .network_engine import Engine, Subject
 
 
 class CudaEngine(Engine):

@@ -18,7 +18,7 @@ from .. import slicing
 from ..loop import Training
 from ..shard import Records, Shard
 from ..stopping import Patience
-from .population import PopulationEngine, Progress
+from .population_engine import PopulationEngine, Progress
 
 
 class Lanes(PopulationEngine):

@@ -17,7 +17,7 @@ from ...samples import Samples
 from .. import slicing
 from ..divergence import last_finite
 from ..shard import Records, Shard
-from .population import PopulationEngine, Progress
+from .population_engine import PopulationEngine, Progress
 
 HISTORY_BYTES = 1 << 25
 """A slice's history is no larger: that of the last one is copied while the GPU has nothing to do."""

@@ -4,8 +4,8 @@ import threading
 
 from ...samples import Samples
 from ..shard import Records, Shard
-from .population import PopulationEngine
 from .population_cpu import Each, Lanes
+from .population_engine import PopulationEngine
 
 
 def make_population_engine(

@@ -2,7 +2,7 @@
 
 from ...planning.plan import Plan
 from . import network_cpu
-from .engine import Engine, Subject
+from .network_engine import Engine, Subject
 
 
 def make_engine(plan: Plan, subject: Subject) -> Engine:
