@@ -66,7 +66,7 @@ class Case:
         """How the planner would lay it out, or in a string why it does not."""
         from numbabp.architecture import Architecture
         from numbabp.options import Options
-        from numbabp.planning.mappings import mappings, specialisation
+        from numbabp.planning.gpu_layouts import mappings, specialisation
 
         sizes = tuple(map(int, self.sizes.split("-")))
         architecture = Architecture.checked(sizes, loss=LOSSES[self.sizes], dtype=self.dtype)

@@ -195,7 +195,7 @@ class Visit:
         return all(job.passed for job in jobs)
 
     def write(self):
-        from numbabp.files import write_atomically
+        from numbabp.atomic_files import write_atomically
 
         text = json.dumps(self.done, indent=1) + "\n"
         write_atomically(self.folder / "on_card.json", lambda file: file.write(text.encode()))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .checks.host import check_choice, check_dtype, check_layer_sizes
+from .checks.arguments import check_choice, check_dtype, check_layer_sizes
 from .functions.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
 from .functions.losses import LOSSES, METRICS, OUTPUT_ACTIVATION
 from .kernels.layout import BIASES, FAN_IN, FAN_OUT, WEIGHTS, layout, n_units, transpose_layout

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .architecture import Architecture
-from .checks.host import check_inputs
+from .checks.host_samples import check_inputs
 from .inference.predictions import measure_one
 from .kernels import state
 from .kernels.general import train_general

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import storage
 from .architecture import Architecture, OfArchitecture
-from .checks.host import check_choice, check_integer, check_random_state
+from .checks.arguments import check_choice, check_integer, check_random_state
 from .compiler.arrays import aligned_zeros
 from .devices.placement import Placement, gpu_of, resolve
 from .functions.initializers import INITIALIZERS, draw_weights

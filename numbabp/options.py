@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from .checks.host import check_bool, check_choice, check_integer, check_learning_rate, check_real
+from .checks.arguments import check_bool, check_choice, check_integer, check_learning_rate, check_real
 from .devices.placement import check_device
 from .functions.losses import METRICS
 from .kernels.update_rules import UPDATE_RULES, Rule

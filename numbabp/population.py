@@ -12,12 +12,8 @@ import numpy as np
 
 from . import storage
 from .architecture import Architecture, OfArchitecture
-from .checks.host import (
-    check_choice,
-    check_integer,
-    check_random_state,
-    check_weights_of_networks,
-)
+from .checks.arguments import check_choice, check_integer, check_random_state
+from .checks.host_samples import check_weights_of_networks
 from .checks.population import check_memory, check_seeds
 from .devices import memory
 from .devices.placement import Placement, gpu_of, is_on_device, resolve, where, where_X_lies
@@ -32,7 +28,7 @@ from .planning.planner import make_plan
 from .planning.problem import Problem
 from .samples import Samples, check_inputs, mean_nonzeros
 from .storage import PathLike
-from .training.population_run import How, Run
+from .training.population_setup import How, Run
 from .training.state import RuleState
 
 OF_RUN = ("tol", "n_iter_no_change", "chunk_size", "progress", "client")
@@ -254,7 +250,7 @@ class Population(OfArchitecture):
         progress : bool, optional
             Show a progress bar; by default if standard error is a terminal.
         client : dask.distributed.Client, optional
-            Train on its workers, in tasks that take one thread each; see `numbabp.training.distribution`. On
+            Train on its workers, in tasks that take one thread each; see `numbabp.training.dask_client`. On
             processors of the same kind the results are those of training here to the last bit. What a lost
             worker had begun is done again by others.
         **options

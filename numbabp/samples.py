@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .architecture import Architecture
-from .checks import host
+from .checks import host_samples as host
 from .devices import memory
 from .devices.placement import gpu_of, is_on_device
 
@@ -49,7 +49,7 @@ class Samples:
         """
         gpu_of({prefix + "X": X, prefix + "y": y, "sample_weight": sample_weight})
         if is_on_device(X):
-            from .checks.device import check_samples
+            from .checks.device_samples import check_samples
 
             sizes = architecture.n_inputs, architecture.n_outputs
             checked = check_samples(
@@ -97,7 +97,7 @@ class Samples:
 def check_inputs(architecture: Architecture, name: str, X: Any) -> Any:
     """Checked inputs: an array, on a GPU if X lies there, or a CSR matrix where X is sparse."""
     if is_on_device(X):
-        from .checks.device import check_inputs as check_on_device
+        from .checks.device_samples import check_inputs as check_on_device
 
         return check_on_device(name, X, architecture.n_inputs, architecture.dtype)
     check = host.check_sparse_inputs if hasattr(X, "tocsr") else host.check_inputs

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .checks.host import check_choice, check_integer, check_real
+from .checks.arguments import check_choice, check_integer, check_real
 
 Schedule = str | Callable[[int], float]
 

@@ -23,9 +23,9 @@ from typing import Any, BinaryIO, NoReturn
 import numpy as np
 
 from .architecture import Architecture
-from .checks.host import check_choice, check_dtype, check_layer_sizes
+from .atomic_files import PathLike, write_atomically
+from .checks.arguments import check_choice, check_dtype, check_layer_sizes
 from .compiler.arrays import aligned_zeros
-from .files import PathLike, write_atomically
 from .functions.initializers import INITIALIZERS
 
 FORMAT = "numbabp-network"

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import numbabp as nbp
-from numbabp.files import write_atomically
+from numbabp.atomic_files import write_atomically
 from numbabp.loading import load_metadata, load_with_metadata, save
 
 

@@ -5,7 +5,7 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-from numbabp.files import write_atomically
+from numbabp.atomic_files import write_atomically
 
 from .ceilings import UNITS
 from .tasks import BIG, CHECKS, DIGITS, SMALL

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .host import check_random_state, check_real
+from .arguments import check_random_state, check_real
 
 
 def check_memory(

@@ -137,7 +137,7 @@ def train(
     Features are standardised with the training rows' means and deviations (so is a numerical target), which
     are saved with the model. Text features and missing values are errors that name column and row.
     """
-    from ..files import check_writable
+    from ..atomic_files import check_writable
     from ..network import Network
     from .reports import report_training
 
@@ -221,8 +221,8 @@ def sweep(
     A setting ranks by its median score over the seeds on rows set aside for it (on the training rows where
     there are none); a network that diverges counts as the worst. The best score of many is an optimistic one.
     """
-    from ..data.formats import write_csv
-    from ..files import check_writable
+    from ..atomic_files import check_writable
+    from ..data.table_files import write_csv
     from . import plots
     from . import sweep as sweeps
     from .reports import report_sweep
@@ -275,8 +275,8 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Predict with a saved model: a column of predictions, and of each class's probability."""
-    from ..data.formats import csv_text, read_table, write_csv
     from ..data.pipeline import Pipeline
+    from ..data.table_files import csv_text, read_table, write_csv
     from ..loading import load_with_metadata
 
     network, settings = load_with_metadata(model)
@@ -303,7 +303,7 @@ def info(
     as_json: Json = False,
 ) -> None:
     """Show versions, processor, threads, GPU, cache folder and where the planner's constants are from."""
-    from .facts import facts
+    from .machine_facts import facts
 
     if calibrate:
         _calibrate()

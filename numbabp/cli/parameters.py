@@ -81,7 +81,7 @@ class Source:
 
     def _from_table(self, path: Path | None) -> "Dataset":
         from ..data.datasets import Dataset
-        from ..data.formats import read_table
+        from ..data.table_files import read_table
 
         assert path is not None
         if self.target is None:

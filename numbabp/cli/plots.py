@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..files import check_writable, write_atomically
+from ..atomic_files import check_writable, write_atomically
 from .sweep import Outcome, Sweep, heading
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..compiler.watching import compiling_watched, without_collecting
+from ..compiler.compile_events import compiling_watched, without_collecting
 from ..data.datasets import xor
 from ..devices import memory
 from ..network import Network

@@ -19,7 +19,7 @@ from typing import Any
 import numba
 from numba.core.serialize import dumps
 
-from ..files import write_atomically
+from ..atomic_files import write_atomically
 from .sources import digest_of
 
 SUFFIX = ".nbc"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..checks.host import check_choice
+from ..checks.arguments import check_choice
 
 BUNDLED = ("xor", "iris", "wine", "breast_cancer", "digits", "diabetes")
 

@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
-from ..checks.host import check_bool, check_integer, check_on_host, check_random_state
+from ..checks.arguments import check_bool, check_integer, check_random_state
+from ..checks.host_samples import check_on_host
 from ..population import Population
 from .base import BaseMLP
 from .classifier import MLPClassifier

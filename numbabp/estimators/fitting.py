@@ -9,23 +9,16 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 
 from ..architecture import Architecture
-from ..checks.host import check_random_state
+from ..checks.arguments import check_random_state
 from ..devices.placement import beside, gpu_of, resolve, where, where_X_lies
 from ..network import Network
 from ..options import Options
 from ..planning.planner import make_plan
 from ..planning.problem import Problem
 from ..samples import mean_nonzeros
-from . import dense_slices
+from . import sparse_slices as dense_slices
 from .convergence import Pace, Watch
-from .parameters import (
-    architecture_of,
-    check_parameters,
-    first_rate,
-    rates,
-    step_options,
-    takes_sparse,
-)
+from .parameters import architecture_of, check_parameters, first_rate, rates, step_options, takes_sparse
 from .targets import Targets, learn_targets
 from .validation import (
     Samples,

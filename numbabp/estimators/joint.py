@@ -11,7 +11,7 @@ from ..devices.placement import is_on_device
 from ..errors import DivergenceError
 from ..history import PopulationHistory
 from ..population import Population, fit_until
-from ..training.population_run import PER_NETWORK
+from ..training.population_setup import PER_NETWORK
 from ..training.state import draw_order_seed
 from . import fitting
 from .base import BaseMLP

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ..checks.host import check_bool, check_choice, check_integer, check_real
+from ..checks.arguments import check_bool, check_choice, check_integer, check_real
 from ..devices.placement import check_device
 from ..functions.activations import HIDDEN_ACTIVATIONS
 from ..schedules import SCHEDULE_OPTIONS, learning_rates

@@ -18,7 +18,7 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _num_features
 
 from ..devices.processor import blas_threads
-from ..training.distribution import one_blas_thread, run_jobs
+from ..training.dask_client import one_blas_thread, run_jobs
 from .base import BaseMLP
 from .joint import begin, finish, train_together, why_alone
 from .parameters import check_parameters, hidden_layer_sizes

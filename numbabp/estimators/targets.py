@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from ..checks.host import check_choice
+from ..checks.arguments import check_choice
 from ..devices import memory
 from ..devices.placement import beside, is_on_device, module_of
 from ..functions.activations import HIDDEN_ACTIVATIONS

@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from ..checks.device import check_features, check_finite, check_weights
+from ..checks.device_samples import check_features, check_finite, check_weights
 from ..devices.memory import as_array
 from ..devices.placement import beside, gpu_of, is_on_device
 

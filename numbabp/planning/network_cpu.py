@@ -10,6 +10,7 @@ from . import catalogue
 from .cpu_costs import Machine, this_machine
 from .plan import Plan
 from .problem import Problem
+from .refusals import refusal
 
 BLOCK_LENGTHS = (8, 12, 16, 24, 32, 48, 64, 128, 256)
 """Lengths that the planner considers; any other may be asked for."""
@@ -24,7 +25,7 @@ def candidates(problem: Problem) -> Iterator[Plan]:
     machine = this_machine()
     for kernel in catalogue.kernels(problem, catalogue.CPU):
         shapes = _shapes_of_blocks(kernel, problem) if kernel.in_blocks else [_plain(kernel, problem)]
-        why = catalogue.refusal(kernel, problem)
+        why = refusal(kernel, problem)
         if why:  # of blocks, those of the first length say it for all
             lengths = {shapes[0].block_length}
             yield from (replace(plan, why_not=why) for plan in shapes if plan.block_length in lengths)

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from ..devices.memory import Device
 from . import catalogue
 from .cuda_costs import ns_per_blocked_step, transfer_seconds
+from .gpu_layouts import mapping_of
 from .plan import Plan
 from .problem import Problem
+from .refusals import refusal
 
 BLOCK_LENGTHS = (16, 32, 64, 128)
 """Of blocks of samples that are considered; any other up to `MAX_LENGTH` may be asked for."""
@@ -25,7 +27,7 @@ def candidates(problem: Problem) -> Iterator[Plan]:
     copied = n_samples * (architecture.n_inputs + architecture.n_outputs)
     beside = transfer_seconds(itemsize * (copied + 2 * architecture.n_parameters * (1 + has_moments)))
     for kernel in catalogue.kernels(problem, catalogue.CUDA):
-        why = catalogue.refusal(kernel, problem)
+        why = refusal(kernel, problem)
         lengths = _lengths(kernel, options.block_length)
         for length in lengths[:1] if why else lengths:
             shape = kernel.name, architecture.dtype.name, f"cuda:{gpu.index}", None, length, length
@@ -57,6 +59,6 @@ def _ns_per_step(kernel: catalogue.Kernel, problem: Problem, gpu: Device, length
         has_moments = problem.options.update_rule != "sgd"
         sizes = architecture.layer_sizes, architecture.dtype.itemsize
         return ns_per_blocked_step(*sizes, length, has_moments, gpu)
-    mapping = catalogue.mapping_of(kernel, problem)
+    mapping = mapping_of(kernel, problem)
     assert not isinstance(mapping, str)  # or it would have been refused
     return mapping.seconds(gpu, 1, 1) * 1e9

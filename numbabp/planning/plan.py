@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ..devices.placement import index_of
-from .mappings import Mapping
+from .gpu_layouts import Mapping
 
 NOT_ASKED_FOR, TOO_LONG = "not asked for", "longer than an epoch"
 COMPILING = "compiling it, {:g} s, would take longer than it saves in this run"

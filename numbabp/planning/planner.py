@@ -13,6 +13,7 @@ from . import catalogue, network_cpu, network_cuda, population_cpu, population_c
 from .cpu_costs import this_machine
 from .plan import COMPILING, NOT_ASKED_FOR, TOO_LONG, Plan
 from .problem import Problem
+from .refusals import takes_single_steps
 
 KEPT = 256
 """Plans that are kept: training sample by sample asks for the same one again and again."""
@@ -47,7 +48,7 @@ def make_plan(problem: Problem) -> Plan:
 
 def step_by_step(problem: Problem, plan: Plan) -> Plan:
     """The same training of one network as by a blocked plan, sample by sample on the CPU."""
-    kernel = catalogue.takes_single_steps(problem)
+    kernel = takes_single_steps(problem)
     return Plan(kernel.name, plan.dtype, flops=plan.flops, bytes=plan.bytes)
 
 
@@ -172,7 +173,7 @@ def _saves_compiling(problem: Problem, plan: Plan, possible: Sequence[Plan]) -> 
     compile_seconds = catalogue.compile_seconds(plan.kernel)
     if not compile_seconds:
         return True
-    single = catalogue.takes_single_steps(problem).name
+    single = takes_single_steps(problem).name
     others = [other.ns_per_step for other in possible if other.kernel == single]
     return (min(others) - plan.ns_per_step) * problem.n_steps * 1e-9 >= compile_seconds
 

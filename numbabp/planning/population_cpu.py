@@ -8,6 +8,7 @@ from . import catalogue
 from .cpu_costs import NETWORK_SECONDS, Lanes
 from .plan import Plan
 from .problem import Problem
+from .refusals import refusal
 
 
 def candidates(problem: Problem, alone: Plan) -> Iterator[Plan]:
@@ -17,7 +18,7 @@ def candidates(problem: Problem, alone: Plan) -> Iterator[Plan]:
     """
     for kernel in catalogue.kernels(problem, catalogue.CPU):
         make = _in_lanes if kernel.in_lanes else _one_by_one
-        yield make(kernel, problem, alone, catalogue.refusal(kernel, problem))
+        yield make(kernel, problem, alone, refusal(kernel, problem))
 
 
 def _in_lanes(kernel: catalogue.Kernel, problem: Problem, alone: Plan, why: str) -> Plan:

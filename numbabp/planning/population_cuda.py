@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from . import catalogue
 from .cuda_costs import COMPILE_SECONDS, LAUNCH_SECONDS, TRANSFER
-from .mappings import specialisation
+from .gpu_layouts import mapping_of, specialisation
 from .plan import Plan
 from .problem import Problem
+from .refusals import refusal
 
 
 def candidates(problem: Problem) -> Iterator[Plan]:
@@ -25,8 +26,8 @@ def candidates(problem: Problem) -> Iterator[Plan]:
     beside = COMPILE_SECONDS if is_open else 0.0
     for kernel in of_gpu:
         shape = kernel.name, architecture.dtype.name, f"cuda:{gpu.index}", n_networks
-        why = catalogue.refusal(kernel, problem)
-        mapping = None if why else catalogue.mapping_of(kernel, problem)
+        why = refusal(kernel, problem)
+        mapping = None if why else mapping_of(kernel, problem)
         if mapping is None or isinstance(mapping, str):
             yield Plan(*shape, why_not=why)
             continue

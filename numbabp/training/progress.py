@@ -132,7 +132,7 @@ def compiling_said() -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    from ..compiler.watching import compiling_watched
+    from ..compiler.compile_events import compiling_watched
 
     foot = Foot(sys.stderr)
     with compiling_watched(lambda: foot.show("compiling"), foot.hide):

@@ -11,7 +11,8 @@ import pytest
 from commands import run, run_json
 
 from numbabp.cli import smoke, smoke_compiler
-from numbabp.compiler import caching, watching
+from numbabp.compiler import caching
+from numbabp.compiler import compile_events as watching
 from numbabp.planning import catalogue
 
 

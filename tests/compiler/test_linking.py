@@ -6,8 +6,8 @@ import numba
 import pytest
 from numba.core.event import Listener, install_listener
 
+from numbabp.compiler.compile_events import without_collecting
 from numbabp.compiler.compiling import OPTIONS, exact_function, scalar_function, subroutine
-from numbabp.compiler.watching import without_collecting
 
 
 class Compiled(Listener):

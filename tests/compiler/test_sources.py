@@ -22,7 +22,7 @@ COUNT = """
 import json, sys
 import numpy as np
 import numbabp as nbp
-from numbabp.compiler.watching import compiling_watched
+from numbabp.compiler.compile_events import compiling_watched
 from numbabp.kernels.inference import activate_rows
 from numbabp.kernels.shuffling import draw_order
 
@@ -108,12 +108,12 @@ def test_what_an_edit_compiles_anew(everything, copy):
         return compiled_by_a_process(copy, everything)
 
     assert compiled() == everything
-    elsewhere = ["__init__.py", "network.py", "population.py", "files.py", *anything_of("planning")]
+    elsewhere = ["__init__.py", "network.py", "population.py", "atomic_files.py", *anything_of("planning")]
     elsewhere += anything_of("training") + anything_of("estimators") + anything_of("devices")
     for file in elsewhere:
         add_line(copy, file)
         add_line(copy, file, "an_edit = 'of what the module does'")
-    add_line(copy, "compiler/watching.py")
+    add_line(copy, "compiler/compile_events.py")
     assert compiled() == set()
     add_line(copy, "kernels/tiny.py")
     add_line(copy, "kernels/powers.py", "EDIT = 1")
@@ -128,9 +128,9 @@ def test_what_an_edit_compiles_anew(everything, copy):
     ("file", "changed"),
     [
         ("network.py", set()),
-        ("files.py", set()),
+        ("atomic_files.py", set()),
         ("functions/initializers.py", set()),
-        ("compiler/watching.py", set()),
+        ("compiler/compile_events.py", set()),
         ("kernels/cuda/barriers.py", set()),
         ("kernels/tiny.py", {"tiny"}),
         ("kernels/sequential.py", {"sequential"}),
@@ -194,7 +194,7 @@ def test_every_import_is_found(path):
     """In the text, and none leads elsewhere but to how files are written and what errors are called."""
     wanted = imports_of(path) - {PACKAGE / "__init__.py"}
     within = {file for file in wanted if file in FILES}
-    assert {file.name for file in wanted - within} <= {"files.py", "errors.py"}
+    assert {file.name for file in wanted - within} <= {"atomic_files.py", "errors.py"}
     _, found = sources._scan(str(path))
     packages = {parent / "__init__.py" for parent in path.parents if parent.is_relative_to(PACKAGE)}
     assert within <= set(map(Path, found))
@@ -234,7 +234,7 @@ def test_kernels_are_made_in_these_folders():
         ("import numbabp.kernels.layers as a, numbabp.kernels.powers", ["kernels/layers", "kernels/powers"]),
         ("from numbabp.kernels import layers", ["kernels/layers"]),
         ("from .. import kernels, network", []),
-        ("from ..files import write_atomically", []),
+        ("from ..atomic_files import write_atomically", []),
         ("import numpy as np  # from .layers import x", []),
     ],
 )

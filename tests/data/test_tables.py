@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from numbabp.data import formats
-from numbabp.data.formats import read_table
+from numbabp.data import table_files as formats
+from numbabp.data.table_files import read_table
 from numbabp.data.tables import Table, TableError
 
 

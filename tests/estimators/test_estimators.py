@@ -31,9 +31,11 @@ from numbabp.estimators import (
     MLPClassifier,
     MLPRegressor,
     classifier,
-    dense_slices,
     fitting,
     regressor,
+)
+from numbabp.estimators import (
+    sparse_slices as dense_slices,
 )
 from numbabp.estimators.convergence import Watch
 

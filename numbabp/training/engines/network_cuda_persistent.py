@@ -14,7 +14,7 @@ from ...kernels.cuda.population.kernel import Common, Networks, Record
 from ...kernels.cuda.population.kernel import Samples as DeviceSamples
 from ...kernels.shuffling import draw_orders
 from ...kernels.state import DIVERGED, EPOCH, FIRST_METRIC, LOSS, PAUSED, SAMPLE, STEP, WEIGHT
-from ...planning.mappings import mappings, specialisation
+from ...planning.gpu_layouts import mappings, specialisation
 from .network_cuda import CudaEngine
 
 MOST_EPOCHS = 4096

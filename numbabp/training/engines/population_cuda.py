@@ -12,7 +12,7 @@ from ...errors import DivergenceError
 from ...kernels.cuda.population.kernel import Common, Networks, Record
 from ...kernels.cuda.population.kernel import Samples as DeviceSamples
 from ...kernels.shuffling import draw_orders
-from ...planning.mappings import Mapping
+from ...planning.gpu_layouts import Mapping
 from ...samples import Samples
 from .. import slicing
 from ..divergence import last_finite

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..checks.host import check_integer, check_real
+from ..checks.arguments import check_integer, check_real
 from ..checks.population import check_memory, check_numbers, distinct
 from ..devices.placement import CPU, is_on_device
 from ..options import NAMES, Options, check_names
@@ -110,7 +110,7 @@ class Run(NamedTuple):
         """
         n = len(shard)
         if self.client is not None:
-            from .distribution import networks_of_a_task  # needs distributed
+            from .dask_client import networks_of_a_task  # needs distributed
 
             return networks_of_a_task(self.client, shard, samples, self.chunk_size)
         n_at_once = n if self.chunk_size is None else min(self.chunk_size, n)
@@ -179,7 +179,7 @@ class Run(NamedTuple):
         if self.client is None:
             training()
         else:
-            from .distribution import train_on  # needs distributed
+            from .dask_client import train_on  # needs distributed
 
             train_on(self.client, training)
 

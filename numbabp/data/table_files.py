@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..files import write_atomically
+from ..atomic_files import write_atomically
 from .tables import MISSING, Table, TableError, is_number
 
 ROWS_AT_A_TIME = 20_000

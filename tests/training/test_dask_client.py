@@ -20,11 +20,11 @@ from distributed.comm import CommClosedError
 from workers import two_workers
 
 import numbabp as nbp
-from numbabp.checks.host import for_kernels
+from numbabp.checks.host_samples import for_kernels
 from numbabp.compiler.vectors import lanes_of
 from numbabp.data.datasets import xor
-from numbabp.training import distribution
-from numbabp.training.distribution import run_jobs, train_part
+from numbabp.training import dask_client
+from numbabp.training.dask_client import run_jobs, train_part
 from numbabp.training.population_loop import PopulationTraining
 
 X, Y = xor()
@@ -193,7 +193,7 @@ def test_a_task_that_fails_is_named_and_harms_no_other(client, monkeypatch):
             raise OSError("the disk is full")
         return train_part(part, samples)
 
-    monkeypatch.setattr(distribution, "train_part", fails)
+    monkeypatch.setattr(dask_client, "train_part", fails)
     here, there = xor_population(), xor_population()
     before = there.parameters.copy()
     rates = np.where(np.arange(N) < 2 * LANES, 0.1, 0.5)
@@ -230,8 +230,8 @@ def test_ctrl_c_keeps_the_finished_task_and_waits_for_no_other():
         import os, signal
         import numpy as np, numbabp as nbp
         from distributed import Client, Event
-        from numbabp.training import distribution
-        from numbabp.training.distribution import train_part
+        from numbabp.training import dask_client
+        from numbabp.training.dask_client import train_part
         from numbabp.training.population_loop import PopulationTraining
         from numbabp.compiler.vectors import lanes_of
         from workers import two_workers
@@ -253,7 +253,7 @@ def test_ctrl_c_keeps_the_finished_task_and_waits_for_no_other():
             if part.numbers["learning_rate"][0] == 0.5:
                 Event("go on").wait()
             return train_part(part, samples)
-        distribution.train_part = held
+        dask_client.train_part = held
         with two_workers() as cluster, Client(cluster) as client:
             try:
                 there.fit(X, y, client=client, chunk_size=LANES, **options)
@@ -291,7 +291,7 @@ def test_jobs_are_taken_as_workers_become_free(client):
 
     run_jobs(client, lambda job, common: job.sum() + common, jobs(), results.__setitem__, common=1)
     assert results == {i: 3 * i + 1 for i in range(20)}
-    assert max(taken) <= 2 * distribution.IN_FLIGHT
+    assert max(taken) <= 2 * dask_client.IN_FLIGHT
     run_jobs(client, print, [], print)
 
 
@@ -326,7 +326,7 @@ LOSSES = {
 @pytest.mark.parametrize("call", ["scatter", "nthreads"])
 def test_calls_that_fail_as_workers_die_are_repeated(client, monkeypatch, call, error):
     monkeypatch.setattr(client, call, failing(2, error, getattr(client, call)))
-    monkeypatch.setattr(distribution, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(dask_client, "FIRST_PAUSE", 0.01)
     results = {}
     run_jobs(client, lambda job, common: job + common, range(3), results.__setitem__, common=1)
     assert results == {0: 1, 1: 2, 2: 3}
@@ -335,7 +335,7 @@ def test_calls_that_fail_as_workers_die_are_repeated(client, monkeypatch, call, 
 @pytest.mark.parametrize("error", LOSSES.values(), ids=LOSSES)
 def test_calls_that_go_on_failing_end_in_an_error_that_says_why(client, monkeypatch, error):
     monkeypatch.setattr(client, "scatter", failing(10**6, error, None))
-    monkeypatch.setattr(distribution, "PATIENCE", 0.5)
+    monkeypatch.setattr(dask_client, "PATIENCE", 0.5)
     message = f"the client has no workers any more: {type(error).__name__}: {error}."
     with pytest.raises(RuntimeError, match=re.escape(message)) as caught:
         run_jobs(client, print, [0], print)
@@ -356,7 +356,7 @@ def test_what_can_not_be_sent_is_no_loss_of_workers(client):
 
 
 def test_workers_that_do_not_come_back(monkeypatch):
-    monkeypatch.setattr(distribution, "PATIENCE", 0.5)
+    monkeypatch.setattr(dask_client, "PATIENCE", 0.5)
     with (
         LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as empty,
         Client(empty) as client,
@@ -390,8 +390,8 @@ def test_tasks_are_as_large_as_threads_and_memory_suggest(monkeypatch):
     def note(client, training):
         sizes.append(training.n_at_once)
 
-    monkeypatch.setattr(distribution, "check_client", lambda client: None)
-    monkeypatch.setattr(distribution, "train_on", note)
+    monkeypatch.setattr(dask_client, "check_client", lambda client: None)
+    monkeypatch.setattr(dask_client, "train_on", note)
 
     def size(client, n_networks, n_samples, epochs=1, **options):
         data = np.zeros((n_samples, 2)), np.zeros(n_samples)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..checks.host import for_kernels
+from ..checks.host_samples import for_kernels
 from ..devices.processor import one_blas_thread
 from ..planning.cpu_costs import NETWORK_SECONDS
 from ..samples import Samples

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..devices import memory
 from ..devices.placement import gpu_of, is_on_device, where
-from . import host as checks
+from . import host_samples as checks
 
 
 def check_inputs(name: str, value: Any, n_columns: int, dtype: np.dtype) -> Any:

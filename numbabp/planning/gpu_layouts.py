@@ -11,7 +11,9 @@ from ..architecture import Architecture
 from ..devices.memory import STATIC_SHARED, Device
 from ..kernels.cuda.population.specialisation import Specialisation
 from ..options import Options
+from .catalogue import BLOCK, Kernel
 from .cuda_costs import SCHEDULERS, step_cycles
+from .problem import Problem
 
 MOST_REGISTERS = 255
 """Of a thread, on every GPU."""
@@ -81,6 +83,14 @@ def specialisation(
         weighted,
         "accuracy" in architecture.metric_names(options.monitor),
     )
+
+
+def mapping_of(kernel: Kernel, problem: Problem) -> Mapping | str:
+    """How a kernel for GPUs is laid out over the problem's one; or why it does not fit."""
+    assert problem.place.device is not None
+    name = kernel.name if kernel.for_many else BLOCK.name  # one network is a population of one
+    of = specialisation(problem.architecture, problem.options, problem.with_l2, problem.weighted)
+    return mappings(of, problem.place.device)[name]
 
 
 def mappings(of: Specialisation, device: Device) -> dict[str, "Mapping | str"]:

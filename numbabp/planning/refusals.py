@@ -1,0 +1,165 @@
+"""Why a kernel can't do what a problem asks for: the one place that says what is not possible."""
+
+from collections.abc import Callable
+
+from ..kernels.cuda.blocked.geometry import MAX_LENGTH, MAX_OUTPUTS
+from ..options import PLAIN_GRADIENT
+from .catalogue import CPU, CUDA, GENERAL, SEQUENTIAL, Kernel, devices_of
+from .gpu_layouts import mapping_of
+from .problem import Problem
+
+TINY_INPUTS, TINY_HIDDEN, TINY_OUTPUTS = 4, 64, 1
+"""Largest network of the tiny kernel, one hidden layer; others gained nothing from constant sizes."""
+
+
+def refusal(kernel: Kernel, problem: Problem) -> str:
+    """Why a kernel can't do what a problem asks for, in half a sentence; empty if it can."""
+    return _REASONS[kernel.name, kernel.device](kernel, problem)
+
+
+def takes_single_steps(problem: Problem) -> Kernel:
+    """The kernel that does the same on the CPU sample by sample, or batch by batch."""
+    return GENERAL if refusal(SEQUENTIAL, problem) else SEQUENTIAL
+
+
+# Reasons of kernels for one network
+
+
+def _not_a_step_at_once(kernel: Kernel, problem: Problem) -> str:
+    """Of kernels that update a layer as soon as its delta is known."""
+    options = problem.options
+    if options.not_linear:
+        return f"{options.not_linear} needs the whole gradient before a step"
+    if options.update_rule not in kernel.rules:
+        return f"update_rule={options.update_rule!r} keeps a velocity"
+    return ""
+
+
+def _not_tiny(kernel: Kernel, problem: Problem) -> str:
+    sizes, largest = problem.architecture.layer_sizes, (TINY_INPUTS, TINY_HIDDEN, TINY_OUTPUTS)
+    why = _not_a_step_at_once(kernel, problem)
+    if why or (len(sizes) == 3 and all(n <= most for n, most in zip(sizes, largest, strict=True))):
+        return why
+    return f"it is for one hidden layer, at most {'-'.join(map(str, largest))}"
+
+
+def _not_general(kernel: Kernel, problem: Problem) -> str:
+    if problem.options.propagate in kernel.propagates:
+        return ""
+    return f"propagate={problem.options.propagate!r} goes with the step of one layer at a time"
+
+
+def _not_in_blocks(kernel: Kernel, problem: Problem) -> str:
+    what = problem.options.not_linear
+    return f"{what} makes steps that are not linear in the gradients" if what else ""
+
+
+def _not_sparse(kernel: Kernel, problem: Problem) -> str:
+    allowed_values = {
+        "update_rule": kernel.rules,
+        **{name: (plain,) for name, plain in PLAIN_GRADIENT.items()},
+        "propagate": kernel.propagates,
+        "kernel": ("auto",),
+        "block_length": (None,),
+    }
+    for name, allowed in allowed_values.items():
+        value = getattr(problem.options, name)
+        if value not in allowed:
+            return (
+                f"{name}={value!r} is not possible with a sparse X, whose steps pass over the weights of "
+                f"absent columns; allowed: {', '.join(map(repr, allowed))}"
+            )
+    return ""
+
+
+def _never_on_gpu(problem: Problem) -> str:
+    """What no kernel for one network on a GPU does, if it is asked for."""
+    options = problem.options
+    if options.propagate != "exact":
+        return f"propagate={options.propagate!r}"
+    is_named = options.kernel != "auto"
+    return f"kernel={options.kernel!r}" if is_named and CUDA not in devices_of(options.kernel, False) else ""
+
+
+def _not_in_blocks_on_gpu(kernel: Kernel, problem: Problem) -> str:
+    options, n_outputs = problem.options, problem.architecture.n_outputs
+    what = _never_on_gpu(problem)
+    if not what and n_outputs > MAX_OUTPUTS:
+        what = f"an output layer of {n_outputs}, more than {MAX_OUTPUTS},"
+    if not what and options.block_length is not None and options.block_length > MAX_LENGTH:
+        what = f"block_length={options.block_length}, more than {MAX_LENGTH},"
+    what = what or options.not_linear or ""
+    return f"{what} is not possible on a GPU in blocks" if what else ""
+
+
+def _not_in_one_block(kernel: Kernel, problem: Problem) -> str:
+    options = problem.options
+    others = set(options.monitor) - {"accuracy"}
+    what = _never_on_gpu(problem)
+    if not what and options.block_length is not None:
+        what = f"block_length={options.block_length}"
+    if not what and options.update_rule not in kernel.rules:
+        what = f"update_rule={options.update_rule!r}"
+    if not what and options.alters_gradient:
+        what = f"{options.alters_gradient}={getattr(options, options.alters_gradient)!r}"
+    if not what and others:
+        what = f"monitor={tuple(sorted(others))}"
+    return f"{what} is not possible on a GPU in one block" if what else _does_not_fit(kernel, problem)
+
+
+# Reasons of kernels for populations
+
+
+def _not_in_lanes(kernel: Kernel, problem: Problem) -> str:
+    return _not_together(kernel, problem, "lanes", "in lanes")
+
+
+def _never(kernel: Kernel, problem: Problem) -> str:
+    return ""
+
+
+def _not_on_gpu(kernel: Kernel, problem: Problem) -> str:
+    return _not_together(kernel, problem, "kernels for GPUs", "on a GPU") or _does_not_fit(kernel, problem)
+
+
+def _not_together(kernel: Kernel, problem: Problem, who: str, where: str) -> str:
+    """Of kernels that train many networks at once; `who` and `where` tell of them in messages."""
+    options = problem.options
+    if problem.is_sparse:
+        return "X is sparse"
+    if problem.own_order:
+        return f"own_order=True: networks {where} take the same order"
+    if options.update_rule not in kernel.rules:
+        *rules, last = kernel.rules
+        return f"update_rule={options.update_rule!r}: {who} take {', '.join(rules)} and {last}"
+    name = options.alters_gradient
+    if name:
+        return f"{name}={getattr(options, name)}: {who} take {name}={PLAIN_GRADIENT[name]}"
+    if options.propagate not in kernel.propagates:
+        return f"propagate={options.propagate!r}: {who} take 'exact'"
+    if set(options.monitor) - {"accuracy"}:
+        return f"monitor={tuple(options.monitor)}: {who} record the loss and the accuracy"
+    return ""
+
+
+def _does_not_fit(kernel: Kernel, problem: Problem) -> str:
+    """Why the problem's GPU can't hold it: registers, shared memory."""
+    found = mapping_of(kernel, problem)
+    return found if isinstance(found, str) else ""
+
+
+_REASONS: dict[tuple[str, str], Callable[[Kernel, Problem], str]] = {
+    ("sequential", CPU): _not_a_step_at_once,
+    ("tiny", CPU): _not_tiny,
+    ("general", CPU): _not_general,
+    ("blocked", CPU): _not_in_blocks,
+    ("sparse", CPU): _not_sparse,
+    ("blocked", CUDA): _not_in_blocks_on_gpu,
+    ("persistent", CUDA): _not_in_one_block,
+    ("lanes", CPU): _not_in_lanes,
+    ("each", CPU): _never,
+    ("thread", CUDA): _not_on_gpu,
+    ("warp", CUDA): _not_on_gpu,
+    ("block", CUDA): _not_on_gpu,
+}
+"""By the kernel's name and device."""
