@@ -2,8 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +17,7 @@ from .engines.population_registry import make_population_engine
 from .progress import ProgressBar
 from .shard import Records, Shard, Trained
 from .slicing import Slices
-
-LOOK_SECONDS = 0.05
-"""How often the main thread looks after progress and Ctrl-C."""
+from .threads import share_out
 
 
 @dataclass
@@ -104,42 +101,9 @@ class PopulationTraining:
             engine.compile()
             self.seconds_compiling += time.perf_counter() - started
             try:
-                self._share_out(engine.tasks, engine.n_threads - 1, work)
+                share_out(engine.tasks, engine.n_threads, work, self._show, self.stop)
             finally:
                 engine.catch_up()
-
-    def _share_out(self, tasks: Iterable[Any], n_others: int, work: Any) -> None:
-        """Call work(thread, task) for all tasks, on this thread and so many others."""
-        waiting, lock = iter(tasks), threading.Lock()
-        others: list[Future[None]] = []
-
-        def take_tasks(thread: int) -> None:
-            # threads help themselves: one that waited to be given work would wait 0.1 ms and more
-            while not self.stop.is_set():
-                with lock:
-                    task = next(waiting, _NONE)
-                if task is _NONE:
-                    return
-                work(thread, task)
-                if thread == 0:
-                    self._show()
-                    _raise_errors(others)
-
-        if n_others == 0:
-            take_tasks(0)
-            return
-        with ThreadPoolExecutor(n_others) as pool:
-            try:
-                others += [pool.submit(take_tasks, 1 + i) for i in range(n_others)]
-                take_tasks(0)
-                while not all(future.done() for future in others):
-                    wait(others, timeout=LOOK_SECONDS)
-                    self._show()
-                    _raise_errors(others)
-            except BaseException:
-                self.stop.set()
-                raise
-            _raise_errors(others)
 
     def _show(self) -> None:
         if self._bar.is_shown:
@@ -149,13 +113,3 @@ class PopulationTraining:
             losses = self.records.metrics["loss"][begun, n_epochs[begun] - 1]
             loss = float(np.median(losses)) if losses.size else float("nan")
             self._bar.update(sum(self._steps_done) / total, loss)
-
-
-_NONE = object()
-
-
-def _raise_errors(futures: Iterable["Future[None]"]) -> None:
-    """Raise what a finished one has raised."""
-    for future in futures:
-        if future.done():
-            future.result()
