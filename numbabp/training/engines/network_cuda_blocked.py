@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...devices import memory
-from ...devices.products import exact_products, multiply
+from ...devices.matrix_products import exact_products, multiply
 from ...kernels.cuda.blocked.geometry import blocked_geometry
 from ...kernels.cuda.blocked.state import AT, NUMBER, STATUS, Block, Record, block_layout
 from ...kernels.cuda.blocked.state import Network as DeviceNetwork
