@@ -38,6 +38,13 @@ class Architecture:
     loss: str
     dtype: np.dtype
 
+    def __str__(self) -> str:
+        sizes = "-".join(map(str, self.layer_sizes))
+        return (
+            f"{sizes}, {'/'.join(self.activations)}, {self.loss}, {self.dtype}, "
+            f"{self.n_parameters} parameters"
+        )
+
     @classmethod
     def checked(
         cls,

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from . import storage
 from .network import Network
 from .storage import PathLike
@@ -65,4 +67,10 @@ def load_metadata(path: PathLike) -> dict[str, Any]:
 def load_with_metadata(path: PathLike) -> tuple[Network, dict[str, Any]]:
     """Both of `load` and `load_metadata` in one go."""
     stored = storage.read_network(path)
-    return Network.of(stored.architecture, stored.parameters, init=stored.init), stored.metadata
+    network = Network.of(
+        stored.architecture,
+        stored.parameters,
+        init=stored.init,
+        random_state=np.random.RandomState(),
+    )
+    return network, stored.metadata

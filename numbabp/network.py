@@ -25,6 +25,9 @@ from .schedules import check_schedule, learning_rates
 from .training.loop import Callback, Training
 from .training.state import RuleState, draw_order_seed
 
+OF_SEVERAL_EPOCHS = ("early_stopping", "patience")
+"""Options that make no sense for one."""
+
 
 class Network(OfArchitecture):
     """A multi-layer perceptron, trained sample by sample.
@@ -119,12 +122,12 @@ class Network(OfArchitecture):
         init
             What they were drawn by.
         random_state
-            Goes on to the shuffles; by default a new one.
+            Goes on to the shuffles; by default NumPy's global one.
         history, rule_state
             Of the training that made them.
         """
         network = cls.__new__(cls)
-        network._set(architecture, init, parameters, random_state or np.random.RandomState())
+        network._set(architecture, init, parameters, check_random_state(random_state))
         network.history, network._rule_state = history, rule_state
         return network
 
@@ -159,11 +162,7 @@ class Network(OfArchitecture):
         _assign("biases", self.biases, values)
 
     def __repr__(self) -> str:
-        sizes = "-".join(map(str, self.layer_sizes))
-        return (
-            f"<Network {sizes}, {'/'.join(self.activations)}, {self.loss}, {self.dtype}, "
-            f"{self.n_parameters} parameters>"
-        )
+        return f"<Network {self.architecture}>"
 
     def forward(self, X: Any) -> Any:
         """Outputs of the network.
@@ -229,7 +228,7 @@ class Network(OfArchitecture):
         names = self.architecture.metric_names(options.monitor)
         return predictions.measure_one(self.architecture, self.parameters, samples, names)
 
-    @takes_options
+    @takes_options()
     def fit(
         self,
         X: Any,
@@ -363,7 +362,7 @@ class Network(OfArchitecture):
             n_samples, n_nonzeros = inputs.shape[0], mean_nonzeros(inputs)
         return make_plan(self._problem(n_samples, n_nonzeros, place, epochs, checked))
 
-    @takes_options
+    @takes_options(*OF_SEVERAL_EPOCHS)
     def partial_fit(
         self,
         X: Any,
@@ -388,18 +387,18 @@ class Network(OfArchitecture):
         History
             Of this one epoch.
         """
-        check_names("partial_fit", options, NAMES - {"early_stopping", "patience"})
+        check_names("partial_fit", options, NAMES - set(OF_SEVERAL_EPOCHS))
         checked = options_of({**options, "progress": progress})
         return self._train(X, y, sample_weight, checked, random_state)
 
     def astype(self, dtype: Any) -> "Network":
         """Copy with the parameters in another dtype, without history and rule state."""
+        twin = copy.copy(self)
         architecture = self.architecture.with_dtype(dtype)
         parameters = aligned_zeros(self.n_parameters, architecture.dtype)
         parameters[:] = self.parameters
-        return Network.of(
-            architecture, parameters, init=self.init, random_state=copy.deepcopy(self.random_state)
-        )
+        twin._set(architecture, self.init, parameters, copy.deepcopy(self.random_state))
+        return twin
 
     def rule_state(self, update_rule: str) -> RuleState:
         """What the update rule carries from step to step, begun anew if the last one was another."""
@@ -441,7 +440,7 @@ class Network(OfArchitecture):
         validation = self._check_validation(X, validation_data)
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable, got {callback!r}.")
-        generator = self.random_state if random_state is None else check_random_state(random_state)
+        generator = check_random_state(self.random_state if random_state is None else random_state)
         problem = self._problem(samples.n, samples.n_nonzeros, place, epochs, options)
         plan = make_plan(problem)
         schedule_options = check_schedule(options.schedule, options.schedule_options)
@@ -452,10 +451,10 @@ class Network(OfArchitecture):
         training = Training(
             problem, plan, samples, self.parameters, state, rates, order_seed, validation, callback
         )
+        self._rule_state = state  # also for copies that a callback makes
         try:
             return training()
         finally:
-            self._rule_state = state
             if training.history is not None:  # else it has not begun
                 self.history = training.history
 

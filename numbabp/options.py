@@ -167,18 +167,21 @@ def check_names(who: str, given: Collection[str], allowed: Collection[str]) -> N
             raise TypeError(f"{who} takes no {name!r}; allowed: {', '.join(sorted(allowed))}.")
 
 
-def takes_options(method: Method) -> Method:
-    """Let a method that ends in ``**options`` show the options with their defaults in its signature."""
-    signature = inspect.signature(method)
-    own = [
-        parameter for parameter in signature.parameters.values() if parameter.kind != parameter.VAR_KEYWORD
-    ]
-    more = [
-        inspect.Parameter(
-            option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=option.type
-        )
-        for option in fields(Options)
-        if option.name not in signature.parameters
-    ]
-    method.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
-    return method
+def takes_options(*refused: str) -> Callable[[Method], Method]:
+    """Let a method that ends in ``**options`` show them in its signature, with their defaults."""
+
+    def decorate(method: Method) -> Method:
+        signature = inspect.signature(method)
+        parameters = signature.parameters
+        own = [parameter for parameter in parameters.values() if parameter.kind != parameter.VAR_KEYWORD]
+        more = [
+            inspect.Parameter(
+                option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=option.type
+            )
+            for option in fields(Options)
+            if option.name not in {*parameters, *refused}
+        ]
+        method.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+        return method
+
+    return decorate

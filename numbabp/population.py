@@ -15,6 +15,7 @@ from .architecture import Architecture, OfArchitecture
 from .checks.arguments import check_choice, check_integer, check_random_state
 from .checks.host_samples import check_weights_of_networks
 from .checks.population import check_memory, check_seeds
+from .compiler.arrays import aligned_zeros
 from .devices import memory
 from .devices.placement import Placement, gpu_of, is_on_device, resolve, where, where_X_lies
 from .functions.initializers import INITIALIZERS, draw_weights
@@ -166,8 +167,7 @@ class Population(OfArchitecture):
         return self.n_networks
 
     def __repr__(self) -> str:
-        one = Network.of(self.architecture, self.parameters[0])
-        return f"<Population of {self.n_networks}: {one!r}>"
+        return f"<Population of {self.n_networks}: <Network {self.architecture}>>"
 
     @overload
     def __getitem__(self, index: int) -> Network: ...
@@ -176,10 +176,15 @@ class Population(OfArchitecture):
     def __getitem__(self, index: Any) -> Any:
         """A copy: of network i, or, for a slice or a list of indices, of some as a population."""
         if isinstance(index, int | np.integer):
-            one = Network.of(self.architecture, self.parameters[index], init=self.init).astype(self.dtype)
-            one.random_state = np.random.RandomState(int(self.seeds[index]) % 2**32)
-            one.history = None if self.history is None else self.history[int(index)]
-            return one
+            parameters = aligned_zeros(self.n_parameters, self.dtype)
+            parameters[:] = self.parameters[index]
+            return Network.of(
+                self.architecture,
+                parameters,
+                init=self.init,
+                random_state=np.random.RandomState(int(self.seeds[index]) % 2**32),
+                history=None if self.history is None else self.history[int(index)],
+            )
         rows = self.parameters[index]
         if rows.ndim != 2 or not len(rows):
             raise IndexError(f"index {index!r} selects no networks.")
@@ -442,7 +447,7 @@ class Population(OfArchitecture):
             place,
             n_nonzeros,
             self.n_networks,
-            run.own_order,
+            bool(run.own_order),
             bool(how.numbers["l2"].any()),
             weighted,
         )
@@ -459,7 +464,7 @@ class Population(OfArchitecture):
         problem = self._problem(how, samples.n, samples.n_nonzeros, place, run, weights.size > 0)
         plan = make_plan(problem)
         state = RuleState.going_on(self._rule_state, how.options.update_rule, self.parameters)
-        generator = self.random_state if run.random_state is None else check_random_state(run.random_state)
+        generator = check_random_state(self.random_state if run.random_state is None else run.random_state)
         training = run.begin(problem, plan, how, samples, self.parameters, state, generator)
         self._rule_state = state
         started = time.perf_counter()

@@ -305,3 +305,39 @@ def test_a_cache_folder_that_can_not_be_written_costs_only_time(tmp_path):
     done = run_python(code, NUMBA_CACHE_DIR=str(tmp_path / "file" / "cache"))
     assert done.returncode == 0, done.stderr
     assert done.stdout == run_python(code).stdout != ""
+
+
+def test_a_copy_made_in_a_callback_goes_on_with_the_rules_state():
+    X, y = np.random.RandomState(0).standard_normal((5, 3)), np.arange(5.0)
+    copies = []
+    options = {"update_rule": "momentum", "learning_rate": 0.01, "shuffle": False}
+    net = nbp.Network((3, 4, 1), random_state=0)
+    net.fit(X, y, epochs=2, callback=lambda epoch, _: copies.append(copy.deepcopy(net)), **options)
+    copies[0].partial_fit(X, y, **options)
+    np.testing.assert_array_equal(copies[0].parameters, net.parameters)
+
+
+def test_astype_keeps_the_class_and_what_it_was_given():
+    class Own(nbp.Network):
+        pass
+
+    net = Own((3, 4, 1), random_state=0)
+    net.note = "mine"
+    net.fit(np.zeros((2, 3)), np.zeros(2), epochs=1)
+    twin = net.astype("float32")
+    assert type(twin) is Own and twin.note == "mine" and twin.dtype == twin.parameters.dtype == np.float32
+    assert twin.history is None and twin.random_state is not net.random_state
+    np.testing.assert_allclose(twin.parameters, net.parameters, rtol=1e-6)
+
+
+@pytest.mark.parametrize("own", [5, None, np.random.RandomState(5)], ids=["int", "None", "RandomState"])
+def test_a_random_state_may_be_assigned(own):
+    net = nbp.Network((3, 4, 1), random_state=0)
+    net.random_state = own
+    assert net.fit(np.zeros((2, 3)), np.zeros(2), epochs=1).n_epochs == 1
+
+
+@pytest.mark.parametrize("dtype", ["foo", "int32", None, "float16", object])
+def test_dtypes_that_are_not_supported(dtype):
+    with pytest.raises(ValueError, match=r"dtype=.* is not supported; allowed: 'float32', 'float64'"):
+        nbp.Network((3, 4, 1), dtype=dtype)

@@ -82,7 +82,7 @@ def check_dtype(value: Any) -> np.dtype:
         dtype = np.dtype(value)
     except TypeError:
         dtype = None
-    if value is None or dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+    if value is None or dtype is None or dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype={value!r} is not supported; allowed: 'float32', 'float64'.")
     return dtype
 

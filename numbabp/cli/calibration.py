@@ -179,7 +179,7 @@ def predict(machine: Machine, measurement: Measurement) -> float:
     """What the model says of a measured step."""
     plan = measurement.plan
     architecture = _architecture(measurement.layer_sizes, plan.dtype)
-    return predicted_ns(machine, architecture, measurement.update_rule != "sgd", plan)
+    return predicted_ns(machine, architecture, measurement.update_rule != "sgd", plan.kernel, plan)
 
 
 def _architecture(layer_sizes: Sequence[int], dtype: str) -> Architecture:

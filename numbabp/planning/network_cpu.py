@@ -1,7 +1,7 @@
 """Plans for one network on the CPU."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from typing import Any, NamedTuple
 
 from ..architecture import Architecture
 from ..devices import processor
@@ -23,28 +23,41 @@ THREADED_FLOPS = 1e9
 def candidates(problem: Problem) -> Iterator[Plan]:
     """Every plan with its prediction, or with `why_not` where the problem rules it out."""
     machine = this_machine()
+    dtype = problem.architecture.dtype.name
+    only_one = "X is sparse" if problem.is_sparse else ""
     for kernel in catalogue.kernels(problem, catalogue.CPU):
-        shapes = _shapes_of_blocks(kernel, problem) if kernel.in_blocks else [_plain(kernel, problem)]
+        shapes = _shapes_of_blocks(problem) if kernel.in_blocks else [Shape()]
         why = refusal(kernel, problem)
         if why:  # of blocks, those of the first length say it for all
-            lengths = {shapes[0].block_length}
-            yield from (replace(plan, why_not=why) for plan in shapes if plan.block_length in lengths)
-        else:
-            yield from (_predicted(machine, problem, plan) for plan in shapes)
+            shapes = [shape for shape in shapes if shape.block_length == shapes[0].block_length]
+        for shape in shapes:
+            predicted = {"why_not": why} if why else _prediction(machine, problem, kernel.name, shape)
+            yield Plan(kernel.name, dtype, only_one=only_one, **shape._asdict(), **predicted)
 
 
-def predicted_ns(machine: Machine, architecture: Architecture, velocity: bool, plan: Plan) -> float:
-    """What the model says of a step on dense samples, by a plan whose own prediction does not matter."""
+class Shape(NamedTuple):
+    """How a kernel goes about it, if it has more than one way; as in `Plan`."""
+
+    block_length: int = 0
+    sub_block: int = 0
+    delayed_layers: tuple[int, ...] = ()
+    n_threads: int = 1
+
+
+def predicted_ns(
+    machine: Machine, architecture: Architecture, velocity: bool, kernel: str, shape: "Shape | Plan"
+) -> float:
+    """What the model says of a step of a kernel on dense samples."""
     sizes = architecture.layer_sizes, architecture.dtype.itemsize
-    if plan.block_length:
+    if shape.block_length:
         return machine.ns_per_blocked_step(
-            *sizes, plan.block_length, plan.sub_block, plan.delayed_layers, velocity
+            *sizes, shape.block_length, shape.sub_block, shape.delayed_layers, velocity
         )
     return {
         "sequential": machine.ns_per_step,
         "tiny": machine.ns_per_tiny_step,
         "general": machine.ns_per_general_step,
-    }[plan.kernel](*sizes)
+    }[kernel](*sizes)
 
 
 def blas_threads_that_matter(architecture: Architecture) -> int:
@@ -53,42 +66,34 @@ def blas_threads_that_matter(architecture: Architecture) -> int:
     return processor.most_blas_threads() if flops >= THREADED_FLOPS else 1
 
 
-def _predicted(machine: Machine, problem: Problem, plan: Plan) -> Plan:
+def _prediction(machine: Machine, problem: Problem, kernel: str, shape: Shape) -> dict[str, Any]:
+    """Fields of a plan."""
     architecture = problem.architecture
     itemsize, touched = architecture.dtype.itemsize, float(architecture.n_weights)
     if problem.n_nonzeros is None:
-        ns = predicted_ns(machine, architecture, problem.options.update_rule != "sgd", plan)
+        ns = predicted_ns(machine, architecture, problem.options.update_rule != "sgd", kernel, shape)
     else:
         ns = machine.ns_per_sparse_step(architecture.layer_sizes, itemsize, problem.n_nonzeros)
         touched -= (architecture.n_inputs - problem.n_nonzeros) * architecture.layer_sizes[1]
-    return replace(
-        plan,
-        ns_per_step=ns,
-        seconds=ns * max(1, problem.n_steps) * 1e-9,
-        flops=4.0 * touched,
-        bytes=3.0 * itemsize * touched,
-    )
+    return {
+        "ns_per_step": ns,
+        "seconds": ns * max(1, problem.n_steps) * 1e-9,
+        "flops": 4.0 * touched,
+        "bytes": 3.0 * itemsize * touched,
+    }
 
 
-def _plain(kernel: catalogue.Kernel, problem: Problem) -> Plan:
-    return Plan(
-        kernel.name, problem.architecture.dtype.name, only_one="X is sparse" if problem.is_sparse else ""
-    )
-
-
-def _shapes_of_blocks(kernel: catalogue.Kernel, problem: Problem) -> list[Plan]:
+def _shapes_of_blocks(problem: Problem) -> list[Shape]:
     """Lengths of blocks, each with and without hidden layers delayed."""
     options, sizes = problem.options, problem.architecture.layer_sizes
     delayed_layers = () if options.update_rule != "sgd" else _delayed_layers(sizes)
     lengths = BLOCK_LENGTHS if options.block_length is None else (options.block_length,)
-    plan = _plain(kernel, problem)
     return [
-        replace(
-            plan,
-            block_length=length,
-            sub_block=min(length, 16 if length > 16 else 8),
-            delayed_layers=delayed,
-            n_threads=_n_threads(2.0 * length * sizes[0] * sizes[1], options.n_threads),
+        Shape(
+            length,
+            min(length, 16 if length > 16 else 8),
+            delayed,
+            _n_threads(2.0 * length * sizes[0] * sizes[1], options.n_threads),
         )
         for length in lengths
         for delayed in {(), delayed_layers}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..devices import processor
 from ..devices.memory import Device
 from ..devices.placement import CPU, WORTH_LOOKING, gpu_at_hand
 from ..kernels.update_rules import N_MOMENTS
@@ -29,8 +30,7 @@ def make_plan(problem: Problem) -> Plan:
         If the problem asks for a kernel or a device that can't do what else it asks for.
     """
     catalogue.check_kernel(problem)
-    threads = network_cpu.blas_threads_that_matter(problem.architecture)
-    key = problem.key, this_machine(), threads
+    key = problem.key, this_machine(), _threads_that_matter(problem)
     plan = _kept.get(key)
     if plan is None:
         plan = _make(problem)
@@ -44,6 +44,13 @@ def make_plan(problem: Problem) -> Plan:
             if len(_kept) > KEPT:
                 _kept.popitem(last=False)
     return plan
+
+
+def _threads_that_matter(problem: Problem) -> int:
+    """Threads that a plan would be made for: the process may be given others, and BLAS, too."""
+    if problem.is_population:
+        return processor.n_threads(problem.options.n_threads)
+    return network_cpu.blas_threads_that_matter(problem.architecture)
 
 
 def step_by_step(problem: Problem, plan: Plan) -> Plan:

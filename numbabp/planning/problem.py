@@ -16,14 +16,12 @@ DECIDING = (
     "clip_value",
     "propagate",
     "monitor",
-    "schedule",
-    "early_stopping",
     "device",
     "kernel",
     "block_length",
     "n_threads",
 )
-"""Options that a plan may depend on; of l2 it is only whether there is any."""
+"""Options that a plan may depend on; of l2 it is only whether there is any. All of them are hashable."""
 _deciding = attrgetter(*DECIDING)
 
 
@@ -81,7 +79,7 @@ class Problem:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What of the problem decides about its plan; hashable."""
+        """What of the problem decides about its plan; hashable, and without what holds much."""
         return (
             self.architecture,
             self.n_samples,

@@ -22,7 +22,7 @@ from .state import RuleState
 
 PER_NETWORK = ("learning_rate", "momentum", "l2")
 """Arguments of `Population.fit` that may be one number for each network."""
-REFUSED = {"early_stopping", "patience", "block_length", "progress", "tol"}
+REFUSED = {"early_stopping", "patience", "block_length", "progress"}
 """Options of one network's training that a population does not have, or has in its own way."""
 
 

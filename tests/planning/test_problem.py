@@ -1,5 +1,9 @@
 """Plans are asked for as training is: what one takes, the other takes, and refuses with the same words."""
 
+import gc
+import os
+import weakref
+
 import numpy as np
 import pytest
 
@@ -132,6 +136,9 @@ def test_signatures_show_all_options_with_their_defaults():
     assert set(shown) >= NAMES
     assert shown["learning_rate"].default == 0.1 and shown["epochs"].default == 100
     assert not any(parameter.kind is parameter.VAR_KEYWORD for parameter in shown.values())
+    assert set(shown) - set(inspect.signature(nbp.Network.partial_fit).parameters) == {
+        "early_stopping", "patience", "epochs", "validation_data", "callback"
+    }  # fmt: skip
 
 
 def test_a_plan_is_made_once_for_calls_that_ask_for_the_same(monkeypatch):
@@ -147,6 +154,42 @@ def test_a_plan_is_made_once_for_calls_that_ask_for_the_same(monkeypatch):
     net.partial_fit(X[:1], Y[:1], update_rule="adam")
     network(dtype="float32").partial_fit(X[:1], Y[:1])
     assert len(made) == 4
+
+
+def test_schedules_are_no_part_of_the_question(monkeypatch):
+    """A function need not be hashable, may hold much, and may be another one in each call."""
+
+    class Falling:
+        __hash__ = None
+
+        def __call__(self, epoch):
+            return 0.1 / (epoch + 1)
+
+    kept = type(planner._kept)()
+    monkeypatch.setattr(planner, "_kept", kept)
+    held = []
+    for own in (network(), population()):
+        for _ in range(3):
+            schedule = Falling()
+            held.append(weakref.ref(schedule))
+            own.fit(X, Y, epochs=2, schedule=schedule)
+            del schedule
+    assert len(kept) <= 3  # of the network, the population, and of its networks by themselves
+    gc.collect()
+    assert not any(reference() for reference in held)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads can't be taken from a process here")
+def test_plans_follow_the_threads_that_a_process_has():
+    own, before = population(1000), os.sched_getaffinity(0)
+    if len(before) < 2:
+        pytest.skip("there is one thread only")
+    first = own.plan(100).n_threads
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert (first, own.plan(100).n_threads) == (len(before), 1)
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def test_a_plan_that_looked_for_a_gpu_is_made_anew(monkeypatch):
