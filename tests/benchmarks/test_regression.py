@@ -16,7 +16,7 @@ from benchmarks import builds, interleaved, regression, results  # noqa: E402
 LIMIT = 1.15
 SEQUENTIAL = "numbabp/kernels/sequential.py"
 STEP = "                _step_sgd(model, real(rate) * weight, shrink, updated)\n"
-AGAIN = "                _predict(model, samples, run, s, weight)\n"
+AGAIN = "                predict(model, samples, run, s, weight)\n"
 """A second forward pass: about a third of a step."""
 
 
