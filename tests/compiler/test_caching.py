@@ -120,7 +120,7 @@ def test_the_second_time_it_is_loaded(files):
         lambda content: content[:-1],
         lambda content: content[:-1] + bytes([content[-1] ^ 1]),
         lambda content: content[:40] + bytes([content[40] ^ 128]) + content[41:],
-        lambda content: b"\x80" + content[1:],
+        lambda content: bytes([content[0] ^ 128]) + content[1:],
         lambda content: content + b"\0",
         lambda content: os.urandom(len(content)),
         lambda content: content[caching.DIGEST_BYTES :],
