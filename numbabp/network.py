@@ -25,6 +25,8 @@ from .schedules import check_schedule, learning_rates
 from .training.loop import Callback, Training
 from .training.state import RuleState, draw_order_seed
 
+OF_A_RUN = ("epochs", "random_state", "sample_weight", "validation_data", "callback")
+"""Arguments of `fit` that are no options of a step."""
 OF_SEVERAL_EPOCHS = ("early_stopping", "patience")
 """Options that make no sense for one."""
 
@@ -328,7 +330,7 @@ class Network(OfArchitecture):
             On Ctrl-C; the network is left after its last finished step, `history` up to the last finished
             epoch.
         """
-        checked = Options.named("Network.fit", options)
+        checked = Options.named("Network.fit", options, OF_A_RUN)
         return self._train(X, y, sample_weight, checked, random_state, epochs, (validation_data, callback))
 
     def plan(self, X: Any, *, epochs: int = 100, **options: Any) -> Plan:
@@ -353,7 +355,7 @@ class Network(OfArchitecture):
         ValueError
             If the options ask for something that is not possible.
         """
-        checked = Options.named("plan", options)
+        checked = Options.named("plan", options, ["epochs"])
         place = resolve(checked.device, gpu_of({"X": X}))
         if isinstance(X, numbers.Integral):
             n_samples, n_nonzeros = check_integer("X", X, minimum=1), None

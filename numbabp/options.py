@@ -87,7 +87,7 @@ class Options:
             )
 
     @classmethod
-    def named(cls, who: str, given: Mapping[str, Any], refused: Collection[str] = ()) -> "Options":
+    def named(cls, who: str, given: Mapping[str, Any], own: Collection[str] = ()) -> "Options":
         """Options from the keyword arguments of a method.
 
         Parameters
@@ -96,8 +96,8 @@ class Options:
             The method, for messages.
         given
             By name.
-        refused
-            Names that it does not take.
+        own
+            Further names that it takes, which are none of these.
 
         Raises
         ------
@@ -106,7 +106,7 @@ class Options:
         ValueError, TypeError
             For a value that is not allowed.
         """
-        check_names(who, given, NAMES - set(refused))
+        check_names(who, given, NAMES, own)
         return options_of(given)
 
     @property
@@ -160,11 +160,14 @@ NAMES = {option.name for option in fields(Options)}
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def check_names(who: str, given: Collection[str], allowed: Collection[str]) -> None:
-    """Raise TypeError for a keyword argument that is not allowed."""
+def check_names(
+    who: str, given: Collection[str], allowed: Collection[str], own: Collection[str] = ()
+) -> None:
+    """Raise TypeError for a keyword argument that is not allowed; it names `own` ones, too."""
     for name in given:
         if name not in allowed:
-            raise TypeError(f"{who} takes no {name!r}; allowed: {', '.join(sorted(allowed))}.")
+            names = ", ".join(sorted({*allowed, *own}))
+            raise TypeError(f"{who} takes no {name!r}; allowed: {names}.")
 
 
 def takes_options(*refused: str) -> Callable[[Method], Method]:

@@ -34,6 +34,9 @@ from .training.state import RuleState
 
 OF_RUN = ("tol", "n_iter_no_change", "chunk_size", "progress", "client")
 """Arguments of `fit` that `plan` takes, too."""
+OF_PLAN = ("epochs", "own_order", *OF_RUN)
+OF_FIT = (*OF_PLAN, "random_state", "sample_weight")
+"""Arguments that are no options of a step."""
 
 
 class Population(OfArchitecture):
@@ -332,7 +335,7 @@ class Population(OfArchitecture):
         of_run = {name: options.pop(name) for name in OF_RUN if name in options}
         run = Run(epochs, own_order, **of_run)
         run.check()
-        how = How.checked("Population.plan", options, self.n_networks)
+        how = How.checked("Population.plan", options, self.n_networks, OF_PLAN)
         place = resolve(how.options.device, gpu_of({"X": X}))
         if isinstance(X, numbers.Integral):
             n_samples, n_nonzeros = check_integer("X", X, minimum=1), None
@@ -455,7 +458,7 @@ class Population(OfArchitecture):
 
     def _train(self, X: Any, y: Any, given: Mapping[str, Any], run: Run) -> PopulationHistory:
         run.check()
-        how = How.checked("Population.fit", given, self.n_networks)
+        how = How.checked("Population.fit", given, self.n_networks, OF_FIT)
         place = resolve(how.options.device, gpu_of({"X": X, "y": y}))
         with where(X):
             samples = Samples.checked(self.architecture, X, y)

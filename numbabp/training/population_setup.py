@@ -1,7 +1,7 @@
 """From the checked arguments of `Population.fit` to a training that can begin."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -35,15 +35,15 @@ class How(NamedTuple):
     """What may differ: learning_rate, momentum and l2, float64 (n_networks,) each."""
 
     @classmethod
-    def checked(cls, who: str, given: Mapping[str, Any], n_networks: int) -> "How":
-        """From keyword arguments of a method, which messages name.
+    def checked(cls, who: str, given: Mapping[str, Any], n_networks: int, own: Collection[str] = ()) -> "How":
+        """From keyword arguments of a method, which messages name, with its `own` that are none of a step's.
 
         Raises
         ------
         ValueError, TypeError
             For what a population does not take.
         """
-        check_names(who, given, NAMES - REFUSED)
+        check_names(who, given, NAMES - REFUSED, own)
         numbers = {
             name: check_numbers(name, given.get(name, getattr(Options, name)), n_networks)
             for name in PER_NETWORK

@@ -23,6 +23,12 @@ def population(n=4):
     return nbp.Population((2, 3, 1), n, loss="binary_cross_entropy", random_state=0)
 
 
+def first_half(caught):
+    """The message, but without the names that one method takes and the other does not."""
+    text = str(caught.value)
+    return text.partition("; allowed")[0] if " takes no " in text else text
+
+
 @pytest.mark.parametrize("make", [network, population])
 @pytest.mark.parametrize("arguments", [{"X": 0}, {"X": -3}, {"X": 5, "epochs": 0}])
 def test_numbers_of_samples_and_epochs_are_at_least_one(make, arguments):
@@ -80,7 +86,7 @@ def test_a_population_plans_nothing_that_it_would_not_fit(refused):
         own.plan(6, **refused)
     with pytest.raises(type(planned.value)) as fitted:
         own.fit(X, Y, **refused)
-    assert str(fitted.value) == str(planned.value).replace("Population.plan", "Population.fit")
+    assert first_half(fitted) == first_half(planned).replace("Population.plan", "Population.fit")
     np.testing.assert_array_equal(own.parameters, before)
 
 
@@ -102,7 +108,7 @@ def test_a_network_plans_nothing_that_it_would_not_fit(refused):
         own.plan(6, **refused)
     with pytest.raises(type(planned.value)) as fitted:
         own.fit(X, Y, **refused)
-    assert str(fitted.value) == str(planned.value).replace("plan takes", "Network.fit takes")
+    assert first_half(fitted) == first_half(planned).replace("plan takes", "Network.fit takes")
 
 
 def test_what_is_not_taken_is_told_with_what_is():
@@ -112,6 +118,14 @@ def test_what_is_not_taken_is_told_with_what_is():
         population().plan(5, foo=1)
     with pytest.raises(TypeError, match=r"Network\.fit takes no 'foo'; allowed: .*, early_stopping, "):
         network().fit(X, Y, foo=1)
+    with pytest.raises(
+        TypeError, match=r"Network\.fit takes no 'epoch'; allowed: .*, epochs, .*, validation_data"
+    ):
+        network().fit(X, Y, epoch=1)
+    with pytest.raises(
+        TypeError, match=r"Population\.fit takes no 'clients'; allowed: .*, client, .*, own_order"
+    ):
+        population().fit(X, Y, clients=1)
 
 
 @pytest.mark.parametrize(("make", "for_many"), [(network, False), (population, True)])
