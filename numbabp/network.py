@@ -1,7 +1,6 @@
 """The network: an architecture with parameters; predictions and training."""
 
 import copy
-import numbers
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +19,7 @@ from .options import NAMES, Options, check_names, options_of, takes_options
 from .planning.plan import Plan
 from .planning.planner import make_plan
 from .planning.problem import Problem
-from .samples import Samples, check_inputs, mean_nonzeros
+from .samples import Samples, check_inputs, how_many
 from .schedules import check_schedule, learning_rates
 from .training.loop import Callback, Training
 from .training.state import RuleState, draw_order_seed
@@ -357,11 +356,8 @@ class Network(OfArchitecture):
         """
         checked = Options.named("plan", options, ["epochs"])
         place = resolve(checked.device, gpu_of({"X": X}))
-        if isinstance(X, numbers.Integral):
-            n_samples, n_nonzeros = check_integer("X", X, minimum=1), None
-        else:
-            inputs = check_inputs(self.architecture, "X", X)
-            n_samples, n_nonzeros = inputs.shape[0], mean_nonzeros(inputs)
+        n_samples, n_nonzeros = how_many(self.architecture, X)
+        epochs = check_integer("epochs", epochs, minimum=1)
         return make_plan(self._problem(n_samples, n_nonzeros, place, epochs, checked))
 
     @takes_options(*OF_SEVERAL_EPOCHS)
@@ -411,13 +407,13 @@ class Network(OfArchitecture):
         storage.write_network(path, self.architecture, self.init, self.parameters)
 
     def _problem(
-        self, n_samples: int, n_nonzeros: float | None, place: Placement, epochs: Any, options: Options
+        self, n_samples: int, n_nonzeros: float | None, place: Placement, epochs: int, options: Options
     ) -> Problem:
         """What `fit` and `plan` ask a planner."""
         return Problem(
             self.architecture,
             n_samples,
-            check_integer("epochs", epochs, minimum=1),
+            epochs,
             options,
             place,
             n_nonzeros,
@@ -435,7 +431,7 @@ class Network(OfArchitecture):
         watched: tuple[tuple[Any, Any] | None, Callback | None] = (None, None),
     ) -> History:
         validation_data, callback = watched
-        check_integer("epochs", epochs, minimum=1)
+        epochs = check_integer("epochs", epochs, minimum=1)
         data_on = gpu_of({"X": X, "y": y, "sample_weight": sample_weight})
         place = resolve(options.device, data_on)  # before the checks, which are done where X lies
         samples = Samples.checked(self.architecture, X, y, sample_weight)

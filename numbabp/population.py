@@ -1,6 +1,5 @@
 """Populations: many networks of one architecture, trained at once on the same samples."""
 
-import numbers
 import os
 import threading
 import time
@@ -27,7 +26,7 @@ from .options import Options
 from .planning.plan import Plan
 from .planning.planner import make_plan
 from .planning.problem import Problem
-from .samples import Samples, check_inputs, mean_nonzeros
+from .samples import Samples, check_inputs, how_many
 from .storage import PathLike
 from .training.population_setup import How, Run
 from .training.state import RuleState
@@ -337,12 +336,8 @@ class Population(OfArchitecture):
         run.check()
         how = How.checked("Population.plan", options, self.n_networks, OF_PLAN)
         place = resolve(how.options.device, gpu_of({"X": X}))
-        if isinstance(X, numbers.Integral):
-            n_samples, n_nonzeros = check_integer("X", X, minimum=1), None
-        else:
-            with where(X):
-                inputs = check_inputs(self.architecture, "X", X)
-            n_samples, n_nonzeros = inputs.shape[0], mean_nonzeros(inputs)
+        with where(X):
+            n_samples, n_nonzeros = how_many(self.architecture, X)
         return make_plan(self._problem(how, n_samples, n_nonzeros, place, run))
 
     def forward(self, X: Any) -> Any:

@@ -1,10 +1,12 @@
 """Checked samples: what a network or a population is trained or measured on."""
 
+import numbers
 from dataclasses import dataclass
 from typing import Any
 
 from .architecture import Architecture
 from .checks import host_samples as host
+from .checks.arguments import check_integer
 from .devices import memory
 from .devices.placement import gpu_of, is_on_device
 
@@ -102,6 +104,14 @@ def check_inputs(architecture: Architecture, name: str, X: Any) -> Any:
         return check_on_device(name, X, architecture.n_inputs, architecture.dtype)
     check = host.check_sparse_inputs if hasattr(X, "tocsr") else host.check_inputs
     return check(name, X, architecture.n_inputs, architecture.dtype)
+
+
+def how_many(architecture: Architecture, X: Any) -> tuple[int, float | None]:
+    """How many samples X has, or is if a number; and the mean of their non-zeros, None for dense ones."""
+    if isinstance(X, numbers.Integral):
+        return check_integer("X", X, minimum=1), None
+    inputs = check_inputs(architecture, "X", X)
+    return inputs.shape[0], mean_nonzeros(inputs)
 
 
 def mean_nonzeros(inputs: Any) -> float | None:

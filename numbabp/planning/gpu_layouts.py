@@ -90,7 +90,7 @@ def mapping_of(kernel: Kernel, problem: Problem) -> Mapping | str:
     assert problem.place.device is not None
     name = kernel.name if kernel.for_many else BLOCK.name  # one network is a population of one
     of = specialisation(problem.architecture, problem.options, problem.with_l2, problem.weighted)
-    return mappings(of, problem.place.device)[name]
+    return _MAKE[name](of, problem.place.device)
 
 
 def mappings(of: Specialisation, device: Device) -> dict[str, "Mapping | str"]:
