@@ -14,6 +14,8 @@ from scipy.sparse.csgraph import connected_components
 ON_CPU = ("sequential", "general", "blocked", "tiny", "sparse", "lanes", "each")
 ON_GPU = ("thread", "warp", "block", "persistent", "blocked")
 KERNELS = {*ON_CPU, *ON_GPU}
+CALLED_BY_KERNELS = ("scalar_function", "device_function")
+"""Decorators."""
 FIELDS_OF_NAMED_TUPLES = frozenset(("_replace", "_make", "_asdict", "_fields", "_field_defaults"))
 """Public in spite of their underscore."""
 
@@ -186,6 +188,16 @@ class Package:
             if is_compared and not str(module.path).startswith(tuple(allowed)):
                 found.append(f"{module.path} {ast.unparse(node)}")
         return found
+
+    def arrays_that_do_not_last(self) -> list[str]:
+        """Where a function that kernels of a GPU call makes an array in registers: gone when it returns."""
+        return [
+            f"{module.path}:{node.lineno} {function.name}"
+            for module, function in self._nodes(ast.FunctionDef)
+            if any(ast.unparse(name) in CALLED_BY_KERNELS for name in function.decorator_list)
+            for node in ast.walk(function)
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("local.array")
+        ]
 
     def _nodes(self, *kinds: type) -> Iterator[tuple[Module, ast.AST]]:
         for module in self.modules.values():

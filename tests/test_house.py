@@ -106,6 +106,11 @@ def test_kernels_are_told_apart_in_few_places(package):
     check_kernels(package)
 
 
+def test_arrays_in_registers_belong_to_kernels(package):
+    """One that a helper made and returned trained wrongly on a card, and rightly in the simulator."""
+    check_none(package.arrays_that_do_not_last())
+
+
 # Each of these checks can fail.
 
 
@@ -184,6 +189,13 @@ def test_wide_functions_are_found(tmp_path):
     text = "class A:\n    def f(self, b, c, /, d, e, *f, g, h, i{}, **k):\n        def g(*a, b): pass"
     assert not built(tmp_path, lower__a=text.format("")).wide_functions(8)
     assert built(tmp_path, lower__a=text.format(", j")).wide_functions(8) == ["numbabp/lower/a.py f"]
+
+
+def test_an_array_in_registers_that_does_not_last_is_found(tmp_path):
+    text = "@{}\ndef f():\n    a = cuda.local.array(3, number)\n    return a\n"
+    wrong, right = text.format("scalar_function"), text.format("kernel(max_registers=9)")
+    package = built(tmp_path, one=wrong, two=right)
+    assert package.arrays_that_do_not_last() == ["numbabp/one.py:3 f"]
 
 
 def test_private_accesses_are_found(tmp_path):

@@ -205,34 +205,33 @@ def _next_powers(code: Any, common: Any, powers: Any) -> tuple[float, float]:
     return (powers[0] * common.beta_1, powers[1] * common.beta_2) if code == ADAM else powers
 
 
+def _lengths_in_registers(of: Specialisation, pieces: Pieces) -> tuple[int, int, int]:
+    """Of a thread's parameters, moments and units; of no use (1) where all that lies in shared memory."""
+    if pieces.in_shared:
+        return 1, 1, 1
+    return pieces.n_own, max(1, of.n_moments * pieces.n_own), pieces.n_own_units
+
+
 def _make_team(of: Specialisation, pieces: Pieces) -> Any:
-    """team_of(thread, n_threads): a thread's place, and the arrays that it works on."""
-    tile, n_inputs, n_outputs = of.tile, of.layer_sizes[0], of.layer_sizes[-1]
-    number = from_dtype(np.dtype(of.dtype_name))
-    n_seen = -(-max(1, pieces.n_seen) // 4) * 4
-    n_lanes, n_teams, in_shared = pieces.n_lanes, pieces.n_teams, pieces.in_shared
+    """team_of(thread, n_threads, in_tile, own, memory): a thread's place, and the arrays that it works on.
+
+    The arrays are the kernel's: those in registers, made here, would be gone on return, which no simulator
+    notices, nor a compiler that happens to leave them where they were; an H100 did.
+    """
+    n_lanes, in_shared = pieces.n_lanes, pieces.in_shared
     n_own, n_own_units = pieces.n_own, pieces.n_own_units
-    n_kept = max(1, of.n_moments * n_own)
     # of what lies in shared memory, with nothing of it in registers, the other way round
     z_at = n_own * (1 + of.n_moments)
     a_at, delta_at, loss_at = z_at + n_own_units, z_at + 2 * n_own_units, z_at + 3 * n_own_units
-    n_registers, n_kept_registers, n_unit_registers = (1, 1, 1) if in_shared else (n_own, n_kept, n_own_units)
 
     @scalar_function
-    def team_of(thread: Any, n_threads: Any) -> Any:
+    def team_of(thread: Any, n_threads: Any, in_tile: Any, own: Any, memory: Any) -> Any:
         lanes = n_lanes if n_lanes > 0 else n_threads
         lane, member = thread % lanes, thread // lanes
-        inputs = cuda.shared.array((tile, n_inputs), number, alignment=ALIGNMENT)
-        targets = cuda.shared.array((tile, n_outputs), number, alignment=ALIGNMENT)
-        seen = cuda.shared.array((3, n_teams, n_seen), number, alignment=ALIGNMENT)
-        parameters = cuda.local.array(n_registers, number)
-        moments = cuda.local.array(n_kept_registers, number)
-        z = cuda.local.array(n_unit_registers, number)
-        a = cuda.local.array(n_unit_registers, number)
-        delta = cuda.local.array(n_unit_registers, number)
+        inputs, targets, seen = in_tile
+        parameters, moments, z, a, delta = own
         seen_a, seen_delta, seen_loss = seen[0, member], seen[1, member], seen[2, member]
-        if in_shared:  # as much as the launch asked for
-            memory = cuda.shared.array(0, number)
+        if in_shared:
             parameters, moments = memory[:n_own], memory[n_own:z_at]
             z, a, delta = memory[z_at:a_at], memory[a_at:delta_at], memory[delta_at:loss_at]
             seen_a, seen_delta, seen_loss = a, delta, memory[loss_at:]
@@ -270,13 +269,27 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
     real, tile, rule = of.real, of.tile, of.rule
     weighted, monitored, n_teams = of.weighted, of.monitored, pieces.n_teams
     team_of = _make_team(of, pieces)
+    n_parameters, n_moments, n_units = _lengths_in_registers(of, pieces)
+    number = from_dtype(np.dtype(of.dtype_name))
     n_inputs, n_outputs = of.layer_sizes[0], of.layer_sizes[-1]
+    n_seen, in_shared = -(-max(1, pieces.n_seen) // 4) * 4, pieces.in_shared
     load, forward, outputs, backward, store = pieces[-5:]
 
     @kernel(max_registers=max_registers)
     def train(networks: Any, samples: Any, record: Any, common: Any) -> None:
         thread, n_threads = cuda.threadIdx.x, cuda.blockDim.x
-        team = team_of(thread, n_threads)
+        inputs = cuda.shared.array((tile, n_inputs), number, alignment=ALIGNMENT)
+        targets = cuda.shared.array((tile, n_outputs), number, alignment=ALIGNMENT)
+        seen = cuda.shared.array((3, n_teams, n_seen), number, alignment=ALIGNMENT)
+        parameters = cuda.local.array(n_parameters, number)
+        moments = cuda.local.array(n_moments, number)
+        z = cuda.local.array(n_units, number)
+        a = cuda.local.array(n_units, number)
+        delta = cuda.local.array(n_units, number)
+        memory = parameters
+        if in_shared:  # as much as the launch asked for
+            memory = cuda.shared.array(0, number)
+        team = team_of(thread, n_threads, (inputs, targets, seen), (parameters, moments, z, a, delta), memory)
         lane, member, parameters = team.lane, team.member, team.parameters
         i = cuda.blockIdx.x * n_teams + member
         n_networks, n_samples = networks.parameters.shape[0], samples.inputs.shape[0]
