@@ -14,9 +14,9 @@ _MODULES = {
     "load": "loading",
     "MLPClassifier": "estimators.classifier",
     "MLPRegressor": "estimators.regressor",
-    "PopulationSearchCV": "estimators.search",
-    "MLPEnsembleClassifier": "estimators.ensembles",
-    "MLPEnsembleRegressor": "estimators.ensembles",
+    "PopulationSearchCV": "estimators.many.search",
+    "MLPEnsembleClassifier": "estimators.many.ensembles",
+    "MLPEnsembleRegressor": "estimators.many.ensembles",
 }
 """The public names and the modules that they come from, imported when first used."""
 
@@ -25,9 +25,9 @@ __all__ = ["__version__", *_MODULES]
 if TYPE_CHECKING:
     from .errors import DivergenceError
     from .estimators.classifier import MLPClassifier
-    from .estimators.ensembles import MLPEnsembleClassifier, MLPEnsembleRegressor
+    from .estimators.many.ensembles import MLPEnsembleClassifier, MLPEnsembleRegressor
+    from .estimators.many.search import PopulationSearchCV
     from .estimators.regressor import MLPRegressor
-    from .estimators.search import PopulationSearchCV
     from .gradients import gradient_check
     from .history import History
     from .loading import load

@@ -20,7 +20,8 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 
 import numbabp as nbp
 from numbabp import MLPClassifier, MLPEnsembleClassifier, MLPEnsembleRegressor, MLPRegressor
-from numbabp.estimators import EXPECTED_FAILED_CHECKS, ensembles
+from numbabp.estimators import EXPECTED_FAILED_CHECKS
+from numbabp.estimators.many import ensembles
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -47,7 +48,8 @@ def seeds_of(random_state, n):
 CHECKS = """
 import json, sys, warnings
 from sklearn.utils.estimator_checks import check_estimator
-from numbabp.estimators import EXPECTED_FAILED_CHECKS, ensembles
+from numbabp.estimators import EXPECTED_FAILED_CHECKS
+from numbabp.estimators.many import ensembles
 warnings.simplefilter("ignore")
 model = getattr(ensembles, sys.argv[1])(n_estimators=3)
 found = check_estimator(

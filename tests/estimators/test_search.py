@@ -28,8 +28,8 @@ from sklearn.preprocessing import StandardScaler
 
 import numbabp as nbp
 from numbabp import MLPClassifier, MLPRegressor, PopulationSearchCV
-from numbabp.estimators import joint as together
-from numbabp.estimators import search
+from numbabp.estimators.many import joint as together
+from numbabp.estimators.many import search
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

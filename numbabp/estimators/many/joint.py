@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ..devices.placement import is_on_device
-from ..errors import DivergenceError
-from ..history import PopulationHistory
-from ..population import Population, fit_until
-from ..training.population_setup import PER_NETWORK
-from ..training.state import draw_order_seed
-from . import fitting
-from .base import BaseMLP
-from .convergence import warn_unless_converged
-from .fitting import Fitting, begin_like
-from .parameters import schedule, step_options, takes_sparse
+from ...devices.placement import is_on_device
+from ...errors import DivergenceError
+from ...history import PopulationHistory
+from ...population import Population, fit_until
+from ...training.population_setup import PER_NETWORK
+from ...training.state import draw_order_seed
+from .. import fitting
+from ..base import BaseMLP
+from ..convergence import warn_unless_converged
+from ..fitting import Fitting, begin_like
+from ..parameters import schedule, step_options, takes_sparse
 
 
 def why_alone(model: BaseMLP, X: Any) -> str:

@@ -9,16 +9,16 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
-from ..checks.arguments import check_bool, check_integer, check_random_state
-from ..checks.host_samples import check_on_host
-from ..population import Population
-from .base import BaseMLP
-from .classifier import MLPClassifier
-from .documentation import ENSEMBLE, documented
+from ...checks.arguments import check_bool, check_integer, check_random_state
+from ...checks.host_samples import check_on_host
+from ...population import Population
+from ..base import BaseMLP
+from ..classifier import MLPClassifier
+from ..documentation import ENSEMBLE, documented
+from ..regressor import MLPRegressor
+from ..targets import Labels, Targets
+from ..validation import check_unlabelled
 from .joint import begin, finish, train_together, why_alone
-from .regressor import MLPRegressor
-from .targets import Labels, Targets
-from .validation import check_unlabelled
 
 OWN_PARAMETERS = {"n_estimators": 10, "bootstrap": False, "n_threads": None}
 """Parameters of an ensemble beside those of its members, with their defaults."""

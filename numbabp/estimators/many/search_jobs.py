@@ -17,11 +17,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _num_features
 
-from ..devices.processor import blas_threads
-from ..training.dask_client import one_blas_thread, run_jobs
-from .base import BaseMLP
+from ...devices.processor import blas_threads
+from ...training.dask_client import one_blas_thread, run_jobs
+from ..base import BaseMLP
+from ..parameters import check_parameters, hidden_layer_sizes
 from .joint import begin, finish, train_together, why_alone
-from .parameters import check_parameters, hidden_layer_sizes
 
 OF_EACH_NETWORK = ("learning_rate_init", "momentum", "alpha")
 """Parameters of an estimator in which the networks of one population may differ."""

@@ -20,11 +20,11 @@ from sklearn.utils import indexable
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
-from ..checks.arguments import check_integer, check_real
-from ..checks.host_samples import check_on_host
-from ..devices.processor import n_threads
-from ..training.dask_client import check_client
-from .base import BaseMLP
+from ...checks.arguments import check_integer, check_real
+from ...checks.host_samples import check_on_host
+from ...devices.processor import n_threads
+from ...training.dask_client import check_client
+from ..base import BaseMLP
 from .search_jobs import Data, Fit, Job, candidate_of, make_jobs, parts_of, run_here, run_on
 
 

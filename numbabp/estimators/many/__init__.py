@@ -1,0 +1,1 @@
+"""Estimators of many networks: searches and ensembles, whose networks are trained together."""
