@@ -38,8 +38,8 @@ def write_atomically(path: PathLike, write: Callable[[BinaryIO], Any]) -> None:
     except BaseException as error:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
-        if isinstance(error, OSError) and error.filename == temporary:
-            error.filename = path
+        if isinstance(error, OSError) and error.errno and error.filename in (temporary, None):
+            error.filename = path  # also of a disk that is full
         raise
     if hasattr(os, "O_DIRECTORY"):  # on Windows a folder can't be synced
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

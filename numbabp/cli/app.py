@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from ..training.progress import is_terminal
 from .console import Commands, Json, new_table, print_json, print_table, reported
+from .outputs import check_outputs
 from .parameters import (
     Activation,
     Data,
@@ -31,15 +33,10 @@ app = typer.Typer(
     invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich" if sys.stdout.isatty() else None,
+    rich_markup_mode="rich" if is_terminal(sys.stdout) else None,
 )
 demo_app = typer.Typer(help="Small experiments to learn from.")
 app.add_typer(demo_app, name="demo")
-
-
-def main() -> None:
-    """Run the command line."""
-    app()
 
 
 def _version(wanted: bool) -> None:
@@ -137,13 +134,11 @@ def train(
     Features are standardised with the training rows' means and deviations (so is a numerical target), which
     are saved with the model. Text features and missing values are errors that name column and row.
     """
-    from ..atomic_files import check_writable
     from ..network import Network
     from .reports import report_training
 
     sizes = hidden_layers(hidden, "[x,]") if hidden.strip() else ()
-    if output is not None:  # rather now than after the training
-        check_writable(output)
+    check_outputs({"--output": output}, {"the data": data})
     split = Source(data, target, dataset, task, ignore).split(validation_fraction, seed)
     network = Network(**split.pipeline.network_arguments(sizes, activation, dtype), random_state=seed)
     history = network.fit(
@@ -221,7 +216,6 @@ def sweep(
     A setting ranks by its median score over the seeds on rows set aside for it (on the training rows where
     there are none); a network that diverges counts as the worst. The best score of many is an optimistic one.
     """
-    from ..atomic_files import check_writable
     from ..data.table_files import write_csv
     from . import plots
     from . import sweep as sweeps
@@ -235,10 +229,10 @@ def sweep(
     sweeps.check_distinct("--hidden", layouts)
     if seed + seeds > 2**32:  # scikit-learn's seeds have 32 bits
         raise ValueError(f"--seed and --seeds together must be at most {2**32}, got {seed} and {seeds}.")
-    for path in filter(None, (output, networks, save)):  # rather now than after the training
-        check_writable(path)
     if plot is not None:
         plots.check(plot)
+    results = {"--output": output, "--networks": networks, "--plot": plot, "--save": save}
+    check_outputs(results, {"the data": data})
     split = Source(data, target, dataset, task, ignore).split(validation_fraction, seed)
     result = sweeps.sweep(
         split,
@@ -279,6 +273,7 @@ def predict(
     from ..data.table_files import csv_text, read_table, write_csv
     from ..loading import load_with_metadata
 
+    check_outputs({"--output": output}, {"the model": model, "the data": data})
     network, settings = load_with_metadata(model)
     pipeline = Pipeline.loaded(model, settings, network)
     table = read_table(data)

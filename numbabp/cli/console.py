@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -13,9 +12,9 @@ from typer.core import TyperGroup
 
 from ..errors import DivergenceError, NoGPUError
 from ..training.progress import compiling_said, new_console
+from .streams import INTERRUPTED, give_up_output, is_of_output
 
 BAD_INPUT = 2
-INTERRUPTED = 130
 
 
 class Commands(TyperGroup):
@@ -30,7 +29,13 @@ class Commands(TyperGroup):
             status = super().main(args, *others, **options)
             sys.stdout.flush()
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+            give_up_output()
+            status = 1
+        except OSError as error:
+            if not is_of_output(error):
+                raise
+            give_up_output()
+            typer.echo(f"numbabp: standard output: {error.strerror or error}.", err=True)
             status = 1
         except Exception as error:
             # typer's usage errors have no public base class, and another one in every few versions
@@ -52,13 +57,13 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
         try:
             with compiling_said():
                 command(*args, **kwargs)
-        except BrokenPipeError:  # the reader has gone, which `Commands` deals with
-            raise
         except KeyboardInterrupt:
             message, status = "interrupted.", INTERRUPTED
         except MemoryError as error:
             message, status = f"not enough memory: {error}", BAD_INPUT
         except (ValueError, DivergenceError, NoGPUError, OSError, ImportError) as error:
+            if isinstance(error, OSError) and is_of_output(error):
+                raise  # which `Commands` deals with
             message, status = _message(error), BAD_INPUT
         else:
             return

@@ -14,7 +14,7 @@ from ..data.datasets import xor
 from ..data.split import Split
 from ..history import History
 from ..network import Network
-from ..training.progress import Foot, new_console
+from ..training.progress import Foot, is_terminal, new_console
 from .console import new_table, print_json, print_table
 from .smoke import DTYPES, Row
 from .sweep import Sweep, heading
@@ -83,8 +83,9 @@ def report_smoke(run: Callable[[Callable[[str], object]], Iterator[Row]], as_jso
     What is under way is said at the terminal's foot; where there is none, that kernels are compiled.
     """
     rows = []
-    foot = Foot(sys.stderr if as_json or not sys.stdout.isatty() else sys.stdout)
-    is_silent = as_json or sys.stdout.isatty() or sys.stderr.isatty()  # a terminal has the foot to say it
+    on_terminal = is_terminal(sys.stdout)
+    foot = Foot(sys.stderr if as_json or not on_terminal else sys.stdout)
+    is_silent = as_json or on_terminal or is_terminal(sys.stderr)  # a terminal has the foot to say it
 
     def tell(text: str) -> None:
         nonlocal is_silent

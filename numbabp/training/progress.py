@@ -30,7 +30,7 @@ class ProgressBar:
     """
 
     def __init__(self, epochs: int, enabled: bool | None) -> None:
-        self._enabled = sys.stderr.isatty() if enabled is None else enabled
+        self._enabled = is_terminal(sys.stderr) if enabled is None else enabled
         self._show_at = time.perf_counter() + (0 if enabled else SHOW_AFTER)
         self._epochs = epochs
         self._bar: Any = None
@@ -98,7 +98,7 @@ class Foot:
 
     def show(self, text: str) -> None:
         """Say that something is under way from now on, instead of what was before."""
-        if not self._stream.isatty() or (self._line is None and not _foot.acquire(blocking=False)):
+        if not is_terminal(self._stream) or (self._line is None and not _foot.acquire(blocking=False)):
             return
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -126,10 +126,15 @@ class Foot:
             _foot.release()
 
 
+def is_terminal(stream: Any) -> bool:
+    """Whether someone looks at a stream, which may be None, where a program has none, or closed."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
 @contextmanager
 def compiling_said() -> Iterator[None]:
     """Say on a terminal when kernels are compiled, which is the wait of a first run."""
-    if not sys.stderr.isatty():
+    if not is_terminal(sys.stderr):
         yield
         return
     from ..compiler.compile_events import compiling_watched

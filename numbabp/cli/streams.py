@@ -1,0 +1,44 @@
+"""Standard streams: closed ones, and what is written to them that can't be; and the status after Ctrl-C."""
+
+import errno
+import os
+import sys
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+_CANT_WRITE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF}
+
+
+def open_closed_ones() -> None:
+    """Let nothing be read from, and everything written to nowhere by, streams that were closed at the start.
+
+    Python has None for them, which most libraries don't expect; and the next file opened would take their
+    place, so that what native code prints would end in it.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is not None:
+            continue
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        if nowhere != descriptor and not _is_open(descriptor):
+            os.dup2(nowhere, descriptor)
+            os.close(nowhere)
+            nowhere = descriptor
+        setattr(sys, name, os.fdopen(nowhere, "r" if name == "stdin" else "w", encoding="utf-8"))
+
+
+def give_up_output() -> None:
+    """Write what is left in standard output's buffer to nowhere, so that the flush at exit doesn't fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def is_of_output(error: OSError) -> bool:
+    """Whether it is standard output that can't be written: errors about files name them."""
+    return error.filename is None and error.errno in _CANT_WRITE
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True

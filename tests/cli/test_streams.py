@@ -1,0 +1,71 @@
+"""Standard streams that are closed, full, read by nobody, or no terminal."""
+
+import os
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+import numbabp as nbp
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="a POSIX shell closes streams")
+TRAIN = "train --dataset iris --epochs 1 --output net"
+
+
+def in_shell(command, redirection):
+    """Status, standard output and error of a command line in a shell with such a redirection."""
+    program = f"{shlex.quote(sys.executable)} -m numbabp {command} {redirection}"
+    done = subprocess.run(["sh", "-c", program], capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(folder, closed):
+    status, output, errors = in_shell(TRAIN, closed)
+    assert status == 0
+    assert "Traceback" not in errors
+    assert ("saved to net" in output) == (">&- " not in f" {closed} ".replace("2>&-", ""))
+    assert nbp.load("net").layer_sizes == (4, 100, 3)
+
+
+def test_what_native_code_prints_does_not_end_in_files(folder):
+    """The first file that is opened gets the number of a stream that was closed."""
+    program = (
+        "import os\n"
+        "from numbabp.cli.streams import open_closed_ones\n"
+        "open_closed_ones()\n"
+        "file = open('f', 'w')\n"
+        "os.write(1, b'printed'); os.write(2, b'printed')\n"
+        "assert file.fileno() > 2"
+    )
+    done = subprocess.run(["sh", "-c", f"{shlex.quote(sys.executable)} -c {shlex.quote(program)} >&- 2>&-"])
+    assert done.returncode == 0
+    assert (folder / "f").read_text() == ""
+
+
+@pytest.mark.parametrize("command", ["--version >&-", "--help >&-", "nosuch >&-"])
+def test_closed_output_of_what_trains_nothing(folder, command):
+    status, _, errors = in_shell(command, "")
+    assert status == (2 if "nosuch" in command else 0)
+    assert "Traceback" not in errors
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+@pytest.mark.parametrize("command", ["--help", "info", "train --dataset iris --epochs 1"])
+def test_full_disk(folder, command):
+    status, _, errors = in_shell(command, ">/dev/full")
+    assert status == 1
+    assert errors.splitlines()[-1] == "numbabp: standard output: No space left on device."
+    assert "Traceback" not in errors
+
+
+def test_importing_without_standard_output():
+    program = "import sys; sys.stdout = sys.stderr = None; import numbabp.cli.app"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_training_without_standard_error(monkeypatch):
+    """As in a program with windows and no console."""
+    monkeypatch.setattr(sys, "stderr", None)
+    assert nbp.Network((2, 3, 1)).fit([[0.0, 1.0]], [1.0], epochs=1).n_epochs == 1
