@@ -1,5 +1,8 @@
 """What stands before and behind a network: columns of a table in, class labels or units of the target out."""
 
+import math
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -123,21 +126,43 @@ def _mean_and_scale(values: np.ndarray, names: list[str]) -> tuple[list[float], 
 
 def _fit(settings: dict[str, Any], network: Network) -> bool:
     """Whether settings are complete, and as many as the network has inputs and outputs."""
-    number, classes = int | float, settings.get("classes")
+    classes = settings.get("classes", "none were saved")
     has_two = isinstance(classes, list) and len(classes) == 2
     n_outputs = 1 if classes is None or has_two else network.n_outputs
     n_classes = 2 if n_outputs == 1 else n_outputs
     return (
         n_outputs == network.n_outputs
-        and (classes is None or _is_list(classes, str, n_classes))
-        and _is_list(settings["feature_names"], str, network.n_inputs)
-        and _is_list(settings.get("mean"), number, network.n_inputs)
-        and _is_list(settings.get("scale"), number, network.n_inputs)
-        and isinstance(settings.get("target_name"), str)
-        and isinstance(settings.get("target_mean"), number)
-        and isinstance(settings.get("target_scale"), number)
+        and (classes is None or (_is_list(classes, _is_text, n_classes) and _is_sorted(classes)))
+        and _is_list(settings["feature_names"], _is_text, network.n_inputs)
+        and _is_list(settings.get("mean"), _is_number, network.n_inputs)
+        and _is_list(settings.get("scale"), _is_scale, network.n_inputs)
+        and _is_text(settings.get("target_name"))
+        and _is_number(settings.get("target_mean"))
+        and _is_scale(settings.get("target_scale"))
     )
 
 
-def _is_list(value: Any, kind: Any, length: int) -> bool:
-    return isinstance(value, list) and len(value) == length and all(isinstance(v, kind) for v in value)
+def _is_list(value: Any, is_kind: Callable[[Any], bool], length: int) -> bool:
+    return isinstance(value, list) and len(value) == length and all(map(is_kind, value))
+
+
+def _is_sorted(classes: list[str]) -> bool:
+    return all(a < b for a, b in pairwise(classes))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is one that float64 has: JSON's may have hundreds of digits, or be infinite as 1e999."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
+
+
+def _is_scale(value: Any) -> bool:
+    return _is_number(value) and value > 0

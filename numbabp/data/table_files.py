@@ -36,7 +36,7 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     try:
         columns = readers[path.suffix.lower()](path)
     except OSError as error:
-        raise TableError(f"{path}: {error.strerror or error}.") from None
+        raise TableError(f"{path}: {error.strerror or _said(error)}.") from None
     if not columns:
         raise TableError(f"{path}: there are no columns.")
     table = Table(str(path), columns)
@@ -76,7 +76,7 @@ def _read_csv_once(path: Path, texts: set[str]) -> dict[str, "_ColumnReader"]:
             delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(file.readline())
             file.seek(0)
             rows = csv.reader(file, delimiter=delimiter, strict=True)
-            header = [name.strip() for name in next(rows)]
+            header = [name.strip() for name in next(rows, [])]
             _check_header(path, header)
             readers = {name: _ColumnReader(name in texts) for name in header}
             full_rows = _full_rows(path, rows, len(header))
@@ -155,8 +155,6 @@ def _check_header(path: Path, header: list[str]) -> None:
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     """Columns of the arrays of an archive."""
-    import zipfile
-
     try:
         # opened here, because np.load leaves files open that are not archives
         with open(path, "rb") as file:
@@ -164,8 +162,12 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
             if isinstance(archive, np.ndarray):
                 raise ValueError("it is a single array, not an archive")
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
-        raise TableError(f"{path}: not an NPZ file of plain arrays: {error}.") from None
+    except (OSError, MemoryError):
+        raise
+    except (
+        Exception
+    ) as error:  # a damaged file may raise anything: zlib.error, NotImplementedError, SyntaxError
+        raise TableError(f"{path}: damaged, or not an NPZ file of plain arrays: {_said(error)}.") from None
     columns: dict[str, np.ndarray] = {}
     for name, array in arrays.items():
         columns.update(_columns_of(path, name, array))
@@ -189,7 +191,6 @@ def _columns_of(path: Path, name: str, array: np.ndarray) -> dict[str, np.ndarra
 
 def _read_parquet(path: Path) -> dict[str, np.ndarray]:
     try:
-        import pyarrow
         from pyarrow import parquet
     except ImportError:
         raise TableError(
@@ -197,15 +198,22 @@ def _read_parquet(path: Path) -> dict[str, np.ndarray]:
         ) from None
     try:
         table = parquet.read_table(path)
-    except pyarrow.ArrowInvalid as error:
-        raise TableError(f"{path}: not a Parquet file: {error}") from None
-    columns = {}
-    for name in table.column_names:
-        column = table.column(name)
-        kind = column.type
-        types = pyarrow.types
-        if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
-            columns[name] = column.cast(pyarrow.float64()).to_numpy()
-        else:
-            columns[name] = np.array(["" if v is None else str(v) for v in column.to_pylist()], dtype=object)
-    return columns
+        return {name: _parquet_column(table.column(name)) for name in table.column_names}
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # also UnicodeDecodeError of text that is none, when it is first looked at
+        raise TableError(f"{path}: damaged, or not a Parquet file: {_said(error)}.") from None
+
+
+def _parquet_column(column: Any) -> np.ndarray:
+    import pyarrow
+
+    kind, types = column.type, pyarrow.types
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
+        return column.cast(pyarrow.float64()).to_numpy()
+    return np.array(["" if v is None else str(v) for v in column.to_pylist()], dtype=object)
+
+
+def _said(error: Exception) -> str:
+    """What a library says of a file, in one line."""
+    return " ".join(str(error).split()).removesuffix(".") or type(error).__name__

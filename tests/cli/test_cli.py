@@ -445,7 +445,7 @@ def test_bad_predictions(folder):
     assert "there is no column 'b'" in refused("predict", "net", "fewer.csv")
     (folder / "missing.csv").write_text("a,b\n1,\n")
     assert "column 'b' has no value in row 1" in refused("predict", "net", "missing.csv")
-    assert "No such file" in refused("predict", "net", "data.csv", "--output", "absent/out.csv")
+    assert "no folder absent" in refused("predict", "net", "data.csv", "--output", "absent/out.csv")
 
 
 GOOD_SETTINGS = {
@@ -473,10 +473,22 @@ def test_predict_with_other_networks(folder):
         ("classes", ["a", "b", "c"]),
         ("classes", ["a"]),
         ("classes", {}),
+        ("classes", ["yes", "no"]),
+        ("classes", ["yes", "yes"]),
         ("mean", ["x", 0]),
+        ("mean", [10**400, 0]),
+        ("mean", [True, 0]),
+        ("scale", [10**400, 1]),
+        ("scale", [0, 1]),
+        ("target_mean", 10**400),
+        ("target_mean", None),
         ("scale", None),
         ("target_name", 3),
         ("target_scale", "1"),
     ]:
         save(network, "net", {**GOOD_SETTINGS, name: value})
         assert "does not fit the network" in refused("predict", "net", "data.csv"), (name, value)
+    for name in GOOD_SETTINGS:
+        save(network, "net", {key: value for key, value in GOOD_SETTINGS.items() if key != name})
+        line = refused("predict", "net", "data.csv")
+        assert "does not fit the network" in line or "not one saved by numbabp train" in line, name

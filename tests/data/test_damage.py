@@ -1,0 +1,134 @@
+"""Files with a damaged byte or cut short, anywhere: they are read all the same, or one error says so."""
+
+import io
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from numbabp import Network
+from numbabp.data.pipeline import Pipeline
+from numbabp.data.table_files import read_table
+from numbabp.data.tables import TableError
+from numbabp.loading import load_with_metadata, save
+
+CHANGES = (0xFF, 0x01, 0x80)
+"""Bits of a byte that are flipped."""
+
+
+def npz(write):
+    file = io.BytesIO()
+    write(file, X=np.arange(6.0).reshape(3, 2), y=np.array(["a", "b", "a"]))
+    return file.getvalue()
+
+
+def parquet():
+    pyarrow = pytest.importorskip("pyarrow")
+    file = io.BytesIO()
+    pytest.importorskip("pyarrow.parquet").write_table(
+        pyarrow.table({"x": [1.0, 2.0, 3.0], "y": ["a", "ü", "a"]}), file
+    )
+    return file.getvalue()
+
+
+FILES = {
+    "plain.npz": lambda: npz(np.savez),
+    "packed.npz": lambda: npz(np.savez_compressed),
+    "table.parquet": parquet,
+    "table.csv": lambda: 'a,b,y\n1,2,x\n3,"4",ü\n'.encode(),
+    "table.tsv": lambda: b"\xef\xbb\xbfa\ty\r\n1\t2\r\n",
+}
+
+
+def damaged(content):
+    """The content with a byte changed, for each byte, and cut short at each."""
+    for i, byte in enumerate(content):
+        for change in CHANGES:
+            yield content[:i] + bytes([byte ^ change]) + content[i + 1 :]
+        yield content[:i]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_damaged_tables(folder, name):
+    content, n_refused = FILES[name](), 0
+    (folder / name).write_bytes(content)
+    assert read_table(name).n_rows > 0
+    for other in damaged(content):
+        (folder / name).write_bytes(other)
+        with warnings.catch_warnings(action="error"):
+            try:
+                read_table(name)
+            except TableError as error:
+                n_refused += 1
+                assert str(error).startswith(f"{name}: ")
+                assert "\n" not in str(error)
+    assert n_refused > len(content) / 2 or name.endswith("sv")
+
+
+ODD_HEADERS = [
+    b"{'descr': '<f8', 'fortran_order': False, 'shape': (3, ",  # tokenize.TokenError, SyntaxError
+    b"{'descr': '<f8', 'fortran_order': False, 'shape': (-3,)}",
+    b"{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999999999999,)}",  # OverflowError
+    b"{'descr': ['<f8'], 'fortran_order': False, 'shape': (3,)}",  # TypeError
+    b"{'descr': '<f8', 'fortran_order': [], 'shape': 'x'}",
+    b"{'descr': '<q9', 'fortran_order': False, 'shape': (3,)}",
+    b"{[]: 1}",
+    b"(" * 5000,
+]
+
+
+@pytest.mark.parametrize("header", ODD_HEADERS)
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_archives_with_odd_headers(folder, header, version):
+    import zipfile
+
+    length = len(header).to_bytes(2 if version == 1 else 4, "little")
+    with zipfile.ZipFile("a.npz", "w") as archive:
+        archive.writestr("x.npy", b"\x93NUMPY" + bytes([version, 0]) + length + header + bytes(24))
+    with pytest.raises(TableError, match=r"^a\.npz: damaged, or not an NPZ file of plain arrays: "):
+        read_table("a.npz")
+
+
+SETTINGS = {
+    "feature_names": ["a"],
+    "target_name": "y",
+    "classes": ["no", "yes"],
+    "mean": [0.0],
+    "scale": [1.0],
+    "target_mean": 0.0,
+    "target_scale": 1.0,
+}
+
+
+def test_damaged_models(folder):
+    network = Network((1, 1), loss="binary_cross_entropy")
+    save(network, "net", SETTINGS)
+    content = Path("net").read_bytes()
+    for other in damaged(content):
+        Path("net").write_bytes(other)
+        with pytest.raises(ValueError, match=r"^net: .*\.$"):
+            load_with_metadata("net")
+
+
+ODD_VALUES = [
+    *(None, True, "", "x", 0, -1, 10**400, 1e308, [], {}, ["a"], [[]], [None], [True], [10**400], ["b", "a"]),
+    *([0.0], [-1.0], ["x", "x"], {"a": 1}, [{}], [1e308, 1], [0.5] * 3),
+]
+
+
+def test_models_with_odd_metadata(folder):
+    """Whatever is in the metadata, it is refused in one line or predictions come out."""
+    network = Network((1, 1), loss="binary_cross_entropy")
+    for name in SETTINGS:
+        for value in ODD_VALUES:
+            save(network, "net", {**SETTINGS, name: value})
+            loaded, settings = load_with_metadata("net")
+            try:
+                pipeline = Pipeline.loaded(Path("net"), settings, loaded)
+            except ValueError as error:
+                assert str(error).startswith("net: ")
+            else:
+                columns = pipeline.predictions(loaded, np.ones((2, 1)))
+                assert all(len(column) == 2 for column in columns.values()), json.dumps(value)
