@@ -13,15 +13,16 @@ from .convergence import warn_unless_converged
 from .fitting import Fitted, begin, begin_epoch
 from .validation import check_unlabelled
 
-_REASON = "a sample of weight w takes one step that is w times as long, not w steps."
+_REASON = "in batches of fewer than all rows, a weight of w is one place in the order, and not w of them."
 EXPECTED_FAILED_CHECKS = {
     "check_sample_weight_equivalence_on_dense_data": _REASON,
     "check_sample_weight_equivalence_on_sparse_data": _REASON,
 }
 """For `sklearn.utils.estimator_checks.check_estimator`; scikit-learn exempts its own SGD estimators likewise.
 
-These checks want a sample of weight w to be worth w copies of it, and one of weight 0 no sample. That holds
-for the minimum that both seek, not for a few epochs of steps, which come in another order, too.
+These checks want a sample of weight w to be worth w copies of it. That holds for steps with all rows in one
+batch, and for the minimum that all steps seek, but not for a few epochs of smaller batches, which would hold
+other rows in another order. Their other wish, that a weight of 0 is no sample, is met.
 """
 
 
@@ -75,8 +76,11 @@ class BaseMLP(BaseEstimator):
         y : array-like of shape (n,) or (n, n_outputs)
             Labels or numbers; a 0/1 matrix for several labels a sample.
         sample_weight : array-like of shape (n,), optional
-            Factors of the samples' steps; a sample of weight 0 is passed over. (scikit-learn divides the
-            gradient of a batch by its sum of weights, which would cancel the weight in a batch of one.)
+            Weights >= 0 of the samples' gradients, and of their losses and scores. Only their ratios count:
+            they are divided by their mean, in `partial_fit` by the mean over all calls so far. A sample of
+            weight 0 is as if it were not there, so that a label of such samples only is no class. With all
+            samples in one batch and alpha=0 a weight is worth as many copies.
+            (`numbabp.estimators.weights` tells more, and where scikit-learn differs.)
         X_val, y_val : optional
             Validation samples for early_stopping=True, instead of a part of X.
 
@@ -106,9 +110,8 @@ class BaseMLP(BaseEstimator):
             warn_unless_converged(self)
         except KeyboardInterrupt:  # what was learnt is worth keeping, as scikit-learn does
             warnings.warn("Training interrupted by user.", stacklevel=2)
-        except DivergenceError as error:  # its row is one of the samples that are not held out
-            row = int(fitting.samples.rows[error.sample])
-            raise DivergenceError(self.n_iter_, row, error.learning_rate) from None
+        except DivergenceError as error:
+            raise fitting.located(self.n_iter_, error) from None
         finally:  # however training ends
             if watch.best_parameters is not None:
                 self.network_.parameters[:] = watch.best_parameters
@@ -120,7 +123,10 @@ class BaseMLP(BaseEstimator):
         """One epoch; `classes` of a classifier's first call."""
         fitted = self._fitted if hasattr(self, "network_") else None
         fitting = begin_epoch(self, X, y, sample_weight, X_val, y_val, classes, fitted)
-        fitting.run(len(self.loss_curve_), 1, fitting.watch())
+        try:
+            fitting.run(len(self.loss_curve_), 1, fitting.watch())
+        except DivergenceError as error:
+            raise fitting.located(0, error) from None
         return self
 
     def _predict(self, X: Any) -> Any:

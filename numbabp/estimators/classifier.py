@@ -21,8 +21,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     {parameters}
     class_weight : dict, "balanced" or list of dict, optional
-        Factors of the steps of each class's samples: by label, or n / (n_classes * samples of the class). For
-        several labels a sample a list, one dict a label.
+        Factors of the weights of each class's samples: by label, or n / (n_classes * samples of the class).
+        For several labels a sample a list, one dict a label. As with sample_weight, only ratios count.
     loss : str, default="auto"
         "auto" is binary cross-entropy for two classes and for several labels a sample, categorical
         cross-entropy for more classes. Or "binary_cross_entropy", "categorical_cross_entropy",

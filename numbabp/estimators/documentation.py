@@ -41,7 +41,8 @@ learning_rate : str or callable, default="constant"
 learning_rate_init : float or "auto", default="auto"
     First learning rate. "auto" is 0.01 (1 - momentum) for "sgd", 0.01 for "adagrad" and 0.001 for the others.
     With "sgd" a regressor of squared error divides it by the root mean square of the first call's targets,
-    where that is more than 1, since the largest rate that does not diverge falls with their size.
+    where that is more than 1, since the largest rate that does not diverge falls with their size; and sample
+    weights, which make some steps longer, divide it by the mean square of theirs (`estimators.weights`).
 power_t : float, default=0.5
     Exponent of "invscaling": the rate is learning_rate_init / (samples seen + 1)^power_t.
 max_iter : int, default=200
@@ -111,8 +112,8 @@ Parameters
 n_estimators : int, default=10
     Members.
 bootstrap : bool, default=False
-    Whether each member has a bootstrap of its own: samples drawn with replacement, where one drawn twice
-    takes a step of weight 2.
+    Whether each member has a bootstrap of its own: samples drawn with replacement, whose counts multiply
+    their weights. The order, and with it the places in mini-batches, is that of all samples.
 n_threads : int, optional
     Threads that share the members; by default all that there are.
 random_state : None, int or RandomState, default=None

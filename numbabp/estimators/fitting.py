@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from ..architecture import Architecture
 from ..checks.arguments import check_random_state
 from ..devices.placement import beside, gpu_of, resolve, where, where_X_lies
+from ..errors import DivergenceError
 from ..network import Network
 from ..options import Options
 from ..planning.planner import make_plan
@@ -23,12 +24,11 @@ from .targets import Targets, learn_targets
 from .validation import (
     Samples,
     check_data,
-    check_sample_weight,
     check_validation,
     hold_out,
     n_held_out_of,
-    some_weight,
 )
+from .weights import MeanWeight, normalised, rows_with_weight, times
 
 EPOCHS_A_CALL = 10_000
 """Epochs that one call of `Network.fit` is given at most: what it records of them is allocated beforehand."""
@@ -40,6 +40,8 @@ class Fitted:
 
     targets: Targets
     pace: Pace
+    mean_weight: MeanWeight
+    """Of the rows that it was trained with, as of a stream."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,10 @@ class Fitting:
                 **options,
             )
 
+    def located(self, epoch: int, error: DivergenceError) -> DivergenceError:
+        """The error with the number of the epoch, and of the row in the X that was given."""
+        return DivergenceError(epoch, int(self.samples.rows[error.sample]), error.learning_rate)
+
     def record(self, losses: np.ndarray) -> None:
         """Take over the losses of epochs that were trained elsewhere, as `run` would have recorded them."""
         watch = self.watch()
@@ -106,20 +112,18 @@ def begin(
 ) -> Fitting:
     """Do what `fit` does before the first step; `fitted` is what it goes on from, None for a new network."""
     check_parameters(model)
-    X, y, sample_weight = check_data(model, X, y, sample_weight, reset=fitted is None)
-    targets = learn_targets(model, y) if fitted is None else fitted.targets
-    samples = _encode(model, targets, X, y, X_val, y_val)
+    targets = None if fitted is None else fitted.targets
+    targets, samples = _encoded(model, X, y, sample_weight, targets)
+    samples = _with_validation(model, targets, samples, X_val, y_val)
     if samples.validation is not None and not model.early_stopping:
         raise ValueError("X_val and y_val are for early_stopping=True, but early_stopping is False.")
-    samples = replace(samples, weights=_step_factors(model, targets, y, sample_weight))
     generator = check_random_state(model.random_state)
     # after all checks, since it draws
     if model.early_stopping and samples.validation is None:
-        n_held_out = n_held_out_of(model.validation_fraction, len(y))
-        strata = targets.strata(y, n_held_out)
-        samples = hold_out(samples, n_held_out, sample_weight, strata, generator)
-    some_weight(samples.weights)
-    return _start(model, samples, targets, generator if fitted is None else None)
+        n_held_out = n_held_out_of(model.validation_fraction, len(samples.Y))
+        strata = targets.strata(samples.y, n_held_out)
+        samples = hold_out(samples, n_held_out, strata, generator)
+    return _start(model, samples, targets, generator if fitted is None else None, None, MeanWeight())
 
 
 @where_X_lies
@@ -135,53 +139,108 @@ def begin_epoch(
 ) -> Fitting:
     """Do what `partial_fit` does before its epoch; `classes` are for a new network, which is not `fitted`."""
     check_parameters(model)
-    X, y, sample_weight = check_data(model, X, y, sample_weight, reset=fitted is None)
-    targets = learn_targets(model, y, classes) if fitted is None else fitted.targets
-    samples = _encode(model, targets, X, y, X_val, y_val)
-    weights = some_weight(_step_factors(model, targets, y, sample_weight, partial=True))
-    samples = replace(samples, weights=weights)
+    targets = None if fitted is None else fitted.targets
+    targets, samples = _encoded(model, X, y, sample_weight, targets, (classes,))
+    samples = _with_validation(model, targets, samples, X_val, y_val)
     # how long it has waited is for the caller's next call, too
     if fitted is not None:
-        return _start(model, samples, targets, None, fitted.pace)
-    return _start(model, samples, targets, check_random_state(model.random_state))
+        return _start(model, samples, targets, None, fitted.pace, fitted.mean_weight)
+    return _start(model, samples, targets, check_random_state(model.random_state), None, MeanWeight())
 
 
-def begin_like(other: Fitting, model: BaseEstimator, sample_weight: Any) -> Fitting:
+def with_counts(fitting: Fitting, counts: np.ndarray) -> Fitting:
+    """The same with samples that each occur `counts` times, none where that is 0; what else there is stays.
+
+    They stay where they are, with weights of 0, so that many networks can be trained on different ones.
+    """
+    samples, rows = fitting.samples, np.flatnonzero(counts)
+    own = samples.of_rows(rows)
+    weights = times(own.sample_weight, counts[rows].astype(float))
+    weights = _weights(fitting.model, fitting.fitted.targets, own.y, weights)
+    factors = normalised(weights, len(rows), MeanWeight().and_of(weights, len(rows)), samples.X.dtype)
+    of_all = np.zeros(len(counts), samples.X.dtype)
+    of_all[rows] = 1.0 if factors is None else factors
+    return replace(fitting, samples=replace(samples, weights=of_all))
+
+
+def begin_like(other: Fitting, model: BaseEstimator) -> Fitting:
     """Do what `begin` does for a new network, with samples that it has checked for a model like this."""
     check_parameters(model)
     for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(other.model, name):
             setattr(model, name, getattr(other.model, name))
     samples, targets = other.samples, other.fitted.targets
-    if sample_weight is not None:
-        sample_weight = check_sample_weight(sample_weight, samples.X)
-    weights = some_weight(_step_factors(model, targets, samples.y, sample_weight))
-    return _start(model, replace(samples, weights=weights), targets, check_random_state(model.random_state))
+    samples = replace(samples, weights=_weights(model, targets, samples.y, samples.sample_weight))
+    generator = check_random_state(model.random_state)
+    return _start(model, samples, targets, generator, None, MeanWeight())
 
 
-def _encode(model: BaseEstimator, targets: Targets, X: Any, y: Any, X_val: Any, y_val: Any) -> Samples:
-    """Checked X and y for training, beside what has been given for validation; not yet with weights."""
-    Y = beside(X, targets.encode("y", y))
-    X_val, y_val = check_validation(model, X, X_val, y_val)
-    validation = None if X_val is None else (X_val, beside(X_val, targets.encode("y_val", y_val)), None)
-    return Samples(X, Y, None, validation, np.arange(len(Y)), y)
+def _encoded(
+    model: BaseEstimator,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    targets: Targets | None,
+    of_stream: tuple[Any] | None = None,
+) -> tuple[Targets, Samples]:
+    """What the targets are, if that is not known, and the samples of some weight, checked and encoded.
+
+    Their weights are not divided by their mean yet. `of_stream` is for a part of a stream, and has the
+    `classes` of the whole.
+    """
+    X, y, sample_weight = check_data(model, X, y, sample_weight, reset=targets is None)
+    samples = Samples(X, y, None, None, np.arange(X.shape[0]), y, sample_weight)  # not yet encoded
+    samples = _of_some_weight(samples, sample_weight)
+    classes = None if of_stream is None else of_stream[0]
+    learned = learn_targets(model, samples.y, classes) if targets is None else targets
+    weights = _weights(model, learned, samples.y, samples.sample_weight, of_stream is not None)
+    n = len(samples.y)
+    samples = _of_some_weight(replace(samples, weights=weights), weights)
+    # a class of weight 0 is none
+    if targets is None and len(samples.y) < n:
+        learned = learn_targets(model, samples.y, classes)
+    return learned, replace(samples, Y=beside(X, learned.encode("y", samples.y)))
 
 
-def _step_factors(
+def _of_some_weight(samples: Samples, weights: Any) -> Samples:
+    rows = rows_with_weight(weights)
+    return samples if rows is None else samples.of_rows(rows)
+
+
+def _with_validation(
+    model: BaseEstimator, targets: Targets, samples: Samples, X_val: Any, y_val: Any
+) -> Samples:
+    """Beside what has been given for validation."""
+    X_val, y_val = check_validation(model, samples.X, X_val, y_val)
+    if X_val is None:
+        return samples
+    return replace(samples, validation=(X_val, beside(X_val, targets.encode("y_val", y_val)), None))
+
+
+def _weights(
     model: BaseEstimator, targets: Targets, y: Any, sample_weight: Any, partial: bool = False
 ) -> Any:
-    """Factors of the samples' steps, or None; regressors have no class_weight."""
-    return targets.step_factors(y, sample_weight, getattr(model, "class_weight", None), partial)
+    """Weights of the samples, as far as users give them; regressors have no class_weight."""
+    factors = targets.class_factors(y, getattr(model, "class_weight", None), partial)
+    return times(sample_weight, beside(y if sample_weight is None else sample_weight, factors))
 
 
 def _start(
-    model: BaseEstimator, samples: Samples, targets: Targets, generator: Any, pace: Pace | None = None
+    model: BaseEstimator,
+    samples: Samples,
+    targets: Targets,
+    generator: Any,
+    pace: Pace | None,
+    mean_weight: MeanWeight,
 ) -> Fitting:
     """Give the model a new network, drawn from `generator`; None goes on with the present one.
 
-    Without a pace, what decides when training ends is forgotten.
+    Without a pace, what decides when training ends is forgotten. `mean_weight` is of the stream before.
     """
     X, Y = samples.X, samples.Y
+    mean_weight = mean_weight.and_of(samples.weights, len(Y))
+    weights = normalised(samples.weights, len(Y), mean_weight, X.dtype)
+    samples = replace(samples, weights=beside(X, weights))
     architecture = architecture_of(model, X.shape[1], targets)
     _check_plan(model, samples, architecture)  # before anything changes
     if generator is None:
@@ -193,12 +252,12 @@ def _start(
     if model.learning_rate_init != "auto":
         model.learning_rate_init_ = float(model.learning_rate_init)
     elif generator is not None:
-        model.learning_rate_init_ = first_rate(model, targets, Y)
+        model.learning_rate_init_ = first_rate(model, targets, Y, samples.weights)
     if pace is None:
         pace = Pace(model.learning_rate_init_)
         model.should_stop_ = False
     model.n_iter_ = 0
-    fitted = Fitted(targets, pace)
+    fitted = Fitted(targets, pace, mean_weight)
     model._fitted = fitted  # the estimator's own, which it hands in when it goes on
     if model.batch_size != "auto" and model.batch_size > len(Y):
         warnings.warn(

@@ -10,6 +10,7 @@ from ..devices.placement import check_device
 from ..functions.activations import HIDDEN_ACTIVATIONS
 from ..schedules import SCHEDULE_OPTIONS, learning_rates
 from .targets import Targets
+from .weights import excess
 
 SOLVERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw")
 AUTO_BATCH_SIZE = 200
@@ -129,10 +130,13 @@ def step_options(model: BaseEstimator, n_samples: int) -> dict[str, Any]:
 # Its learning rates.
 
 
-def first_rate(model: BaseEstimator, targets: Targets, Y: Any) -> float:
-    """What learning_rate_init="auto" means for encoded targets."""
+def first_rate(model: BaseEstimator, targets: Targets, Y: Any, weights: Any) -> float:
+    """What learning_rate_init="auto" means for encoded targets and the factors of their gradients."""
     if model.solver == "sgd":
-        return 0.01 * (1 - model.momentum) / targets.largeness(model.loss, Y)
+        lower = targets.largeness(model.loss, Y, weights)
+        # weights make some steps longer than others, which is the same as a higher rate
+        lower *= excess(weights, len(Y), batch_size_of(model, len(Y)))
+        return 0.01 * (1 - model.momentum) / lower
     return 0.01 if model.solver == "adagrad" else 0.001
 
 

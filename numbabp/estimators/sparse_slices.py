@@ -54,7 +54,7 @@ def _epoch(network: Network, samples: Samples, order: np.ndarray, options: dict[
     for slice_ in _slices(len(order), samples.X.shape[1], options["batch_size"]):
         rows = order[slice_]
         weights = rows_of(samples.weights, rows)
-        # `Network.partial_fit` refuses samples without any weight
+        # `Network.partial_fit` refuses samples without any weight, which float32 makes of 1e-46
         if weights is not None and not weights.any():
             continue
         dense = samples.X[rows].toarray()

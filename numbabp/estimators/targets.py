@@ -3,7 +3,6 @@
 Of labels on a GPU only the values that occur come to the host, not the labels.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +18,7 @@ from ..devices.placement import beside, is_on_device, module_of
 from ..functions.activations import HIDDEN_ACTIVATIONS
 from ..functions.losses import LOSSES, OUTPUT_ACTIVATION
 from .validation import naming
+from .weights import root_mean_square
 
 
 @dataclass(frozen=True)
@@ -131,12 +131,13 @@ class Labels:
             right = ((outputs > 0.5) == (Y > 0.5)).all(axis=1)
         else:
             right = outputs.argmax(axis=1) == Y.argmax(axis=1)
-        return float(module_of(right).average(right, weights=sample_weight))
+        # ties between epochs must not hang on how weighted sums happen to be rounded
+        return round(float(module_of(right).average(right, weights=sample_weight)), 12)
 
-    def step_factors(self, y: Any, sample_weight: Any, class_weight: Any, partial: bool) -> Any:
-        """Factors of the samples' steps, or None; `partial` says that y is not all of the labels."""
+    def class_factors(self, y: Any, class_weight: Any, partial: bool) -> Any:
+        """Each sample's class_weight or None; `partial` says that y is not all of the labels."""
         if class_weight is None:
-            return sample_weight
+            return None
         if partial and class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' is not for partial_fit, which sees only a part of the samples; "
@@ -150,8 +151,7 @@ class Labels:
             factors = by_class[np.searchsorted(self.classes, labels)]
         if factors.min() < 0:
             raise ValueError(f"class_weight must not be negative, got {factors.min():g}.")
-        factors = beside(y if sample_weight is None else sample_weight, factors)
-        return factors if sample_weight is None else sample_weight * factors
+        return factors
 
     def strata(self, y: Any, n_held_out: int) -> Any:
         """Labels in whose proportions to set samples aside, or None where that is not possible."""
@@ -162,7 +162,7 @@ class Labels:
         possible = np.min(counts) >= 2 and len(counts) <= min(n_held_out, len(y) - n_held_out)
         return y if possible else None
 
-    def largeness(self, loss: str, Y: Any) -> float:
+    def largeness(self, loss: str, Y: Any, weights: Any) -> float:
         """By how much first rates are to be lower."""
         return 1.0
 
@@ -210,20 +210,17 @@ class Numbers:
         r2 = xp.where(total > 0, 1 - residual / xp.where(total > 0, total, 1), residual == 0)
         return float(r2.mean())
 
-    def step_factors(self, y: Any, sample_weight: Any, class_weight: Any, partial: bool) -> Any:
-        """Factors of the samples' steps, or None."""
-        return sample_weight
+    def class_factors(self, y: Any, class_weight: Any, partial: bool) -> Any:
+        """None: numbers have no classes."""
+        return None
 
     def strata(self, y: Any, n_held_out: int) -> Any:
         """None: samples are set aside at random."""
         return None
 
-    def largeness(self, loss: str, Y: Any) -> float:
+    def largeness(self, loss: str, Y: Any, weights: Any) -> float:
         """By how much first rates are to be lower: with squares, the slope is as large as the targets."""
-        if loss != "squared_error":
-            return 1.0
-        squares = module_of(Y).square(Y, dtype=float).sum(axis=1)
-        return max(1.0, math.sqrt(float(squares.mean())))
+        return max(1.0, root_mean_square(Y, weights)) if loss == "squared_error" else 1.0
 
 
 Targets = Labels | Numbers

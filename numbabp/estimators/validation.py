@@ -30,12 +30,20 @@ class Samples:
     X: Any
     Y: Any
     weights: Any
-    """Factors of the samples' steps, or None."""
+    """Factors of the samples' gradients, or None for ones; see `weights`."""
     validation: Validation | None
     rows: np.ndarray
     """Of the X that was given."""
     y: Any
-    """As it was given."""
+    """As it was given, for these rows."""
+    sample_weight: Any
+    """Likewise; or None."""
+
+    def of_rows(self, rows: np.ndarray) -> "Samples":
+        """Those with these numbers, beside the same ones for validation."""
+        values = (self.X, self.Y, self.weights, self.rows, self.y, self.sample_weight)
+        X, Y, weights, given, y, sample_weight = (rows_of(value, rows) for value in values)
+        return Samples(X, Y, weights, self.validation, given, y, sample_weight)
 
 
 # Samples.
@@ -132,14 +140,9 @@ def check_sample_weight(sample_weight: Any, X: Any) -> Any:
     """Weights of the samples of a checked X, which lie where it does."""
     if is_on_device(X):
         return check_weights(sample_weight, X)
-    return _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
-
-
-def some_weight(weights: Any) -> Any:
-    """Factors of the samples' steps, of which one at least must not be 0."""
-    if weights is not None and not weights.any():
-        raise ValueError("sample_weight, times class_weight, must not be 0 for every sample.")
-    return weights
+    # in float64 until they have been divided by their mean: float32 would lose small ones
+    with naming("sample_weight"):
+        return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
 
 
 # Samples set aside.
@@ -156,25 +159,18 @@ def n_held_out_of(validation_fraction: float, n_samples: int) -> int:
     return n_held_out
 
 
-def hold_out(samples: Samples, n_held_out: int, sample_weight: Any, strata: Any, generator: Any) -> Samples:
+def hold_out(samples: Samples, n_held_out: int, strata: Any, generator: Any) -> Samples:
     """The samples to train with, beside `n_held_out` for validation with the weights that users gave them.
 
     With `strata`, labels, both have their proportions.
     """
-    rows, held_out = train_test_split(
+    kept, held_out = train_test_split(
         np.arange(len(samples.Y)), test_size=n_held_out, random_state=generator, stratify=strata
     )
-    X, Y, weights = (rows_of(values, held_out) for values in (samples.X, samples.Y, sample_weight))
-    if weights is not None and not weights.any():
-        raise ValueError("sample_weight is 0 for every sample that validation_fraction sets aside.")
-    return replace(
-        samples,
-        X=rows_of(samples.X, rows),
-        Y=rows_of(samples.Y, rows),
-        weights=rows_of(samples.weights, rows),
-        validation=(X, Y, weights),
-        rows=rows,
-    )
+    of_validation = (samples.X, samples.Y, samples.sample_weight)
+    X, Y, weights = (rows_of(values, held_out) for values in of_validation)
+    validation = (X, Y, weights if weights is None else weights / weights.max())
+    return replace(samples.of_rows(kept), validation=validation)
 
 
 def rows_of(values: Any, rows: np.ndarray) -> Any:

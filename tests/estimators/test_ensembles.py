@@ -169,6 +169,21 @@ def test_bootstraps_are_weights(cls, member, sample_weight):
         np.testing.assert_allclose(own.network_.parameters, alone.network_.parameters, atol=1e-10)
 
 
+@pytest.mark.parametrize(("cls", "member"), BOTH)
+def test_weights_of_zero_and_common_factors(cls, member):
+    weights = np.where(np.arange(150) % 3, WEIGHTS, 0.0)
+    some = weights > 0
+    for options in ({}, {"bootstrap": True}, {"batch_size": 8}):
+        model = ensemble(cls, **options).fit(X, target(cls), weights)
+        for other in (
+            ensemble(cls, **options).fit(X, target(cls), 1e-6 * weights),
+            ensemble(cls, **options).fit(X[some], target(cls)[some], weights[some]),
+        ):
+            found, expected = other.population_.parameters, model.population_.parameters
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+            assert [each.t_ for each in other.estimators_] == [each.t_ for each in model.estimators_]
+
+
 def test_weights_of_classes():
     options = {"class_weight": {0: 3.0, 1: 1.0, 2: 0.5}, "shuffle": False}
     model = ensemble(MLPEnsembleClassifier, **options).fit(X, y)
@@ -202,14 +217,13 @@ def test_members_that_diverge_are_left_out():
     with pytest.raises(nbp.DivergenceError, match="diverged in epoch 0"):
         model.set_params(learning_rate_init=1e6).fit(X, NUMBERS)
     # a sample that two bootstraps lack
-    weights = np.ones(len(y))
     model = ensemble(MLPEnsembleRegressor, activation="identity", bootstrap=True)
     generator = np.random.RandomState(0)
     generator.randint(0, 2**31 - 1, size=4, dtype=np.int64)
     drawn = [np.bincount(generator.randint(150, size=150), minlength=150) for _ in range(4)]
-    weights[np.flatnonzero((drawn[0] == 0) & (drawn[1] > 0) & (drawn[2] > 0) & (drawn[3] == 0))[0]] = 1e200
+    row = np.flatnonzero((drawn[0] == 0) & (drawn[1] > 0) & (drawn[2] > 0) & (drawn[3] == 0))[0]
     with pytest.warns(UserWarning, match="2 of 4 members diverged and are left out"):
-        model.fit(X, NUMBERS, weights)
+        model.fit(np.where(np.arange(150)[:, None] == row, 1e200, X), NUMBERS)
     assert len(model.estimators_) == 2 and np.isfinite(model.predict(X)).all()
 
 
@@ -241,6 +255,8 @@ def test_wrong_arguments_are_named(cls, member):
     with pytest.raises(NotFittedError):
         ensemble(cls).predict(X)
     assert not hasattr(ensemble(cls), "n_features_in_") and not hasattr(ensemble(cls), "n_iter_")
+    with pytest.raises(ValueError, match="early_stopping=True"):  # which fits by itself, whatever the weights
+        ensemble(cls, early_stopping=True, bootstrap=True).fit(X, target(cls), WEIGHTS)
     with pytest.raises(ValueError, match="sample_weight"):
         ensemble(cls, bootstrap=True).fit(X, target(cls), WEIGHTS[:-1])
     with pytest.raises(ValueError, match="sample_weight"):

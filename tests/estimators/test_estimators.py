@@ -18,11 +18,9 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, make_multilabel_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import compute_sample_weight
 from sklearn.utils.estimator_checks import check_estimator
 
 import numbabp as nbp
@@ -479,81 +477,6 @@ def test_divergence_names_epoch_and_sample(as_sparse, early_stopping):
     assert (caught.value.epoch, caught.value.sample) == (0, 33)
     assert isinstance(caught.value, ArithmeticError)
     assert np.isfinite(parameters(model)).all()
-
-
-# Weights.
-
-
-@pytest.mark.parametrize("cls", BOTH)
-@pytest.mark.parametrize("batch_size", [1, 4])
-def test_sample_weight_multiplies_steps(cls, batch_size):
-    y = target(cls)
-    options = {"shuffle": False, "random_state": 0, "alpha": 0.0, "max_iter": 3, "batch_size": batch_size}
-    doubled = cls(learning_rate_init=0.01, **options).fit(X, y, np.full(60, 2.0))
-    faster = cls(learning_rate_init=0.02, **options).fit(X, y)
-    np.testing.assert_allclose(parameters(doubled), parameters(faster), rtol=1e-10)
-    np.testing.assert_allclose(doubled.loss_curve_, faster.loss_curve_, rtol=1e-10)  # a weighted mean
-
-
-@pytest.mark.parametrize("as_sparse", [False, True])
-@pytest.mark.parametrize("cls", BOTH)
-def test_weight_zero_is_no_sample(cls, as_sparse, monkeypatch):
-    monkeypatch.setattr(dense_slices, "SLICE_BYTES", 8 * 5 * 4)
-    y = target(cls)
-    weights = np.ones(60)
-    weights[::3] = 0
-    weights[20:30] = 0  # more than a slice
-    data = sparse.csr_matrix(X) if as_sparse else X
-    options = {"shuffle": False, "random_state": 0, "max_iter": 3, "learning_rate_init": 0.01}
-    model = cls(**options).fit(data, y, weights)
-    other = cls(**options).fit(data[weights > 0], y[weights > 0])
-    np.testing.assert_array_equal(parameters(model), parameters(other))
-
-
-def test_class_weight_is_a_sample_weight():
-    names = np.array(["a", "b", "c"])
-    y = names[THREE]
-    options = {"shuffle": False, "random_state": 0, "max_iter": 3}
-    for class_weight in ({"a": 3.0, "c": 0.5}, "balanced"):
-        weights = compute_sample_weight(
-            class_weight if class_weight == "balanced" else {**class_weight, "b": 1}, y
-        )
-        model = MLPClassifier(class_weight=class_weight, **options).fit(X, y, np.arange(60) % 2 + 1)
-        other = MLPClassifier(**options).fit(X, y, weights * (np.arange(60) % 2 + 1))
-        np.testing.assert_allclose(parameters(model), parameters(other), rtol=1e-12)
-    parts = MLPClassifier(class_weight={"a": 3.0}, **options)
-    for rows in range(0, 60, 4):  # parts without "a", too
-        parts.partial_fit(X[rows : rows + 4], y[rows : rows + 4], classes=names)
-    other = MLPClassifier(**{**options, "max_iter": 1}).fit(X, y, np.where(y == "a", 3.0, 1.0))
-    np.testing.assert_array_equal(parameters(parts), parameters(other))
-
-
-def test_class_weight_finds_the_rare_class():
-    # scikit-learn issue 9113
-    rare = X[:, 0] + 0.8 * np.random.RandomState(1).standard_normal(60) > 1.2
-    plain = MLPClassifier(random_state=0, max_iter=50).fit(X, rare)
-    balanced = MLPClassifier(random_state=0, max_iter=50, class_weight="balanced").fit(X, rare)
-    assert balanced.predict_proba(X)[rare, 1].mean() > plain.predict_proba(X)[rare, 1].mean()
-
-
-def test_class_weight_of_several_labels():
-    weights = [{0: 1, 1: 5}, {0: 1, 1: 1}, {0: 1, 1: 1}, {0: 1, 1: 1}]
-    options = {"shuffle": False, "random_state": 0, "max_iter": 3}
-    model = MLPClassifier(class_weight=weights, **options).fit(X, MANY)
-    other = MLPClassifier(**options).fit(X, MANY, np.where(MANY[:, 0], 5.0, 1.0))
-    np.testing.assert_array_equal(parameters(model), parameters(other))
-
-
-def test_validation_samples_are_weighted():
-    weights = np.random.RandomState(0).uniform(0.1, 3, 60)
-    model = MLPClassifier(early_stopping=True, max_iter=3, random_state=0).fit(X, TWO, weights)
-    _, held_out = train_test_split(np.arange(60), test_size=6, random_state=0, stratify=TWO)
-    expected = accuracy_score(TWO[held_out], model.predict(X[held_out]), sample_weight=weights[held_out])
-    np.testing.assert_allclose(model.best_validation_score_, expected)
-    model = MLPRegressor(early_stopping=True, max_iter=3, random_state=0).fit(X, NUMBERS_2, weights)
-    _, held_out = train_test_split(np.arange(60), test_size=6, random_state=0)
-    expected = r2_score(NUMBERS_2[held_out], model.predict(X[held_out]), sample_weight=weights[held_out])
-    np.testing.assert_allclose(model.best_validation_score_, expected)
 
 
 # Kinds of input.

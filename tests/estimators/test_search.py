@@ -149,7 +149,7 @@ def test_models_end_as_they_would_by_themselves(kernel, monkeypatch):
     options = {"max_iter": 60, "tol": 1e-3, "n_iter_no_change": 3}
     models = [classifier(learning_rate_init=rate, **options) for rate in (0.001, 0.01, 0.03, 0.1)]
     twins = [clone(model).fit(X, y) for model in models]
-    population = together.train_together(together.begin(models, X, y, [None] * 4))
+    population = together.train_together(together.begin(models, X, y, None))
     assert asked == [kernel]
     assert len({twin.n_iter_ for twin in twins}) > 2
     for i, (model, twin) in enumerate(zip(models, twins, strict=True)):

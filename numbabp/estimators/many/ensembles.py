@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
-from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ...checks.arguments import check_bool, check_integer, check_random_state
 from ...checks.host_samples import check_on_host
@@ -15,6 +15,7 @@ from ...population import Population
 from ..base import BaseMLP
 from ..classifier import MLPClassifier
 from ..documentation import ENSEMBLE, documented
+from ..parameters import check_parameters
 from ..regressor import MLPRegressor
 from ..targets import Labels, Targets
 from ..validation import check_unlabelled
@@ -104,11 +105,12 @@ class _MLPEnsemble(BaseEstimator):
         DivergenceError
             If all members diverge; if some do, a warning says so.
         """
-        models, weights = self._begin(X, sample_weight)
-        fittings = begin(models, X, y, weights)
-        reason = why_alone(models[0], fittings[0].samples.X)
+        models, generator = self._new_members()
+        check_parameters(models[0])
+        reason = why_alone(models[0], X)
         if reason:
             raise ValueError(f"{reason}, but the networks of an ensemble are trained together.")
+        fittings = begin(models, X, y, sample_weight, generator if self.bootstrap else None)
         self.population_ = train_together(fittings, self.n_threads)
         self._targets = fittings[0].fitted.targets
         assert self.population_.history is not None
@@ -126,8 +128,8 @@ class _MLPEnsemble(BaseEstimator):
             finish(model, None)
         return self
 
-    def _begin(self, X: Any, sample_weight: Any) -> tuple[list[BaseMLP], list[Any]]:
-        """New members, each with a seed of its own, and the sample weights of each."""
+    def _new_members(self) -> tuple[list[BaseMLP], np.random.RandomState]:
+        """Members, each with a seed of its own, and what goes on to draw bootstraps."""
         n = check_integer("n_estimators", self.n_estimators, minimum=1)
         check_bool("bootstrap", self.bootstrap)
         if self.n_threads is not None:
@@ -135,13 +137,7 @@ class _MLPEnsemble(BaseEstimator):
         options = {name: value for name, value in self.get_params().items() if name not in OWN_PARAMETERS}
         generator = check_random_state(self.random_state)
         seeds = generator.randint(0, 2**31 - 1, size=n, dtype=np.int64).tolist()  # as `Population` draws them
-        models = [self._member(**{**options, "random_state": seed}) for seed in seeds]
-        if not self.bootstrap:
-            return models, [sample_weight] * n
-        n_samples = _num_samples(X)
-        own = _check_sample_weight(sample_weight, X)
-        drawn = (generator.randint(n_samples, size=n_samples) for _ in range(n))
-        return models, [own * np.bincount(rows, minlength=n_samples) for rows in drawn]
+        return [self._member(**{**options, "random_state": seed}) for seed in seeds], generator
 
     def _predictions(self, X: Any) -> Iterator[np.ndarray]:
         """What each member predicts."""

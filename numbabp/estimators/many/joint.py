@@ -16,7 +16,7 @@ from ...training.state import draw_order_seed
 from .. import fitting
 from ..base import BaseMLP
 from ..convergence import warn_unless_converged
-from ..fitting import Fitting, begin_like
+from ..fitting import Fitting, begin_like, with_counts
 from ..parameters import schedule, step_options, takes_sparse
 
 
@@ -44,14 +44,20 @@ def why_alone(model: BaseMLP, X: Any) -> str:
     return ""
 
 
-def begin(models: Sequence[BaseMLP], X: Any, y: Any, weights: Sequence[Any]) -> list[Fitting]:
-    """Do what the fit of each model does before the first step, with sample weights of its own.
+def begin(
+    models: Sequence[BaseMLP], X: Any, y: Any, sample_weight: Any, bootstraps: Any = None
+) -> list[Fitting]:
+    """Do what the fit of each model does before the first step; `bootstraps` draws samples for each.
 
     The samples are checked and encoded once for all.
     """
-    first = fitting.begin(models[0], X, y, weights[0])
-    others = zip(models[1:], weights[1:], strict=True)
-    return [first, *(begin_like(first, model, own) for model, own in others)]
+    first = fitting.begin(models[0], X, y, sample_weight)
+    fittings = [first, *(begin_like(first, model) for model in models[1:])]
+    if bootstraps is None:
+        return fittings
+    n = len(first.samples.Y)
+    drawn = [np.bincount(bootstraps.randint(n, size=n), minlength=n) for _ in models]
+    return [with_counts(*pair) for pair in zip(fittings, drawn, strict=True)]
 
 
 def train_together(
@@ -97,6 +103,8 @@ def train_together(
         "n_threads": n_threads,
     }
     history = _train(population, models, samples.X, samples.Y, stop, how)
+    for i, error in history.diverged.items():
+        history.diverged[i] = fittings[i].located(error.epoch, error)
     for i, each in enumerate(fittings):
         each.record(history.loss[i, : history.n_epochs[i]])
     return population

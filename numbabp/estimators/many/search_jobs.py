@@ -211,7 +211,7 @@ def _fit_together(
 ) -> list[Exception | None]:
     """Fit models as one population; what the fit of each would have raised."""
     try:
-        fittings = begin(models, X, y, [sample_weight] * len(models))
+        fittings = begin(models, X, y, sample_weight)
     except Exception as error:
         return [error] * len(models)
     population = train_together(fittings, n_threads, stop)

@@ -1,0 +1,100 @@
+"""Weights of an estimator's samples: what they mean, whatever solver and batch size.
+
+A sample's weight is its sample_weight times the class_weight of its label. Then
+
+- *a weight of 0 is no sample*: the row is taken away before anything is looked at, so that classes, rates,
+  the validation split, orders, steps and the end of training are those of the other rows;
+- *only ratios count*: weights are divided by their mean over the rows that are trained with (in a stream by
+  the mean over all rows so far), and weights that are all the same are no weights, to the last bit;
+- *a mini-batch's step is the mean over its rows of weight times gradient*, with one row gradient times
+  weight. With all rows in one batch that is the weighted mean, in which weights are worth as many copies.
+
+Their mean being 1, weights leave the mean length of a step as it is. scikit-learn divides the gradient of a
+mini-batch by the sum of its own weights, which is the same for all rows in one batch, and nearly so in large
+batches; in a batch of one it would cancel the weight, and in small ones most of it. A weight that is tiny but
+not 0 still is a row's: with one batch for all that makes no difference, but in smaller ones it takes a place
+in the order, and the other rows' weights are larger for it.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..devices import memory
+from ..devices.placement import is_on_device, module_of
+
+
+@dataclass(frozen=True)
+class MeanWeight:
+    """Mean weight of the rows of a stream so far."""
+
+    mean: float = 0.0
+    n: int = 0
+
+    def and_of(self, weights: Any, n: int) -> "MeanWeight":
+        """With `n` more rows, of these weights or of 1.
+
+        Means of calls that are all the same stay what they are to the last bit.
+        """
+        if weights is None:
+            mean = 1.0
+        else:
+            largest = float(weights.max())  # divided by first: a sum may overflow
+            mean = largest * float((weights / largest).mean(dtype=np.float64))
+        total = self.n + n
+        return MeanWeight(self.mean + (mean - self.mean) * (n / total), total)
+
+
+def normalised(weights: Any, n: int, mean: MeanWeight, dtype: Any) -> Any:
+    """Factors of the gradients of `n` rows, where the weights lie; None where all of them are 1."""
+    if weights is None:
+        return None if mean.mean == 1.0 else np.full(n, 1 / mean.mean, dtype)
+    factors = weights / mean.mean
+    if bool((factors == 1.0).all()):
+        return None
+    return factors.astype(dtype)
+
+
+def rows_with_weight(weights: Any) -> np.ndarray | None:
+    """Numbers of the rows whose weight is not 0; None for all.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if weights is None or bool((weights > 0).all()):
+        return None
+    positive = weights > 0
+    rows = np.flatnonzero(memory.to_host(positive) if is_on_device(positive) else positive)
+    if not len(rows):
+        raise ValueError("sample_weight, times class_weight, must not be 0 for every sample.")
+    return rows
+
+
+def times(weights: Any, factors: Any) -> Any:
+    """Their product, either of which may be None for ones."""
+    if weights is None or factors is None:
+        return factors if weights is None else weights
+    return weights * factors
+
+
+def excess(factors: Any, n: int, batch_size: int) -> float:
+    """How much more weights let the lengths of steps vary: the mean of their squares, at a mean of 1.
+
+    What is meant are the sums of weights of mini-batches, drawn without replacement (Cochran 1977, "Sampling
+    Techniques", section 2.5): 1 for equal weights, and for all rows in one batch.
+    """
+    if factors is None or n < 2:
+        return 1.0
+    variance = float(module_of(factors).var(factors, dtype=np.float64))
+    return 1.0 + variance * (n - batch_size) / (batch_size * (n - 1))
+
+
+def root_mean_square(values: Any, factors: Any) -> float:
+    """Of the lengths of rows, weighted; of `values` (n, n_columns)."""
+    xp = module_of(values)
+    squares = xp.square(values, dtype=float).sum(axis=1)
+    return math.sqrt(float(xp.average(squares, weights=factors)))
