@@ -31,7 +31,6 @@ app = typer.Typer(
     help="Exact per-sample training of dense neural networks, compiled.",
     cls=Commands,
     invoke_without_command=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich" if is_terminal(sys.stdout) else None,
 )
@@ -59,7 +58,13 @@ def _options(
 @demo_app.command()
 @reported
 def xor(
-    zeros: Annotated[bool, typer.Option("--zeros", help="Start from weights of zero, and fail.")] = False,
+    zeros: Annotated[
+        bool,
+        typer.Option(
+            "--zeros",
+            help="Start from weights of zero, and fail: the notebook's run at learning rate -1, then +1.",
+        ),
+    ] = False,
     faithful: Annotated[
         bool, typer.Option("--faithful", help="The course notebook's run, with its exact figures.")
     ] = False,

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import typer
@@ -18,7 +19,7 @@ from ..training.progress import Foot, is_terminal, new_console
 from .console import new_table, print_json, print_table
 from .smoke import DTYPES, Row
 from .sweep import Sweep, heading
-from .xor_experiments import Experiment
+from .xor_experiments import Experiment, difference_of_units, learn, n_right
 
 SMOKE_HEADING = f"{'device':6}  {'kernel':10}  {'dtype':7}   ns/step      CUPS  largest error"
 TOP = 10
@@ -28,7 +29,9 @@ TOP = 10
 def report_xor(name: str, run: Experiment, as_json: bool) -> None:
     """Print how one of the `EXPERIMENTS` went and what the network has learnt."""
     outputs = run.network.forward(xor()[0])[:, 0]
+    descending = learn(init="zeros") if name == "zeros" else None
     if as_json:
+        more = {} if descending is None else {"learning_rate": -1.0, "descending": _descent(descending)}
         print_json(
             {
                 "loss": run.losses.tolist(),
@@ -37,14 +40,21 @@ def report_xor(name: str, run: Experiment, as_json: bool) -> None:
                 "weights": [weights.tolist() for weights in run.network.weights],
                 "biases": [biases.tolist() for biases in run.network.biases],
                 "weights_by_epoch": [[layer.tolist() for layer in weights] for weights in run.weights],
+                **more,
             }
         )
         return
     if name == "learn":  # the other two are described where one asks for them
         typer.echo("Binary cross-entropy, learning rate 1, the four samples in a new order every epoch.")
+    if name == "zeros":
+        typer.echo(
+            "The course notebook's run: squared error, learning rate -1, so that every step climbs the "
+            "gradient."
+        )
     _print_epochs(run, every=50 if name == "learn" else 1)
-    if name == "zeros":  # it is about the weights: what comes out is not worth a table
+    if descending is not None:  # it is about the weights: what comes out is not worth a table
         _print_weights(run)
+        _print_descent(descending)
     else:
         _print_outputs(outputs)
 
@@ -64,7 +74,34 @@ def _print_weights(run: Experiment) -> None:
     for epoch, (first, second) in enumerate(run.weights):
         for name, row in (("from a", first[0]), ("from b", first[1]), ("to output", second[:, 0])):
             typer.echo(f"epoch {epoch}  {name:9}  " + " ".join(f"{value:.8f}" for value in row))
-    typer.echo("The hidden units begin equal, get equal gradients, and never differ: ten do the work of one.")
+    typer.echo(
+        "The loss rises because the rate is negative, not because the weights began at zero. What that\n"
+        "does: the hidden units begin equal, get equal gradients, and never differ: ten do the work of one."
+    )
+
+
+def _descent(run: Experiment) -> dict[str, Any]:
+    """What comes of weights of zero where the steps go down the gradient."""
+    return {
+        "learning_rate": 1.0,
+        "epochs": len(run.losses),
+        "first_loss": float(run.losses[0]),
+        "last_loss": float(run.losses[-1]),
+        "difference_of_units": difference_of_units(run.network),
+        "accuracy": 25.0 * n_right(run.network),
+    }
+
+
+def _print_descent(run: Experiment) -> None:
+    """The same, and what comes of random weights."""
+    found, drawn = _descent(run), learn()
+    typer.echo(
+        f"\nFrom zeros at learning rate +1 (binary cross-entropy, {found['epochs']} epochs) the loss goes "
+        f"from {found['first_loss']:.3f} to\n{found['last_loss']:.3f}, the hidden units differ by "
+        f"{found['difference_of_units']:g}, and {n_right(run.network)} of the 4 outputs are on the right side "
+        f"of 1/2: {found['accuracy']:g} %.\nFrom random weights, trained the same way, the units differ by "
+        f"{difference_of_units(drawn.network):.2g} and {n_right(drawn.network)} of 4 outputs are right."
+    )
 
 
 def _print_outputs(outputs: np.ndarray) -> None:
@@ -80,25 +117,16 @@ def _print_outputs(outputs: np.ndarray) -> None:
 def report_smoke(run: Callable[[Callable[[str], object]], Iterator[Row]], as_json: bool) -> bool:
     """Print the rows of a smoke run as they are done, or all of them as JSON: whether none has failed.
 
-    What is under way is said at the terminal's foot; where there is none, that kernels are compiled.
+    What is under way is said at the terminal's foot.
     """
     rows = []
     on_terminal = is_terminal(sys.stdout)
     foot = Foot(sys.stderr if as_json or not on_terminal else sys.stdout)
-    is_silent = as_json or on_terminal or is_terminal(sys.stderr)  # a terminal has the foot to say it
-
-    def tell(text: str) -> None:
-        nonlocal is_silent
-        foot.show(text)
-        if text.startswith("compiling") and not is_silent:
-            typer.echo("compiling what is not in the cache folder yet", err=True)
-            is_silent = True
-
     width = new_console().width
     if not as_json:
         typer.echo(SMOKE_HEADING)
     try:
-        for row in run(tell):
+        for row in run(foot.show):
             rows.append(row)
             if not as_json:
                 sys.stdout.write(_smoke_row(row, width) + "\n")  # above the foot, unlike what click writes

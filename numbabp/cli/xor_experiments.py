@@ -46,10 +46,24 @@ class Experiment:
     """Of both layers after every epoch, where the experiment is about them; else empty."""
 
 
-def learn(epochs: int = 500, random_state: int = 0) -> Experiment:
+def learn(epochs: int = 500, random_state: int = 0, init: str = "lecun_normal") -> Experiment:
     """Exclusive or as one would train it: binary cross-entropy, exact backpropagation, learning rate 1."""
-    network = Network((2, 10, 1), loss="binary_cross_entropy", random_state=random_state)
+    network = Network((2, 10, 1), loss="binary_cross_entropy", init=init, random_state=random_state)
     return _run(network, "loss", learning_rate=1.0, epochs=epochs)
+
+
+def n_right(network: Network) -> int:
+    """Of the four samples, how many come out on the right side of 1/2."""
+    X, y = xor()
+    return int(((network.forward(X)[:, 0] > 0.5) == (y > 0.5)).sum())
+
+
+def difference_of_units(network: Network) -> float:
+    """Largest difference between two hidden units: in a weight to or from them, or in a bias."""
+    (first, second), (bias, _) = network.weights, network.biases
+    return float(
+        max(np.ptp(values, axis=axis).max() for values, axis in ((first, 1), (second, 0), (bias, 0)))
+    )
 
 
 def faithful(dtype: str = "float64", kernel: str = "auto") -> Experiment:

@@ -14,6 +14,8 @@ from typing import Any
 
 SHOW_AFTER = 0.5
 """Seconds: shorter runs show nothing."""
+COMPILING = "compiling what is not in the cache folder yet"
+"""Said once where there is no terminal to show it."""
 _foot = threading.Lock()
 """Of the terminal's foot, where there is room for one thing that moves."""
 
@@ -133,14 +135,22 @@ def is_terminal(stream: Any) -> bool:
 
 @contextmanager
 def compiling_said() -> Iterator[None]:
-    """Say on a terminal when kernels are compiled, which is the wait of a first run."""
-    if not is_terminal(sys.stderr):
-        yield
-        return
+    """Say when kernels are compiled, the wait of a first run: at a terminal's foot, else in one line."""
     from ..compiler.compile_events import compiling_watched
 
-    foot = Foot(sys.stderr)
-    with compiling_watched(lambda: foot.show("compiling"), foot.hide):
+    if sys.stderr is None:
+        yield
+        return
+    foot, is_said = Foot(sys.stderr), is_terminal(sys.stderr)
+
+    def begin() -> None:
+        nonlocal is_said
+        foot.show("compiling")
+        if not is_said:
+            is_said = True
+            print(COMPILING, file=sys.stderr, flush=True)
+
+    with compiling_watched(begin, foot.hide):
         yield
 
 

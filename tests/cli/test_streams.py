@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import numbabp as nbp
+from numbabp.training.progress import COMPILING
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="a POSIX shell closes streams")
 TRAIN = "train --dataset iris --epochs 1 --output net"
@@ -69,3 +70,46 @@ def test_training_without_standard_error(monkeypatch):
     """As in a program with windows and no console."""
     monkeypatch.setattr(sys, "stderr", None)
     assert nbp.Network((2, 3, 1)).fit([[0.0, 1.0]], [1.0], epochs=1).n_epochs == 1
+
+
+def test_compiling_is_said_once_and_loading_is_not(folder, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(folder / "cache"))
+    status, output, errors = in_shell("demo xor", "")
+    assert (status, errors) == (0, f"{COMPILING}\n")
+    assert in_shell("demo xor", "") == (0, output, "")
+
+
+SHELLS = {"bash": "complete -o default", "zsh": "#compdef numbabp", "fish": "complete --command numbabp"}
+
+
+@pytest.fixture
+def any_shell(monkeypatch):
+    """Completion for a shell that is named, not for the one that runs."""
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_is_shown(shell, any_shell):
+    status, output, _ = in_shell(f"--show-completion {shell}", "")
+    assert status == 0
+    assert SHELLS[shell] in output
+    assert "_NUMBABP_COMPLETE=complete_" in output
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [("numbabp tr", ["train"]), ("numbabp train --update", ["--update-rule"]), ("numbabp demo x", ["xor"])],
+)
+def test_completion_completes(monkeypatch, words, found):
+    monkeypatch.setenv("_NUMBABP_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+    assert in_shell("", "")[1].split() == found
+
+
+def test_completion_is_installed(folder, monkeypatch, any_shell):
+    monkeypatch.setenv("HOME", str(folder))
+    status, output, _ = in_shell("--install-completion bash", "")
+    assert status == 0
+    assert "bash completion installed" in output
+    assert any("complete_bash" in path.read_text() for path in folder.rglob("*") if path.is_file())
