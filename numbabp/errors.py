@@ -1,8 +1,13 @@
 """What numbabp raises beside Python's own exceptions."""
 
+OF_FIT = "a smaller learning_rate, inputs scaled to about unit variance, or clip_norm"
+"""What may help against divergence in `Network.fit`."""
 
-class DivergenceError(ArithmeticError):
+
+class DivergenceError(ArithmeticError, ValueError):
     """Training left the finite numbers; the network keeps its last finite parameters.
+
+    A ValueError, too, which is what scikit-learn raises for parameters that are not finite.
 
     Attributes
     ----------
@@ -12,20 +17,22 @@ class DivergenceError(ArithmeticError):
         Row of X whose step it was.
     learning_rate : float
         Rate of that step.
+    advice : str
+        What to try, in terms of the caller's arguments.
     """
 
-    def __init__(self, epoch: int, sample: int, learning_rate: float) -> None:
-        super().__init__(epoch, sample, learning_rate)
+    def __init__(self, epoch: int, sample: int, learning_rate: float, advice: str = OF_FIT) -> None:
+        super().__init__(epoch, sample, learning_rate, advice)
         self.epoch = epoch
         self.sample = sample
         self.learning_rate = learning_rate
+        self.advice = advice
 
     def __str__(self) -> str:
         return (
             f"training diverged in epoch {self.epoch} at sample {self.sample} with learning rate "
             f"{self.learning_rate:g}: the loss or the parameters are no longer finite. The last finite "
-            "parameters were kept. Try a smaller learning_rate, inputs scaled to about unit variance, or "
-            "clip_norm."
+            f"parameters were kept. Try {self.advice}."
         )
 
 

@@ -12,6 +12,7 @@ from ..network import Network
 from .convergence import warn_unless_converged
 from .fitting import Fitted, begin, begin_epoch
 from .validation import check_unlabelled
+from .views import Views
 
 _REASON = "in batches of fewer than all rows, a weight of w is one place in the order, and not w of them."
 EXPECTED_FAILED_CHECKS = {
@@ -57,13 +58,23 @@ class BaseMLP(BaseEstimator):
 
     @property
     def coefs_(self) -> list[np.ndarray]:
-        """Weights, one view of shape (fan_in, fan_out) a layer."""
-        return list(self.network_.weights)
+        """Weights, one view of shape (fan_in, fan_out) a layer; may be assigned to, whole or by layer."""
+        return Views("coefs_", self.network_.weights)
+
+    @coefs_.setter
+    def coefs_(self, values: Any) -> None:
+        check_is_fitted(self)
+        Views("coefs_", self.network_.weights).take(values)
 
     @property
     def intercepts_(self) -> list[np.ndarray]:
-        """Biases, one view of shape (fan_out,) a layer."""
-        return list(self.network_.biases)
+        """Biases, one view of shape (fan_out,) a layer; likewise."""
+        return Views("intercepts_", self.network_.biases)
+
+    @intercepts_.setter
+    def intercepts_(self, values: Any) -> None:
+        check_is_fitted(self)
+        Views("intercepts_", self.network_.biases).take(values)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Any:
         """Train for at most `max_iter` epochs.

@@ -34,7 +34,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     {attributes}
     classes_ : ndarray of shape (n_classes,)
-        Labels in the order of the columns of `predict_proba`.
+        Labels in the order of the columns of `predict_proba`. With only one in y, a warning says so, and it
+        is what is predicted, with probability 1.
 
     See Also
     --------
@@ -190,10 +191,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         ndarray
-            For two classes the log-odds of the second, shape (n,); else of shape (n, n_classes).
+            For two classes the log-odds of the second, shape (n,), for one class its own; else of shape
+            (n, n_classes).
         """
-        check_is_fitted(self)
-        z, _ = self.network_.before_and_after_activation(check_unlabelled(self, X))
+        z, _ = self._before_and_after(X)
         if self._labels.multilabel or len(self.classes_) > 2:
             return z
         return z[:, -1] if self.n_outputs_ == 1 else z[:, 1] - z[:, 0]
@@ -201,12 +202,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @where_X_lies
     def predict_proba(self, X: Any) -> Any:
         """Probabilities of shape (n, n_classes), in the order of `classes_`; on a GPU if X is."""
-        outputs = self._predict(X)
-        return self._labels.probabilities(outputs, self.out_activation_)
+        z, outputs = self._before_and_after(X)
+        return self._labels.probabilities(z, outputs, self.out_activation_)
 
     @where_X_lies
     def predict_log_proba(self, X: Any) -> Any:
-        """Logarithms of `predict_proba`."""
-        probabilities = self.predict_proba(X)
-        with np.errstate(divide="ignore"):
-            return module_of(probabilities).log(probabilities)
+        """Logarithms of `predict_proba`, exact also where probabilities are too close to 0 or 1 to tell."""
+        z, _ = self._before_and_after(X)
+        return self._labels.log_probabilities(z, self.out_activation_)
+
+    def _before_and_after(self, X: Any) -> tuple[Any, Any]:
+        """Pre-activations and outputs of the network, for X as users give it."""
+        check_is_fitted(self)
+        return self.network_.before_and_after_activation(check_unlabelled(self, X))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_regressor
 
 from ..architecture import Architecture
 from ..checks.arguments import check_random_state
@@ -84,8 +84,12 @@ class Fitting:
             )
 
     def located(self, epoch: int, error: DivergenceError) -> DivergenceError:
-        """The error with the number of the epoch, and of the row in the X that was given."""
-        return DivergenceError(epoch, int(self.samples.rows[error.sample]), error.learning_rate)
+        """The error as an estimator's users know things: with the row of their X, and their settings."""
+        row = int(self.samples.rows[error.sample])
+        advice = "a smaller learning_rate_init, or inputs scaled to about unit variance (StandardScaler)"
+        if is_regressor(self.model):
+            advice += ", and targets, too (TransformedTargetRegressor)"
+        return DivergenceError(epoch, row, error.learning_rate, advice)
 
     def record(self, losses: np.ndarray) -> None:
         """Take over the losses of epochs that were trained elsewhere, as `run` would have recorded them."""

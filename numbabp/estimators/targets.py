@@ -3,6 +3,7 @@
 Of labels on a GPU only the values that occur come to the host, not the labels.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,7 +29,10 @@ class Labels:
     classes: np.ndarray
     multilabel: bool
     n_outputs: int
-    """One for two classes, unless the output is softmax; else one a class."""
+    """One for two classes, unless the output is softmax; else one a class.
+
+    For two classes it is about the second, for one, which is what is always predicted, about that one.
+    """
 
     @classmethod
     def learn(cls, y: Any, classes: Any, loss: Any, output_activation: Any) -> "Labels":
@@ -42,8 +46,7 @@ class Labels:
             return cls(np.arange(y.shape[1]), True, y.shape[1])
         found = values_of(y) if classes is None else unique_labels(classes)
         if len(found) < 2:
-            where = "y" if classes is None else "classes"
-            raise ValueError(f"{where} has only one class, {found.tolist()}; at least two are needed.")
+            _say_that_there_is_one(found, classes is not None)
         one_each = cls(found, False, len(found))
         if len(found) == 2 and one_each.loss_and_output(loss, output_activation)[1] == "sigmoid":
             return replace(one_each, n_outputs=1)
@@ -95,14 +98,16 @@ class Labels:
                 f"{name} has the labels {values_of(y[unseen]).tolist()}, which are not among the classes of "
                 f"training: {self.classes.tolist()}."
             )
-        return index[:, None].astype(float) if self.n_outputs == 1 else xp.eye(self.n_outputs)[index]
+        if self.n_outputs == 1:
+            return (index[:, None] + 2 - len(classes)).astype(float)  # where there is one class, 1
+        return xp.eye(self.n_outputs)[index]
 
     def decode(self, outputs: Any) -> Any:
         """Labels of shape (n,), or 0 and 1 of shape (n, n_labels); where the outputs lie, if numbers."""
         if self.multilabel:
             return (outputs > 0.5).astype(np.int64)
-        one = self.n_outputs == 1
-        index = (outputs[:, 0] > 0.5).astype(np.int64) if one else outputs.argmax(axis=1)
+        binary = len(self.classes) == 2 and self.n_outputs == 1
+        index = (outputs[:, 0] > 0.5).astype(np.int64) if binary else outputs.argmax(axis=1)
         if not is_on_device(index):
             return self.classes[index]
         if self.numeric:
@@ -115,18 +120,32 @@ class Labels:
             return (probabilities > 0.5).astype(np.int64)
         return self.classes[probabilities.argmax(axis=1)]
 
-    def probabilities(self, outputs: Any, output_activation: str) -> Any:
-        """Probabilities of shape (n, n_classes), where the outputs lie."""
+    def probabilities(self, z: Any, outputs: Any, output_activation: str) -> Any:
+        """Probabilities of shape (n, n_classes), where pre-activations and outputs lie."""
         if self.multilabel or output_activation == "softmax":
             return outputs
+        if len(self.classes) == 1:
+            return outputs * 0 + 1
         if self.n_outputs == 1:
             return beside(outputs, module_of(outputs).hstack([1 - outputs, outputs]))
-        total = outputs.sum(axis=1, keepdims=True)  # one sigmoid a class
-        total[total == 0] = np.inf  # every one underflowed
-        return outputs / total
+        # one sigmoid a class, of which every one may be 0
+        return module_of(z).exp(self.log_probabilities(z, output_activation))
+
+    def log_probabilities(self, z: Any, output_activation: str) -> Any:
+        """Logarithms of `probabilities`, from the outputs' pre-activations: finite wherever these are."""
+        if output_activation == "softmax":
+            return z - _log_sum_exp(z)
+        own = _log_sigmoid(z)
+        if self.multilabel:
+            return own
+        if self.n_outputs == 1 and len(self.classes) == 2:
+            return module_of(z).hstack([_log_sigmoid(-z), own])
+        return own - _log_sum_exp(own)  # one sigmoid a class
 
     def score(self, outputs: Any, Y: Any, sample_weight: Any) -> float:
         """Accuracy, for multi-label targets of whole rows."""
+        if len(self.classes) == 1 and not self.multilabel:
+            return 1.0
         if self.multilabel or self.n_outputs == 1:
             right = ((outputs > 0.5) == (Y > 0.5)).all(axis=1)
         else:
@@ -259,6 +278,29 @@ def _is_multilabel_on_device(name: str, y: Any) -> bool:
             "classes; MLPRegressor predicts numbers."
         )
     return False
+
+
+def _say_that_there_is_one(found: np.ndarray, whole: bool) -> None:
+    """Raise or warn of a single class; `whole` says that it is all that will ever come."""
+    if whole:
+        raise ValueError(f"classes has only one class, {found.tolist()}; at least two are needed.")
+    warnings.warn(
+        f"y has only one class, {found.tolist()}, which is what will be predicted for every sample.",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
+def _log_sigmoid(z: Any) -> Any:
+    """log(1 / (1 + exp(-z))), without overflow."""
+    return -module_of(z).logaddexp(z * 0, -z)
+
+
+def _log_sum_exp(z: Any) -> Any:
+    """Of each row, of shape (n, 1), without overflow."""
+    xp = module_of(z)
+    largest = z.max(axis=1, keepdims=True)
+    return largest + xp.log(xp.exp(z - largest).sum(axis=1, keepdims=True))
 
 
 def _no_indicators(name: str, y: Any) -> ValueError:

@@ -145,10 +145,10 @@ class _MLPEnsemble(BaseEstimator):
         check_on_host("X", X)
         X = check_unlabelled(self.estimators_[0], X)
         for model in self.estimators_:
-            yield self._prediction(model.network_.forward(X))
+            yield self._prediction(*model.network_.before_and_after_activation(X))
 
-    def _prediction(self, outputs: np.ndarray) -> np.ndarray:
-        """What is averaged of a member's outputs."""
+    def _prediction(self, z: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """What is averaged of a member's pre-activations and outputs."""
         raise NotImplementedError
 
     def _mean_and_std(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -212,8 +212,8 @@ class MLPEnsembleClassifier(ClassifierMixin, _MLPEnsemble):
         probabilities = self.predict_proba(X)
         return cast(Labels, self._targets).most_probable(probabilities)
 
-    def _prediction(self, outputs: np.ndarray) -> np.ndarray:
-        return cast(Labels, self._targets).probabilities(outputs, self._of_members("out_activation_"))
+    def _prediction(self, z: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        return cast(Labels, self._targets).probabilities(z, outputs, self._of_members("out_activation_"))
 
 
 @documented(doc=ENSEMBLE.replace("{member}", "MLPRegressor"))
@@ -241,5 +241,5 @@ class MLPEnsembleRegressor(RegressorMixin, MultiOutputMixin, _MLPEnsemble):
         """Numbers of shape (n,), or (n, n_outputs) for several targets."""
         return self._mean_and_std(X)[0]
 
-    def _prediction(self, outputs: np.ndarray) -> np.ndarray:
+    def _prediction(self, z: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         return self._targets.decode(outputs)
