@@ -15,17 +15,15 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from ..compiler.subnormals import flushed_subnormals
-from .batches import ACTIVATIONS, loss_and_gradient
+from .batches import ACTIVATIONS
 from .loop import Epochs, moment_vectors, moments_of
+from .objective import Objective
 from .samples import make_data, make_model
-from .scikit_learn import AdamOptimizer, SGDOptimizer, knows_scikit_learn
+from .scikit_learn import AdamOptimizer, SGDOptimizer, trains_as_known
 from .vectors import as_vector
 
 LOSSES = {"log_loss": ("logistic", "softmax"), "squared_error": ("identity",), "poisson": ("exp",)}
 """Output activations that go with a loss: those for which dLoss/dz is output minus target."""
-CHUNK = 256
-"""Samples that L-BFGS's gradient is summed over at a time."""
 
 
 class CompiledTraining:
@@ -56,10 +54,14 @@ class CompiledTraining:
         if self.early_stopping:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
 
+    def _may_compile(self) -> bool:
+        """Whether the installed scikit-learn is one that the compiled loops agree with."""
+        return trains_as_known(CompiledTraining)
+
     def _dtype_to_train_in(self, X: Any, y: Any) -> np.dtype | None:
         """That of the parameters; None for what only scikit-learn's own code knows."""
         arrays = [*self.coefs_, *self.intercepts_]
-        if not knows_scikit_learn() or not all(isinstance(array, np.ndarray) for array in arrays):
+        if not self._may_compile() or not all(isinstance(array, np.ndarray) for array in arrays):
             return None
         dtype = arrays[0].dtype
         sizes = [X.shape[1], *(len(b) for b in self.intercepts_)]
@@ -195,66 +197,30 @@ class CompiledTraining:
         return f"{measured} did not improve more than tol={self.tol:f} for {epochs}."
 
     def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *rest: Any) -> None:
-        self._objective = self._make_objective(X, y, sample_weight)
+        self._objectives: dict[np.dtype, Objective | None] = {}
         try:
             super()._fit_lbfgs(X, y, sample_weight, *rest)  # type: ignore[misc]
         finally:
-            del self._objective
+            del self._objectives
 
     def _loss_grad_lbfgs(
         self, packed: np.ndarray, X: Any, y: Any, sample_weight: Any, *buffers: Any
     ) -> tuple[float, np.ndarray]:
-        objective = getattr(self, "_objective", None) or self._make_objective(X, y, sample_weight)
+        self._unpack(packed)
+        objectives = getattr(self, "_objectives", {})  # for the fit under way; other callers have none
+        if packed.dtype not in objectives:
+            objectives[packed.dtype] = self._make_objective(X, y, sample_weight)
+        objective = objectives[packed.dtype]
         if objective is None:
             return super()._loss_grad_lbfgs(packed, X, y, sample_weight, *buffers)  # type: ignore[misc]
-        self._unpack(packed)
         return objective(packed)
 
-    def _make_objective(self, X: Any, y: Any, sample_weight: Any) -> "Objective | None":
-        """None for what only scikit-learn's own code knows."""
-        if self._dtype_to_train_in(X, y) is None:
+    def _make_objective(self, X: Any, y: Any, sample_weight: Any) -> Objective | None:
+        """In the dtype of the parameters; None for what only scikit-learn's own code knows."""
+        dtype = self._dtype_to_train_in(X, y)
+        if dtype is None:
             return None
-        return Objective(
-            self.coefs_, (self.activation, self.out_activation_), self.alpha, X, y, sample_weight
-        )
-
-
-class Objective:
-    """Loss and gradient at a vector of parameters, in float64 as L-BFGS wants them.
-
-    Parameters
-    ----------
-    coefs
-        Weights, for their shapes.
-    activations
-        scikit-learn's names, of the hidden layers and of the output layer.
-    alpha
-        Strength of the L2 penalty.
-    X, y, sample_weight
-        Samples as scikit-learn has checked them.
-    """
-
-    def __init__(
-        self,
-        coefs: list[np.ndarray],
-        activations: tuple[str, str],
-        alpha: float,
-        X: Any,
-        y: np.ndarray,
-        sample_weight: np.ndarray | None,
-    ) -> None:
         if sample_weight is not None and np.sum(sample_weight) == 0:
             raise ZeroDivisionError("Weights sum to zero, can't be normalized")
-        dtype = np.dtype(np.float64)
-        self._alpha = float(alpha)
-        self._data = make_data(X, y, sample_weight, dtype)
-        n_parameters = sum(w.size + w.shape[1] for w in coefs)
-        self._chunk = min(CHUNK, len(y))
-        self._model = make_model(np.empty(n_parameters), (), coefs, activations, (self._chunk, False))
-
-    def __call__(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        """Mean loss with the penalty, and its gradient in an array of its own."""
-        self._model.parameters[:] = parameters
-        with flushed_subnormals():
-            loss = loss_and_gradient(self._model, self._data, self._alpha, self._chunk)
-        return loss, self._model.gradient.copy()
+        activations = self.activation, self.out_activation_
+        return Objective(self.coefs_, activations, self.alpha, make_data(X, y, sample_weight, dtype))
