@@ -53,7 +53,7 @@ def measure(layers, settings, n, dtype, rounds):
     """Seconds an epoch of theirs and of ours, the ratio, and how far the parameters are from each other."""
     sizes = [int(size) for size in layers.split("-")]
     X, y = samples(sizes, n, dtype)
-    epochs = 3
+    epochs = 6
     settings = {**settings, "hidden_layer_sizes": sizes[1:-1], "max_iter": epochs, "random_state": 0}
     models = [module.MLPClassifier(**settings) for module in (theirs, ours)]
     models[1].fit(X, y)  # compiles

@@ -32,6 +32,8 @@ ACTIVATIONS = {
     "exp": EXP,
 }
 SGD, MOMENTUM, NESTEROV, ADAM = range(4)
+CHUNK = 4096
+"""Parameters that are updated at a time."""
 
 
 class Model(NamedTuple):
@@ -247,13 +249,13 @@ def _forward(model: Any, data: Any, x: Any, first: Any, rows: Any) -> None:
         fan_in, fan_out = layout[layer, FAN_IN], layout[layer, FAN_OUT]
         weights = matrix_at(parameters, layout[layer, WEIGHTS], fan_in, fan_out)
         z = matrix_at(model.units, layout[layer, UNITS], rows, fan_out)
-        if layer > 0:
-            below = matrix_at(model.units, layout[layer - 1, UNITS], rows, fan_in)
-            add_product(0, z, below, weights)
-        elif data.starts.size > 1:
+        below = x if layer == 0 else matrix_at(model.units, layout[layer - 1, UNITS], rows, fan_in)
+        if layer == 0 and data.starts.size > 0:
             _sparse_product(data, first, z, weights)
+        elif rows == 1:
+            _product_of_one(z[0], below[0], weights)
         else:
-            add_product(0, z, x, weights)
+            add_product(0, z, below, weights)
         start = layout[layer, BIASES]
         _activate(layout[layer, ACTIVATION], z, parameters[start : start + fan_out])
     last = len(layout) - 1
@@ -281,23 +283,31 @@ def _layer_gradient(model: Any, data: Any, x: Any, layer: Any, first: Any, rows:
     fan_in, fan_out = layout[layer, FAN_IN], layout[layer, FAN_OUT]
     deltas = matrix_at(model.deltas, layout[layer, UNITS] - layout[0, UNITS], rows, fan_out)
     of_weights = matrix_at(model.gradient, layout[layer, WEIGHTS], fan_in, fan_out)
-    of_biases = model.gradient[layout[layer, BIASES] : layout[layer, BIASES] + fan_out]
     if layer > 0:
         add_product(
             keep, of_weights, matrix_at(model.units, layout[layer - 1, UNITS], rows, fan_in).T, deltas
         )
-    elif data.starts.size > 1:
+    elif data.starts.size > 0:
         if keep == 0:
             of_weights[:, :] = deltas.dtype.type(0)
         _add_sparse_gradient(data, first, of_weights, deltas)
     else:
         add_product(keep, of_weights, x.T, deltas)
+
+
+@subroutine
+def _bias_gradient(model: Any, layer: Any, rows: Any, keep: Any) -> None:
+    """G = keep G + sum of the batch's deltas, for the layer's biases."""
+    layout = model.layout
+    fan_out = layout[layer, FAN_OUT]
+    deltas = matrix_at(model.deltas, layout[layer, UNITS] - layout[0, UNITS], rows, fan_out)
+    gradient = model.gradient[layout[layer, BIASES] : layout[layer, BIASES] + fan_out]
     if keep == 0:
-        of_biases[:] = deltas.dtype.type(0)
+        gradient[:] = deltas.dtype.type(0)
     for t in range(rows):
         row = deltas[t]
         for k in range(np.uint64(fan_out)):
-            of_biases[k] += row[k]
+            gradient[k] += row[k]
 
 
 @subroutine
@@ -321,48 +331,96 @@ def _numbers(rule: Any, like: Any, total_weight: Any, alpha: Any, t: Any) -> Any
 
 
 @subroutine
-def _update(code: Any, step: Any, w: Any, g: Any, m: Any, s: Any) -> Any:
-    """One step of the parameters w from their gradient g, with their moments; sum of squares before it."""
+def _update(code: Any, step: Any, factor: Any, w: Any, g: Any, m: Any, s: Any) -> Any:
+    """One step of the parameters w from their gradient, factor g; sum of their squares before it."""
     n = np.uint64(w.size)
     squares = w.dtype.type(0)
+    of_gradient, of_weight = step.scale * factor, step.scale * step.alpha
     if code == ADAM:
         for j in range(n):
             old = w[j]
             squares += old * old
-            gradient = step.scale * (g[j] + step.alpha * old)
-            m[j] = step.keep * m[j] + step.take * gradient
-            s[j] = step.keep_2 * s[j] + step.take_2 * (gradient * gradient)
-            w[j] = old - step.rate * m[j] / (math.sqrt(s[j]) + step.epsilon)
+            gradient = of_gradient * g[j] + of_weight * old
+            mean = step.keep * m[j] + step.take * gradient
+            square = step.keep_2 * s[j] + step.take_2 * (gradient * gradient)
+            m[j] = mean
+            s[j] = square
+            w[j] = old - step.rate * mean / (math.sqrt(square) + step.epsilon)
     elif code == SGD:
         for j in range(n):
             old = w[j]
             squares += old * old
-            w[j] = old - step.rate * (step.scale * (g[j] + step.alpha * old))
+            w[j] = old - step.rate * (of_gradient * g[j] + of_weight * old)
     elif code == MOMENTUM:
         for j in range(n):
             old = w[j]
             squares += old * old
-            m[j] = step.keep * m[j] - step.rate * (step.scale * (g[j] + step.alpha * old))
-            w[j] = old + m[j]
+            velocity = step.keep * m[j] - step.rate * (of_gradient * g[j] + of_weight * old)
+            m[j] = velocity
+            w[j] = old + velocity
     else:
         for j in range(n):
             old = w[j]
             squares += old * old
-            down = step.rate * (step.scale * (g[j] + step.alpha * old))
-            m[j] = step.keep * m[j] - down
-            w[j] = old + (step.keep * m[j] - down)
+            down = step.rate * (of_gradient * g[j] + of_weight * old)
+            velocity = step.keep * m[j] - down
+            m[j] = velocity
+            w[j] = old + (step.keep * velocity - down)
     return squares
 
 
 @subroutine
-def _update_rows(model: Any, code: Any, step: Any, start: Any, rows: Any, width: Any) -> float:
-    """`_update` of consecutive rows of parameters; their squares are added up row by row in float64."""
+def _update_from_gradient(model: Any, code: Any, step: Any, start: Any, n: Any) -> float:
+    """`_update` of n parameters; their squares are added up in float64, a chunk after the other."""
     squares = 0.0
-    for i in range(rows):
-        first, last = start + i * width, start + (i + 1) * width
-        m = model.first[first:last]
-        s = model.second[first:last]
-        squares += _update(code, step, model.parameters[first:last], model.gradient[first:last], m, s)
+    one = model.parameters.dtype.type(1)
+    for first in range(start, start + n, CHUNK):
+        last = min(first + CHUNK, start + n)
+        w, g = model.parameters[first:last], model.gradient[first:last]
+        squares += _update(code, step, one, w, g, model.first[first:last], model.second[first:last])
+    return squares
+
+
+@subroutine
+def _product_of_one(z: Any, x: Any, w: Any) -> None:
+    """Z = W^T x for a single sample, four rows of W at a time: BLAS takes twice as long for it."""
+    n, width = w.shape
+    z[:] = z.dtype.type(0)
+    for i in range(0, n, 4):
+        # missing ones of the four count as 0 times the first
+        i1, i2, i3 = min(i + 1, n - 1), min(i + 2, n - 1), min(i + 3, n - 1)
+        x0 = x[i]
+        x1 = x[i1] if i1 > i else z.dtype.type(0)
+        x2 = x[i2] if i2 > i1 else z.dtype.type(0)
+        x3 = x[i3] if i3 > i2 else z.dtype.type(0)
+        w0, w1, w2, w3 = w[i], w[i1], w[i2], w[i3]
+        for k in range(np.uint64(width)):
+            z[k] += (x0 * w0[k] + x1 * w1[k]) + (x2 * w2[k] + x3 * w3[k])
+
+
+@subroutine
+def _update_from_one(model: Any, code: Any, step: Any, layer: Any, x: Any) -> float:
+    """What `_send_back`, `_layer_gradient` and `_update_from_gradient` do for a layer's weights, in one pass.
+
+    For a single sample with inputs x the gradient is an outer product, which need not be written down.
+    """
+    layout = model.layout
+    start, fan_in, fan_out = layout[layer, WEIGHTS], layout[layer, FAN_IN], layout[layer, FAN_OUT]
+    inputs = layout[0, UNITS]
+    delta = model.deltas[layout[layer, UNITS] - inputs : layout[layer, UNITS] - inputs + fan_out]
+    below = model.deltas[0:0]
+    if layer > 0:
+        below = model.deltas[layout[layer - 1, UNITS] - inputs : layout[layer - 1, UNITS] - inputs + fan_in]
+    squares = 0.0
+    for i in range(fan_in):
+        first, last = start + i * fan_out, start + (i + 1) * fan_out
+        w = model.parameters[first:last]
+        if layer > 0:
+            total = w.dtype.type(0)
+            for k in range(np.uint64(fan_out)):
+                total += w[k] * delta[k]
+            below[i] = total
+        squares += _update(code, step, x[i], w, delta, model.first[first:last], model.second[first:last])
     return squares
 
 
@@ -419,12 +477,20 @@ def train_batches(
         step_of_biases = _numbers(rule, model.parameters, total_weight, 0.0, t)
         squares = 0.0
         for layer in range(len(layout) - 1, -1, -1):
-            if layer > 0:
-                _send_back(model, layer, rows)
-            _layer_gradient(model, data, x, layer, position, rows, 0)
-            fan_in, fan_out = layout[layer, FAN_IN], layout[layer, FAN_OUT]
-            squares += _update_rows(model, rule.code, step, layout[layer, WEIGHTS], fan_in, fan_out)
-            _update_rows(model, rule.code, step_of_biases, layout[layer, BIASES], 1, fan_out)
+            start, fan_in, fan_out = layout[layer, WEIGHTS], layout[layer, FAN_IN], layout[layer, FAN_OUT]
+            if rows == 1 and (layer > 0 or data.starts.size == 0):
+                below = x if layer == 0 else matrix_at(model.units, layout[layer - 1, UNITS], 1, fan_in)
+                squares += _update_from_one(model, rule.code, step, layer, below[0])
+                if layer > 0:
+                    deltas = matrix_at(model.deltas, layout[layer - 1, UNITS] - layout[0, UNITS], 1, fan_in)
+                    _times_derivative(layout[layer - 1, ACTIVATION], below, deltas)
+            else:
+                if layer > 0:
+                    _send_back(model, layer, rows)
+                _layer_gradient(model, data, x, layer, position, rows, 0)
+                squares += _update_from_gradient(model, rule.code, step, start, fan_in * fan_out)
+            _bias_gradient(model, layer, rows, 0)
+            _update_from_gradient(model, rule.code, step_of_biases, layout[layer, BIASES], fan_out)
         loss[0] += (batch_loss + 0.5 * rule.alpha * squares) / total_weight * rows
         position += rows
     return position
@@ -456,7 +522,9 @@ def loss_and_gradient(model: Any, data: Any, alpha: Any, chunk: Any) -> float:
         for layer in range(len(layout) - 1, -1, -1):
             if layer > 0:
                 _send_back(model, layer, rows)
-            _layer_gradient(model, data, x, layer, first, rows, 1 if first > 0 else 0)
+            keep = 1 if first > 0 else 0
+            _layer_gradient(model, data, x, layer, first, rows, keep)
+            _bias_gradient(model, layer, rows, keep)
     total_weight = _sum_of_weights(data, 0, n)
     n_weights = layout[0, BIASES]
     squares = 0.0
