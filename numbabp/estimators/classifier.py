@@ -12,7 +12,7 @@ from ..devices.placement import beside, gpu_of, is_on_device, module_of, where_X
 from .base import BaseMLP
 from .documentation import ATTRIBUTES, PARAMETERS, documented
 from .targets import Labels, has_several_labels
-from .validation import check_data, check_unlabelled
+from .validation import check_data, check_nothing_masked, check_unlabelled, dense_targets
 
 
 @documented(parameters=PARAMETERS, attributes=ATTRIBUTES)
@@ -171,8 +171,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         check_is_fitted(self)
         gpu_of({"X": X, "y": y, "sample_weight": sample_weight})
+        check_nothing_masked("y", y)
+        check_nothing_masked("sample_weight", sample_weight)
         if not is_on_device(X) or not self._labels.numeric:
-            return super().score(X, y, sample_weight)
+            return super().score(X, dense_targets(y), sample_weight)
         X, y, sample_weight = check_data(self, X, y, sample_weight, reset=False)
         right = self._labels.decode(self.network_.forward(X)) == beside(X, y)
         if self._labels.multilabel:

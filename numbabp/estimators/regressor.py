@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..devices.placement import beside, gpu_of, is_on_device, where_X_lies
 from .base import BaseMLP
 from .documentation import ATTRIBUTES, PARAMETERS, documented
-from .validation import check_data
+from .validation import check_data, check_nothing_masked, dense_targets
 
 
 @documented(parameters=PARAMETERS, attributes=ATTRIBUTES)
@@ -122,8 +122,10 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, BaseMLP):
         """
         check_is_fitted(self)
         gpu_of({"X": X, "y": y, "sample_weight": sample_weight})
+        check_nothing_masked("y", y)
+        check_nothing_masked("sample_weight", sample_weight)
         if not is_on_device(X):
-            return super().score(X, y, sample_weight)
+            return super().score(X, dense_targets(y), sample_weight)
         X, y, sample_weight = check_data(self, X, y, sample_weight, reset=False)
         targets = self._fitted.targets
         Y = beside(X, targets.encode("y", y))

@@ -57,6 +57,8 @@ def check_data(
     X and sample_weight lie where X does, y where it does.
     """
     gpu_of({"X" + suffix: X, "y" + suffix: y, "sample_weight": sample_weight})
+    check_nothing_masked("y" + suffix, y)
+    check_nothing_masked("sample_weight", sample_weight)
     with naming("X" + suffix):
         checked_X = check_inputs(model, X, reset=reset)
     with naming("y" + suffix):
@@ -70,10 +72,41 @@ def check_data(
 
 def check_inputs(model: BaseEstimator, X: Any, *, reset: bool = False, finite: bool = True) -> Any:
     """X as a dense array or a CSR matrix; on a GPU only if `finite` are its values looked at."""
+    check_nothing_masked("X", X)
     if is_on_device(X):
         return validate_data(model, check_features(X, finite), reset=reset, skip_check_array=True)
+    _check_no_text("X", X)
     dtype = (np.float64, np.float32)
     return validate_data(model, X, accept_sparse="csr", dtype=dtype, order="C", reset=reset)
+
+
+def check_nothing_masked(name: str, values: Any) -> None:
+    """Raise for an array in which something is masked: NumPy would compute with what is behind the mask."""
+    if np.ma.isMaskedArray(values) and np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} is a masked array of which {np.ma.count_masked(values)} values are masked: put others "
+            f"in their place, with {name}.filled(value) or an imputer, or leave these rows out."
+        )
+
+
+def _check_no_text(name: str, given: Any) -> None:
+    """Raise where X, or numbers y, as users give them, hold strings, even those that read like numbers."""
+    if sparse.issparse(given):
+        return
+    if hasattr(given, "columns") and hasattr(given, "loc"):  # a table: only columns that are not numbers
+        given = given.loc[:, [getattr(dtype, "kind", "O") not in "biufc" for dtype in given.dtypes]]
+    try:
+        values = given if isinstance(given, np.ndarray) else np.asarray(given)
+    except ValueError:  # of no shape, which others tell better
+        return
+    if values.dtype.kind not in "OUS":
+        return
+    for value in values.flat:
+        if isinstance(value, str | bytes):
+            raise ValueError(
+                f"{name} has strings, such as {str(value)!r}, but needs numeric values: convert those that "
+                f"stand for numbers, for instance with {name}.astype(float), and encode others."
+            )
 
 
 def check_unlabelled(model: BaseEstimator, X: Any) -> Any:
@@ -102,11 +135,18 @@ def _check_targets(model: BaseEstimator, name: str, y: Any) -> Any:
             raise ValueError(f"{name} must have shape (n_samples,) or (n_samples, n_outputs), got {shape}.")
         y = check_finite(name, y)
     else:
-        dtype = "numeric" if isinstance(model, RegressorMixin) else None  # labels may be strings
+        dtype = None  # labels may be strings
+        if isinstance(model, RegressorMixin):
+            dtype = "numeric"
+            _check_no_text(name, y)
         y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=dtype, input_name="y", estimator=model)
-    if sparse.issparse(y):
-        y = y.toarray()
+    y = dense_targets(y)
     return _column(y) if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def dense_targets(y: Any) -> Any:
+    """Targets that may have been sparse."""
+    return y.toarray() if sparse.issparse(y) else y
 
 
 def _column(y: Any) -> Any:

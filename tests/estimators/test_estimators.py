@@ -717,7 +717,7 @@ def test_lbfgs_says_what_is_allowed():
         ({"X": X[:3]}, "X and y.*inconsistent"),
         ({"X": NAN}, "X contains NaN"),
         ({"X": np.where(np.isnan(NAN), np.inf, NAN)}, "X contains infinity"),
-        ({"X": X.astype(str).astype(object) + "a"}, "X.*could not convert"),
+        ({"X": X.astype(str).astype(object) + "a"}, "X has strings.*convert"),
         ({"X": np.empty((0, 5)), "y": []}, "X.*0 sample"),
         ({"X": np.empty((60, 0))}, "X.*0 feature"),
         ({"y": None}, "y"),
@@ -765,7 +765,7 @@ def test_wrong_labels():
         MLPClassifier().fit(X, NUMBERS)
     with pytest.raises(ValueError, match="matrix of 0 and 1"):
         MLPClassifier().fit(X, np.column_stack([THREE, TWO]))
-    with pytest.raises(ValueError, match=r"y: .*numeric"):
+    with pytest.raises(ValueError, match=r"y has strings.*numeric"):
         MLPRegressor().fit(X, np.array(["a", "b"])[TWO])
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
         MLPClassifier().partial_fit(X, TWO)

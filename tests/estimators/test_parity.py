@@ -4,7 +4,9 @@ import copy
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import sparse
 from scipy.special import log_expit, log_softmax
 from sklearn.exceptions import NotFittedError
 
@@ -172,3 +174,85 @@ def test_log_probabilities_are_exact(y, output_activation, dtype, scale):
     np.testing.assert_allclose(np.exp(found), probabilities, rtol=1e-4, atol=rounding)
     if scale > 1 and y is TWO and output_activation == "sigmoid":
         assert (probabilities == 0).any()  # where logarithms of them would be infinite
+
+
+# Kinds of input.
+
+
+@pytest.mark.parametrize("cls", BOTH)
+@pytest.mark.parametrize("name", ["X", "y", "sample_weight", "X_val", "y_val"])
+def test_what_is_masked_is_not_trained_on(cls, name):
+    given = {"X": X, "y": target(cls), "sample_weight": np.ones(60), "X_val": X, "y_val": target(cls)}
+    hidden = np.ma.masked_array(given[name], mask=np.zeros(given[name].shape, bool))
+    model = cls(max_iter=2, early_stopping=True, random_state=0)
+    model.fit(**{**given, name: hidden})  # nothing is masked
+    before = model.network_.parameters.copy()
+    hidden[3] = np.ma.masked
+    n_masked = 5 if name.startswith("X") else 1
+    for method in (model.fit, model.partial_fit):
+        with pytest.raises(ValueError, match=rf"{name}.* is a masked array of which {n_masked} values"):
+            method(**{**given, name: hidden})
+    np.testing.assert_array_equal(model.network_.parameters, before)
+    if name == "X":
+        with pytest.raises(ValueError, match="X is a masked array"):
+            model.predict(hidden)
+    if not name.endswith("_val"):
+        with pytest.raises(ValueError, match=f"{name} is a masked array"):
+            model.score(**{"X": X, "y": target(cls), name: hidden})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda numbers: numbers.astype(str),
+        lambda numbers: numbers.astype("S"),
+        lambda numbers: numbers.astype(str).astype(object),
+        lambda numbers: numbers.astype(str).tolist(),
+        lambda numbers: [[*row[:-1], str(row[-1])] for row in numbers.tolist()],
+        lambda numbers: pd.DataFrame(numbers).astype({3: str}),
+        lambda numbers: pd.DataFrame(numbers).astype({3: "string"}),
+        lambda numbers: pd.DataFrame(numbers.astype(str)).astype("category"),
+    ],
+)
+@pytest.mark.parametrize("cls", BOTH)
+def test_numbers_in_words_are_no_numbers(cls, make):
+    model = fitted(cls)
+    for method in (cls().fit, model.partial_fit):
+        with pytest.raises(ValueError, match=r"X has strings, such as .*, but needs numeric values"):
+            method(make(X), target(cls))
+    with pytest.raises(ValueError, match="X has strings"):
+        model.predict(make(X))
+
+
+@pytest.mark.parametrize("kind", [str, object])
+def test_numbers_to_be_predicted_are_not_words(kind):
+    with pytest.raises(ValueError, match=r"y has strings, such as '.*', but needs numeric"):
+        MLPRegressor().fit(X, NUMBERS.astype(str).astype(kind))
+
+
+@pytest.mark.parametrize("cls", BOTH)
+def test_other_tables_and_objects_are_numbers(cls):
+    expected = fitted(cls).predict(X)
+    table = pd.DataFrame(X).astype({0: "Float64", 1: object})
+    for given in (X.astype(object), X.tolist(), list(X), pd.DataFrame(X), table):
+        model = cls(max_iter=3, random_state=0).fit(given, target(cls))
+        np.testing.assert_array_equal(model.predict(X), expected)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
+@pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix])
+@pytest.mark.parametrize(
+    ("cls", "y"),
+    [
+        (MLPClassifier, TWO[:, None]),
+        (MLPClassifier, THREE[:, None]),
+        (MLPClassifier, MANY),
+        (MLPRegressor, NUMBERS[:, None]),
+        (MLPRegressor, np.column_stack([NUMBERS, X[:, 1]])),
+    ],
+)
+def test_sparse_targets_are_scored_as_they_are_fitted(cls, y, kind):
+    model, other = fitted(cls, kind(y)), fitted(cls, y)
+    np.testing.assert_array_equal(model.predict(X), other.predict(X))
+    weights = rng.uniform(0, 1, 60)
+    np.testing.assert_allclose(model.score(X, kind(y), weights), other.score(X, y, weights), rtol=1e-12)
