@@ -97,6 +97,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._labels.classes
 
     @property
+    def has_several_labels(self) -> bool:
+        """Whether it was fitted to a 0/1 matrix of several labels a sample."""
+        return self._labels.multilabel
+
+    @property
     def _labels(self) -> Labels:
         return cast(Labels, self._fitted.targets)
 

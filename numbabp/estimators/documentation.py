@@ -125,7 +125,7 @@ random_state : None, int or RandomState, default=None
 Attributes
 ----------
 population_ : Population
-    What was trained.
+    What was trained by `fit`; `partial_fit` goes on with it, or alone has none, for it trains one by one.
 estimators_ : list of {member}
     The members, fitted; their parameters are views of population_.parameters. One that diverged is left out.
 n_features_in_, feature_names_in_, n_outputs_

@@ -114,12 +114,6 @@ class Labels:
             return memory.to_device(self.classes)[index]
         return self.classes[memory.to_host(index)]  # strings, which a GPU does not know
 
-    def most_probable(self, probabilities: np.ndarray) -> np.ndarray:
-        """Labels from `probabilities`, of which each class has a column."""
-        if self.multilabel:
-            return (probabilities > 0.5).astype(np.int64)
-        return self.classes[probabilities.argmax(axis=1)]
-
     def probabilities(self, z: Any, outputs: Any, output_activation: str) -> Any:
         """Probabilities of shape (n, n_classes), where pre-activations and outputs lie."""
         if self.multilabel or output_activation == "softmax":

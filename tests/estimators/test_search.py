@@ -296,8 +296,11 @@ def test_parameters_that_are_not_allowed_fail_alone():
     assert ours.best_index_ == 0 and ours.cv_results_["mean_test_score"][1] == 0
     with pytest.raises(ValueError, match="alpha"):
         PopulationSearchCV(classifier(), {"alpha": [0.0, -1.0]}, cv=2, error_score="raise").fit(X, y)
-    with pytest.raises(ValueError, match="y has only one class"):
-        PopulationSearchCV(classifier(), {"alpha": [0.0]}, cv=2, error_score="raise").fit(X, np.zeros(len(y)))
+    with pytest.raises(ValueError, match="softmax is for one label a sample"):
+        several = PopulationSearchCV(
+            classifier(output_activation="softmax"), {"alpha": [0.0]}, cv=2, error_score="raise"
+        )
+        several.fit(X, np.eye(3, dtype=int)[y])
     with pytest.raises(ValueError, match="Input X contains NaN"):
         PopulationSearchCV(classifier(), {"alpha": [0.0]}, cv=2, error_score="raise").fit(X * np.nan, y)
 
@@ -314,6 +317,9 @@ def test_parameters_that_are_not_allowed_fail_alone():
         ({"param_grid": 3}, TypeError, "Parameter grid"),
         ({"n_iter": 0}, ValueError, "n_iter must be at least 1"),
         ({"n_threads": 0}, ValueError, "n_threads must be at least 1"),
+        ({"n_jobs": 0}, ValueError, "n_jobs must not be 0"),
+        ({"n_jobs": 1.5}, TypeError, "n_jobs"),
+        ({"n_jobs": 1, "n_threads": 1}, ValueError, "n_jobs and n_threads mean the same"),
         ({"n_threads": 1.5}, TypeError, "n_threads must be an integer"),
         ({"halving": 1}, ValueError, "halving must be finite and greater than 1"),
         ({"halving": 2, "param_grid": {"max_iter": [2, 3]}}, ValueError, "halving gives out max_iter"),
@@ -363,6 +369,31 @@ def test_halving_in_a_pipeline_by_one_metric_of_several():
 
 
 # Threads.
+
+
+@pytest.mark.parametrize(
+    ("given", "threads"),
+    [
+        ({}, 6),
+        ({"n_threads": 2}, 2),
+        ({"n_jobs": 2}, 2),
+        ({"n_jobs": 9}, 6),
+        ({"n_jobs": -1}, 6),
+        ({"n_jobs": -3}, 4),
+        ({"n_jobs": -9}, 1),
+    ],
+)
+def test_jobs_are_threads(given, threads, monkeypatch):
+    monkeypatch.setattr(search, "n_threads", lambda most=None: 6 if most is None else min(most, 6))
+    asked = []
+
+    def run(jobs, data, n_threads, score, _run=search.run_here):
+        asked.append(n_threads)
+        return _run(jobs, data, n_threads, score)
+
+    monkeypatch.setattr(search, "run_here", run)
+    PopulationSearchCV(classifier(max_iter=2), {"alpha": [0.0, 0.1]}, cv=2, **given).fit(X, y)
+    assert asked == [threads]
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 5])

@@ -2,8 +2,8 @@
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
@@ -11,14 +11,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from ...checks.arguments import check_bool, check_integer, check_random_state
 from ...checks.host_samples import check_on_host
+from ...errors import DivergenceError
 from ...population import Population
 from ..base import BaseMLP
 from ..classifier import MLPClassifier
 from ..documentation import ENSEMBLE, documented
 from ..parameters import check_parameters
 from ..regressor import MLPRegressor
-from ..targets import Labels, Targets
-from ..validation import check_unlabelled
 from .joint import begin, finish, train_together, why_alone
 
 OWN_PARAMETERS = {"n_estimators": 10, "bootstrap": False, "n_threads": None}
@@ -50,9 +49,10 @@ class _MLPEnsemble(BaseEstimator):
     """What the two ensembles share; subclasses say what members are, and what of a member is averaged."""
 
     _member: type[BaseMLP]
+    _averaged: str
+    """The method of a member whose results are averaged."""
     estimators_: list[Any]
     population_: Population
-    _targets: Targets
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -112,21 +112,38 @@ class _MLPEnsemble(BaseEstimator):
             raise ValueError(f"{reason}, but the networks of an ensemble are trained together.")
         fittings = begin(models, X, y, sample_weight, generator if self.bootstrap else None)
         self.population_ = train_together(fittings, self.n_threads)
-        self._targets = fittings[0].fitted.targets
         assert self.population_.history is not None
         diverged = self.population_.history.diverged
+        self._keep_members(models, diverged)
+        for model in self.estimators_:
+            finish(model, None)
+        return self
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, **classes: Any) -> Any:
+        """One epoch of each member, in an order of its own."""
+        if self.bootstrap:
+            raise ValueError("bootstrap=True draws from all samples, of which partial_fit sees only a part.")
+        models = self.estimators_ if "estimators_" in vars(self) else self._new_members()[0]
+        diverged: dict[int, DivergenceError] = {}
+        for i, model in enumerate(models):  # what is wrong with the arguments, the first one says
+            try:
+                model.partial_fit(X, y, sample_weight, **classes)
+            except DivergenceError as error:
+                diverged[i] = error
+        self._keep_members(models, diverged)
+        return self
+
+    def _keep_members(self, models: list[Any], diverged: dict[int, DivergenceError]) -> None:
+        """Those that have not diverged."""
         if len(diverged) == len(models):
             raise diverged[0]
         if diverged:
             warnings.warn(
                 f"{len(diverged)} of {len(models)} members diverged and are left out; a smaller "
                 "learning_rate_init may help.",
-                stacklevel=2,
+                stacklevel=3,
             )
         self.estimators_ = [model for i, model in enumerate(models) if i not in diverged]
-        for model in self.estimators_:
-            finish(model, None)
-        return self
 
     def _new_members(self) -> tuple[list[BaseMLP], np.random.RandomState]:
         """Members, each with a seed of its own, and what goes on to draw bootstraps."""
@@ -139,22 +156,17 @@ class _MLPEnsemble(BaseEstimator):
         seeds = generator.randint(0, 2**31 - 1, size=n, dtype=np.int64).tolist()  # as `Population` draws them
         return [self._member(**{**options, "random_state": seed}) for seed in seeds], generator
 
-    def _predictions(self, X: Any) -> Iterator[np.ndarray]:
-        """What each member predicts."""
+    def _of_each(self, X: Any, method: str) -> Iterator[np.ndarray]:
+        """What a method of each member gives for X."""
         check_is_fitted(self)
         check_on_host("X", X)
-        X = check_unlabelled(self.estimators_[0], X)
         for model in self.estimators_:
-            yield self._prediction(*model.network_.before_and_after_activation(X))
-
-    def _prediction(self, z: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """What is averaged of a member's pre-activations and outputs."""
-        raise NotImplementedError
+            yield getattr(model, method)(X)
 
     def _mean_and_std(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation over the members, none of whose predictions are kept (Welford 1962)."""
         mean = squares = np.zeros(())
-        for n, prediction in enumerate(self._predictions(X), start=1):
+        for n, prediction in enumerate(self._of_each(X, self._averaged), start=1):
             step = prediction - mean
             mean = mean + step / n
             squares = squares + step * (prediction - mean)
@@ -186,6 +198,7 @@ class MLPEnsembleClassifier(ClassifierMixin, _MLPEnsemble):
     """
 
     _member = MLPClassifier
+    _averaged = "predict_proba"
     __init__ = _init_with(MLPClassifier)
 
     def __sklearn_tags__(self) -> Any:
@@ -203,17 +216,65 @@ class MLPEnsembleClassifier(ClassifierMixin, _MLPEnsemble):
         return self._mean_and_std(X)[0]
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Logarithms of `predict_proba`."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+        """Logarithms of `predict_proba`, from those of the members: exact also where that is close to 0."""
+        return _log_mean_exp(self._of_each(X, "predict_log_proba"))
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Log-odds of the mean probabilities, which tell samples apart where these round to 1.
+
+        Returns
+        -------
+        ndarray
+            For two classes of the second, shape (n,); for several labels a sample of each, (n, n_labels). For
+            more classes the logarithms of the mean probabilities, (n, n_classes).
+        """
+        if self._has_several_labels:
+            right, wrong = (
+                _log_mean_exp(-np.logaddexp(0, sign * z) for z in self._of_each(X, "decision_function"))
+                for sign in (-1, 1)
+            )
+            return right - wrong
+        logarithms = self.predict_log_proba(X)
+        return logarithms[:, -1] - logarithms[:, 0] if len(self.classes_) <= 2 else logarithms
 
     def predict(self, X: Any) -> np.ndarray:
         """Labels of shape (n,), or 0 and 1 of shape (n, n_labels) for several labels a sample."""
         probabilities = self.predict_proba(X)
-        return cast(Labels, self._targets).most_probable(probabilities)
+        if self._has_several_labels:
+            return (probabilities > 0.5).astype(np.int64)
+        return self.classes_[probabilities.argmax(axis=1)]
 
-    def _prediction(self, z: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        return cast(Labels, self._targets).probabilities(z, outputs, self._of_members("out_activation_"))
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Any:
+        """Train every member for one epoch on the given samples, each in an order of its own.
+
+        Parameters
+        ----------
+        X, y, sample_weight, classes
+            As for the partial_fit of a member.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a parameter or an argument that is not allowed, naming it.
+        DivergenceError
+            If all members diverge; if some do, a warning says so, and they are left out.
+        """
+        return self._partial_fit(X, y, sample_weight, classes=classes)
+
+    @property
+    def _has_several_labels(self) -> bool:
+        check_is_fitted(self)
+        return self.estimators_[0].has_several_labels
+
+
+def _log_mean_exp(logarithms: Iterable[np.ndarray]) -> np.ndarray:
+    """Logarithm of the mean of what these are the logarithms of."""
+    own = list(logarithms)
+    return np.logaddexp.reduce(own) - np.log(len(own))
 
 
 @documented(doc=ENSEMBLE.replace("{member}", "MLPRegressor"))
@@ -235,11 +296,30 @@ class MLPEnsembleRegressor(RegressorMixin, MultiOutputMixin, _MLPEnsemble):
     """
 
     _member = MLPRegressor
+    _averaged = "predict"
     __init__ = _init_with(MLPRegressor)
 
     def predict(self, X: Any) -> np.ndarray:
         """Numbers of shape (n,), or (n, n_outputs) for several targets."""
         return self._mean_and_std(X)[0]
 
-    def _prediction(self, z: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        return self._targets.decode(outputs)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Train every member for one epoch on the given samples, each in an order of its own.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for the partial_fit of a member.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a parameter or an argument that is not allowed, naming it.
+        DivergenceError
+            If all members diverge; if some do, a warning says so, and they are left out.
+        """
+        return self._partial_fit(X, y, sample_weight)

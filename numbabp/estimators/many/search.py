@@ -60,8 +60,11 @@ class PopulationSearchCV(BaseSearchCV):
         1 tells how much there is to do, 2 also what has been done.
     random_state : None, int or RandomState, default=None
         Draws from param_distributions.
+    n_jobs : int, optional
+        Threads at most, as joblib counts: -1 is all, -2 all but one, ... None is all, too, and not one as in
+        `GridSearchCV`: threads of one process share the samples.
     n_threads : int, optional
-        Threads at most; by default all that there are.
+        The same by the name that `Population.fit` has for it; give one of the two.
     halving : float, optional
         Successive halving over epochs, as in `HalvingGridSearchCV` with this factor and
         ``resource="max_iter"``: all candidates are given a small max_iter, and the best 1 / halving of them
@@ -112,6 +115,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         error_score: Any = np.nan,
         return_train_score: bool = False,
         random_state: Any = None,
+        n_jobs: int | None = None,
         n_threads: int | None = None,
         halving: float | None = None,
         client: Any = None,
@@ -119,6 +123,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         super().__init__(
             estimator,
             scoring=scoring,
+            n_jobs=n_jobs,
             refit=refit,
             cv=cv,
             verbose=verbose,
@@ -204,10 +209,20 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         check_integer("n_iter", self.n_iter, minimum=1)
         if self.n_threads is not None:
             check_integer("n_threads", self.n_threads, minimum=1)
+        if self.n_jobs == 0:
+            raise ValueError("n_jobs must not be 0; -1 is all threads.")
+        if self.n_jobs is not None and self.n_threads is not None:
+            raise ValueError("n_jobs and n_threads mean the same; give one of the two.")
         if self.halving is not None:
             check_real("halving", self.halving, minimum=1, open_minimum=True)
         if self.client is not None:
             check_client(self.client)
+
+    def threads(self) -> int:
+        """How many threads n_jobs and n_threads stand for."""
+        if self.n_jobs is None or self.n_jobs > 0:
+            return n_threads(self.n_threads if self.n_jobs is None else int(self.n_jobs))
+        return max(1, n_threads(None) + 1 + int(self.n_jobs))
 
     def _candidates(self) -> list[dict[str, Any]]:
         if self.param_grid is not None:
@@ -302,7 +317,7 @@ class _Evaluation:
         if not jobs:
             raise ValueError("there is nothing to fit: cv has no splits, or there are no candidates.")
         if search.client is None:
-            run_here(jobs, self._data, n_threads(search.n_threads), score)
+            run_here(jobs, self._data, search.threads(), score)
         else:
             run_on(search.client, jobs, self._data, score)
         _warn_or_raise_about_fit_failures(results, search.error_score)
