@@ -11,7 +11,7 @@ _MODULES = {
     "DivergenceError": "errors",
     "gradient_check": "gradients",
     "Population": "population",
-    "load": "loading",
+    "load": "data.table_model",
     "MLPClassifier": "estimators.classifier",
     "MLPRegressor": "estimators.regressor",
     "PopulationSearchCV": "estimators.many.search",
@@ -23,6 +23,7 @@ _MODULES = {
 __all__ = ["__version__", *_MODULES]
 
 if TYPE_CHECKING:
+    from .data.table_model import load
     from .errors import DivergenceError
     from .estimators.classifier import MLPClassifier
     from .estimators.many.ensembles import MLPEnsembleClassifier, MLPEnsembleRegressor
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from .estimators.regressor import MLPRegressor
     from .gradients import gradient_check
     from .history import History
-    from .loading import load
     from .network import Network
     from .population import Population
 

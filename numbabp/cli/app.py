@@ -14,16 +14,22 @@ from .parameters import (
     Activation,
     Data,
     DatasetName,
+    Decimal,
     Device,
     Dtype,
     Epochs,
+    Header,
     Ignore,
+    Missing,
+    Separator,
     Source,
     Target,
     Task,
     TaskName,
+    Texts,
     ValidationFraction,
     hidden_layers,
+    reading,
 )
 
 app = typer.Typer(
@@ -127,6 +133,11 @@ def train(
     ] = False,
     task: TaskName = Task.auto,
     ignore: Ignore = "",
+    separator: Separator = None,
+    decimal: Decimal = None,
+    missing: Missing = "",
+    text: Texts = "",
+    header: Header = None,
     dtype: Dtype = "float32",
     device: Device = "auto",
     seed: Annotated[
@@ -136,15 +147,16 @@ def train(
 ) -> None:
     """Train a network on a table and save it.
 
-    Features are standardised with the training rows' means and deviations (so is a numerical target), which
-    are saved with the model. Text features and missing values are errors that name column and row.
+    Numbers, booleans and dates are standardised, texts become an input a category, missing values are set to
+    the mean and marked. What is done to each column is printed and saved with the model.
     """
     from ..network import Network
     from .reports import report_training
 
     sizes = hidden_layers(hidden, "[x,]") if hidden.strip() else ()
     check_outputs({"--output": output}, {"the data": data})
-    split = Source(data, target, dataset, task, ignore).split(validation_fraction, seed)
+    told = reading(separator, decimal, missing, text, header)
+    split = Source(data, target, dataset, task, ignore, told).split(validation_fraction, seed)
     network = Network(**split.pipeline.network_arguments(sizes, activation, dtype), random_state=seed)
     history = network.fit(
         split.inputs,
@@ -208,6 +220,11 @@ def sweep(
     validation_fraction: ValidationFraction = 0.2,
     task: TaskName = Task.auto,
     ignore: Ignore = "",
+    separator: Separator = None,
+    decimal: Decimal = None,
+    missing: Missing = "",
+    text: Texts = "",
+    header: Header = None,
     dtype: Dtype = "float32",
     device: Device = "auto",
     seed: Annotated[
@@ -238,7 +255,8 @@ def sweep(
         plots.check(plot)
     results = {"--output": output, "--networks": networks, "--plot": plot, "--save": save}
     check_outputs(results, {"the data": data})
-    split = Source(data, target, dataset, task, ignore).split(validation_fraction, seed)
+    told = reading(separator, decimal, missing, text, header)
+    split = Source(data, target, dataset, task, ignore, told).split(validation_fraction, seed)
     result = sweeps.sweep(
         split,
         layouts,
@@ -271,18 +289,22 @@ def predict(
     model: Annotated[Path, typer.Argument(help="Model saved by numbabp train.")],
     data: Annotated[Path, typer.Argument(help="Table with the model's feature columns.")],
     output: Annotated[Path | None, typer.Option(help="CSV file to write instead of printing.")] = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    header: Header = None,
     as_json: Json = False,
 ) -> None:
     """Predict with a saved model: a column of predictions, and of each class's probability."""
-    from ..data.pipeline import Pipeline
-    from ..data.table_files import csv_text, read_table, write_csv
-    from ..loading import load_with_metadata
+    from ..data.predictions import columns_of
+    from ..data.table_files import csv_text, write_csv
+    from ..data.table_model import load_table_model
 
     check_outputs({"--output": output}, {"the model": model, "the data": data})
-    network, settings = load_with_metadata(model)
-    pipeline = Pipeline.loaded(model, settings, network)
-    table = read_table(data)
-    columns = pipeline.predictions(network, table.features(pipeline.feature_names))
+    saved = load_table_model(model)
+    table = saved.read(data, separator=separator, decimal=decimal, has_header=header, part="test")
+    columns, notes = columns_of(saved, table)
+    for note in (*table.notes, *notes):
+        typer.echo(f"note: {note}", err=True)
     if as_json:
         print_json({name: column.tolist() for name, column in columns.items()})
         return

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from ..data.datasets import Dataset
+    from ..data.files.reading import Reading
     from ..data.split import Split
 
 
@@ -22,7 +23,26 @@ class Task(StrEnum):
 
 
 Data = Annotated[
-    Path | None, typer.Argument(help="CSV or TSV with a header, NPZ, or Parquet (with pyarrow).")
+    Path | None,
+    typer.Argument(
+        help="Table: CSV and its kin, Parquet, NPY, NPZ, IDX, ARFF, libsvm or FANN's, .gz or not; - is "
+        "standard input."
+    ),
+]
+Separator = Annotated[
+    str | None,
+    typer.Option(help="What stands between a text file's fields, such as ; or tab; by default found."),
+]
+Decimal = Annotated[str | None, typer.Option(help="Decimal sign, . or , where the numbers leave it open.")]
+Missing = Annotated[
+    str, typer.Option(help="Texts that stand for no value besides NA, ? and the like: n.d.,-999")
+]
+Texts = Annotated[str, typer.Option("--text", help="Columns of numbers to take for names: zip,code.")]
+Header = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header", help="Whether the first line names the columns.", show_default=False
+    ),
 ]
 Target = Annotated[str | None, typer.Option(help="Column to predict.")]
 DatasetName = Annotated[
@@ -52,6 +72,7 @@ class Source:
     dataset: str | None
     task: Task
     ignore: str
+    reading: "Reading | None" = None
 
     def split(self, validation_fraction: float, seed: int) -> "Split":
         """Read it, and set rows aside to measure on.
@@ -82,17 +103,40 @@ class Source:
     def _from_table(self, path: Path | None) -> "Dataset":
         from ..data.datasets import Dataset
         from ..data.table_files import read_table
+        from ..data.tables import listed
+        from ..data.targets import read_target
 
         assert path is not None
-        if self.target is None:
-            raise ValueError("name the column to predict with --target.")
-        table = read_table(path)
-        y, kind = table.target(self.target, self.task.value)
-        left_out = {self.target, *filter(None, map(str.strip, self.ignore.split(",")))}
+        table = read_table(path, self.reading)
+        target = self.target or (table.targets[0] if len(table.targets) == 1 else None)
+        if target is None:
+            named = f"; there are: {listed(table.columns)}"
+            raise ValueError(f"name the column to predict with --target{named}.")
+        column, kind = read_target(table, target, self.task.value)
+        left_out = {target, *table.targets, *names_in(self.ignore)}
         for name in left_out:
             table.column(name)  # raises for one that there is not
         names = [name for name in table.columns if name not in left_out]
-        return Dataset(table.features(names), y, names, self.target, kind)
+        missing = () if self.reading is None else self.reading.missing
+        return Dataset(table, names, (column,), kind, missing)
+
+
+def reading(
+    separator: str | None = None,
+    decimal: str | None = None,
+    missing: str = "",
+    texts: str = "",
+    header: bool | None = None,
+) -> "Reading":
+    """What the command line says of a file."""
+    from ..data.files.reading import Reading
+
+    return Reading(separator, decimal, names_in(missing), names_in(texts), header)
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    return tuple(filter(None, map(str.strip, text.split(","))))
 
 
 def hidden_layers(text: str, separator: str = "x") -> tuple[int, ...]:

@@ -165,6 +165,7 @@ def report_training(
         print_json(
             {
                 "layer_sizes": network.layer_sizes,
+                "columns": split.told(),
                 "n_training": split.n_training,
                 "n_validation": split.n_validation,
                 "metric": metric,
@@ -174,6 +175,8 @@ def report_training(
             }
         )
         return
+    for line in split.told():
+        typer.echo(line)
     steps = history.n_epochs * split.n_training
     typer.echo(f"{'-'.join(map(str, network.layer_sizes))} network, {split.n_training} training rows")
     typer.echo(

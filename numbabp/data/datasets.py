@@ -5,29 +5,43 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..checks.arguments import check_choice
+from .columns import NUMBER, Column, as_texts
+from .tables import Table
 
 BUNDLED = ("xor", "iris", "wine", "breast_cancer", "digits", "diabetes")
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples with their names.
+    """A table with what is to be learnt from it.
 
     Attributes
     ----------
-    X : ndarray of shape (n, n_features)
-    y : ndarray of shape (n,)
-        Class names (str) for classification, numbers for regression.
+    table : Table
     feature_names : list of str
-    target_name : str
+    targets : tuple of Column
+        One of classes, or one or more of amounts.
     task : {"classification", "regression"}
+    missing : tuple of str
+        Texts that stood for no value besides the common ones.
     """
 
-    X: np.ndarray
-    y: np.ndarray
+    table: Table
     feature_names: list[str]
-    target_name: str
+    targets: tuple[Column, ...]
     task: str
+    missing: tuple[str, ...] = ()
+
+    @property
+    def X(self) -> np.ndarray:
+        """Features of a table of numbers: float64 (n, n_features)."""
+        return np.column_stack([self.table.column(name).values for name in self.feature_names])
+
+    @property
+    def y(self) -> np.ndarray:
+        """Class names (str), or numbers: (n,)."""
+        column = self.targets[0]
+        return column.texts().astype(str) if self.task == "classification" else column.values
 
 
 def xor() -> tuple[np.ndarray, np.ndarray]:
@@ -52,12 +66,17 @@ def load_dataset(name: str) -> Dataset:
     check_choice("dataset", name, BUNDLED)
     if name == "xor":
         X, y = xor()
-        return Dataset(X, y.astype(int).astype(str), ["a", "b"], "xor", "classification")
+        return _dataset(name, X, ["a", "b"], Column("xor", NUMBER, y), "classification")
     from sklearn import datasets
 
     bunch = getattr(datasets, f"load_{name}")()
     features = [str(feature) for feature in bunch.feature_names]
     if name == "diabetes":
-        return Dataset(bunch.data, bunch.target, features, "progression", "regression")
-    labels = np.asarray(bunch.target_names).astype(str)[bunch.target]
-    return Dataset(bunch.data, labels, features, "class", "classification")
+        return _dataset(name, bunch.data, features, Column("progression", NUMBER, bunch.target), "regression")
+    labels = np.asarray(bunch.target_names).astype(str).astype(object)[bunch.target]
+    return _dataset(name, bunch.data, features, as_texts("class", labels), "classification")
+
+
+def _dataset(name: str, X: np.ndarray, features: list[str], target: Column, task: str) -> Dataset:
+    columns = {feature: Column(feature, NUMBER, X[:, j]) for j, feature in enumerate(features)}
+    return Dataset(Table(name, columns), features, (target,), task)

@@ -1,48 +1,112 @@
-"""Tables in files: CSV, NPZ and Parquet into columns, and rows into CSV."""
+"""Tables in files of many kinds into columns, and rows into CSV."""
 
 import csv
 import io
-import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..atomic_files import write_atomically
-from .tables import MISSING, Table, TableError, is_number
+from .columns import TableError, column_of_array
+from .files.reading import Reading
+from .files.sources import Source
+from .tables import Table
 
-ROWS_AT_A_TIME = 20_000
-"""Rows of a CSV file that are in memory as text at any time."""
+TEXT = "text"
+TABS = (".tsv", ".tab")
+LIBSVM = (".svm", ".libsvm", ".svmlight")
+EXCEL = (".xlsx", ".xls", ".ods")
 
 
-def read_table(path: str | os.PathLike[str]) -> Table:
-    """Read a table; the ending of the name says how: .csv, .tsv, .npz, .parquet.
+def read_table(path: str | os.PathLike[str], reading: Reading | None = None) -> Table:
+    """Read a table: CSV and its kin, Parquet, NPY, NPZ, IDX, ARFF, libsvm or FANN's, .gz or not.
+
+    The first bytes tell what it is, or the ending of the name where they don't. `-` is standard input.
+
+    Parameters
+    ----------
+    path : str or path-like
+    reading : Reading, optional
+        What is known of the file.
 
     Raises
     ------
     TableError
-        If the file is not there, empty, or not what its name says.
+        If the file is not there, empty, damaged, or of no such kind.
     """
-    path = Path(path)
-    readers = {".csv": _read_csv, ".tsv": _read_csv, ".npz": _read_npz, ".parquet": _read_parquet}
-    if path.suffix.lower() not in readers:
-        raise TableError(f"{path}: files must end in {', '.join(readers)}.")
-    if not path.is_file():
-        raise TableError(f"{path}: there is no such file.")
-    if path.stat().st_size == 0:
-        raise TableError(f"{path}: the file is empty.")
+    reading = reading or Reading()
+    source = Source.of(path)
+    kind = _kind(source)
+    if kind == TEXT:
+        from .files.text import read_delimited
+
+        if reading.separator is None and source.suffix in TABS:
+            reading = replace(reading, separator="\t")
+        return _checked(read_delimited(source, reading))
+    arrays, targets = _arrays(source, kind, reading)
+    wanted = set(reading.texts)
     try:
-        columns = readers[path.suffix.lower()](path)
-    except OSError as error:
-        raise TableError(f"{path}: {error.strerror or _said(error)}.") from None
-    if not columns:
-        raise TableError(f"{path}: there are no columns.")
-    table = Table(str(path), columns)
-    if table.n_rows == 0:
-        raise TableError(f"{path}: there are no rows below the header.")
+        columns = {
+            name: column_of_array(name, values, reading.missing, name in wanted)
+            for name, values in arrays.items()
+        }
+    except TableError as error:
+        raise TableError(f"{source.name}: {error}") from None
+    return _checked(Table(source.name, columns, targets, (), 0.0 if kind == "libsvm" else None))
+
+
+def _checked(table: Table) -> Table:
+    if not table.columns:
+        raise TableError(f"{table.path}: there are no columns.")
+    if not table.n_rows:
+        raise TableError(f"{table.path}: there are no rows.")
     return table
+
+
+def _kind(source: Source) -> str:
+    """Which kind of file it is, by its first bytes, or by its name where they don't tell."""
+    from .files.arrays import is_idx
+    from .files.training_sets import is_fann, is_libsvm
+
+    head, suffix = source.head, source.suffix
+    by_suffix = {".parquet": "parquet", ".pq": "parquet", ".npy": "npy", ".npz": "npz", ".arff": "arff"}
+    if suffix in by_suffix:
+        return by_suffix[suffix]
+    if suffix == ".zip" or suffix in EXCEL:
+        raise TableError(f"{source.name}: such files are not read; save the table as CSV or Parquet.")
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith(b"\x93NUMPY"):
+        return "npy"
+    if is_idx(head):
+        return "idx"
+    if suffix in LIBSVM or (suffix != ".csv" and is_libsvm(head)):
+        return "libsvm"
+    return "fann" if suffix != ".csv" and is_fann(head) else TEXT
+
+
+def _arrays(source: Source, kind: str, reading: Reading) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Columns by name, and those of them that are to be predicted."""
+    from .files import arrays, training_sets
+
+    if kind == "parquet":
+        from .files.arrow import read_parquet
+
+        with source.opened() as file:
+            return read_parquet(source.name, file), ()
+    if kind == "npz":
+        return arrays.read_npz(source, reading.part)
+    readers = {
+        "npy": arrays.read_npy,
+        "idx": arrays.read_idx,
+        "libsvm": training_sets.read_libsvm,
+        "fann": training_sets.read_fann,
+        "arff": training_sets.read_arff,
+    }
+    return readers[kind](source)
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -57,163 +121,3 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
 def write_csv(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> None:
     """Put rows into a CSV file, whole or not at all."""
     write_atomically(path, lambda file: file.write(csv_text(rows).encode()))
-
-
-def _read_csv(path: Path) -> dict[str, np.ndarray]:
-    texts: set[str] = set()
-    while True:
-        readers = _read_csv_once(path, texts)
-        turned = {name for name, reader in readers.items() if reader.turned_into_text}
-        if not turned:
-            return {name: reader.column() for name, reader in readers.items()}
-        texts |= turned
-
-
-def _read_csv_once(path: Path, texts: set[str]) -> dict[str, "_ColumnReader"]:
-    """Read a file with the given columns as texts from the start."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        try:
-            delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(file.readline())
-            file.seek(0)
-            rows = csv.reader(file, delimiter=delimiter, strict=True)
-            header = [name.strip() for name in next(rows, [])]
-            _check_header(path, header)
-            readers = {name: _ColumnReader(name in texts) for name in header}
-            full_rows = _full_rows(path, rows, len(header))
-            while chunk := list(itertools.islice(full_rows, ROWS_AT_A_TIME)):
-                for reader, values in zip(readers.values(), zip(*chunk, strict=True), strict=True):
-                    reader.add(values)
-        except UnicodeDecodeError:
-            raise TableError(f"{path}: the file is not UTF-8 text.") from None
-        except csv.Error as error:
-            raise TableError(f"{path}: line {rows.line_num}: {error}.") from None
-    return readers
-
-
-def _full_rows(path: Path, rows: Any, n_fields: int) -> Iterator[list[str]]:
-    """Rows of a csv.reader but for blank lines; all as long as the header."""
-    for row in rows:
-        if len(row) == n_fields:
-            yield row
-        elif row:
-            raise TableError(
-                f"{path}: line {rows.line_num} has {len(row)} fields, but the header has {n_fields}."
-            )
-
-
-class _ColumnReader:
-    """Gathers a column chunk by chunk, as numbers for as long as each value is one or missing.
-
-    So a large file is never in memory as text; the few columns that turn into text late are read again.
-    """
-
-    def __init__(self, is_text: bool) -> None:
-        self.turned_into_text = False
-        self._is_text = is_text
-        self._parts: list[np.ndarray] = []
-        self._distinct: dict[str, str] = {}  # one object for all equal texts
-
-    def add(self, values: Sequence[str]) -> None:
-        if self.turned_into_text:
-            return
-        if not self._is_text:
-            try:
-                self._parts.append(_numbers(values))
-                return
-            except ValueError:
-                self._is_text = True
-                self.turned_into_text = bool(self._parts)
-        texts = map(str.strip, values)
-        self._parts.append(np.array([self._distinct.setdefault(text, text) for text in texts], object))
-
-    def column(self) -> np.ndarray:
-        return np.concatenate(self._parts) if self._parts else np.empty(0)
-
-
-def _numbers(values: Sequence[str]) -> np.ndarray:
-    try:
-        return np.array([float(value) for value in values])
-    except ValueError:
-        return np.array([float("nan" if v.strip().lower() in MISSING else v) for v in values])
-
-
-def _delimiter(header: str) -> str:
-    return max(",;\t", key=header.count)
-
-
-def _check_header(path: Path, header: list[str]) -> None:
-    if not header:
-        raise TableError(f"{path}: the first line is blank, but must be a header of column names.")
-    for name in header:
-        if not name:
-            raise TableError(f"{path}: the header has a column without a name.")
-        if header.count(name) > 1:
-            raise TableError(f"{path}: the header names the column {name!r} more than once.")
-    if all(is_number(name) for name in header):
-        raise TableError(f"{path}: the first line must be a header of column names, but it has only numbers.")
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Columns of the arrays of an archive."""
-    try:
-        # opened here, because np.load leaves files open that are not archives
-        with open(path, "rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if isinstance(archive, np.ndarray):
-                raise ValueError("it is a single array, not an archive")
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, MemoryError):
-        raise
-    except (
-        Exception
-    ) as error:  # a damaged file may raise anything: zlib.error, NotImplementedError, SyntaxError
-        raise TableError(f"{path}: damaged, or not an NPZ file of plain arrays: {_said(error)}.") from None
-    columns: dict[str, np.ndarray] = {}
-    for name, array in arrays.items():
-        columns.update(_columns_of(path, name, array))
-    lengths = {name: len(column) for name, column in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise TableError(f"{path}: arrays have different lengths: {lengths}.")
-    return columns
-
-
-def _columns_of(path: Path, name: str, array: np.ndarray) -> dict[str, np.ndarray]:
-    """An array of one dimension as a column, or one of two, X say, as X0, X1, ..."""
-    if array.ndim not in (1, 2) or array.dtype.kind not in "biufU":
-        raise TableError(
-            f"{path}: array {name!r} has shape {array.shape} and dtype {array.dtype}; "
-            "columns must be one- or two-dimensional arrays of numbers or text."
-        )
-    parts = {name: array} if array.ndim == 1 else {f"{name}{j}": part for j, part in enumerate(array.T)}
-    dtype = object if array.dtype.kind == "U" else float
-    return {name: part.astype(dtype) for name, part in parts.items()}
-
-
-def _read_parquet(path: Path) -> dict[str, np.ndarray]:
-    try:
-        from pyarrow import parquet
-    except ImportError:
-        raise TableError(
-            f"{path}: reading Parquet needs pyarrow; install numbabp with the extra 'stream'."
-        ) from None
-    try:
-        table = parquet.read_table(path)
-        return {name: _parquet_column(table.column(name)) for name in table.column_names}
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:  # also UnicodeDecodeError of text that is none, when it is first looked at
-        raise TableError(f"{path}: damaged, or not a Parquet file: {_said(error)}.") from None
-
-
-def _parquet_column(column: Any) -> np.ndarray:
-    import pyarrow
-
-    kind, types = column.type, pyarrow.types
-    if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
-        return column.cast(pyarrow.float64()).to_numpy()
-    return np.array(["" if v is None else str(v) for v in column.to_pylist()], dtype=object)
-
-
-def _said(error: Exception) -> str:
-    """What a library says of a file, in one line."""
-    return " ".join(str(error).split()).removesuffix(".") or type(error).__name__

@@ -1,41 +1,43 @@
-"""Tables: named columns of numbers or text, and what of them a network can learn from.
+"""Tables: named columns of equal length, from files, from other libraries' tables, and from arrays."""
 
-What is done with columns that are not plain numbers, for training and prediction alike:
-
-- a text column among the features is an error that names it (encode it first, for instance with
-  scikit-learn's OneHotEncoder in a Pipeline);
-- a missing value (an empty field, NA, NaN, null) or an infinite one is an error that names column and row;
-- a text target is a class label.
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
-"""Texts that stand for no value, in lower case."""
-MOST_CLASSES = 20
-"""Different whole numbers of a target that are taken for classes rather than for amounts."""
-
-
-class TableError(ValueError):
-    """Something about a file or its columns that the user can mend."""
+from .columns import Column, TableError, column_of_array
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of equal length by name: float64 where every value is a number, else objects, each a str."""
+    """Columns of equal length by name.
+
+    Attributes
+    ----------
+    path : str
+        What messages call it.
+    columns : dict of str to Column
+    targets : tuple of str
+        Columns that the kind of file sets apart to be predicted.
+    notes : tuple of str
+        What there is to say of how it was read.
+    absent : float, optional
+        The value of columns that are not there: 0 of files that leave zeros out.
+    """
 
     path: str
-    columns: Mapping[str, np.ndarray]
+    columns: Mapping[str, Column]
+    targets: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    absent: float | None = None
 
     @property
     def n_rows(self) -> int:
         """Rows."""
         return len(next(iter(self.columns.values())))
 
-    def column(self, name: str) -> np.ndarray:
+    def column(self, name: str) -> Column:
         """One column.
 
         Raises
@@ -43,104 +45,116 @@ class Table:
         TableError
             If there is none of that name.
         """
-        if name not in self.columns:
-            raise TableError(
-                f"{self.path}: there is no column {name!r}; there are: {_listed(list(self.columns))}."
-            )
-        return self.columns[name]
+        if name in self.columns:
+            return self.columns[name]
+        if self.absent is not None and name not in self.targets:
+            return Column(name, "number", np.full(self.n_rows, self.absent))
+        raise TableError(f"{self.path}: there is no column {name!r}; there are: {listed(self.columns)}.")
 
-    def features(self, names: Sequence[str]) -> np.ndarray:
-        """Matrix of the named columns, float64 (n, len(names)).
-
-        Raises
-        ------
-        TableError
-            For a column that is not there, is text, or has missing or infinite values.
-        """
-        if not names:
-            raise TableError(f"{self.path}: there is no column besides the target to learn from.")
-        matrix = np.empty((self.n_rows, len(names)))
-        for j, name in enumerate(names):
-            column = self.column(name)
-            if column.dtype.kind == "O":
-                row, value = _first_text(column)
-                raise TableError(
-                    f"{self.path}: column {name!r} has text ({value!r} in row {row}), but features must "
-                    "be numbers; encode it first or leave the column out with --ignore."
-                )
-            self._check_finite(name, column)
-            matrix[:, j] = column
-        return matrix
-
-    def target(self, name: str, task: str) -> tuple[np.ndarray, str]:
-        """Target column and task.
-
-        Where task is "auto", text or at most 20 different whole numbers mean classification.
-
-        Raises
-        ------
-        TableError
-            For missing values, a constant column, or text with task "regression".
-        """
-        column = self.column(name)
-        is_text = column.dtype.kind == "O"
-        if is_text:
-            self._check_labels(name, column, task)
-        else:
-            self._check_finite(name, column)
-        distinct = np.unique(column)
-        if len(distinct) < 2:
-            raise TableError(
-                f"{self.path}: target {name!r} is {distinct[0]} in every row; there is nothing to learn."
-            )
-        if is_text:
-            return column, "classification"
-        if task == "auto":
-            are_whole = (distinct == np.floor(distinct)).all()
-            task = "classification" if are_whole and len(distinct) <= MOST_CLASSES else "regression"
-        if task == "regression":
-            return column, task
-        # classes are texts, and one that is a whole number is named without a decimal point
-        labels = {value: str(int(value) if value.is_integer() else value) for value in distinct.tolist()}
-        return np.array([labels[value] for value in column.tolist()], dtype=object), task
-
-    def _check_labels(self, name: str, column: np.ndarray, task: str) -> None:
-        missing = np.flatnonzero([value.lower() in MISSING for value in column])
-        if len(missing):
-            raise TableError(f"{self.path}: target {name!r} has no value in row {missing[0] + 1}.")
-        if task == "regression":
-            row, value = _first_text(column)
-            raise TableError(
-                f"{self.path}: target {name!r} has text ({value!r} in row {row}); use --task classification."
-            )
-
-    def _check_finite(self, name: str, column: np.ndarray) -> None:
-        bad = np.flatnonzero(~np.isfinite(column))
-        if len(bad):
-            what = "no value" if np.isnan(column[bad[0]]) else "an infinite value"
-            others = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-            raise TableError(
-                f"{self.path}: column {name!r} has {what} in row {bad[0] + 1}{others}; "
-                "fill such values in or leave the rows out first."
-            )
+    def rows(self, rows: np.ndarray) -> "Table":
+        """Some of the rows."""
+        return replace(self, columns={name: column.rows(rows) for name, column in self.columns.items()})
 
 
-def is_number(text: str) -> bool:
-    """Whether a text is a number as Python writes it."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def table_of(data: Any, names: Sequence[str] = (), texts: Iterable[str] = ()) -> Table:
+    """A table of whatever holds columns, or of an array.
+
+    Parameters
+    ----------
+    data : Table, pandas.DataFrame, pyarrow.Table, mapping of columns, or array-like of shape (n, n_columns)
+        Other libraries' tables that have a method `to_arrow` are taken, too.
+    names : sequence of str
+        The columns of an array that has no names, in their order.
+    texts : iterable of str
+        Columns to take as texts, whatever they look like.
+
+    Raises
+    ------
+    TableError
+        If it is not one of these, or has no rows or columns.
+    """
+    if isinstance(data, Table):
+        return data
+    columns = _columns(data, names)
+    if not columns:
+        raise TableError("the table has no columns.")
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{name!r} {n}" for name, n in list(lengths.items())[:6])
+        raise TableError(f"columns have different lengths: {shown}.")
+    if not next(iter(lengths.values())):
+        raise TableError("the table has no rows.")
+    wanted = set(texts)
+    read = {name: column_of_array(name, values, (), name in wanted) for name, values in columns.items()}
+    return Table("the table", read)
 
 
-def _first_text(column: np.ndarray) -> tuple[int, str]:
-    for row, value in enumerate(column, start=1):
-        if value.strip().lower() not in MISSING and not is_number(value):
-            return row, str(value)
-    return 1, str(column[0])
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """Names for a message, not too many."""
+    shown = [repr(name) for name in names]
+    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
 
 
-def _listed(names: list[str], most: int = 12) -> str:
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+def _columns(data: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Arrays by name."""
+    if isinstance(data, Mapping):
+        return {str(name): _array(str(name), values) for name, values in data.items()}
+    if hasattr(data, "column_names") and hasattr(data, "schema"):
+        from .files.arrow import arrays_of
+
+        return arrays_of(data)
+    if hasattr(data, "columns") and hasattr(data, "iloc"):
+        return _unique((str(name), _of_series(data.iloc[:, j])) for j, name in enumerate(data.columns))
+    if hasattr(data, "to_arrow"):
+        return _columns(data.to_arrow(), names)
+    return _of_matrix(data, names)
+
+
+def _unique(columns: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    for name, values in columns:
+        if name in found:
+            raise TableError(f"the table has the column {name!r} more than once.")
+        found[name] = values
+    return found
+
+
+def _of_series(series: Any) -> np.ndarray:
+    """An array of a column of pandas: of numbers or dates where it has them, else of objects."""
+    kind = getattr(series.dtype, "kind", "O")
+    if isinstance(series.dtype, np.dtype):
+        return series.to_numpy()
+    if kind == "M":  # with a time zone
+        return series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+    if kind in "iuf":  # with pandas' own kind of missing values
+        return series.to_numpy(dtype=float, na_value=np.nan)
+    return series.astype(object).to_numpy()
+
+
+def _array(name: str, values: Any) -> np.ndarray:
+    """A column of one dimension; a list of texts, or of numbers and others, as objects."""
+    if hasattr(values, "iloc"):
+        return _of_series(values)
+    if not isinstance(values, np.ndarray):
+        values = list(values)
+        as_is = np.array(values) if all(isinstance(value, int | float) for value in values) else None
+        if as_is is None or as_is.dtype.kind not in "biuf":
+            as_is = np.empty(len(values), object)
+            as_is[:] = values
+        values = as_is
+    if values.ndim != 1:
+        raise TableError(f"column {name!r} has shape {values.shape}, but must have one dimension.")
+    return values
+
+
+def _of_matrix(data: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Columns of an array, by the names in their order; of one with fields by their names."""
+    array = np.asarray(data)
+    if array.dtype.names:
+        return {name: array[name] for name in array.dtype.names}
+    if array.ndim != 2 or array.shape[1] != len(names):
+        raise TableError(
+            f"an array must have shape (n, {len(names)}), a column for each of {listed(names)}, "
+            f"got {array.shape}."
+        )
+    return dict(zip(names, array.T, strict=True))

@@ -1,0 +1,1 @@
+"""Files that hold tables, a module a family of kinds."""

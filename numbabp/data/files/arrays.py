@@ -1,0 +1,135 @@
+"""Arrays in files, as columns: NPY, NPZ, and the IDX files of MNIST."""
+
+import math
+import os
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..columns import TableError
+from .sources import Source
+
+TARGETS = ("y", "Y", "label", "labels", "target", "targets")
+"""Arrays of an archive that are there to be predicted."""
+_IDX_DTYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+_DAMAGED = (ValueError, zipfile.BadZipFile, EOFError, KeyError, zlib.error, NotImplementedError)
+_ALSO_DAMAGED = (OverflowError, TypeError, SyntaxError, MemoryError, IndexError, RuntimeError)
+"""What NumPy and zipfile raise for files with wrong bytes in them."""
+
+
+def read_npy(source: Source) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Columns of an array of two dimensions, x0, x1 and so on; of a structured one its fields."""
+    array = _load(source, "NPY file of a plain array")
+    if not isinstance(array, np.ndarray):
+        raise TableError(f"{source.name}: is an archive of arrays: call it .npz.")
+    if array.dtype.names:
+        return {name: array[name] for name in array.dtype.names}, ()
+    return columns_of(source.name, "x", array), ()
+
+
+def read_npz(source: Source, part: str) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Columns of the arrays of an archive: of one that has x_train and x_test, the part that is asked for."""
+    arrays = _load(source, "NPZ file of plain arrays")
+    if isinstance(arrays, np.ndarray):
+        raise TableError(
+            f"{source.name}: not an NPZ file of plain arrays: it is a single array, not an archive."
+        )
+    if any(name.endswith("_train") for name in arrays):
+        ending = f"_{part}"
+        arrays = {n.removesuffix(ending): array for n, array in arrays.items() if n.endswith(ending)}
+        if not arrays:
+            raise TableError(
+                f"{source.name}: there are no arrays for this part, whose names end in {ending}."
+            )
+    columns: dict[str, np.ndarray] = {}
+    for name, array in arrays.items():
+        if array.ndim == 2 and array.shape[1] == 1 and name in TARGETS:
+            array = array[:, 0]
+        columns.update(columns_of(source.name, name, array))
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise TableError(f"{source.name}: arrays have different lengths: {lengths}.")
+    return columns, tuple(name for name in arrays if name in TARGETS and name in columns)
+
+
+def columns_of(path: str, name: str, array: np.ndarray) -> dict[str, np.ndarray]:
+    """An array of one dimension as a column, or one of more, X say, as X0, X1, ..."""
+    if array.ndim < 1 or array.dtype.kind not in "biufUM":
+        raise TableError(
+            f"{path}: array {name!r} has shape {array.shape} and dtype {array.dtype}; "
+            "columns must be arrays of numbers or text, with a row for each sample."
+        )
+    if array.ndim == 1:
+        return {name: array}
+    flat = array.reshape(len(array), math.prod(array.shape[1:]))
+    return {f"{name}{j}": flat[:, j] for j in range(flat.shape[1])}
+
+
+def _load(source: Source, what: str) -> Any:
+    try:
+        with source.opened() as file:
+            loaded = np.load(_seekable(file), allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return loaded
+            return {name: loaded[name] for name in loaded.files}
+    except TableError:
+        raise
+    except (*_DAMAGED, *_ALSO_DAMAGED) as error:
+        raise TableError(f"{source.name}: not an {what}: {error or type(error).__name__}.") from None
+
+
+def _seekable(file: Any) -> Any:
+    """NumPy asks files of the system for their number, which one that is uncompressed on the way has not."""
+    import gzip
+    import io
+
+    return io.BytesIO(file.read()) if isinstance(file, gzip.GzipFile) else file
+
+
+def read_idx(source: Source) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Pixels of the images in an IDX file, and their labels from the file of that name beside it."""
+    images = _idx_array(source)
+    if images.ndim == 1:
+        raise TableError(f"{source.name}: has the labels alone: name the file of images.")
+    columns = columns_of(source.name, "pixel", images)
+    beside = _labels_of(Path(source.path))
+    if beside is None:
+        return columns, ()
+    labels = _idx_array(Source.of(beside))
+    if labels.shape != (len(images),):
+        raise TableError(f"{beside}: has shape {labels.shape}, but {source.name} has {len(images)} images.")
+    return {**columns, "label": labels}, ("label",)
+
+
+def is_idx(head: bytes) -> bool:
+    """Whether these are the first bytes of an IDX file."""
+    return len(head) > 3 and head[:2] == b"\0\0" and head[2] in _IDX_DTYPES and 0 < head[3] < 8
+
+
+def _labels_of(images: Path) -> Path | None:
+    name = images.name.replace("images", "labels").replace("idx3", "idx1")
+    if name == images.name:
+        return None
+    plain = name.removesuffix(".gz")
+    for other in (name, plain, plain + ".gz"):
+        if os.path.exists(images.with_name(other)):
+            return images.with_name(other)
+    return None
+
+
+def _idx_array(source: Source) -> np.ndarray:
+    with source.opened() as file:
+        content = file.read()
+    if not is_idx(content):
+        raise TableError(f"{source.name}: not an IDX file.")
+    dtype, n_dimensions = np.dtype(_IDX_DTYPES[content[2]]), content[3]
+    start = 4 + 4 * n_dimensions
+    if len(content) < start:
+        raise TableError(f"{source.name}: damaged: it ends within its header.")
+    shape = tuple(np.frombuffer(content, ">u4", n_dimensions, 4).tolist())
+    if len(content) - start != math.prod(shape) * dtype.itemsize or not shape[0]:
+        raise TableError(f"{source.name}: damaged: {len(content) - start} bytes can't be of shape {shape}.")
+    return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))

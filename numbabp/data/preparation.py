@@ -1,0 +1,351 @@
+"""Columns of a table into the inputs of a network, and what model files say of it.
+
+- numbers, booleans (0 and 1) and dates (days since 1970-01-01) are standardised; a missing one is set to the
+  mean, and a column that misses values gets another input that is 1 where it does;
+- texts become one input a category, and one for missing values if there are any; rare categories share one;
+- columns without a value, and texts that are different in almost every row, are left out.
+
+Scikit-learn fits what is written down here: StandardScaler, SimpleImputer and OneHotEncoder give the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .columns import BOOLEAN, DATE, FEW, NEARLY, NUMBER, TEXT, UNDECIDED, Column, TableError
+from .dates import days_of_text
+from .described import mapping, numbers, strings
+from .numerals import plain_number
+from .tables import Table, listed
+
+MOST_CATEGORIES = 100
+"""Inputs of one column of texts; the rarest categories share the last one."""
+
+
+@dataclass(frozen=True)
+class Categories:
+    """What a column of texts becomes: inputs for its categories, for missing values, for the rare."""
+
+    names: tuple[str, ...]
+    has_missing: bool
+    has_rare: bool
+
+    @property
+    def n_inputs(self) -> int:
+        """Columns of the matrix."""
+        return len(self.names) + self.has_missing + self.has_rare
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to a table's columns.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Those that are learnt from, in the order of the table that was trained on.
+    kinds : dict of str to str
+        "boolean", "date" or "text" of those that are not numbers.
+    forms : dict of str to str
+        Formats of dates.
+    mean, scale : ndarray of float64
+        Of the columns that are no texts, in their order.
+    gaps : tuple of str
+        Columns of numbers that had missing values, so that one more input tells of them.
+    categories : dict of str to Categories
+    left_out : dict of str to str
+        Why a column is not learnt from.
+    missing : tuple of str
+        Texts that stand for no value besides the common ones.
+    """
+
+    columns: tuple[str, ...]
+    kinds: Mapping[str, str]
+    forms: Mapping[str, str]
+    mean: np.ndarray
+    scale: np.ndarray
+    gaps: tuple[str, ...]
+    categories: Mapping[str, Categories]
+    left_out: Mapping[str, str]
+    missing: tuple[str, ...] = ()
+
+    @classmethod
+    def fitted(cls, table: Table, names: Sequence[str], missing: Sequence[str] = ()) -> "Preparation":
+        """From the rows to train on.
+
+        Raises
+        ------
+        TableError
+            If no column is left, for infinite values, and for texts that should be numbers.
+        """
+        from sklearn.preprocessing import StandardScaler
+
+        kept, left_out = _kept(table, names)
+        if not kept:
+            why = "".join(f"; {name!r} {reason}" for name, reason in list(left_out.items())[:5])
+            raise TableError(f"{table.path}: there is no column besides the target to learn from{why}.")
+        plain = [column for column in kept if column.kind != TEXT]
+        mean, scale = np.empty(0), np.empty(0)
+        if plain:
+            values = np.column_stack([_numbers(table.path, column) for column in plain])
+            with np.errstate(over="ignore", invalid="ignore"):
+                scaler = StandardScaler().fit(values)
+            mean, scale = scaler.mean_, scaler.scale_
+        for column in np.array([column.name for column in plain])[~np.isfinite(mean) | ~np.isfinite(scale)]:
+            raise TableError(f"{table.path}: column {str(column)!r} has values too large to be standardised.")
+        return cls(
+            tuple(column.name for column in kept),
+            {column.name: column.kind for column in kept if column.kind != NUMBER},
+            {column.name: column.form for column in kept if column.kind == DATE and column.form},
+            mean,
+            scale,
+            tuple(column.name for column in plain if column.is_missing.any()),
+            {column.name: _categories(column) for column in kept if column.kind == TEXT},
+            left_out,
+            tuple(missing),
+        )
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Columns that are taken as texts, whatever they look like in another table."""
+        return tuple(self.categories)
+
+    @property
+    def n_inputs(self) -> int:
+        """Columns of the matrix."""
+        return len(self.mean) + len(self.gaps) + sum(c.n_inputs for c in self.categories.values())
+
+    def matrix(self, table: Table) -> tuple[np.ndarray, list[str]]:
+        """What the network takes, and what there is to say of it.
+
+        Returns
+        -------
+        inputs : ndarray of float64, shape (n, n_inputs)
+            Standardised numbers, marks of missing ones, then categories, each in the columns' order.
+        notes : list of str
+            On unknown categories, and on missing values where there were none before.
+
+        Raises
+        ------
+        TableError
+            For a column that is not there, or is of another kind.
+        """
+        if table.absent is None:
+            absent = [name for name in self.columns if name not in table.columns]
+            if len(absent) > 1:
+                raise TableError(
+                    f"{table.path}: there are no columns {listed(absent)}; "
+                    f"there are: {listed(table.columns)}."
+                )
+        n_plain, notes = len(self.mean), list[str]()
+        inputs = np.zeros((table.n_rows, self.n_inputs))
+        plain, gaps = inputs[:, :n_plain], {name: n_plain + j for j, name in enumerate(self.gaps)}
+        j, k = 0, n_plain + len(gaps)
+        for name in self.columns:
+            column = table.column(name)
+            if name in self.categories:
+                k += self._fill(inputs[:, k:], column, notes)
+                continue
+            values = self._plain(table.path, column)
+            is_missing = np.isnan(values)
+            values[is_missing] = self.mean[j]
+            plain[:, j] = values
+            j += 1
+            if name in gaps:
+                inputs[:, gaps[name]] = is_missing
+            elif is_missing.any():
+                notes.append(
+                    f"column {name!r}: {is_missing.sum()} missing values set to the mean; "
+                    "there were none in training"
+                )
+        plain -= self.mean
+        plain /= self.scale
+        return inputs, notes
+
+    def _fill(self, inputs: np.ndarray, column: Column, notes: list[str]) -> int:
+        """Fill in a column's categories, and say how many inputs they take."""
+        own = self.categories[column.name]
+        places = {name: place for place, name in enumerate(own.names)}
+        texts = column.texts()
+        unknown: dict[str, int] = {}
+        for row, text in enumerate(texts.tolist()):
+            if text in places:
+                inputs[row, places[text]] = 1
+            elif text is None and own.has_missing:
+                inputs[row, len(own.names)] = 1
+            elif own.has_rare and text is not None:
+                inputs[row, own.n_inputs - 1] = 1
+            else:
+                shown = "no value" if text is None else repr(text)
+                unknown[shown] = unknown.get(shown, 0) + 1
+        if unknown:
+            shown = ", ".join(f"{text} ({n} rows)" for text, n in list(unknown.items())[:3])
+            more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+            notes.append(
+                f"column {column.name!r}: not seen in training, taken for none of its categories: "
+                f"{shown}{more}"
+            )
+        return own.n_inputs
+
+    def _plain(self, path: str, column: Column) -> np.ndarray:
+        """Numbers of a column, whatever it is, if it can be what it was in training."""
+        kind = self.kinds.get(column.name, NUMBER)
+        if column.kind == TEXT and kind == DATE:
+            return self._dates(path, column)
+        if column.is_missing.all():  # it shows no kind
+            return np.full(len(column), np.nan)
+        if column.kind == TEXT:
+            why = str(column.trouble) if column.trouble else _a_text(column)
+            raise TableError(f"{path}: column {column.name!r}: {why}, but the model learnt {kind}s from it.")
+        if (kind == DATE) != (column.kind == DATE):
+            raise TableError(
+                f"{path}: column {column.name!r} has {column.kind}s, but the model learnt {kind}s from it."
+            )
+        return _numbers(path, column)
+
+    def _dates(self, path: str, column: Column) -> np.ndarray:
+        form = self.forms.get(column.name, "")
+        days = [float("nan") if v is None else days_of_text(v, form) for v in column.values]
+        if None in days:
+            row = days.index(None)
+            raise TableError(
+                f"{path}: column {column.name!r} has {column.values[row]!r} in row {row + 1}, "
+                f"which is no date as the model learnt them ({form})."
+            )
+        return np.array(days, float)
+
+    def told(self) -> list[str]:
+        """What is done to columns, in short lines."""
+        lines = []
+        plain = [name for name in self.columns if name not in self.kinds]
+        for kind, names in (
+            ("numbers", plain),
+            ("booleans, as 0 and 1", [n for n, kind in self.kinds.items() if kind == BOOLEAN]),
+            ("dates, as days since 1970", [n for n, kind in self.kinds.items() if kind == DATE]),
+        ):
+            if names:
+                lines.append(f"standardised {kind}: {listed(names, 6)}")
+        if self.gaps:
+            lines.append(f"missing values set to the mean, and marked: {listed(self.gaps, 6)}")
+        for name, own in self.categories.items():
+            rest = [*["missing"] * own.has_missing, *["the rare"] * own.has_rare]
+            lines.append(f"{name!r}: {len(own.names)} categories{''.join(f', {r}' for r in rest)}")
+        return lines + [f"left out: {name!r} {why}" for name, why in self.left_out.items()]
+
+    def as_json(self) -> dict[str, Any]:
+        """As model files hold it; floats are written with all their digits."""
+        return {
+            "columns": list(self.columns),
+            "kinds": dict(self.kinds),
+            "forms": dict(self.forms),
+            "mean": self.mean.tolist(),
+            "scale": self.scale.tolist(),
+            "gaps": list(self.gaps),
+            "categories": {
+                name: {"names": list(own.names), "has_missing": own.has_missing, "has_rare": own.has_rare}
+                for name, own in self.categories.items()
+            },
+            "left_out": dict(self.left_out),
+            "missing": list(self.missing),
+        }
+
+    @classmethod
+    def from_json(cls, described: Mapping[str, Any]) -> "Preparation":
+        """The same again.
+
+        Raises
+        ------
+        ValueError
+            If the description is damaged; it says what is wrong.
+        """
+        columns = strings(described, "columns")
+        kinds, forms, left_out = (mapping(described, key) for key in ("kinds", "forms", "left_out"))
+        if not set(kinds) <= set(columns) or not all(
+            kind in (BOOLEAN, DATE, TEXT) for kind in kinds.values()
+        ):
+            raise ValueError("kinds must be boolean, date or text, of columns")
+        if not all(isinstance(text, str) for text in (*forms.values(), *left_out.values())):
+            raise ValueError("forms and left_out must be texts")
+        categories = {name: _from_json(own) for name, own in mapping(described, "categories").items()}
+        if set(categories) != {name for name, kind in kinds.items() if kind == TEXT}:
+            raise ValueError("categories must be there for all columns of texts, and for no others")
+        n_plain = len(columns) - len(categories)
+        gaps, missing = (
+            strings(described, key) if described.get(key) != [] else [] for key in ("gaps", "missing")
+        )
+        if not set(gaps) <= set(columns) - set(categories):
+            raise ValueError("gaps must be columns of numbers")
+        mean, scale = (numbers(described, key, n_plain) for key in ("mean", "scale"))
+        ordered = {name: categories[name] for name in columns if name in categories}
+        return cls(tuple(columns), kinds, forms, mean, scale, tuple(gaps), ordered, left_out, tuple(missing))
+
+
+def _from_json(described: Any) -> Categories:
+    if not isinstance(described, dict):
+        raise ValueError("categories must be objects")
+    has_missing, has_rare = described.get("has_missing"), described.get("has_rare")
+    if not isinstance(has_missing, bool) or not isinstance(has_rare, bool):
+        raise ValueError("has_missing and has_rare must be true or false")
+    return Categories(tuple(strings(described, "names")), has_missing, has_rare)
+
+
+def _kept(table: Table, names: Sequence[str]) -> tuple[list[Column], dict[str, str]]:
+    """Columns to learn from, and why the others are not."""
+    kept, left_out = [], {}
+    for name in names:
+        column = table.column(name)
+        if _is_broken(column):
+            raise TableError(
+                f"{table.path}: column {name!r}: {column.trouble}; --ignore {name} leaves it out."
+            )
+        is_missing = column.is_missing
+        if is_missing.all():
+            left_out[name] = "has no value"
+        elif column.kind == TEXT and _is_a_name(column.values[~is_missing]):
+            left_out[name] = "is different in almost every row, as a name is"
+        else:
+            kept.append(column)
+    return kept, left_out
+
+
+def _is_broken(column: Column) -> bool:
+    """Whether texts are meant for numbers: few different ones may as well be categories."""
+    if column.trouble is None or column.trouble.kind == NEARLY:
+        return False
+    return column.trouble.kind == UNDECIDED or len(set(column.values)) > FEW
+
+
+def _is_a_name(texts: np.ndarray) -> bool:
+    n_distinct = len(set(texts))
+    return n_distinct > FEW and 2 * n_distinct > len(texts)
+
+
+def _categories(column: Column) -> Categories:
+    is_missing = column.is_missing
+    names, counts = np.unique(column.values[~is_missing].astype(str), return_counts=True)
+    has_rare = len(names) > MOST_CATEGORIES
+    if has_rare:  # of categories that are as frequent as each other the first in the alphabet
+        names = np.sort(names[np.argsort(-counts, kind="stable")[: MOST_CATEGORIES - 1]])
+    return Categories(tuple(names.tolist()), bool(is_missing.any()), has_rare)
+
+
+def _numbers(path: str, column: Column) -> np.ndarray:
+    values = np.array(column.values, float)
+    infinite = np.flatnonzero(np.isinf(values))
+    if len(infinite):
+        others = f" (and {len(infinite) - 1} more)" if len(infinite) > 1 else ""
+        raise TableError(
+            f"{path}: column {column.name!r} has an infinite value in row {infinite[0] + 1}{others}; "
+            "fill such values in, or leave them empty."
+        )
+    return values
+
+
+def _a_text(column: Column) -> str:
+    """The first text that is no number, which is what is wrong with the column."""
+    for row, text in enumerate(column.values, start=1):
+        if text is not None and plain_number(text) is None:
+            return f"{text!r} in row {row} is text"
+    return "has text"

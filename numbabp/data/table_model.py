@@ -1,0 +1,160 @@
+"""Models of tables: a network with what is done to columns before it and with its outputs behind it."""
+
+import os
+import warnings
+from typing import Any
+
+import numpy as np
+
+from ..loading import load_with_metadata
+from ..network import Network
+from .columns import TableError
+from .pipeline import Pipeline
+from .tables import Table, listed, table_of
+
+
+class TableWarning(UserWarning):
+    """Something about a table that makes predictions less certain: unknown categories, say."""
+
+
+class TableModel:
+    """What `numbabp train` saves: predictions for tables as they are, with their texts and gaps.
+
+    A table is a path, a pandas.DataFrame, a pyarrow.Table, a mapping of columns by name, or an array with the
+    columns in the order of `columns`. Columns are found by name; others don't matter.
+
+    Parameters
+    ----------
+    network : Network
+    pipeline : Pipeline
+        What stands before and behind it.
+
+    Attributes
+    ----------
+    network : Network
+    preparation : Preparation
+        What is done to columns; `preparation.told()` says it.
+    target : Target
+        What the outputs stand for.
+    columns : list of str
+        Those that a table must have.
+    classes_ : ndarray, or None for a regression
+        Labels in the order of the columns of `predict_proba`.
+    """
+
+    def __init__(self, network: Network, pipeline: Pipeline) -> None:
+        self.network = network
+        self.pipeline = pipeline
+        self.preparation = pipeline.preparation
+        self.target = pipeline.target
+        self.classes_ = pipeline.classes
+        self.columns = list(self.preparation.columns)
+
+    def __repr__(self) -> str:
+        names = ", ".join(map(repr, self.target.names))
+        what = names if self.classes_ is None else f"{names} ({len(self.classes_)} classes)"
+        sizes = "-".join(map(str, self.network.layer_sizes))
+        return f"<TableModel of {what} from {listed(self.columns, 6)}: {sizes} network>"
+
+    def predict(self, table: Any) -> np.ndarray:
+        """Labels of the classes, or amounts in the target's own unit.
+
+        Parameters
+        ----------
+        table : path, pandas.DataFrame, pyarrow.Table, mapping, or array-like of shape (n, len(columns))
+
+        Returns
+        -------
+        ndarray of shape (n,), or (n, n_targets) of several
+            Of the labels' own dtype, or float64.
+
+        Raises
+        ------
+        TableError
+            If a column is not there, or is of another kind than in training.
+        """
+        return self.target.decoded(self.outputs(table))
+
+    def predict_proba(self, table: Any) -> np.ndarray:
+        """Probability of each class: float64 (n, n_classes), in the order of `classes_`.
+
+        Raises
+        ------
+        AttributeError
+            For a regression, which has none.
+        TableError
+            As for `predict`.
+        """
+        if self.classes_ is None:
+            raise AttributeError("a regression has no probabilities: see predict.")
+        return self.target.probabilities(self.outputs(table))
+
+    def score(self, table: Any) -> float:
+        """Accuracy, or R^2, on a table that has the target, too."""
+        read = self.read(table)
+        truth = self.target.encoded([read.column(name) for name in self.target.names])
+        inputs, notes = self.preparation.matrix(read)
+        _warn(notes)
+        return self.pipeline.score(self.network, inputs, truth)
+
+    def outputs(self, table: Any) -> np.ndarray:
+        """What the network gives, in its own dtype and units: (n, n_outputs)."""
+        inputs, notes = self.preparation.matrix(self.read(table))
+        _warn(notes)
+        return self.network.forward(inputs)
+
+    def read(self, table: Any, **told: Any) -> Table:
+        """A table as `predict` takes it, read as in training; `told` are fields of `Reading` for a file."""
+        if isinstance(table, str | os.PathLike):
+            from .files.reading import Reading
+            from .table_files import read_table
+
+            told["missing"] = (*self.preparation.missing, *told.get("missing", ()))
+            told["texts"] = (*self.preparation.texts, *told.get("texts", ()))
+            return read_table(table, Reading(**told))
+        return table_of(table, self.columns, self.preparation.texts)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it to a safetensors file, which `numbabp.load` reads; see `Network.save`."""
+        self.pipeline.save(self.network, path)
+
+
+def load(path: str | os.PathLike[str]) -> Network | TableModel:
+    """Read what `numbabp train`, `Network.save` or `TableModel.save` has written.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A safetensors file.
+
+    Returns
+    -------
+    Network or TableModel
+        A network with the architecture and, bit for bit, the parameters that were saved; of a file by
+        `numbabp train` with what is done to a table's columns, so that it takes tables.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is not one of these, is truncated or was altered; it says what is wrong.
+    """
+    network, metadata = load_with_metadata(path)
+    if not Pipeline.is_described(metadata):
+        return network
+    return TableModel(network, Pipeline.loaded(path, metadata, network))
+
+
+def load_table_model(path: str | os.PathLike[str]) -> TableModel:
+    """The same of a file that must be one by `numbabp train`; else a ValueError says that it is not."""
+    network, metadata = load_with_metadata(path)
+    return TableModel(network, Pipeline.loaded(path, metadata, network))
+
+
+def _warn(notes: list[str]) -> None:
+    for note in notes:
+        warnings.warn(note, TableWarning, stacklevel=4)
+
+
+__all__ = ["TableError", "TableModel", "TableWarning", "load", "load_table_model"]
