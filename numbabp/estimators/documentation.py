@@ -85,7 +85,10 @@ network_ : Network
 coefs_, intercepts_ : list of ndarray
     Views of its weights and biases.
 loss_, loss_curve_ : float, list of float
-    Prequential loss of the last epoch, and of every one since training began; without the penalty.
+    Prequential loss of the last epoch, and of every one since training began: the mean over the samples,
+    weighted by their weights, of `loss` summed over the outputs, each on the prediction made just before the
+    step that the sample takes part in; without the penalty of alpha; so for every solver and batch size.
+    (scikit-learn's adds the penalty, and takes the mean of squared errors over the outputs.)
 best_loss_ : float or None
     The lowest of them; None with early stopping.
 validation_scores_, best_validation_score_ : list of float, float, or None

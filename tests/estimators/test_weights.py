@@ -1,13 +1,19 @@
 """Weights of samples: only their ratios count, 0 is no sample, and in one batch they are copies."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
+import sklearn.neural_network as theirs
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_breast_cancer, load_wine, make_moons
+from sklearn.ensemble import AdaBoostClassifier, BaggingClassifier
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import compute_sample_weight
 
 import numbabp as nbp
@@ -138,22 +144,25 @@ def test_means_of_streams():
 # What they do.
 
 
+@pytest.mark.parametrize("as_sparse", [False, True])
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
 @pytest.mark.parametrize("batch_size", [1, 4, 60])
-@pytest.mark.parametrize("cls", BOTH)
-def test_steps_are_those_of_the_reference(cls, batch_size):
-    y = target(cls)
+@pytest.mark.parametrize(("cls", "y"), [(MLPClassifier, THREE), (MLPRegressor, NUMBERS_2)])
+def test_steps_and_losses_are_those_of_the_reference(cls, y, batch_size, solver, as_sparse, monkeypatch):
+    monkeypatch.setattr(dense_slices, "SLICE_BYTES", 8 * 5 * 16)  # several slices
     options = {"shuffle": False, "random_state": 0, "alpha": 0.06, "learning_rate_init": 0.02}
-    options |= {"batch_size": batch_size, "hidden_layer_sizes": 6}
+    options |= {"batch_size": batch_size, "hidden_layer_sizes": 6, "solver": solver}
     start = cls(**{**options, "learning_rate_init": 1e-300}, max_iter=1).fit(X, y)
-    model = cls(**options, max_iter=3).fit(X, y, WEIGHTS)
+    model = cls(**options, max_iter=3).fit(sparse.csr_matrix(X) if as_sparse else X, y, WEIGHTS)
     expected = reference.train(
         start.coefs_,
         start.intercepts_,
         X,
-        np.eye(3)[y] if cls is MLPClassifier else y[:, None],
+        np.eye(3)[y] if cls is MLPClassifier else y,
         activations=list(start.network_.activations),
         loss=start.network_.loss,
         learning_rates=[0.02] * 3,
+        update_rule=solver,
         batch_size=batch_size,
         l2=0.06 / batch_size,
         sample_weight=WEIGHTS / WEIGHTS.mean(),
@@ -211,6 +220,31 @@ def test_automatic_rate_allows_for_the_spread_of_sums_of_weights(batch_size):
         for weights in (None, 7 * WEIGHTS[:20])
     ]
     np.testing.assert_allclose(rates[0] / rates[1], excess(factors, 20, batch_size))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", [load_wine, load_breast_cancer, partial(make_moons, 600, noise=0.35)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(AdaBoostClassifier, n_estimators=10),
+        partial(BaggingClassifier, n_estimators=10),
+        partial(CalibratedClassifierCV, cv=3),
+    ],
+)
+def test_what_gives_weights_does_as_well_as_with_theirs(make, data):
+    samples, y = data(random_state=0) if isinstance(data, partial) else data(return_X_y=True)
+    scores = []
+    for seed in range(4):
+        split = train_test_split(samples, y, test_size=0.4, random_state=seed, stratify=y)
+        scaler = StandardScaler().fit(split[0])
+        train, test = scaler.transform(split[0]), scaler.transform(split[1])
+        weights = np.random.RandomState(seed).uniform(0.5, 1.5, len(train))
+        for cls in (MLPClassifier, theirs.MLPClassifier):
+            model = make(cls((20,), random_state=seed, max_iter=300 if cls is theirs.MLPClassifier else 100))
+            scores.append(model.fit(train, split[2], weights).score(test, split[3]))
+    ours, expected = np.mean(scores[::2]), np.mean(scores[1::2])
+    assert ours > expected - 0.01
 
 
 # A weight of 0.
