@@ -133,7 +133,7 @@ class Labels:
         if self.multilabel:
             return own
         if self.n_outputs == 1 and len(self.classes) == 2:
-            return module_of(z).hstack([_log_sigmoid(-z), own])
+            return beside(z, module_of(z).hstack([_log_sigmoid(-z), own]))
         return own - _log_sum_exp(own)  # one sigmoid a class
 
     def score(self, outputs: Any, Y: Any, sample_weight: Any) -> float:
