@@ -201,9 +201,9 @@ def _of_rules():
     for dtype, rule in product(DTYPES, RULES):
         how = {"update_rule": rule, "learning_rate": 0.01, "twice": True}
         yield _network(f"general, {rule}", dtype, "two layers", l2=0.01, **KERNELS["general"], **how)
-        yield _network(
-            f"general, {rule}, mini-batches", dtype, "three layers", batch_size=4, kernel="general", **how
-        )
+        for kernel in ("general", "minibatch"):
+            named = f"{kernel}, {rule}, mini-batches"
+            yield _network(named, dtype, "three layers", batch_size=4, kernel=kernel, **how)
     for dtype, rule, length in product(DTYPES, LINEAR_RULES, ("blocked", "blocked 32")):
         how = {"update_rule": rule, "twice": True, "loss": "categorical_cross_entropy"}
         for sizes in ("two layers", "wide"):

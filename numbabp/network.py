@@ -247,9 +247,9 @@ class Network(OfArchitecture):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n, n_inputs)
-            Finite numbers. A sparse matrix (SciPy's, best CSR) is not made dense: a step costs what the
-            sample's non-zeros do. It goes with update_rule sgd, momentum or nesterov, batch_size=1, l1=0, no
-            clipping and propagate="exact".
+            Finite numbers. A sparse matrix (SciPy's, best CSR) is not made dense: with update_rule
+            sgd, momentum or nesterov, batch_size=1, l1=0 and no clipping a step costs what the sample's
+            non-zeros do, else it also passes over all weights. It goes with propagate="exact".
         y : array-like of shape (n, n_outputs), or (n,) for one output
             Targets. With categorical cross-entropy also class indices of shape (n,).
         learning_rate : float
@@ -303,7 +303,7 @@ class Network(OfArchitecture):
             GPU, CuPy's or any with the CUDA array interface, stays there; y and sample_weight may lie there
             too, or in the host's memory, from where they are copied. A GPU does sgd, momentum and nesterov
             with l2, batch_size=1, no clipping and propagate="exact".
-        kernel : {"auto", "sequential", "tiny", "general", "blocked", "persistent"}
+        kernel : {"auto", "sequential", "tiny", "general", "minibatch", "blocked", "persistent"}
             "auto" takes what `plan` predicts to be the fastest; "blocked" is for both devices, "persistent"
             for GPUs (`numbabp.planning.catalogue` tells of each). All give the same trajectory up to
             rounding; the same kernel with the same block length gives the same bits.

@@ -87,6 +87,8 @@ def kernels(rule, options):
         yield {"kernel": "sequential"}
     if options.get("propagate") != "updated":
         yield {"kernel": "general"}
+        if options.get("batch_size", 1) > 1:
+            yield {"kernel": "minibatch"}
     elif not linear:
         raise AssertionError(f"no kernel for {rule} with {options}")
 

@@ -36,7 +36,7 @@ SHAPES = (
     (2000, 30, 2),
 )
 """Networks that `calibrate` measures."""
-_NOT_FITTED = {"first_cache_size", "second_cache_size"}
+_NOT_FITTED = {"first_cache_size", "second_cache_size", "batch_cache_size"}
 
 
 @dataclass(frozen=True)

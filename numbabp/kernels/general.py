@@ -62,7 +62,7 @@ def _finish_batch(model: Any, rule: Any, run: Any) -> None:
             w, b = layout[layer, WEIGHTS], layout[layer, BIASES]
             add_penalties(rule, parameters, w, gradient, w, b - w)
     if rule.clip_value > 0:
-        clip_values(rule, gradient, gradient.size)
+        clip_values(rule, gradient, ZERO, np.uint64(gradient.size))
     if rule.clip_norm > 0:
         clip_norm(rule, gradient)
     run.position[STEP] += 1
@@ -110,14 +110,14 @@ def _step_rows(model: Any, rule: Any, run: Any, weight: Any) -> None:
             if rule.l1 > 0 or rule.l2 > 0:
                 add_penalties(rule, parameters, start, rows, ZERO, n)
             if rule.clip_value > 0:
-                clip_values(rule, rows, n)
+                clip_values(rule, rows, ZERO, n)
             if rule.code == ADAMW:
                 shrink_weights(parameters, start, n, decay)
             apply(rule.code, step, parameters, model.moments, start, rows, ZERO, n)
         for k in range(fan_out):
             rows[k] = weight * delta[out + k]
         if rule.clip_value > 0:
-            clip_values(rule, rows, fan_out)
+            clip_values(rule, rows, ZERO, fan_out)
         apply(rule.code, step, parameters, model.moments, b, rows, ZERO, fan_out)
 
 

@@ -97,6 +97,31 @@ def numbers(rule: Any, like: Any, rate: Any, t: Any) -> Any:
     )
 
 
+@scalar_function
+def with_l2(rule: Any, l2: Any) -> Any:
+    """The rule with another penalty."""
+    return Rule(
+        rule.code,
+        rule.momentum,
+        rule.rho,
+        rule.beta_1,
+        rule.beta_2,
+        rule.epsilon,
+        rule.l1,
+        l2,
+        rule.clip_norm,
+        rule.clip_value,
+    )
+
+
+@scalar_function
+def without_limits(rule: Any) -> Any:
+    """The rule for a gradient that has its penalties and has been clipped."""
+    return Rule(
+        rule.code, rule.momentum, rule.rho, rule.beta_1, rule.beta_2, rule.epsilon, 0.0, 0.0, 0.0, 0.0
+    )
+
+
 @subroutine
 def add_penalties(rule: Any, parameters: Any, start: Any, gradient: Any, first: Any, n: Any) -> None:
     """G += l2 W + l1 sign(W) over n weights from `start` and gradient from `first`; adamw's l2 is apart."""
@@ -110,12 +135,12 @@ def add_penalties(rule: Any, parameters: Any, start: Any, gradient: Any, first: 
 
 
 @subroutine
-def clip_values(rule: Any, gradient: Any, n: Any) -> None:
-    """Cut each of the first n elements to +-clip_value."""
+def clip_values(rule: Any, gradient: Any, first: Any, n: Any) -> None:
+    """Cut each of n elements from `first` to +-clip_value."""
     highest = gradient.dtype.type(rule.clip_value)
     for j in range(n):
-        g = gradient[j]
-        gradient[j] = highest if g > highest else (-highest if g < -highest else g)
+        g = gradient[first + j]
+        gradient[first + j] = highest if g > highest else (-highest if g < -highest else g)
 
 
 @subroutine

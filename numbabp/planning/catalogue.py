@@ -38,6 +38,8 @@ class Kernel:
         Values of `propagate` that it takes.
     named : bool
         Whether a caller may ask for it; else X decides.
+    takes_sparse : bool
+        Whether X may be sparse, for one network on the CPU; a kernel that is not named takes no other.
     in_blocks : bool
         Whether it takes samples in blocks of a length that may be asked for.
     in_lanes : bool
@@ -51,6 +53,7 @@ class Kernel:
     rules: tuple[str, ...] = LINEAR_RULES
     propagates: tuple[str, ...] = ("exact",)
     named: bool = True
+    takes_sparse: bool = False
     in_blocks: bool = False
     in_lanes: bool = False
     compile_seconds: float = 0.0
@@ -62,7 +65,9 @@ def kernels(problem: Problem, device: str) -> tuple[Kernel, ...]:
     found = (row for row in KERNELS if row.device == device and row.for_many == problem.is_population)
     if problem.is_population:
         return tuple(found)
-    return tuple(row for row in found if row.named != (problem.is_sparse and device == CPU))
+    if problem.is_sparse and device == CPU:
+        return tuple(row for row in found if row.takes_sparse)
+    return tuple(row for row in found if row.named)
 
 
 def check_kernel(problem: Problem) -> None:
@@ -105,6 +110,8 @@ SEQUENTIAL = Kernel(
     propagates=_ONE_LAYER_AT_A_TIME,
 )
 GENERAL = Kernel("general", "every rule, mini-batches, L1, clipping", rules=ALL_RULES)
+MINIBATCH = Kernel("minibatch", "mini-batches by products of matrices", rules=ALL_RULES, takes_sparse=True)
+SPARSE = Kernel("sparse", "samples with few non-zeros", named=False, takes_sparse=True)
 BLOCK = Kernel(
     "block",
     "a block of a GPU's threads a network, weights in shared memory",
@@ -122,13 +129,14 @@ KERNELS = (
         compile_seconds=TINY_COMPILE_SECONDS,
     ),
     GENERAL,
+    MINIBATCH,
     Kernel(
         "blocked",
         "blocks of samples, with the same trajectory up to rounding",
         propagates=_ONE_LAYER_AT_A_TIME,
         in_blocks=True,
     ),
-    Kernel("sparse", "samples with few non-zeros", named=False),
+    SPARSE,
     Kernel(
         "blocked",
         "blocks of samples of one large network, over a whole GPU",

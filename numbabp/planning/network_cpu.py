@@ -1,11 +1,13 @@
 """Plans for one network on the CPU."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ..architecture import Architecture
 from ..devices import processor
 from ..kernels.layout import NARROW
+from ..kernels.update_rules import N_MOMENTS
 from . import catalogue
 from .cpu_costs import Machine, this_machine
 from .plan import Plan
@@ -26,7 +28,7 @@ def candidates(problem: Problem) -> Iterator[Plan]:
     dtype = problem.architecture.dtype.name
     only_one = "X is sparse" if problem.is_sparse else ""
     for kernel in catalogue.kernels(problem, catalogue.CPU):
-        shapes = _shapes_of_blocks(problem) if kernel.in_blocks else [Shape()]
+        shapes = _shapes_of_blocks(problem) if kernel.in_blocks else [_shape_of_batch(problem)]
         why = refusal(kernel, problem)
         if why:  # of blocks, those of the first length say it for all
             shapes = [shape for shape in shapes if shape.block_length == shapes[0].block_length]
@@ -60,9 +62,10 @@ def predicted_ns(
     }[kernel](*sizes)
 
 
-def blas_threads_that_matter(architecture: Architecture) -> int:
-    """Threads that BLAS may use, where the products of the longest block are worth more than one."""
-    flops = 2.0 * BLOCK_LENGTHS[-1] * architecture.n_inputs * architecture.layer_sizes[1]
+def blas_threads_that_matter(problem: Problem) -> int:
+    """Threads that BLAS may use, where the products of the longest block or batch are worth more than one."""
+    length = max(BLOCK_LENGTHS[-1], problem.options.batch_size)
+    flops = 2.0 * length * problem.architecture.n_weights
     return processor.most_blas_threads() if flops >= THREADED_FLOPS else 1
 
 
@@ -70,17 +73,36 @@ def _prediction(machine: Machine, problem: Problem, kernel: str, shape: Shape) -
     """Fields of a plan."""
     architecture = problem.architecture
     itemsize, touched = architecture.dtype.itemsize, float(architecture.n_weights)
-    if problem.n_nonzeros is None:
+    if problem.n_nonzeros is not None:
+        touched -= (architecture.n_inputs - problem.n_nonzeros) * architecture.layer_sizes[1]
+    if kernel == "minibatch":
+        ns = machine.ns_per_minibatch_step(
+            architecture.layer_sizes,
+            itemsize,
+            min(problem.options.batch_size, problem.n_samples),
+            N_MOMENTS[problem.options.update_rule],
+            architecture.n_inputs if problem.n_nonzeros is None else problem.n_nonzeros,
+        )
+    elif problem.n_nonzeros is None:
         ns = predicted_ns(machine, architecture, problem.options.update_rule != "sgd", kernel, shape)
     else:
         ns = machine.ns_per_sparse_step(architecture.layer_sizes, itemsize, problem.n_nonzeros)
-        touched -= (architecture.n_inputs - problem.n_nonzeros) * architecture.layer_sizes[1]
     return {
         "ns_per_step": ns,
         "seconds": ns * max(1, problem.n_steps) * 1e-9,
         "flops": 4.0 * touched,
         "bytes": 3.0 * itemsize * touched,
     }
+
+
+def _shape_of_batch(problem: Problem) -> Shape:
+    """Of kernels that take no blocks: threads for the products of mini-batches."""
+    options, sizes = problem.options, problem.architecture.layer_sizes
+    length = min(options.batch_size, problem.n_samples)
+    if length == 1:
+        return Shape()
+    largest = max(m * n for m, n in pairwise(sizes))
+    return Shape(n_threads=_n_threads(2.0 * length * largest, options.n_threads))
 
 
 def _shapes_of_blocks(problem: Problem) -> list[Shape]:

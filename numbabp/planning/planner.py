@@ -50,7 +50,7 @@ def _threads_that_matter(problem: Problem) -> int:
     """Threads that a plan would be made for: the process may be given others, and BLAS, too."""
     if problem.is_population:
         return processor.n_threads(problem.options.n_threads)
-    return network_cpu.blas_threads_that_matter(problem.architecture)
+    return network_cpu.blas_threads_that_matter(problem)
 
 
 def step_by_step(problem: Problem, plan: Plan) -> Plan:
@@ -91,13 +91,14 @@ def _make(problem: Problem) -> Plan:
 
 
 def _make_sparse(problem: Problem) -> Plan:
-    """For one network, which one kernel trains on a sparse X."""
+    """For one network, which on a sparse X one kernel trains, or none."""
     if problem.place.device is not None:
         asked = problem.options.device
         raise ValueError(f"device={asked!r} is not possible with a sparse X; device='cpu' takes it.")
-    (plan,) = network_cpu.candidates(problem)
-    if plan.why_not:
-        raise ValueError(f"{plan.why_not}.")
+    plans = list(network_cpu.candidates(problem))
+    plan = next((plan for plan in plans if not plan.why_not), None)
+    if plan is None:
+        raise ValueError(f"{plans[0].why_not}.")
     return plan
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ..kernels.cuda.blocked.geometry import MAX_LENGTH, MAX_OUTPUTS
 from ..options import PLAIN_GRADIENT
-from .catalogue import CPU, CUDA, GENERAL, SEQUENTIAL, Kernel, devices_of
+from .catalogue import CPU, CUDA, GENERAL, MINIBATCH, SEQUENTIAL, SPARSE, Kernel, devices_of
 from .gpu_layouts import mapping_of
 from .problem import Problem
 
@@ -49,25 +49,43 @@ def _not_general(kernel: Kernel, problem: Problem) -> str:
     return f"propagate={problem.options.propagate!r} goes with the step of one layer at a time"
 
 
+def _not_in_batches(kernel: Kernel, problem: Problem) -> str:
+    if problem.is_sparse:
+        why = _not_with_sparse(kernel, problem)
+        if not why and not _not_sparse(SPARSE, problem):
+            why = "the sparse kernel takes these steps without a pass over all weights"
+        return why
+    if problem.options.batch_size == 1:
+        return "batch_size=1: there are no products of matrices in a step of one sample"
+    return _not_general(kernel, problem)
+
+
 def _not_in_blocks(kernel: Kernel, problem: Problem) -> str:
     what = problem.options.not_linear
     return f"{what} makes steps that are not linear in the gradients" if what else ""
 
 
 def _not_sparse(kernel: Kernel, problem: Problem) -> str:
+    options = problem.options
+    why = _not_with_sparse(kernel, problem)
+    if not why and (options.not_linear or options.kernel == MINIBATCH.name):
+        what = options.not_linear or f"kernel={options.kernel!r}"
+        return f"{what} makes steps that pass over the weights of absent columns"
+    return why
+
+
+def _not_with_sparse(kernel: Kernel, problem: Problem) -> str:
+    """Of all kernels that take a sparse X."""
     allowed_values = {
-        "update_rule": kernel.rules,
-        **{name: (plain,) for name, plain in PLAIN_GRADIENT.items()},
         "propagate": kernel.propagates,
-        "kernel": ("auto",),
+        "kernel": ("auto", MINIBATCH.name),
         "block_length": (None,),
     }
     for name, allowed in allowed_values.items():
         value = getattr(problem.options, name)
         if value not in allowed:
             return (
-                f"{name}={value!r} is not possible with a sparse X, whose steps pass over the weights of "
-                f"absent columns; allowed: {', '.join(map(repr, allowed))}"
+                f"{name}={value!r} is not possible with a sparse X; allowed: {', '.join(map(repr, allowed))}"
             )
     return ""
 
@@ -152,6 +170,7 @@ _REASONS: dict[tuple[str, str], Callable[[Kernel, Problem], str]] = {
     ("sequential", CPU): _not_a_step_at_once,
     ("tiny", CPU): _not_tiny,
     ("general", CPU): _not_general,
+    ("minibatch", CPU): _not_in_batches,
     ("blocked", CPU): _not_in_blocks,
     ("sparse", CPU): _not_sparse,
     ("blocked", CUDA): _not_in_blocks_on_gpu,

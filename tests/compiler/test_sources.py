@@ -14,6 +14,7 @@ import pytest
 from numbabp.compiler import sources
 from numbabp.kernels import blocked, general, inference, sequential, shuffling, sparse, tiny
 from numbabp.kernels.lanes import train
+from numbabp.kernels.minibatch import train as minibatch
 
 PACKAGE = Path(sources.ROOT)
 FILES = sorted(path for folder in sources.FOLDERS for path in (PACKAGE / folder).rglob("*.py"))
@@ -54,6 +55,7 @@ KERNELS = {
     "general": general.train_general,
     "blocked": blocked.train_blocked,
     "sparse": sparse.train_sparse,
+    "minibatch": minibatch.train_minibatch,
     "lanes": train.train_lanes,
     "inference": inference.activate_rows,
     "shuffling": shuffling.draw_order,
@@ -134,11 +136,11 @@ def test_what_an_edit_compiles_anew(everything, copy):
         ("kernels/cuda/barriers.py", set()),
         ("kernels/tiny.py", {"tiny"}),
         ("kernels/sequential.py", {"sequential"}),
-        ("kernels/powers.py", {"blocked", "sparse"}),
+        ("kernels/powers.py", {"minibatch", "blocked", "sparse"}),
         ("kernels/lanes/layers.py", {"lanes"}),
         ("kernels/lanes/__init__.py", {"lanes"}),
-        ("kernels/update_rules.py", {"general", "blocked", "sparse"}),
-        ("kernels/steps.py", {"sequential", "blocked", "sparse"}),
+        ("kernels/update_rules.py", {"general", "minibatch", "blocked", "sparse"}),
+        ("kernels/steps.py", {"sequential", "minibatch", "blocked", "sparse"}),
         ("kernels/layers.py", ALL - {"shuffling"}),
         ("functions/elementary.py", ALL - {"shuffling"}),
         ("kernels/__init__.py", ALL),

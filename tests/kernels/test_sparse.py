@@ -460,14 +460,8 @@ def test_plan(step):
 @pytest.mark.parametrize(
     ("option", "allowed"),
     [
-        ({"update_rule": "adam"}, "'sgd', 'momentum', 'nesterov'"),
-        ({"update_rule": "adagrad"}, "'sgd', 'momentum', 'nesterov'"),
-        ({"batch_size": 2}, "1"),
-        ({"l1": 0.5}, "0"),
-        ({"clip_norm": 1.0}, "None"),
-        ({"clip_value": 1.0}, "None"),
         ({"propagate": "updated"}, "'exact'"),
-        ({"kernel": "blocked"}, "'auto'"),
+        ({"kernel": "blocked"}, "'auto', 'minibatch'"),
         ({"block_length": 16}, "None"),
     ],
     ids=str,
@@ -483,6 +477,16 @@ def test_what_the_kernel_does_not_do_is_refused(option, allowed):
         assert f"allowed: {allowed}." in str(caught.value)
     np.testing.assert_array_equal(net.parameters, before)
     assert net._rule_state is None
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"update_rule": "adam"}, {"batch_size": 2}, {"l1": 0.5}, {"clip_norm": 1.0}, {"kernel": "minibatch"}],
+    ids=str,
+)
+def test_what_the_kernel_does_not_do_another_does(option):
+    net, X = network_of(usual(), "float64"), sparse.csr_array(usual().X)
+    assert net.plan(X, **option).kernel == "minibatch"
 
 
 def with_value(value):

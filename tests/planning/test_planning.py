@@ -43,7 +43,7 @@ def test_the_choice_is_the_fastest_of_what_is_possible(layer_sizes):
             continue
         assert other.ns_per_step >= plan.ns_per_step or "than it saves" in other.why_not
     kernels = {plan.kernel, *(other.kernel for other in plan.alternatives)}
-    assert kernels == {"sequential", "general", "blocked", "tiny"}
+    assert kernels == {"sequential", "general", "minibatch", "blocked", "tiny"}
 
 
 @pytest.mark.parametrize("layer_sizes", SHAPES)
@@ -92,7 +92,7 @@ def test_an_override_is_taken_and_said(length):
 )
 def test_what_is_not_linear_is_not_blocked(options, reason):
     plan = plan_of((784, 128, 10), **options)
-    assert plan.kernel == "general"
+    assert plan.kernel == ("minibatch" if "batch_size" in options else "general")
     blocked = [other for other in plan.alternatives if other.kernel == "blocked"]
     assert blocked
     assert all(reason in other.why_not for other in blocked)

@@ -83,6 +83,32 @@ class General(CpuEngine):
         return train_general(self.model, samples, self._rule, run, self._batch_size, stop_epoch, max_samples)
 
 
+class Minibatch(CpuEngine):
+    """Mini-batches by products of matrices, also of samples with few non-zeros."""
+
+    def __init__(self, plan: Plan, subject: Subject) -> None:
+        from ...kernels.minibatch.batch import batch_layout, batch_samples, make_batch
+        from ...kernels.minibatch.train import train_minibatch  # compiled for those who need it
+
+        super().__init__(plan, subject)
+        of, options = subject.architecture, subject.options
+        self._train, self._rule = train_minibatch, options.rule
+        self._samples = batch_samples(subject.samples)
+        self._batch, gradient = make_batch(of.layout, self._samples, options.batch_size, self._rule)
+        layout = batch_layout(of.layout, len(self._batch.picks), self._samples.starts.size > 0)
+        no_units, no_scratch = np.empty((3, 0), of.dtype), np.empty(0, of.dtype)
+        self.model = Model(
+            subject.parameters, subject.moments, gradient, no_units, no_scratch, layout, of.loss_code
+        )
+
+    def advance(self, stop_epoch: int, max_samples: int) -> int:
+        """See `Engine`."""
+        with blas_threads(self.plan.n_threads):
+            return self._train(
+                self.model, self._samples, self._rule, self.subject.run, self._batch, stop_epoch, max_samples
+            )
+
+
 class Blocked(CpuEngine):
     """Blocks of samples (docs/blocked.md)."""
 
@@ -176,6 +202,7 @@ ENGINES: dict[str, Any] = {
     "sequential": Sequential,
     "tiny": Tiny,
     "general": General,
+    "minibatch": Minibatch,
     "blocked": Blocked,
     "sparse": Sparse,
 }
