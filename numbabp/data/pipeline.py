@@ -34,8 +34,7 @@ class Pipeline:
     @classmethod
     def fitted(cls, samples: Dataset, rows: np.ndarray) -> "Pipeline":
         """From the given rows, and the classes of all."""
-        table = samples.table.rows(rows)
-        preparation = Preparation.fitted(table, samples.feature_names, samples.missing)
+        preparation = Preparation.fitted(samples.table, samples.feature_names, rows, samples.missing)
         if samples.task == "classification":
             return cls(preparation, Target.of_classes(samples.targets[0]))
         return cls(preparation, Target.of_amounts([column.rows(rows) for column in samples.targets]))

@@ -20,6 +20,8 @@ from .described import mapping, numbers, strings
 from .numerals import plain_number
 from .tables import Table, listed
 
+LARGEST = 1e100
+"""Whose squares can be added up."""
 MOST_CATEGORIES = 100
 """Inputs of one column of texts; the rarest categories share the last one."""
 
@@ -72,8 +74,10 @@ class Preparation:
     missing: tuple[str, ...] = ()
 
     @classmethod
-    def fitted(cls, table: Table, names: Sequence[str], missing: Sequence[str] = ()) -> "Preparation":
-        """From the rows to train on.
+    def fitted(
+        cls, table: Table, names: Sequence[str], rows: np.ndarray, missing: Sequence[str] = ()
+    ) -> "Preparation":
+        """From the rows to train on; what kinds of columns there are from all.
 
         Raises
         ------
@@ -82,7 +86,7 @@ class Preparation:
         """
         from sklearn.preprocessing import StandardScaler
 
-        kept, left_out = _kept(table, names)
+        kept, left_out = _kept(table, names, rows)
         if not kept:
             why = "".join(f"; {name!r} {reason}" for name, reason in list(left_out.items())[:5])
             raise TableError(f"{table.path}: there is no column besides the target to learn from{why}.")
@@ -90,11 +94,8 @@ class Preparation:
         mean, scale = np.empty(0), np.empty(0)
         if plain:
             values = np.column_stack([_numbers(table.path, column) for column in plain])
-            with np.errstate(over="ignore", invalid="ignore"):
-                scaler = StandardScaler().fit(values)
+            scaler = StandardScaler().fit(values)
             mean, scale = scaler.mean_, scaler.scale_
-        for column in np.array([column.name for column in plain])[~np.isfinite(mean) | ~np.isfinite(scale)]:
-            raise TableError(f"{table.path}: column {str(column)!r} has values too large to be standardised.")
         return cls(
             tuple(column.name for column in kept),
             {column.name: column.kind for column in kept if column.kind != NUMBER},
@@ -291,8 +292,8 @@ def _from_json(described: Any) -> Categories:
     return Categories(tuple(strings(described, "names")), has_missing, has_rare)
 
 
-def _kept(table: Table, names: Sequence[str]) -> tuple[list[Column], dict[str, str]]:
-    """Columns to learn from, and why the others are not."""
+def _kept(table: Table, names: Sequence[str], rows: np.ndarray) -> tuple[list[Column], dict[str, str]]:
+    """Those rows of columns to learn from, and why the others are not."""
     kept, left_out = [], {}
     for name in names:
         column = table.column(name)
@@ -300,6 +301,9 @@ def _kept(table: Table, names: Sequence[str]) -> tuple[list[Column], dict[str, s
             raise TableError(
                 f"{table.path}: column {name!r}: {column.trouble}; --ignore {name} leaves it out."
             )
+        if column.kind != TEXT:
+            _numbers(table.path, column)  # raises for one that is infinite
+        column = column.rows(rows)
         is_missing = column.is_missing
         if is_missing.all():
             left_out[name] = "has no value"
@@ -340,6 +344,8 @@ def _numbers(path: str, column: Column) -> np.ndarray:
             f"{path}: column {column.name!r} has an infinite value in row {infinite[0] + 1}{others}; "
             "fill such values in, or leave them empty."
         )
+    if np.abs(values).max(where=~np.isnan(values), initial=0) > LARGEST:
+        raise TableError(f"{path}: column {column.name!r} has values too large to be standardised.")
     return values
 
 

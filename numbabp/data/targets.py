@@ -35,7 +35,8 @@ def read_target(table: Table, name: str, task: str = "auto") -> tuple[Column, st
     missing = np.flatnonzero(column.is_missing)
     if len(missing):
         raise TableError(
-            f"{what} has no value in row {missing[0] + 1}{_others(missing)}; leave such rows out."
+            f"{table.path}: column {name!r} has no value in row {missing[0] + 1}{_others(missing)}, "
+            "but is the target: leave such rows out."
         )
     if column.kind == TEXT:
         return _classes(what, column, task), CLASSIFICATION

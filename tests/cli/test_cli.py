@@ -14,7 +14,7 @@ from numbabp.cli import smoke
 from numbabp.cli.app import app
 from numbabp.cli.console import new_table, print_table
 from numbabp.devices import memory
-from numbabp.loading import load_metadata, save
+from numbabp.loading import load_metadata, load_with_metadata, save
 
 NOTEBOOK_LOSSES = {
     0: 3.4737521571212318,
@@ -266,8 +266,9 @@ def test_train_and_predict(folder):
     output = run("train", "data.csv", "--target", "y", "--output", "net").stdout
     assert "2-100-1 network, 320 training rows" in output
     assert "validation accuracy" in output
-    assert nbp.load("net").layer_sizes == (2, 100, 1)
-    assert load_metadata("net")["feature_names"] == ["a", "b"]
+    model = nbp.load("net")
+    assert model.network.layer_sizes == (2, 100, 1)
+    assert model.columns == ["a", "b"]
 
     # columns are found by name; others do not matter
     (folder / "new.csv").write_text("b,other,a\n1,x,1\n-1,y,1\n1,z,-1.5\n")
@@ -285,7 +286,8 @@ def test_training_is_repeatable(folder):
     write_quadrants(folder / "data.csv")
     for name in ("one", "two"):
         run("train", "data.csv", "--target", "y", "--output", name, "--seed", 3, "--epochs", 2)
-    assert np.array_equal(nbp.load("one").parameters, nbp.load("two").parameters)
+    one, two = (nbp.load(name).network.parameters for name in ("one", "two"))
+    assert np.array_equal(one, two)
 
 
 def test_train_a_regression(folder):
@@ -331,8 +333,10 @@ def test_train_on_bundled_data(name, sizes):
     if name == "xor":
         assert result["n_validation"] == 0
         assert result["scores"] == {"training": 1}
-    elif name != "diabetes":
-        assert result["scores"]["validation"] > 0.95
+    elif name != "diabetes":  # of few rows the split decides
+        others = (run_json("train", "--dataset", name, "--seed", seed) for seed in (1, 2))
+        scores = [r["scores"]["validation"] for r in (result, *others)]
+        assert np.mean(scores) > 0.95
 
 
 def test_options_reach_the_training(folder):
@@ -344,7 +348,7 @@ def test_options_reach_the_training(folder):
     assert result["layer_sizes"] == [4, 3]
     assert result["n_training"] == 150
     assert result["history"]["learning_rate"] == pytest.approx([0.02, 0.015, 0.005])
-    assert nbp.load("net").dtype == np.float64
+    assert nbp.load("net").network.dtype == np.float64
 
 
 DEVICES = [("train", "--dataset", "iris"), ("sweep", "--dataset", "iris", "--seeds", 2)]
@@ -383,8 +387,6 @@ BAD_TABLES = {
     "a,b,y\n1,2,0\n": "nothing to learn",
     "a,b,y\n1,2,0\n3,4,0\n5,6,0\n": "target 'y' is 0.0 in every row",
     "a,b,y\n1,2,0\n3,4\n": "line 3 has 2 fields, but the header has 3",
-    "a,b,y\n1,red,0\n3,blue,1\n": "column 'b' has text ('red' in row 1)",
-    "a,b,y\n1,,0\n3,4,1\n": "column 'b' has no value in row 1",
     "a,b,y\n1,2,0\n3,4,\n": "column 'y' has no value in row 2",
     "a,b,y\n1,inf,0\n3,4,1\n": "column 'b' has an infinite value in row 1",
     "a,b,y\n1,1e200,0\n3,-1e200,1\n5,0,1\n": "column 'b' has values too large",
@@ -461,51 +463,59 @@ def test_bad_predictions(folder):
     (folder / "fewer.csv").write_text("a,y\n1,2\n")
     assert "there is no column 'b'" in refused("predict", "net", "fewer.csv")
     (folder / "missing.csv").write_text("a,b\n1,\n")
-    assert "column 'b' has no value in row 1" in refused("predict", "net", "missing.csv")
+    assert "1 missing values set to the mean" in run("predict", "net", "missing.csv").stderr
+    (folder / "text.csv").write_text("a,b\n1,2\n1,x\n")
+    assert "column 'b': 'x' in row 2" in refused("predict", "net", "text.csv")
     assert "no folder absent" in refused("predict", "net", "data.csv", "--output", "absent/out.csv")
-
-
-GOOD_SETTINGS = {
-    "feature_names": ["a", "b"],
-    "target_name": "y",
-    "classes": ["no", "yes"],
-    "mean": [0, 0],
-    "scale": [1, 1],
-    "target_mean": 0,
-    "target_scale": 1,
-}
 
 
 def test_predict_with_other_networks(folder):
     write_quadrants(folder / "data.csv", 5)
-    network = nbp.Network((2, 3, 1), loss="binary_cross_entropy")
-    save(network, "net", GOOD_SETTINGS)
-    assert len(run("predict", "net", "data.csv").stdout.splitlines()) == 6
-    network.save("net")
+    nbp.Network((2, 3, 1), loss="binary_cross_entropy").save("net")
     assert "not one saved by numbabp train" in refused("predict", "net", "data.csv")
-    for name, value in [
-        ("feature_names", ["a"]),
-        ("feature_names", 5),
-        ("feature_names", [["a"], ["b"]]),
-        ("classes", ["a", "b", "c"]),
-        ("classes", ["a"]),
-        ("classes", {}),
-        ("classes", ["yes", "no"]),
-        ("classes", ["yes", "yes"]),
-        ("mean", ["x", 0]),
-        ("mean", [10**400, 0]),
-        ("mean", [True, 0]),
-        ("scale", [10**400, 1]),
-        ("scale", [0, 1]),
-        ("target_mean", 10**400),
-        ("target_mean", None),
-        ("scale", None),
-        ("target_name", 3),
-        ("target_scale", "1"),
-    ]:
-        save(network, "net", {**GOOD_SETTINGS, name: value})
-        assert "does not fit the network" in refused("predict", "net", "data.csv"), (name, value)
-    for name in GOOD_SETTINGS:
-        save(network, "net", {key: value for key, value in GOOD_SETTINGS.items() if key != name})
+
+
+DAMAGE = [
+    (("target", "classes"), [], "classes must be null, or at least two labels"),
+    (("target", "classes"), ["a", 1], "classes must be null, or at least two labels"),
+    (("target", "classes"), ["b", "a"], "classes must be sorted"),
+    (("target", "classes"), [1, 10**400], "int64"),
+    (("target", "classes"), ["a", "b", "c"], "take 3 outputs, but the network has 2 and 1"),
+    (("target", "names"), 3, "names must be a list of names"),
+    (("target", "scale"), ["1"], "scale must be numbers"),
+    (("preparation", "columns"), ["a"], "must be a list of 1 numbers"),
+    (("preparation", "columns"), [["a"], ["b"]], "columns must be a list of names"),
+    (("preparation", "columns"), ["a", "a"], "no name twice"),
+    (("preparation", "mean"), [10**400, 0], "mean must be within float64"),
+    (("preparation", "mean"), [True, 0], "mean must be numbers"),
+    (("preparation", "mean"), None, "mean must be a list of 2 numbers"),
+    (("preparation", "scale"), [1, 0], "scale must be finite and positive"),
+    (("preparation", "kinds"), {"a": "colour"}, "kinds must be"),
+    (("preparation", "categories"), {"a": {}}, "has_missing and has_rare"),
+    (("preparation", "gaps"), ["c"], "gaps must be columns of numbers"),
+    (("format",), 9, "format 9 is not known"),
+    (("preparation",), [], "preparation must be an object"),
+]
+
+
+@pytest.mark.parametrize(("keys", "value", "message"), DAMAGE)
+def test_damaged_metadata(folder, keys, value, message):
+    write_quadrants(folder / "data.csv", 50)
+    run("train", "data.csv", "--target", "y", "--output", "net", "--epochs", 1)
+    described = load_metadata("net")
+    part = described["table"]
+    for key in keys[:-1]:
+        part = part[key]
+    for damage in ("changed", "gone"):
+        if damage == "changed":
+            part[keys[-1]] = value
+        else:
+            del part[keys[-1]]
+        save(
+            nbp.load("net").network if damage == "changed" else load_with_metadata("net")[0], "net", described
+        )
         line = refused("predict", "net", "data.csv")
-        assert "does not fit the network" in line or "not one saved by numbabp train" in line, name
+        assert "net: what its metadata say of columns and classes can't be right" in line
+        assert damage == "gone" or message in line
+        with pytest.raises(ValueError, match="can't be right"):
+            nbp.load("net")

@@ -1,13 +1,21 @@
-"""Files into columns."""
+"""Files and other libraries' tables into columns."""
 
+import gzip
+import io
+import os
 import sys
+import threading
+from decimal import Decimal
 
 import numpy as np
 import pytest
 
-from numbabp.data import table_files as formats
+from numbabp.data.columns import Column, TableError, column_of_array, column_of_texts
+from numbabp.data.files import text
+from numbabp.data.files.reading import Reading
 from numbabp.data.table_files import read_table
-from numbabp.data.tables import Table, TableError
+from numbabp.data.tables import Table, table_of
+from numbabp.data.targets import labels_of, read_target
 
 
 def write(tmp_path, content, name="t.csv"):
@@ -16,29 +24,74 @@ def write(tmp_path, content, name="t.csv"):
     return path
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("t.csv", "a,b,c\n1,x,\n-2.5e3,é,4\n"),
-        ("t.csv", "\ufeffa,b,c\r\n1, x,\r\n\r\n -2.5e3,é,4"),
-        ("t.csv", 'a;b;c\n1;"x";NA\n-2500;é;4\n'),
-        ("t.csv", "a\tb\tc\n1\tx\tnull\n-2500\té\t4\n"),
-        ("t.tsv", "a\tb\tc\n1\tx\t?\n-2500\té\t4\n"),
-    ],
-)
-def test_csv(tmp_path, name, content):
-    table = read_table(write(tmp_path, content, name))
-    assert list(table.columns) == ["a", "b", "c"]
-    assert table.columns["a"].tolist() == [1, -2500]
-    assert table.columns["b"].tolist() == ["x", "é"]
-    assert np.array_equal(table.columns["c"], [np.nan, 4], equal_nan=True)
+def values(table):
+    return {name: column.values.tolist() for name, column in table.columns.items()}
+
+
+NAN = pytest.approx(np.nan, nan_ok=True)
+SAME = [
+    ("t.csv", "a,b,c\n1,x,\n-2.5e3,é,4\n"),
+    ("t.csv", "\ufeffa,b,c\r\n1, x,\r\n\r\n -2.5e3,é,4"),
+    ("t.csv", 'a;b;c\n1;"x";NA\n-2500;é;4\n'),
+    ("t.csv", "a\tb\tc\n1\tx\tnull\n-2500\té\t4\n"),
+    ("t.tsv", "a\tb\tc\n1\tx\t?\n-2500\té\t4\n"),
+    ("t.csv", "a|b|c\n1|x|NaN\n-2500|é|4\n"),
+    ("t.txt", "a  b c\n1  x   ?\n-2500 é 4\n"),
+    ("t.csv", ",a,b,c\n17,1,x,\n4,-2500,é,4\n"),
+    ("t.csv", "Unnamed: 0,a,b,c\n0,1,x,\n1,-2500,é,4\n"),
+    ("t.csv", '"a" "b" "c"\n"1" 1 "x" NA\n"2" -2500 "é" 4\n'),
+    ("t.csv", "a,b,c\n1,x,,\n-2500,é,4,\n"),
+    ("t.csv", "sep=;\na;b;c\n1;x;\n-2500;é;4\n"),
+    ("t.csv.gz", gzip.compress("a,b,c\n1,x,\n-2500,é,4\n".encode())),
+    ("t.csv", "a,b,c\n1,x,\n-2500,é,4\n".encode("cp1252")),
+    ("t.csv", "a,b,c\n1,x,\n-2500,é,4\n".encode("utf-16")),
+    ("t.csv", "a;b;c\n1,0;x;\n-2.500,00;é;4\n"),
+    ("t.csv", 'a,b,c\n1,x,\n"-2,500.0",é,4\n'),
+]
+
+
+@pytest.mark.parametrize(("name", "content"), SAME)
+def test_text_files(tmp_path, name, content):
+    assert values(read_table(write(tmp_path, content, name))) == {
+        "a": [1, -2500],
+        "b": ["x", "é"],
+        "c": [NAN, 4],
+    }
+
+
+def test_pipes_and_standard_input(tmp_path, monkeypatch):
+    content = b"a,b\n1,x\n2,y\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    assert values(read_table("-")) == {"a": [1, 2], "b": ["x", "y"]}
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(content,))
+        writer.start()
+        assert values(read_table(tmp_path / "pipe")) == {"a": [1, 2], "b": ["x", "y"]}
+        writer.join()
 
 
 def test_a_column_that_turns_into_text_late_keeps_its_texts(tmp_path, monkeypatch):
-    monkeypatch.setattr(formats, "ROWS_AT_A_TIME", 2)
+    monkeypatch.setattr(text, "ROWS_AT_A_TIME", 2)
     table = read_table(write(tmp_path, "a,b\n007,1\n08,2\n9,3\n10,4\nx,5\n"))
-    assert table.columns["a"].tolist() == ["007", "08", "9", "10", "x"]
-    assert table.columns["b"].tolist() == [1, 2, 3, 4, 5]
+    assert table.columns["a"].values.tolist() == ["007", "08", "9", "10", "x"]
+    assert table.columns["b"].values.tolist() == [1, 2, 3, 4, 5]
+
+
+def test_what_is_told_of_a_file(tmp_path):
+    path = write(tmp_path, "7,x\n08,n.d.\n", "t.csv")
+    table = read_table(path, Reading(has_header=False, missing=("n.d.",), texts=("1",)))
+    assert values(table) == {"1": ["7", "08"], "2": ["x", None]}
+    path = write(tmp_path, "a^b\n1,5^2\n")
+    assert values(read_table(path, Reading(separator="^"))) == {"a": [1.5], "b": [2]}
+    path = write(tmp_path, 'a,b\n"1,010","1,5"\n')
+    assert values(read_table(path)) == {"a": [1.01], "b": [1.5]}  # the other column tells
+    path = write(tmp_path, "a;b\n1,010;1.010\n")
+    assert values(read_table(path, Reading(decimal=","))) == {"a": [1.01], "b": [1010]}
+    assert values(read_table(path, Reading(decimal="."))) == {"a": [1010], "b": [1.01]}
+    for wrong in ({"separator": "ab"}, {"decimal": "x"}):
+        with pytest.raises(ValueError, match=r"must be .* got"):
+            Reading(**wrong)
 
 
 @pytest.mark.parametrize(
@@ -51,28 +104,54 @@ def test_a_column_that_turns_into_text_late_keeps_its_texts(tmp_path, monkeypatc
         ('a,b\n"1\n",2\n3,4,5\n', "line 4 has 3 fields"),
         ('a,b\n1,"2\n', "line 2: unexpected end of data"),
         ("a,a\n1,2\n", "'a' more than once"),
-        ("a,\n1,2\n", "without a name"),
-        ("1,2\n3,4\n", "has only numbers"),
-        (b"a,b\n\xff,1\n", "not UTF-8"),
+        ("1,2\n3,4\n", "has only numbers; --no-header"),
+        ("5.1,3.5,setosa\n4.9,3.0,setosa\n", "looks like data .'5.1' is a number.; --no-header"),
+        (b"a,b\n\0\1,1\n", "neither a table of text"),
+        (gzip.compress(b"a,b\n1,2\n")[:-9], "damaged"),
     ],
 )
-def test_bad_csv(tmp_path, content, message):
+def test_bad_text_files(tmp_path, content, message):
     path = write(tmp_path, content)
     with pytest.raises(TableError, match=message) as caught:
         read_table(path)
     assert str(path) in str(caught.value)
 
 
+def test_kinds_of_columns():
+    booleans = column_of_texts("a", ["True", "false", ""])
+    assert (booleans.kind, booleans.values.tolist()) == ("boolean", [1, 0, NAN])
+    for form in ("2020-03-01", "01.03.2020", "2020-03-01T12:00:00", "2020-03-01 13:00+01:00", "Mar 01, 2020"):
+        dates = column_of_texts("a", [form, None])
+        assert (dates.kind, dates.values.tolist()) == (
+            "date",
+            [18322 + ("12" in form or "13" in form) / 2, NAN],
+        )
+    exact = column_of_array("a", np.array(["2020-03-01T12:00", "NaT"], "datetime64[ns]"))
+    assert (exact.kind, exact.values.tolist()) == ("date", [18322.5, NAN])
+    assert column_of_texts("a", ["1_0"]).kind == "text"
+    assert column_of_texts("a", ["1 010", "1'010,5"]).values.tolist() == [1010, 1010.5]
+    assert column_of_texts("a", ["1,234,567", "2"]).values.tolist() == [1234567, 2]
+    undecided = column_of_texts("a", ["1", "1,010"])
+    assert "'1,010' in row 2 may be 1.01 or 1010; say --decimal ," in str(undecided.trouble)
+    assert "can't be told apart" in str(column_of_texts("a", ["03/04/2020"]).trouble)
+    assert column_of_texts("a", ["03/04/2020", "13/04/2020"]).kind == "date"
+    assert "'n.d.' in row 3 is no number" in str(column_of_texts("a", ["1", "2", "n.d."]).trouble)
+    assert "is a number with something around it" in str(column_of_texts("a", ["12 %", "13 %"]).trouble)
+
+
 def test_npz(tmp_path):
     X = np.arange(6, dtype=np.int32).reshape(3, 2)
     np.savez(tmp_path / "t.npz", X=X, y=np.array(["u", "v", "u"]), flag=np.array([True, False, True]))
-    columns = read_table(tmp_path / "t.npz").columns
-    assert {name: column.tolist() for name, column in columns.items()} == {
-        "X0": [0, 2, 4],
-        "X1": [1, 3, 5],
-        "y": ["u", "v", "u"],
-        "flag": [1, 0, 1],
-    }
+    table = read_table(tmp_path / "t.npz")
+    assert values(table) == {"X0": [0, 2, 4], "X1": [1, 3, 5], "y": ["u", "v", "u"], "flag": [1, 0, 1]}
+    assert table.targets == ("y",)
+    images = np.arange(16, dtype=np.uint8).reshape(4, 2, 2)
+    np.savez_compressed(
+        tmp_path / "mnist.npz", x_train=images[:3], y_train=[0, 1, 0], x_test=images[3:], y_test=[1]
+    )
+    assert values(read_table(tmp_path / "mnist.npz"))["x3"] == [3, 7, 11]
+    test = read_table(tmp_path / "mnist.npz", Reading(part="test"))
+    assert (values(test)["x0"], values(test)["y"], test.targets) == ([12], [1], ("y",))
 
 
 def test_bad_npz(tmp_path):
@@ -83,7 +162,7 @@ def test_bad_npz(tmp_path):
     np.savez(path, X=np.array([{}], object))
     with pytest.raises(TableError, match="not an NPZ file of plain arrays"):  # and nothing was unpickled
         read_table(path)
-    np.savez(path, X=np.zeros((3, 2, 2)))
+    np.savez(path, X=np.array(3.0))
     with pytest.raises(TableError, match="'X' has shape"):
         read_table(path)
     with open(path, "wb") as file:
@@ -95,16 +174,73 @@ def test_bad_npz(tmp_path):
         read_table(path)
 
 
+def test_flipped_bytes_of_an_npz_are_read_or_refused(tmp_path):
+    path = tmp_path / "t.npz"
+    np.savez_compressed(path, X=np.arange(20.0).reshape(10, 2), y=np.arange(10))
+    whole, right = path.read_bytes(), values(read_table(path))
+    for place in range(0, len(whole), 3):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        try:
+            found = values(read_table(path))
+        except TableError as error:
+            assert str(path) in str(error)
+        else:
+            assert sorted(found.values()) == sorted(right.values())
+
+
+def test_npy(tmp_path):
+    np.save(tmp_path / "t.npy", np.arange(6.0).reshape(3, 2))
+    assert values(read_table(tmp_path / "t.npy")) == {"x0": [0, 2, 4], "x1": [1, 3, 5]}
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_idx(tmp_path, ending):
+    images = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
+    pack = gzip.compress if ending else bytes
+    name = f"train-images-idx3-ubyte{ending}"
+    header = b"\0\0\x08\x03" + np.array(images.shape, ">u4").tobytes()
+    write(tmp_path, pack(header + images.tobytes()), name)
+    labels = b"\0\0\x08\x01" + np.array([3], ">u4").tobytes() + bytes([7, 8, 7])
+    write(tmp_path, pack(labels), f"train-labels-idx1-ubyte{ending}")
+    table = read_table(tmp_path / name)
+    assert values(table) == {
+        **{f"pixel{j}": [j, 4 + j, 8 + j] for j in range(4)},
+        "label": [7, 8, 7],
+    }
+    assert table.targets == ("label",)
+    write(tmp_path, pack(header + images.tobytes()[1:]), name)
+    with pytest.raises(TableError, match="can't be of shape"):
+        read_table(tmp_path / name)
+
+
+def test_files_of_other_programs(tmp_path):
+    table = read_table(write(tmp_path, "+1 1:0.5 3:2\n-1 2:1 # note\n", "t.svm"))
+    assert values(table) == {"1": [0.5, 0], "2": [0, 1], "3": [2, 0], "target": [1, -1]}
+    assert table.column("9").values.tolist() == [0, 0]  # zeros are left out
+    assert read_table(write(tmp_path, "+1 1:0.5 3:2\n-1 2:1\n", "t.txt")).targets == ("target",)
+    table = read_table(write(tmp_path, "2 2 1\n0 1\n1\n1 1\n0\n", "xor.data"))
+    assert values(table) == {"x1": [0, 1], "x2": [1, 1], "y": [1, 0]}
+    with pytest.raises(TableError, match="2 pairs of 2 and 1 numbers are 6 numbers, but there are 5"):
+        read_table(write(tmp_path, "2 2 1\n0 1\n1\n1 1\n", "xor.data"))
+    arff = "@relation r\n@attribute a numeric\n@attribute class {u,v}\n@data\n1,u\n?,v\n"
+    table = read_table(write(tmp_path, arff, "t.arff"))
+    assert values(table) == {"a": [1, NAN], "class": ["u", "v"]}
+    assert table.targets == ("class",)
+
+
 def test_parquet(tmp_path):
     pa = pytest.importorskip("pyarrow")
+    pd = pytest.importorskip("pandas")
     parquet = pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "t.parquet"
     table = pa.table({"a": [1, None, 3], "b": [True, False, True], "c": ["u", None, "v"]})
+    table = table.append_column("d", pa.array([Decimal("1.5"), None, Decimal(2)], pa.decimal128(10, 2)))
     parquet.write_table(table.set_column(2, "c", table["c"].dictionary_encode()), path)
-    columns = read_table(path).columns
-    assert np.array_equal(columns["a"], [1, np.nan, 3], equal_nan=True)
-    assert columns["b"].tolist() == [1, 0, 1]
-    assert columns["c"].tolist() == ["u", "", "v"]
+    read = read_table(path)
+    assert values(read) == {"a": [1, NAN, 3], "b": [1, 0, 1], "c": ["u", None, "v"], "d": [1.5, NAN, 2]}
+    assert read.columns["b"].kind == "boolean"
+    pd.DataFrame({"a": [1.0, 2.0]}, index=[7, 3]).to_parquet(path)  # has __index_level_0__
+    assert values(read_table(path)) == {"a": [1, 2]}
     write(tmp_path, b"PAR1", "t.parquet")
     with pytest.raises(TableError, match="not a Parquet file"):
         read_table(path)
@@ -112,32 +248,65 @@ def test_parquet(tmp_path):
 
 def test_parquet_without_pyarrow(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(TableError, match="needs pyarrow"):
+    with pytest.raises(TableError, match=r"needs pyarrow; .*numbabp\[tables\]"):
         read_table(write(tmp_path, b"PAR1", "t.parquet"))
 
 
 def test_other_files(tmp_path):
-    with pytest.raises(TableError, match=r"must end in \.csv"):
+    with pytest.raises(TableError, match="save the table as CSV or Parquet"):
         read_table(write(tmp_path, "a,b\n1,2\n", "t.xlsx"))
     with pytest.raises(TableError, match="no such file"):
         read_table(tmp_path / "absent.csv")
+    with pytest.raises(TableError, match="is a folder"):
+        read_table(tmp_path)
+
+
+def test_tables_of_other_libraries():
+    pa, pd = pytest.importorskip("pyarrow"), pytest.importorskip("pandas")
+    frame = pd.DataFrame({"n": [1, 2], "s": ["x", None], "b": [True, False]})
+    frame["d"] = pd.to_datetime(["2020-03-01", None])
+    frame["i"] = pd.array([1, None], "Int64")
+    frame["c"] = pd.Categorical(["u", None])
+    expected = {
+        "n": [1, 2],
+        "s": ["x", None],
+        "b": [1, 0],
+        "d": [18322, NAN],
+        "i": [1, NAN],
+        "c": ["u", None],
+    }
+    assert values(table_of(frame)) == expected
+    assert values(table_of(pa.Table.from_pandas(frame))) == expected
+    assert values(table_of({name: frame[name] for name in frame})) == expected
+    assert values(table_of({"a": [1, None], "b": ["x", "1"]})) == {"a": [1, NAN], "b": ["x", "1"]}
+    assert values(table_of([[1, 2], [3, 4]], ["a", "b"])) == {"a": [1, 3], "b": [2, 4]}
+    for wrong in ([[1, 2, 3]], [1, 2]):
+        with pytest.raises(TableError, match=r"must have shape \(n, 2\)"):
+            table_of(wrong, ["a", "b"])
+    with pytest.raises(TableError, match="different lengths"):
+        table_of({"a": [1], "b": [1, 2]})
 
 
 def target(values, task="auto"):
-    return Table("t", {"y": np.array(values)}).target("y", task)
+    column = values if isinstance(values, Column) else column_of_array("y", np.array(values))
+    found, task = read_target(Table("t", {"y": column}), "y", task)
+    return labels_of(found) if task == "classification" else found.values, task
 
 
 def test_targets():
     y, task = target([1.0, 2.0, 10.0])
-    assert (y.tolist(), task) == (["1", "2", "10"], "classification")
+    assert (y.tolist(), y.dtype, task) == ([1, 2, 10], np.int64, "classification")
     y, task = target([1.0, 2.5])
     assert (y.tolist(), task) == ([1, 2.5], "regression")
     assert target(np.arange(30.0))[1] == "regression"
     assert target([1.0, 2.0], "regression")[1] == "regression"
-    assert target([0.5, 1.0], "classification")[0].tolist() == ["0.5", "1"]
-    assert target([1e300, 1.0], "classification")[0].tolist()[1] == "1"
+    assert target([0.5, 1.0], "classification")[0].tolist() == [0.5, 1]
+    assert target([True, False])[0].tolist() == [True, False]
     y, task = target(np.array(["b", "a"], object))
     assert (y.tolist(), task) == (["b", "a"], "classification")
+
+
+ALMOST = [str(value / 7) for value in range(400)]
 
 
 @pytest.mark.parametrize(
@@ -147,8 +316,18 @@ def test_targets():
         (np.array(["a"], object), "auto", "is a in every row"),
         ([1.0, np.nan], "auto", "no value in row 2"),
         ([1.0, np.inf], "auto", "infinite value in row 2"),
+        ([1.0, 1e300], "classification", "too large to be told apart"),
         (np.array(["a", "NA"], object), "auto", "no value in row 2"),
-        (np.array(["1", "a"], object), "regression", "has text .'a' in row 2."),
+        (np.array(["b", "a"], object), "regression", "has text .'b' in row 1."),
+        (
+            np.array([*ALMOST[:16], "n.d.", *ALMOST[17:]], object),
+            "auto",
+            "'n.d.' in row 17 .*--missing 'n.d.'",
+        ),
+        (np.array(["1,010", "2,020"], object), "auto", "'1,010' in row 1 may be 1.01 or 1010; say --decimal"),
+        (np.array([f"${v}" for v in ALMOST], object), "auto", "'[$]0.0' in row 1 is a number with something"),
+        (np.array([f"u{v}" for v in ALMOST], object), "auto", "hardly classes; --task classification"),
+        (np.array(["2020-01-01", "2020-01-02"], object), "auto", "neither classes nor amounts"),
     ],
 )
 def test_bad_targets(values, task, message):

@@ -33,7 +33,7 @@ def find_separator(lines: Sequence[str]) -> str:
         except csv.Error:  # a quoted field that goes on beyond these lines, or something that is said later
             lengths = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
         n_fields[separator] = lengths
-    even = {separator: lengths[0] for separator, lengths in n_fields.items() if len(set(lengths)) == 1}
+    even = {separator: lengths[0] for separator, lengths in n_fields.items() if _are_even(lengths)}
     best = max(even, key=lambda separator: (even[separator], separator != SPACES), default=SPACES)
     if even.get(best, 1) > 1 and best != SPACES:
         return best
@@ -41,6 +41,11 @@ def find_separator(lines: Sequence[str]) -> str:
     if n_fields[others][:1] > [1]:
         return others
     return best if even.get(best, 1) > 1 else ","
+
+
+def _are_even(lengths: Sequence[int]) -> bool:
+    """Whether all rows are as long as the header, or longer by a name of the row, as R writes them."""
+    return bool(lengths) and set(lengths[1:]) in (set(), {lengths[0]}, {lengths[0] + 1})
 
 
 @dataclass(frozen=True)
