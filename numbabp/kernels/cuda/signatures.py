@@ -39,9 +39,9 @@ def of_train_block(dtype_name: str) -> tuple[Any, ...]:
     return (
         types.NamedTuple((number(1), number(1), uint64(2), types.int64), blocked.Network),
         types.NamedTuple((number(2), number(1), int64(1)), blocked.Samples),
-        types.NamedTuple((*[number(1)] * 5, number(2), number(1), number(3)), blocked.Block),
+        types.NamedTuple((*[number(1)] * 5, number(2), number(1), number(1), int64(1)), blocked.Block),
         types.NamedTuple((int64(1), float64(2), int64(1)), blocked.Record),
-        *[types.int64] * 5,
+        *[types.int64] * 4,
     )
 
 

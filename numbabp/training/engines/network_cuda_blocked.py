@@ -6,10 +6,12 @@ import numpy as np
 
 from ...devices import memory
 from ...devices.matrix_products import exact_products, multiply
-from ...kernels.cuda.blocked.geometry import blocked_geometry
-from ...kernels.cuda.blocked.state import AT, NUMBER, STATUS, Block, Record, block_layout
+from ...kernels.cuda.blocked.geometry import blocked_geometry, static_bytes
+from ...kernels.cuda.blocked.places import PARTS, block_layout, block_places
+from ...kernels.cuda.blocked.state import AT, NUMBER, STATUS, Block, Record
 from ...kernels.cuda.blocked.state import Network as DeviceNetwork
 from ...kernels.cuda.blocked.state import Samples as DeviceSamples
+from ...kernels.cuda.blocked.sums import WARP
 from ...kernels.cuda.blocked.train import carry_weights, make_train_block
 from ...kernels.layout import BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
 from ...kernels.powers import fill_powers, step_rates
@@ -83,6 +85,9 @@ class Blocked(CudaEngine):
             memory.to_device(samples.weights),
             memory.zeros(len(samples.order), np.int64),
         )
+        geometry = self._geometry
+        beside = self.device.shared_per_block - static_bytes(geometry.threads, dtype.itemsize)
+        places, shared = block_places(layout, geometry, length, dtype.itemsize, beside, WARP)
         self._block = Block(
             memory.zeros(length * n_units, dtype),
             memory.zeros(length * n_units, dtype),
@@ -91,18 +96,19 @@ class Blocked(CudaEngine):
             memory.zeros(length * length, dtype),
             memory.zeros((length + 1, 6), dtype),
             memory.zeros(3, dtype),
-            memory.zeros((2, self._geometry.grid, length + of.n_outputs), dtype),
+            memory.zeros(2 * geometry.grid * int(places[0, PARTS]), dtype),
+            memory.to_device(places.ravel()),
         )
         self._record = Record(
             memory.to_device(run.metrics),
             memory.zeros(run.sums.shape, np.float64),
             memory.zeros(4, np.int64),
         )
-        of_block = self.network, self._on_device, self._block, self._record, self._geometry.group
-        train_block = make_train_block(self.moments.size > 0)
-        self._start = memory.launcher(train_block, self._geometry.grid, self._geometry.threads, of_block)
+        of_block = self.network, self._on_device, self._block, self._record
+        train_block = make_train_block(self.moments.size > 0, geometry.threads, geometry.group)
+        self._start = memory.launcher(train_block, geometry.grid, geometry.threads, of_block, shared)
         carried = self.network, self._block, self._record
-        threads = min(CARRY_THREADS, self._geometry.threads)
+        threads = min(CARRY_THREADS, geometry.threads)
         self._carry = memory.launcher(
             carry_weights, CARRY_BLOCKS * self.device.n_multiprocessors, threads, carried
         )

@@ -29,13 +29,21 @@ class Geometry(NamedTuple):
 
 
 def blocked_geometry(
-    layer_sizes: Sequence[int], n_multiprocessors: int, is_simulated: bool = False
+    layer_sizes: Sequence[int],
+    n_multiprocessors: int,
+    is_simulated: bool = False,
+    threads: int = MAX_THREADS,
+    groups: Sequence[int] = GROUPS,
 ) -> Geometry:
-    """The geometry whose busiest block has the fewest weights, for (n_inputs, ..., n_outputs)."""
-    threads, groups = (8, (4,)) if is_simulated else (MAX_THREADS, GROUPS)
+    """The geometry whose busiest block has the fewest weights, for (n_inputs, ..., n_outputs).
+
+    One block more than there are groups of units keeps the record of the losses, where a multiprocessor is free.
+    """
+    if is_simulated:
+        threads, groups = 8, (4,)
     # of equals the largest, which leaves the fewest sums to be added up
     busiest, minus_group = min((_busiest(layer_sizes, group, n_multiprocessors), -group) for group in groups)
-    most = max((-(-n // -minus_group) for n in layer_sizes[1:-1]), default=1)
+    most = max((-(-n // -minus_group) + 1 for n in layer_sizes[1:-1]), default=1)
     return Geometry(min(n_multiprocessors, most), threads, -minus_group, busiest)
 
 
@@ -46,3 +54,9 @@ def _busiest(layer_sizes: Sequence[int], group: int, n_blocks: int) -> int:
         rounds = -(-n_units // (group * n_blocks))
         weights += rounds * group * (fan_in + fan_out)
     return weights
+
+
+def static_bytes(threads: int, itemsize: int) -> int:
+    """Shared memory that the kernel has beside what a launch asks for, and a bit for alignment."""
+    numbers = 5 * threads + 2 * MAX_PARTS + 2 * MAX_GROUP + 3 * (MAX_LENGTH + 1) + 2 * MAX_LENGTH
+    return itemsize * (numbers + 3 * MAX_OUTPUTS) + 8 * MAX_LENGTH + 128

@@ -2,10 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from ...layout import FAN_OUT, INPUTS, OUTPUTS
-
 # Entries of Record.state.
 STATUS, STEPS, NUMBER, AT = range(4)
 # Entries of Block.rates.
@@ -17,7 +13,7 @@ class Network(NamedTuple):
 
     parameters: Any  # T (n_parameters,)
     velocity: Any  # T (n_parameters,), or (0,) for plain SGD
-    layout: Any  # uint64 (n_layers, 8), from `block_layout`
+    layout: Any  # uint64 (n_layers, 8), from `places.block_layout`
     loss: int
 
 
@@ -32,14 +28,15 @@ class Samples(NamedTuple):
 class Block(NamedTuple):
     """A block of n <= K samples; a layer's z, a and delta are (n, fan_out) matrices from K OUTPUTS on."""
 
-    z: Any  # T, pre-activations; of layer 0 at first the samples times W_0; at the end deltas for W_K
+    z: Any  # T, of layer 0 at first the samples times W_0; at the end deltas for W_K
     a: Any  # T, activations
     delta: Any  # T, dLoss/dz times the sample's weight; at the end deltas for v_K
     carried: Any  # T (n, fan_out of layer 0) at the front, samples times v_0
     gram: Any  # T (n, n) at the front, inner products of the samples
     powers: Any  # T (K + 1, 6), of equation 4
     rates: Any  # T (3,), of equation 2
-    parts: Any  # T (2, blocks of threads, K + n_outputs), see above; one is read while the other is written
+    parts: Any  # T (2 blocks of threads PARTS,), see `parts`; one half is read while the other is written
+    places: Any  # int64 (n_layers N_PLACES,), from `places.block_places`
 
 
 class Record(NamedTuple):
@@ -51,7 +48,7 @@ class Record(NamedTuple):
 
 
 class Threads(NamedTuple):
-    """Who a thread is."""
+    """Who a thread is. All but the first of them and the blocks are constants, or follow by a shift."""
 
     thread: Any
     n: Any  # threads of its block
@@ -61,6 +58,9 @@ class Threads(NamedTuple):
     unit: Any  # in a group
     slice: Any  # the threads of one unit have a slice of its sum each
     n_slices: Any
+    quad: Any  # first of four units in a group
+    part: Any  # the threads of four units have a part of the rows of weights each
+    n_parts: Any
     group: Any  # units of a group
     block: Any
     n_blocks: Any
@@ -75,41 +75,23 @@ class Sample(NamedTuple):
     weight: Any
 
 
-class Weights(NamedTuple):
-    """Of sample t, but for what the block's earlier samples changed (equations 5 and 9)."""
-
-    network: Any
-    powers: Any
-    t: Any
-    has_velocity: Any
-
-
 class Scratch(NamedTuple):
-    """A block's shared memory, T but for the first; what of it is in use."""
+    """A block's shared memory, T but for the places and rows; what of it is in use."""
 
-    losses: Any  # float64 (threads,)
-    sums: Any  # (threads,)
+    places: Any  # int64, those of Block; in front of `pool`, in the same memory
+    pool: Any  # what `places` says where it is: the block's own units, and weights that stay
+    sums: Any  # (4 threads,), threads' shares of sums
+    shares: Any  # (threads,), the same, one a thread
     dots: Any  # (K + n_outputs,), what `parts` add up to
     parts: Any  # (K + n_outputs,), the block's own
     fresh: Any  # (group,), activations or deltas of the group's units
     back: Any  # (group,), rows of weights times delta
+    of_weights: Any  # (K + 1,), columns of Block.powers: W_FROM_W,
+    of_velocity: Any  # W_FROM_V,
+    of_gradient: Any  # and W_FROM_G
+    gram: Any  # (K,), inner products of the sample under way with those before
+    weights: Any  # (K,), of the samples
+    rows: Any  # int64 (K,), of targets, for the samples
     z: Any  # (n_outputs,), of the output layer, like the rest
     a: Any
     delta: Any
-    biases: Any
-    velocity: Any  # if there is one
-
-
-def block_layout(layout: np.ndarray) -> tuple[np.ndarray, int]:
-    """A network's layout for blocks, and the units of a sample.
-
-    The output layer's units come first, so that their offset is 0 in shared memory too. Every layer begins at
-    a multiple of 32 numbers.
-    """
-    rows = layout.copy()
-    offset = 0
-    for layer in (len(rows) - 1, *range(len(rows) - 1)):
-        rows[layer, OUTPUTS] = offset
-        offset += -(-int(rows[layer, FAN_OUT]) // 32) * 32
-    rows[1:, INPUTS] = rows[:-1, OUTPUTS]
-    return rows, offset

@@ -1,4 +1,4 @@
-"""Sums that threads of the blocked kernel share: over columns and rows of weights, a warp, a block."""
+"""Sums that threads of the blocked kernel share: of a warp, over samples, over columns and rows of weights."""
 
 from typing import Any
 
@@ -7,113 +7,92 @@ import numpy as np
 from ....compiler.compiling import scalar_function
 from ....compiler.cuda import device_function
 from ....compiler.toolchain import SIMULATED, cuda
-from ...powers import W_FROM_V, W_FROM_W
+from ..quads import QUAD, load_quad
 from .geometry import MAX_THREADS
 
 WARP = 4 if SIMULATED else 32
 """Threads that take a row of weights together."""
-LOADS = 16
-"""Weights that a thread asks for before it waits for the first.
-
-With 256 threads of float32 that is 16 KiB under way on a multiprocessor. Bandwidth times latency is, by
-estimate, 13 KiB for each of an H200's 132 from its second-level cache (5.5 TB/s, 0.3 us), and 25 KiB from its
-memory (4.8 TB/s, 0.7 us)."""
-FEW_LOADS = 4
-"""The same for what is left over."""
+FEW = 4
+"""Samples that a thread asks for before it waits for the first."""
 
 
 @scalar_function
-def dot_column(
-    matrix: Any, start: Any, stride: Any, vector: Any, x: Any, slice: Any, n_slices: Any, n: Any
+def over_samples(
+    values: Any, start: Any, stride: Any, dots: Any, slice: Any, n_slices: Any, t: Any
 ) -> Any:
-    """A slice's share of the sum over i < n of vector[x + i] matrix[start + i stride].
-
-    A slice has runs of neighbours. All loads of a turn are asked for before one is waited for. Offsets are
-    unsigned: a signed index might be negative and count from the end, which every load would ask first.
-    """
-    zero = matrix.dtype.type(0)
+    """A slice's share of the sum over j < t of dots[j] values[start + j stride]."""
+    zero = values.dtype.type(0)
     total = zero
-    turn = n_slices * LOADS
-    whole = n // turn * turn
-    row, step = np.uint64(stride), np.uint64(turn)
-    i, end = np.uint64(slice * LOADS), np.uint64(whole)
-    inputs, at = np.uint64(x), np.uint64(start)
-    while i < end:
-        for k in range(LOADS):
-            j = i + np.uint64(k)
-            total += vector[inputs + j] * matrix[at + j * row]
-        i += step
-    run = (n - whole + n_slices - 1) // n_slices
-    i, end = np.uint64(whole + slice * run), np.uint64(min(n, whole + (slice + 1) * run))
-    while i < end:
-        for k in range(FEW_LOADS):
-            wanted = i + np.uint64(k)
-            j = wanted if wanted < end else i  # a missing one repeats the first, and does not count
-            product = vector[inputs + j] * matrix[at + j * row]
-            total += product if wanted < end else zero
-        i += np.uint64(FEW_LOADS)
+    j = np.int32(slice)
+    while j < t:
+        for k in range(FEW):
+            wanted = np.int32(j + k * n_slices)
+            known = wanted if wanted < t else j  # a missing one repeats the first, and does not count
+            product = dots[known] * values[start + known * stride]
+            total += product if wanted < t else zero
+        j = np.int32(j + FEW * n_slices)
     return total
 
 
 @scalar_function
-def dot_row(matrix: Any, start: Any, vector: Any, x: Any, lane: Any, n: Any) -> Any:
-    """A lane's share of the sum over k < n of vector[x + k] matrix[start + k], for a warp."""
-    zero = matrix.dtype.type(0)
-    total = zero
-    k, end = np.uint64(lane), np.uint64(n)
-    inputs, at = np.uint64(x), np.uint64(start)
-    while k + np.uint64((LOADS - 1) * WARP) < end:
-        for i in range(LOADS):
-            j = k + np.uint64(i * WARP)
-            total += vector[inputs + j] * matrix[at + j]
-        k += np.uint64(LOADS * WARP)
-    while k < end:
-        for i in range(FEW_LOADS):
-            wanted = k + np.uint64(i * WARP)
-            j = wanted if wanted < end else k
-            product = vector[inputs + j] * matrix[at + j]
-            total += product if wanted < end else zero
-        k += np.uint64(FEW_LOADS * WARP)
+def dot_quads(a: Any, i: Any, b: Any, j: Any, n: Any) -> Any:
+    """Sum over k < n, a multiple of 4, of a[i + k] b[j + k]."""
+    zero = a.dtype.type(0)
+    sums = (zero, zero, zero, zero)
+    for k in range(0, n, QUAD):
+        sums = multiply_add(sums, load_quad(a, i + k), load_quad(b, j + k))
+    return total_of(sums)
+
+
+@scalar_function
+def dot(a: Any, i: Any, b: Any, j: Any, n: Any, stride: Any) -> Any:
+    """Sum over k < n of a[i + k stride] b[j + k]."""
+    total = a.dtype.type(0)
+    for k in range(n):
+        total += a[i + k * stride] * b[j + k]
     return total
 
 
 @scalar_function
-def dot_weights_column(
-    weights: Any, start: Any, stride: Any, vector: Any, x: Any, slice: Any, n_slices: Any, n: Any
-) -> Any:
-    """`dot_column` with `Weights`."""
-    network, powers, t = weights.network, weights.powers, weights.t
-    total = powers[t, W_FROM_W] * dot_column(network.parameters, start, stride, vector, x, slice, n_slices, n)
-    if weights.has_velocity:
-        total += powers[t, W_FROM_V] * dot_column(
-            network.velocity, start, stride, vector, x, slice, n_slices, n
-        )
-    return total
+def multiply_add(sums: Any, a: Any, b: Any) -> Any:
+    """Four sums, with a product added to each."""
+    return sums[0] + a[0] * b[0], sums[1] + a[1] * b[1], sums[2] + a[2] * b[2], sums[3] + a[3] * b[3]
 
 
 @scalar_function
-def dot_weights_row(weights: Any, start: Any, vector: Any, x: Any, lane: Any, n: Any) -> Any:
-    """`dot_row` with `Weights`."""
-    network, powers, t = weights.network, weights.powers, weights.t
-    total = powers[t, W_FROM_W] * dot_row(network.parameters, start, vector, x, lane, n)
-    if weights.has_velocity:
-        total += powers[t, W_FROM_V] * dot_row(network.velocity, start, vector, x, lane, n)
-    return total
+def add_scaled(sums: Any, x: Any, quad: Any) -> Any:
+    """Four sums, with x times four numbers added."""
+    return sums[0] + x * quad[0], sums[1] + x * quad[1], sums[2] + x * quad[2], sums[3] + x * quad[3]
+
+
+@scalar_function
+def total_of(sums: Any) -> Any:
+    """Of a quad."""
+    return (sums[0] + sums[1]) + (sums[2] + sums[3])
 
 
 if SIMULATED:
 
-    @device_function
-    def warp_sum(value: Any) -> Any:
-        """Sum over the threads of a warp; all threads of the block call it together."""
+    def _reduced(value: Any, function: Any) -> Any:
+        """Of the values of a warp's threads; all threads of the block call it together."""
         values = cuda.shared.array(MAX_THREADS, np.float64)
         thread = cuda.threadIdx.x
         values[thread] = value
         cuda.syncthreads()
         first = thread - thread % WARP
-        total = values[first : first + WARP].sum()
+        found = function(values[first : first + WARP])
         cuda.syncthreads()
-        return type(value)(total)
+        return type(value)(found)
+
+    @device_function
+    def warp_sum(value: Any) -> Any:
+        """Sum over the threads of a warp."""
+        return _reduced(value, np.sum)
+
+    @device_function
+    def warp_max(value: Any) -> Any:
+        """The largest of a warp's values."""
+        return _reduced(value, np.max)
 
 else:
 
@@ -127,14 +106,10 @@ else:
         value += cuda.shfl_xor_sync(0xFFFFFFFF, value, 1)
         return value
 
-
-@device_function
-def block_sum(value: Any, sums: Any, n: Any) -> Any:
-    """Sum over the first n threads of the block, or all if they are fewer; `sums` is float64, shared."""
-    sums[cuda.threadIdx.x] = value
-    cuda.syncthreads()
-    total = 0.0
-    for i in range(min(n, cuda.blockDim.x)):
-        total += sums[i]
-    cuda.syncthreads()
-    return total
+    @device_function
+    def warp_max(value: Any) -> Any:
+        """The largest of a warp's values."""
+        for offset in (16, 8, 4, 2, 1):
+            other = cuda.shfl_xor_sync(0xFFFFFFFF, value, offset)
+            value = other if other > value else value
+        return value

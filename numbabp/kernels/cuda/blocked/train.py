@@ -15,35 +15,49 @@ That makes 2 L - 3 barriers of the grid a sample for L layers of weights, none f
 Reference: `train` in tests/reference.py.
 """
 
+import math
 from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import float64
+from numba import float64, int64
 
+from ....compiler.compiling import scalar_function
 from ....compiler.cuda import kernel
-from ....compiler.toolchain import cuda
-from ...layout import BIASES, FAN_OUT, WEIGHTS
-from ...powers import V_FROM_V, V_FROM_W, W_FROM_V, W_FROM_W
+from ....compiler.toolchain import SIMULATED, cuda
+from ...layout import BIASES, FAN_IN, FAN_OUT, OUTPUTS, WEIGHTS
+from ...powers import V_FROM_V, V_FROM_W, W_FROM_G, W_FROM_V, W_FROM_W
 from ...state import DIVERGED
+from ..quads import ALIGNMENT, QUAD
 from .backward import backward, scale_deltas, step_bias
-from .forward import forward, output_sums, predict
-from .geometry import MAX_GROUP, MAX_OUTPUTS, MAX_PARTS, MAX_THREADS
+from .forward import forward, keep_record, output_sums, predict
+from .geometry import MAX_GROUP, MAX_LENGTH, MAX_OUTPUTS, MAX_PARTS, MAX_THREADS
+from .places import A_AT, ABSENT, BACKWARD_AT, N_PLACES, OWN, OWN_AT, STRIDE, place, start_of, weights_at
+from .products import first_unit, keep_columns, keep_rows
 from .state import AT, NUMBER, STATUS, STEPS, Sample, Scratch, Threads
 from .sums import WARP
 
+N_POWERS = MAX_LENGTH + 1
+REGISTERS = 64 * 1024
+"""Of a multiprocessor."""
+
 
 @cache
-def make_train_block(has_velocity: bool) -> Any:
-    """The kernel for networks with a velocity, or without."""
+def make_train_block(has_velocity: bool, threads: int = MAX_THREADS, group: int = 16) -> Any:
+    """The kernel for networks with a velocity, or without, and for a geometry's threads and group.
 
-    @kernel
+    Those two are constants in it, so that threads find their units and weights without divisions.
+    """
+    n_warps, n_slices, quads = threads // WARP, threads // group, group // QUAD
+    most_sums = QUAD * threads
+    max_registers = None if SIMULATED else min(255, REGISTERS // threads)
+
+    @kernel(max_registers=max_registers)
     def train_block(
         network: Any,
         samples: Any,
         block: Any,
         record: Any,
-        group: Any,
         epoch: Any,
         number: Any,
         first: Any,
@@ -51,14 +65,13 @@ def make_train_block(has_velocity: bool) -> Any:
     ) -> None:
         """Steps of one block of samples: biases and `block` change, weights stay as they are.
 
-        Launched with no more blocks of threads than fit on the GPU at once, for one layer with one.
+        Launched with no more blocks of threads than fit on the GPU at once, for one layer with one, and with
+        the shared memory that `places.block_places` tells.
 
         Parameters
         ----------
         network, samples, block, record
             See `Network`, `Samples`, `Block` and `Record`. block.z begins with the samples times W_0.
-        group
-            Units that a block of threads takes at a time; divides the number of threads.
         epoch
             Row of record.sums.
         number
@@ -67,81 +80,176 @@ def make_train_block(has_velocity: bool) -> Any:
             The block's samples are samples.rows[first : first + n_samples].
         """
         grid = cuda.cg.this_grid()
-        # sizes are constants, and so are the addresses: a thread has better use for its registers
+        # most sizes are constants, and so are the addresses: a thread has better use for its registers
         scratch = Scratch(
-            cuda.shared.array(MAX_THREADS, float64),
-            cuda.shared.array(MAX_THREADS, network.parameters.dtype),
+            cuda.shared.array(0, int64, alignment=ALIGNMENT),
+            cuda.shared.array(0, network.parameters.dtype, alignment=ALIGNMENT),
+            cuda.shared.array(most_sums, network.parameters.dtype, alignment=ALIGNMENT),
+            cuda.shared.array(threads, network.parameters.dtype),
             cuda.shared.array(MAX_PARTS, network.parameters.dtype),
             cuda.shared.array(MAX_PARTS, network.parameters.dtype),
+            cuda.shared.array(MAX_GROUP, network.parameters.dtype, alignment=ALIGNMENT),
             cuda.shared.array(MAX_GROUP, network.parameters.dtype),
-            cuda.shared.array(MAX_GROUP, network.parameters.dtype),
-            cuda.shared.array(MAX_OUTPUTS, network.parameters.dtype),
-            cuda.shared.array(MAX_OUTPUTS, network.parameters.dtype),
+            cuda.shared.array(N_POWERS, network.parameters.dtype),
+            cuda.shared.array(N_POWERS, network.parameters.dtype),
+            cuda.shared.array(N_POWERS, network.parameters.dtype),
+            cuda.shared.array(MAX_LENGTH, network.parameters.dtype),
+            cuda.shared.array(MAX_LENGTH, network.parameters.dtype),
+            cuda.shared.array(MAX_LENGTH, int64),
             cuda.shared.array(MAX_OUTPUTS, network.parameters.dtype),
             cuda.shared.array(MAX_OUTPUTS, network.parameters.dtype),
             cuda.shared.array(MAX_OUTPUTS, network.parameters.dtype),
         )
-        real = network.parameters.dtype.type
-        last = len(network.layout) - 1
-        n_outputs = np.int64(network.layout[last, FAN_OUT])
-        thread, n_threads = np.int32(cuda.threadIdx.x), np.int32(cuda.blockDim.x)
+        thread = np.int32(cuda.threadIdx.x)
         me = Threads(
             thread,
-            n_threads,
-            np.int32(thread % WARP),
+            np.int32(threads),
+            np.int32(thread & (WARP - 1)),
             np.int32(thread // WARP),
-            np.int32(n_threads // WARP),
-            np.int32(thread % group),
+            np.int32(n_warps),
+            np.int32(thread & (group - 1)),
             np.int32(thread // group),
-            np.int32(n_threads // group),
+            np.int32(n_slices),
+            np.int32(QUAD * (thread & (quads - 1))),
+            np.int32(thread // quads),
+            np.int32(threads // quads),
             np.int32(group),
             np.int32(cuda.blockIdx.x),
             np.int32(cuda.gridDim.x),
         )
-        # every block has the output layer's biases for itself, to step them without a barrier
-        biases = np.int64(network.layout[last, BIASES])
-        for k in range(thread, n_outputs, n_threads):
-            scratch.biases[k] = network.parameters[biases + k]
-            if has_velocity:
-                scratch.velocity[k] = network.velocity[biases + k]
+        for i in range(thread, len(network.layout) * N_PLACES, threads):
+            scratch.places[i] = block.places[i]
         cuda.syncthreads()
-        goes_on = record.state[STATUS] != DIVERGED
-        phase = 0
-        t = np.int64(0)
+        last = len(network.layout) - 1
+        n_outputs, own_at = place(scratch, last, FAN_OUT), place(scratch, last, OWN_AT)
+        started = record.state[STATUS] != DIVERGED
+        if started:
+            copy_samples(samples, block, scratch, me, first, n_samples)
+            copy_own(network, block, scratch, me, n_samples, has_velocity)
+        cuda.syncthreads()
+        goes_on = started
+        phase = np.int32(0)
+        t = np.int32(0)
         while goes_on and t < n_samples:
-            s = samples.rows[first + t]
-            weight = samples.weights[s] if samples.weights.size > 0 else real(1)
-            sample = Sample(t, n_samples, s, weight)
+            sample = Sample(t, np.int32(n_samples), scratch.rows[t], scratch.weights[t])
             for layer in range(last):
                 forward(network, block, scratch, me, phase, layer, sample, has_velocity)
                 grid.sync()
-                phase += 1
-            output_sums(network, block, scratch, me, phase, sample, has_velocity)
-            goes_on = predict(network, samples, block, record, scratch, me, sample, epoch)
+                phase = np.int32(phase + 1)
+            output_sums(network, samples, block, scratch, me, phase, sample, has_velocity)
+            value = predict(network, block, scratch, me, sample)
+            goes_on = math.isfinite(value)
+            cuda.syncthreads()
             if goes_on:  # else the sample has changed nothing
-                for k in range(thread, n_outputs, n_threads):
-                    step_bias(block, scratch.biases, scratch.velocity, k, scratch.delta[k], has_velocity)
+                if me.block == me.n_blocks - 1 and thread == 0:  # the block with the fewest units
+                    keep_record(network, samples, record, scratch, sample, epoch, value)
+                for k in range(thread, n_outputs, threads):
+                    velocity = own_at + 2 * n_outputs + k
+                    step_bias(block, scratch.pool, own_at + k, velocity, scratch.delta[k], has_velocity)
                 for layer in range(last, 0, -1):
                     backward(network, block, scratch, me, phase, layer, t, has_velocity)
                     if layer > 1:  # below layer 1 the next sample's first phase goes on, unit by unit
                         grid.sync()
-                        phase += 1
-                t += np.int64(1)
+                        phase = np.int32(phase + 1)
+                t = np.int32(t + 1)
         grid.sync()
-        scale_deltas(network, block, me, t, n_samples)
-        if me.block == 0:  # all blocks have the same
-            for k in range(thread, n_outputs, n_threads):
-                network.parameters[biases + k] = scratch.biases[k]
-                if has_velocity:
-                    network.velocity[biases + k] = scratch.velocity[k]
-            if thread == 0:
-                record.state[STEPS] = t
-                if not goes_on and record.state[STATUS] != DIVERGED:  # the first to do so is on record
-                    record.state[STATUS] = DIVERGED
-                    record.state[NUMBER] = number
-                    record.state[AT] = t
+        scale_deltas(network, block, scratch, me, t, n_samples)
+        if started:
+            leave_biases(network, scratch, me, has_velocity)
+        if me.block == 0 and thread == 0:
+            record.state[STEPS] = t
+            if started and not goes_on:  # the first to do so is on record
+                record.state[STATUS] = DIVERGED
+                record.state[NUMBER] = number
+                record.state[AT] = t
 
     return train_block
+
+
+@scalar_function
+def copy_samples(samples: Any, block: Any, scratch: Any, me: Any, first: Any, n_samples: Any) -> None:
+    """Into shared memory: which samples these are, what they weigh, and the powers of equation 4."""
+    one = block.powers.dtype.type(1)
+    for t in range(me.thread, n_samples, me.n):
+        s = samples.rows[first + t]
+        scratch.rows[t] = s
+        scratch.weights[t] = samples.weights[s] if samples.weights.size > 0 else one
+    for t in range(me.thread, len(block.powers), me.n):
+        scratch.of_weights[t] = block.powers[t, W_FROM_W]
+        scratch.of_velocity[t] = block.powers[t, W_FROM_V]
+        scratch.of_gradient[t] = block.powers[t, W_FROM_G]
+
+
+@scalar_function
+def copy_own(network: Any, block: Any, scratch: Any, me: Any, n_samples: Any, has_velocity: Any) -> None:
+    """Into shared memory: biases of the block's own units, the first layer's products, weights that stay.
+
+    Every block has the output layer's biases for itself, to step them without a barrier.
+    """
+    pool, last = scratch.pool, len(network.layout) - 1
+    for layer in range(last + 1):
+        n_units, n_own, at = place(scratch, layer, FAN_OUT), place(scratch, layer, OWN), place(scratch, layer, OWN_AT)
+        biases = scratch.places[layer * N_PLACES + BIASES]
+        for own in range(me.thread, n_own, me.n):
+            unit = own if layer == last else unit_of(me, own)
+            if unit < n_units:
+                pool[at + own] = network.parameters[biases + unit]
+                if has_velocity:
+                    pool[at + 2 * n_own + own] = network.velocity[biases + unit]
+    for layer in range(1, last):
+        keep_columns(network.parameters, scratch, me, layer)
+        keep_rows(network.parameters, scratch, me, layer)
+    if last > 0:
+        copy_outputs_rows(network, scratch, me, last)
+        copy_products(block, scratch, me, n_samples)
+
+
+@scalar_function
+def unit_of(me: Any, own: Any) -> Any:
+    """Of a layer, for one of the block's own."""
+    return first_unit(me, own // me.group) + (own & (me.group - 1))
+
+
+@scalar_function
+def copy_outputs_rows(network: Any, scratch: Any, me: Any, last: Any) -> None:
+    """The output layer's weights for the block's own units, where they stay."""
+    n_units, n_outputs = place(scratch, last, FAN_IN), place(scratch, last, FAN_OUT)
+    kept = place(scratch, last, BACKWARD_AT)
+    if kept != ABSENT:
+        for own in range(place(scratch, last - 1, OWN)):
+            unit = unit_of(me, own)
+            if unit < n_units:
+                row = weights_at(scratch, last) + np.int64(unit) * n_outputs
+                for k in range(me.thread, n_outputs, me.n):
+                    scratch.pool[kept + own * n_outputs + k] = network.parameters[row + k]
+
+
+@scalar_function
+def copy_products(block: Any, scratch: Any, me: Any, n_samples: Any) -> None:
+    """Samples times W_0, to where the activations of the first layer will take their place."""
+    n_units, stride, at = place(scratch, 0, FAN_OUT), place(scratch, 0, STRIDE), place(scratch, 0, A_AT)
+    if at != ABSENT:
+        start = start_of(scratch, 0, OUTPUTS)
+        for t in range(me.slice, n_samples, me.n_slices):
+            for own in range(me.unit, place(scratch, 0, OWN), me.group):
+                unit = unit_of(me, own)
+                if unit < n_units:
+                    scratch.pool[at + t * stride + own] = block.z[start + np.int64(t) * n_units + unit]
+
+
+@scalar_function
+def leave_biases(network: Any, scratch: Any, me: Any, has_velocity: Any) -> None:
+    """Back to the parameters; those of the output layer, of which all blocks have the same, by the first."""
+    pool, last = scratch.pool, len(network.layout) - 1
+    for layer in range(last + 1):
+        n_units, n_own, at = place(scratch, layer, FAN_OUT), place(scratch, layer, OWN), place(scratch, layer, OWN_AT)
+        biases = scratch.places[layer * N_PLACES + BIASES]
+        for own in range(me.thread, n_own, me.n):
+            unit = own if layer == last else unit_of(me, own)
+            if unit < n_units and (layer < last or me.block == 0):
+                network.parameters[biases + unit] = pool[at + own]
+                if has_velocity:
+                    network.velocity[biases + unit] = pool[at + 2 * n_own + own]
 
 
 @kernel

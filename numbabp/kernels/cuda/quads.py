@@ -1,0 +1,65 @@
+"""Four neighbouring numbers of an array at a time: one instruction of 128 bits for float32, two for float64."""
+
+from typing import Any
+
+from ...compiler.toolchain import SIMULATED
+
+QUAD = 4
+ALIGNMENT = None if SIMULATED else 16
+"""Bytes, of arrays in shared memory that quads are read from. The simulator knows none."""
+
+
+def load_quad(array: Any, index: Any) -> Any:
+    """The numbers array[index : index + 4] of a contiguous array; index is a multiple of 4, and not negative."""
+    return array[index], array[index + 1], array[index + 2], array[index + 3]
+
+
+def store_quad(array: Any, index: Any, quad: Any) -> None:
+    """Put four numbers to where `load_quad` would find them."""
+    array[index] = quad[0]
+    array[index + 1] = quad[1]
+    array[index + 2] = quad[2]
+    array[index + 3] = quad[3]
+
+
+def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+    from llvmlite import ir
+
+    data = context.make_array(array_type)(context, builder, array).data
+    number = context.get_data_type(array_type.dtype)
+    return builder.bitcast(builder.gep(data, [index]), ir.VectorType(number, QUAD).as_pointer())
+
+
+def _load(typingctx: Any, array: Any, index: Any) -> Any:
+    from llvmlite import ir
+    from numba import types
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _pointer(context, builder, signature.args[0], *arguments)
+        vector = builder.load(pointer, align=16)
+        numbers = [builder.extract_element(vector, ir.Constant(ir.IntType(32), k)) for k in range(QUAD)]
+        return context.make_tuple(builder, signature.return_type, numbers)
+
+    return types.UniTuple(array.dtype, QUAD)(array, index), codegen
+
+
+def _store(typingctx: Any, array: Any, index: Any, quad: Any) -> Any:
+    from llvmlite import ir
+    from numba import types
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _pointer(context, builder, signature.args[0], arguments[0], arguments[1])
+        vector = ir.Constant(pointer.type.pointee, ir.Undefined)
+        for k in range(QUAD):
+            number = builder.extract_value(arguments[2], k)
+            vector = builder.insert_element(vector, number, ir.Constant(ir.IntType(32), k))
+        builder.store(vector, pointer, align=16)
+        return context.get_dummy_value()
+
+    return types.void(array, index, types.UniTuple(array.dtype, QUAD)), codegen
+
+
+if not SIMULATED:
+    from numba.cuda.extending import intrinsic
+
+    load_quad, store_quad = intrinsic(_load), intrinsic(_store)
