@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 from .caching import package_cache
-from .linking import LinkOnlyCompiler
+from .linking import KernelCompiler, LinkOnlyCompiler
 
 # NaN and infinity keep their meaning (no "nnan", "ninf"): divergence is detected by them.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
@@ -122,7 +122,7 @@ if not numba.config.DISABLE_JIT:
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a training or inference loop, with its machine code kept on disk where that is possible."""
-    compiled = njit(**OPTIONS)(function)
+    compiled = njit(**OPTIONS, pipeline_class=KernelCompiler, no_cfunc_wrapper=True)(function)
     if not numba.config.DISABLE_JIT:
         # where there is no folder to write to, kernels are compiled anew in every process
         with suppress(RuntimeError, OSError):

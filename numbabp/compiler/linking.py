@@ -11,7 +11,13 @@ from numba import _dynfunc
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder, Flags, _LowerResult
 from numba.core.compiler_machinery import FunctionPass, LoweringPass, register_pass
-from numba.core.typed_passes import DumpParforDiagnostics, InlineOverloads, NativeLowering
+from numba.core.typed_passes import (
+    DumpParforDiagnostics,
+    InlineOverloads,
+    NativeLowering,
+    NopythonRewrites,
+    NoPythonSupportedFeatureValidation,
+)
 from numba.core.untyped_passes import (
     FindLiterallyCalls,
     InlineClosureLikes,
@@ -24,6 +30,9 @@ from numba.core.untyped_passes import (
     WithLifting,
 )
 
+from .constants import DecideComparisons
+from .operators import remembered_operators
+
 UNUSED_PASSES = (
     WithLifting,
     InlineClosureLikes,
@@ -34,9 +43,20 @@ UNUSED_PASSES = (
     LiteralUnroll,
     LiteralPropagationSubPipelinePass,
     InlineOverloads,
+    NopythonRewrites,
+    NoPythonSupportedFeatureValidation,
     DumpParforDiagnostics,
 )
-"""Passes for what no function here has, such as closures: most take the function apart all the same."""
+"""Passes for what no function here has, such as closures and expressions of whole arrays: most take the
+function apart all the same."""
+
+
+def _passes(state):  # type: ignore[no-untyped-def]
+    """Numba's nopython pipeline without those, and with what decides by constants."""
+    passes = DefaultPassBuilder.define_nopython_pipeline(state)
+    passes.add_pass_after(DecideComparisons, IRProcessing)
+    passes.passes = [(step, text) for step, text in passes.passes if step not in UNUSED_PASSES]
+    return passes
 
 
 class _LinkOnlyLibrary(JITCodeLibrary):
@@ -119,17 +139,29 @@ class _Register(LoweringPass):
         return True
 
 
+class KernelCompiler(CompilerBase):
+    """Numba's nopython pipeline, for kernels; for the option `pipeline_class`."""
+
+    def compile_extra(self, func):  # type: ignore[no-untyped-def]  # noqa: D102
+        with remembered_operators():
+            return super().compile_extra(func)
+
+    def define_pipelines(self):  # type: ignore[no-untyped-def]  # noqa: D102
+        passes = _passes(self.state)
+        passes.finalize()
+        return [passes]
+
+
 class LinkOnlyCompiler(CompilerBase):
-    """Numba's nopython pipeline, up to code that can be linked; for the option `pipeline_class`."""
+    """The same, up to code that can be linked."""
 
     def __init__(self, typingctx, targetctx, library, args, return_type, flags, locals):  # type: ignore[no-untyped-def]
         flags = _FixedFlags.of(flags)
         super().__init__(typingctx, targetctx, library, args, return_type, flags, locals)
 
     def define_pipelines(self):  # type: ignore[no-untyped-def]  # noqa: D102
-        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        passes = _passes(self.state)
         passes.add_pass_after(_UseLinkOnlyLibrary, IRProcessing)
         passes.add_pass_after(_Register, NativeLowering)
-        passes.passes = [(step, text) for step, text in passes.passes if step not in UNUSED_PASSES]
         passes.finalize()
         return [passes]

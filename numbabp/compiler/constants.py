@@ -1,0 +1,113 @@
+"""Numbers that a kernel is compiled for.
+
+LLVM drops the branches that a constant rules out, but only after Numba has compiled whatever they call. A
+number of type `Constant` decides comparisons before that, and so does None in its place: what is not chosen
+is never looked at. It goes from function to function in arguments and named tuples, and only comparisons may
+be made of it.
+"""
+
+import operator
+from typing import Any
+
+import numba
+from numba import types
+from numba.core import ir
+from numba.core.compiler_machinery import FunctionPass, register_pass
+from numba.core.errors import ConstantInferenceError, RequireLiteralValue
+from numba.core.ir_utils import get_definition, guard
+from numba.extending import intrinsic, models, register_model
+
+_COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
+_IDENTITIES = (operator.is_, operator.is_not)
+
+
+class Constant(types.Type):
+    """The type of one number."""
+
+    def __init__(self, value: int) -> None:
+        super().__init__(name=f"Constant({value})")
+        self.value = value
+
+
+register_model(Constant)(models.OpaqueModel)
+
+
+def constant(value: Any) -> Any:
+    """A number known to the compiler, which is given by one."""
+    return value
+
+
+def _constant(typingctx: Any, value: Any) -> Any:
+    if not isinstance(value, types.IntegerLiteral):
+        raise RequireLiteralValue("value must be a constant")
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.get_dummy_value()
+
+    return Constant(value.literal_value)(value), codegen
+
+
+if not numba.config.DISABLE_JIT:
+    constant = intrinsic(_constant)
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class DecideComparisons(FunctionPass):
+    """Put True or False in the place of comparisons of constants, for Numba to drop branches by."""
+
+    _name = "numbabp_decide_comparisons"
+
+    def __init__(self) -> None:
+        FunctionPass.__init__(self)
+
+    def run_pass(self, state) -> bool:  # type: ignore[no-untyped-def]  # noqa: D102
+        if not any(isinstance(of_type, (Constant, types.BaseNamedTuple)) for of_type in state.args):
+            return False
+        func_ir = state.func_ir
+        for block in func_ir.blocks.values():
+            for statement in block.find_insts(ir.Assign):
+                decided = _decide(func_ir, state.args, statement.value)
+                if decided is not None:
+                    definitions = func_ir._definitions[statement.target.name]
+                    place = definitions.index(statement.value)
+                    statement.value = definitions[place] = ir.Const(decided, statement.loc)
+        return True
+
+
+def _decide(func_ir: Any, args: tuple[Any, ...], value: Any) -> bool | None:
+    """What comes of an expression, if it compares constants."""
+    if not (isinstance(value, ir.Expr) and value.op == "binop"):
+        return None
+    left, right = (_type_of(func_ir, args, side) for side in (value.lhs, value.rhs))
+    if value.fn in _IDENTITIES:
+        if isinstance(left, (Constant, types.NoneType)) and _is_none(func_ir, value.rhs):
+            return isinstance(left, types.NoneType) == (value.fn is operator.is_)
+        return None
+    if value.fn not in _COMPARISONS:
+        return None
+    try:
+        numbers = [
+            of_type.value if isinstance(of_type, Constant) else func_ir.infer_constant(side)
+            for of_type, side in ((left, value.lhs), (right, value.rhs))
+            if isinstance(left, Constant) or isinstance(right, Constant)
+        ]
+    except ConstantInferenceError:  # the other one is not known
+        return None
+    return bool(value.fn(*numbers)) if numbers else None
+
+
+def _is_none(func_ir: Any, variable: Any) -> bool:
+    found = guard(get_definition, func_ir, variable)
+    return isinstance(found, ir.Const) and found.value is None
+
+
+def _type_of(func_ir: Any, args: tuple[Any, ...], variable: Any) -> Any:
+    """The type of an argument, or of a field of one that is a named tuple; None for anything else."""
+    found = guard(get_definition, func_ir, variable)
+    if isinstance(found, ir.Arg):
+        return args[found.index]
+    if isinstance(found, ir.Expr) and found.op == "getattr":
+        owner = _type_of(func_ir, args, found.value)
+        if isinstance(owner, types.BaseNamedTuple) and found.attr in owner.fields:
+            return owner[owner.fields.index(found.attr)]
+    return None
