@@ -101,7 +101,8 @@ def _run(network: Network, printed_loss: str, keep_weights: bool = False, **opti
     history = network.fit(
         X,
         y,
-        monitor=("binary_cross_entropy", "accuracy"),
+        # what is recorded anyway needs no kernel with all metrics
+        monitor=() if printed_loss == "loss" else (printed_loss, "accuracy"),
         callback=keep if keep_weights else None,
         progress=False,
         **options,

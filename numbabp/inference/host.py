@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from ..architecture import Architecture
-from ..kernels.inference import activate_rows, sum_metrics
-from ..kernels.layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
+from ..kernels.inference import make_activate_rows, make_sum_metrics
+from ..kernels.layout import BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
 
 CHUNK_BYTES = 1 << 23
 """Of one network so many rows are taken at a time that a layer's units have about this size.
@@ -42,7 +42,7 @@ def outputs(architecture: Architecture, parameters: np.ndarray, inputs: Any) -> 
     z, a
         T (n, n_outputs).
     """
-    n, dtype, layout = inputs.shape[0], architecture.dtype, architecture.layout
+    n, dtype = inputs.shape[0], architecture.dtype
     z, a = (np.empty((n, architecture.n_outputs), dtype) for _ in range(2))
     layers = list(zip(architecture.weights_of(parameters), architecture.biases_of(parameters), strict=True))
     is_sparse = not isinstance(inputs, np.ndarray)
@@ -64,8 +64,7 @@ def outputs(architecture: Architecture, parameters: np.ndarray, inputs: Any) -> 
             else:
                 np.matmul(units, weights, out=product)
             product += biases
-            code, n_units = layout[layer, ACTIVATION], layout[layer, FAN_OUT]
-            activate_rows(code, product.reshape(-1), activated.reshape(-1), n_units)
+            _activate(architecture.activations[layer], product, activated)
             units = activated
     return z, a
 
@@ -130,6 +129,16 @@ def measure_one(
     return dict(zip(["loss", *names], means, strict=True))
 
 
+def _activate(activation: str, z: np.ndarray, a: np.ndarray) -> None:
+    """Take a = f(z), both contiguous T (..., n_units)."""
+    if activation == "identity":
+        a[...] = z
+    elif activation == "relu":  # what a kernel does, but for the sign of a zero, with nothing to compile
+        np.maximum(z, 0, out=a)
+    else:
+        make_activate_rows(activation)(z.reshape(-1), a.reshape(-1), np.uint64(z.shape[-1]))
+
+
 def _means(
     architecture: Architecture,
     z: np.ndarray,
@@ -144,10 +153,9 @@ def _means(
     metrics = architecture.metric_codes(names)
     delta = np.empty(architecture.n_outputs, architecture.dtype)
     sums = np.zeros((len(z), 2 + len(names)))
+    sum_metrics = make_sum_metrics(architecture.loss, set(names) <= {"accuracy"})
     for own_z, own_a, own_sums in zip(z, a, sums, strict=True):
-        sum_metrics(
-            outputs_only, architecture.loss_code, metrics, own_z, own_a, targets, weights, delta, own_sums
-        )
+        sum_metrics(outputs_only, metrics, own_z, own_a, targets, weights, delta, own_sums)
     return (sums[:, [0, *range(2, sums.shape[1])]] / sums[:, 1:2]).T
 
 
@@ -182,6 +190,6 @@ def _together(
             with np.errstate(all="ignore"):  # an overflow shows in the result
                 np.matmul(units, weights, out=z)
                 z += part[:, np.newaxis, b : b + fan_out]
-            activate_rows(np.uint64(row[ACTIVATION]), z.reshape(-1), a.reshape(-1), np.uint64(fan_out))
+            _activate(architecture.activations[layer], z, a)
             units = a
         yield slice(start, start + len(part)), z, a

@@ -3,47 +3,61 @@
 The products between are NumPy's, that is BLAS: without an update after every sample nothing keeps them apart.
 """
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from ..compiler.compiling import kernel
-from ..functions.activations import SOFTMAX
-from .layers import activate, metric, output_gradient
+from ..compiler.constants import constant
+from ..functions.activations import ACTIVATIONS, SOFTMAX
+from ..functions.losses import LOSSES
+from .layers import accuracy, activate, metric, output_gradient
 
 
-@kernel
-def activate_rows(code: Any, z: Any, a: Any, n_units: Any) -> None:
-    """a = f(z) for rows of n_units, both flat T (n * n_units,).
+@cache
+def make_activate_rows(activation: str) -> Callable[..., None]:
+    """A kernel for one activation: all of them would take six times as long to compile."""
+    code = ACTIVATIONS[activation]
 
-    The two may not be the same array: LLVM keeps a scalar loop for that case (4 times slower).
-    """
-    n = n_units if code == SOFTMAX else np.uint64(z.size)  # only softmax looks beyond one unit
-    for start in range(np.uint64(0), np.uint64(z.size), n):
-        activate(code, z, a, start, n)
+    @kernel
+    def activate_rows(z: Any, a: Any, n_units: Any) -> None:
+        """a = f(z) for rows of n_units, both flat T (n * n_units,).
+
+        The two may not be the same array: LLVM keeps a scalar loop for that case (4 times slower).
+        """
+        n = n_units if code == SOFTMAX else np.uint64(z.size)  # only softmax looks beyond one unit
+        for start in range(np.uint64(0), np.uint64(z.size), n):
+            activate(constant(code), z, a, start, n)
+
+    return activate_rows
 
 
-@kernel
-def sum_metrics(
-    layout: Any,
-    loss: Any,
-    metrics: Any,
-    z: Any,
-    a: Any,
-    targets: Any,
-    weights: Any,
-    delta: Any,
-    sums: Any,
-) -> None:
-    """Add the samples' weighted loss, weight and weighted metrics to sums (2 + n_metrics,).
+@cache
+def make_sum_metrics(loss: str, only_accuracy: bool) -> Callable[..., None]:
+    """A kernel for one loss, with any metrics or just the accuracy, if there are any."""
+    loss_code = LOSSES[loss]
 
-    `z` and `a` are T (n, n_outputs); `layout` is one row whose outputs begin at 0; `delta` T (n_outputs,)
-    is scratch.
-    """
-    for i in range(len(z)):
-        weight = weights[i] if weights.size > 0 else a.dtype.type(1)
-        if weight != 0:
-            sums[0] += weight * output_gradient(loss, layout, z[i], a[i], targets, i, delta)
-            sums[1] += weight
-            for m in range(metrics.size):
-                sums[2 + m] += weight * metric(metrics[m], loss, layout, z[i], a[i], targets, i)
+    @kernel
+    def sum_metrics(
+        layout: Any, metrics: Any, z: Any, a: Any, targets: Any, weights: Any, delta: Any, sums: Any
+    ) -> None:
+        """Add the samples' weighted loss, weight and weighted metrics to sums (2 + n_metrics,).
+
+        `z` and `a` are T (n, n_outputs); `layout` is one row whose outputs begin at 0; `delta` T (n_outputs,)
+        is scratch.
+        """
+        of_loss = constant(loss_code)
+        for i in range(len(z)):
+            weight = weights[i] if weights.size > 0 else a.dtype.type(1)
+            if weight != 0:
+                sums[0] += weight * output_gradient(of_loss, layout, z[i], a[i], targets, i, delta)
+                sums[1] += weight
+                for m in range(metrics.size):
+                    if only_accuracy:
+                        sums[2 + m] += weight * accuracy(of_loss, layout, a[i], targets, i)
+                    else:
+                        sums[2 + m] += weight * metric(metrics[m], of_loss, layout, z[i], a[i], targets, i)
+
+    return sum_metrics

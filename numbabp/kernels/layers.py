@@ -184,11 +184,24 @@ def _times_softmax_jacobian(a: Any, delta: Any, start: Any, n: Any) -> None:
 
 
 @scalar_function
-def forward(parameters: Any, layout: Any, z: Any, a: Any) -> None:
+def activate_layer(model: Any, layer: Any, z: Any, a: Any) -> None:
+    """a = f(z) over one layer, with f from the layout unless the kernel is compiled for it."""
+    layout = model.layout
+    start, n = layout[layer, OUTPUTS], layout[layer, FAN_OUT]
+    if model.hidden is None:
+        activate(layout[layer, ACTIVATION], z, a, start, n)
+    elif layer < len(layout) - 1:
+        activate(model.hidden, z, a, start, n)
+    else:
+        activate(model.output, z, a, start, n)
+
+
+@scalar_function
+def forward(model: Any, z: Any, a: Any) -> None:
     """Pre-activations and activations of every layer, for the inputs at the head of `a`."""
-    for layer in range(len(layout)):
-        affine(parameters, layout, layer, a, z)
-        activate(layout[layer, ACTIVATION], z, a, layout[layer, OUTPUTS], layout[layer, FAN_OUT])
+    for layer in range(len(model.layout)):
+        affine(model.parameters, model.layout, layer, a, z)
+        activate_layer(model, layer, z, a)
 
 
 @scalar_function
@@ -237,6 +250,19 @@ def backward_activation(loss: Any, layout: Any, layer: Any, z: Any, a: Any, delt
         multiply_by_derivative(
             layout[layer, ACTIVATION], z, a, delta, layout[layer, OUTPUTS], layout[layer, FAN_OUT]
         )
+
+
+@scalar_function
+def backward_layer(model: Any, layer: Any, z: Any, a: Any, delta: Any) -> None:
+    """`backward_activation`, with the derivative of what the kernel is compiled for."""
+    layout = model.layout
+    start, n = layout[layer, OUTPUTS], layout[layer, FAN_OUT]
+    if model.hidden is None:
+        backward_activation(model.loss, layout, layer, z, a, delta)
+    elif layer < len(layout) - 1:
+        multiply_by_derivative(model.hidden, z, a, delta, start, n)
+    elif model.loss > losses.CATEGORICAL_CROSS_ENTROPY:
+        multiply_by_derivative(model.output, z, a, delta, start, n)
 
 
 @scalar_function
@@ -304,13 +330,16 @@ def observe(model: Any, samples: Any, run: Any, s: Any, weight: Any, z: Any, a: 
     sums = run.sums[run.position[EPOCH]]
     sums[LOSS] += weight * loss
     sums[WEIGHT] += weight
-    for m in range(run.metrics.size):
-        code = run.metrics[m]
-        if code == losses.ACCURACY:  # the usual one is inlined
-            value = accuracy(model.loss, model.layout, a, samples.targets, s)
-        else:
-            value = metric(code, model.loss, model.layout, z, a, samples.targets, s)
-        sums[FIRST_METRIC + m] += weight * value
+    if model.metrics is None:
+        for m in range(run.metrics.size):
+            code = run.metrics[m]
+            if code == losses.ACCURACY:  # the usual one is inlined
+                value = accuracy(model.loss, model.layout, a, samples.targets, s)
+            else:
+                value = metric(code, model.loss, model.layout, z, a, samples.targets, s)
+            sums[FIRST_METRIC + m] += weight * value
+    elif model.metrics == 1:
+        sums[FIRST_METRIC] += weight * accuracy(model.loss, model.layout, a, samples.targets, s)
     return True
 
 
@@ -320,5 +349,5 @@ def predict(model: Any, samples: Any, run: Any, s: Any, weight: Any) -> bool:
     z, a, delta = model.units[0], model.units[1], model.units[2]
     for i in range(samples.inputs.shape[1]):
         a[i] = samples.inputs[s, i]
-    forward(model.parameters, model.layout, z, a)
+    forward(model, z, a)
     return observe(model, samples, run, s, weight, z, a, delta)

@@ -3,11 +3,16 @@
 Reference: `train` in tests/reference.py.
 """
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from ..compiler.compiling import kernel, scalar_function
-from .layers import backward_activation, predict, transpose_narrow
-from .state import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, begin_epoch, end_epoch, sample_weight
+from ..compiler.constants import constant
+from ..functions.activations import ACTIVATIONS
+from ..functions.losses import LOSSES
+from .layers import backward_layer, predict, transpose_narrow
+from .state import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, Model, begin_epoch, end_epoch, sample_weight
 from .steps import step_layer
 
 
@@ -16,8 +21,40 @@ def _step_sgd(model: Any, rate: Any, shrink: Any, updated: Any) -> None:
     """Backpropagate and update, from the last layer to the first."""
     z, a, delta = model.units[0], model.units[1], model.units[2]
     for layer in range(len(model.layout) - 1, -1, -1):
-        backward_activation(model.loss, model.layout, layer, z, a, delta)
+        backward_layer(model, layer, z, a, delta)
         step_layer(model.parameters, model.layout, layer, a, delta, rate, shrink, updated)
+
+
+@scalar_function
+def _train(
+    model: Any, samples: Any, rule: Any, run: Any, updated: Any, stop_epoch: Any, max_samples: Any
+) -> int:
+    """See `train_sgd`."""
+    real = model.parameters.dtype.type
+    position = run.position
+    transpose_narrow(model.parameters, model.layout, model.scratch, False)
+    status = PAUSED
+    done = 0
+    while position[EPOCH] < stop_epoch and done < max_samples and status == PAUSED:
+        begin_epoch(samples, run)
+        rate = run.learning_rates[position[EPOCH]]
+        shrink = real(rate * rule.l2)
+        until = min(samples.order.size, position[SAMPLE] + max_samples - done)
+        done += until - position[SAMPLE]
+        for i in range(position[SAMPLE], until):
+            s = samples.order[i]
+            weight = sample_weight(samples, s)
+            if weight != 0:
+                if not predict(model, samples, run, s, weight):
+                    until = i
+                    status = DIVERGED
+                    break
+                _step_sgd(model, real(rate) * weight, shrink, updated)
+                position[STEP] += 1
+        position[SAMPLE] = until
+        end_epoch(samples, run)
+    transpose_narrow(model.parameters, model.layout, model.scratch, True)
+    return status
 
 
 @kernel
@@ -44,28 +81,33 @@ def train_sgd(
         `PAUSED`, or `DIVERGED` when the loss of the sample at run.position is not finite; that
         sample has changed nothing.
     """
-    real = model.parameters.dtype.type
-    position = run.position
-    transpose_narrow(model.parameters, model.layout, model.scratch, False)
-    status = PAUSED
-    done = 0
-    while position[EPOCH] < stop_epoch and done < max_samples and status == PAUSED:
-        begin_epoch(samples, run)
-        rate = run.learning_rates[position[EPOCH]]
-        shrink = real(rate * rule.l2)
-        until = min(samples.order.size, position[SAMPLE] + max_samples - done)
-        done += until - position[SAMPLE]
-        for i in range(position[SAMPLE], until):
-            s = samples.order[i]
-            weight = sample_weight(samples, s)
-            if weight != 0:
-                if not predict(model, samples, run, s, weight):
-                    until = i
-                    status = DIVERGED
-                    break
-                _step_sgd(model, real(rate) * weight, shrink, updated)
-                position[STEP] += 1
-        position[SAMPLE] = until
-        end_epoch(samples, run)
-    transpose_narrow(model.parameters, model.layout, model.scratch, True)
-    return status
+    return _train(model, samples, rule, run, updated, stop_epoch, max_samples)
+
+
+@cache
+def make_train_sgd(hidden: str, output: str, loss: str, metrics: int) -> Callable[..., int]:
+    """`train_sgd` compiled for a hidden and an output activation and a loss, which takes half the time.
+
+    `metrics` is 1 where the accuracy is recorded, and 0 where nothing is beside the loss.
+    """
+    of_hidden, of_output, of_loss = ACTIVATIONS[hidden], ACTIVATIONS[output], LOSSES[loss]
+
+    @kernel
+    def train_sgd_of(
+        model: Any, samples: Any, rule: Any, run: Any, updated: Any, stop_epoch: Any, max_samples: Any
+    ) -> int:
+        known = Model(
+            model.parameters,
+            model.moments,
+            model.gradient,
+            model.units,
+            model.scratch,
+            model.layout,
+            constant(of_loss),
+            constant(of_hidden),
+            constant(of_output),
+            constant(metrics),
+        )
+        return _train(known, samples, rule, run, updated, stop_epoch, max_samples)
+
+    return train_sgd_of

@@ -37,6 +37,11 @@ class Model(NamedTuple):
     scratch: np.ndarray  # T (n,), for layers.transpose_narrow
     layout: np.ndarray  # uint64 (n_layers, 8), see layout.layout
     loss: int
+    # Constants, where a kernel is compiled for them: the activations of the hidden layers and of the output
+    # layer, and how many metrics are recorded, where that is none but the accuracy.
+    hidden: Any = None
+    output: Any = None
+    metrics: Any = None
 
 
 class Run(NamedTuple):

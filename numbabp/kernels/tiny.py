@@ -17,9 +17,10 @@ import numpy as np
 
 from ..compiler.arrays import LINE
 from ..compiler.compiling import kernel, stack_zeros
+from ..compiler.constants import constant
 from ..functions.activations import ACTIVATIONS, FUNCTIONS
 from ..functions.losses import LOSSES
-from .layers import backward_activation, observe, softmax
+from .layers import backward_layer, observe, softmax
 from .layout import ZERO, layout
 from .state import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, Model, begin_epoch, end_epoch, sample_weight
 
@@ -44,7 +45,8 @@ def make_train_tiny(
     function, derivative = FUNCTIONS[activations[0]]
     loss_code = LOSSES[loss]
     # the output layer alone, its units at the head of its arrays
-    output_layout = layout((0, n_outputs), (ACTIVATIONS[activations[1]],))
+    output_code = ACTIVATIONS[activations[1]]
+    output_layout = layout((0, n_outputs), (output_code,))
     is_softmax = activations[1] == "softmax"
     output_function = FUNCTIONS["identity" if is_softmax else activations[1]][0]
 
@@ -55,7 +57,16 @@ def make_train_tiny(
         parameters = model.parameters
         real = parameters.dtype.type
         outputs = Model(
-            parameters, model.moments, model.gradient, model.units, model.scratch, output_layout, loss_code
+            parameters,
+            model.moments,
+            model.gradient,
+            model.units,
+            model.scratch,
+            output_layout,
+            constant(loss_code),
+            constant(output_code),
+            constant(output_code),
+            model.metrics,
         )
         # W1 by rows and W2 by columns, both padded to whole lines; the padding's weights stay 0
         w1, w2 = stack_zeros(n_first, parameters), stack_zeros(n_second, parameters)
@@ -116,7 +127,7 @@ def make_train_tiny(
                     until = j
                     status = DIVERGED
                     break
-                backward_activation(loss_code, output_layout, 0, z2, a2, delta2)
+                backward_layer(outputs, 0, z2, a2, delta2)
                 rate = real(epoch_rate) * weight
                 for k in range(padded):
                     back = real(0)

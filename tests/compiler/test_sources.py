@@ -24,7 +24,7 @@ import json, sys
 import numpy as np
 import numbabp as nbp
 from numbabp.compiler.compile_events import compiling_watched
-from numbabp.kernels.inference import activate_rows
+from numbabp.kernels.inference import make_activate_rows
 from numbabp.kernels.shuffling import draw_order
 
 def fit(kernel):
@@ -33,7 +33,7 @@ def fit(kernel):
 
 def predict():
     numbers = np.zeros(3)
-    activate_rows(1, numbers, numbers.copy(), np.uint64(3))
+    make_activate_rows("sigmoid")(numbers, numbers.copy(), np.uint64(3))
 
 runs = {
     "sequential": lambda: fit("sequential"),
@@ -57,7 +57,7 @@ KERNELS = {
     "sparse": sparse.train_sparse,
     "minibatch": minibatch.train_minibatch,
     "lanes": train.train_lanes,
-    "inference": inference.activate_rows,
+    "inference": inference.make_activate_rows("sigmoid"),
     "shuffling": shuffling.draw_order,
     "tiny": tiny.make_train_tiny(
         (2, 3, 1), ("gelu", "sigmoid"), "binary_cross_entropy", "float64", False, False
