@@ -29,6 +29,9 @@ OF_A_RUN = ("epochs", "random_state", "sample_weight", "validation_data", "callb
 OF_SEVERAL_EPOCHS = ("early_stopping", "patience")
 """Options that make no sense for one."""
 
+FEW_STEPS = 4096
+"""So few make no difference to a plan."""
+
 
 class Network(OfArchitecture):
     """A multi-layer perceptron, trained sample by sample.
@@ -410,6 +413,8 @@ class Network(OfArchitecture):
         self, n_samples: int, n_nonzeros: float | None, place: Placement, epochs: int, options: Options
     ) -> Problem:
         """What `fit` and `plan` ask a planner."""
+        last = self._rule_state
+        steps = int(last.steps) if last is not None and last.update_rule == options.update_rule else 0
         return Problem(
             self.architecture,
             n_samples,
@@ -418,6 +423,8 @@ class Network(OfArchitecture):
             place,
             n_nonzeros,
             with_l2=options.l2 > 0,
+            # by powers of two, and no few, so that calls of `partial_fit` ask the same question again
+            steps_beside=1 << steps.bit_length() - 1 if steps >= FEW_STEPS else 0,
         )
 
     def _train(

@@ -15,6 +15,11 @@ from .problem import Problem
 CPU, CUDA = "cpu", "cuda"
 TINY_COMPILE_SECONDS = 2.0
 """What compiling for the network's sizes takes; it has to be saved by the run."""
+BLOCKED_COMPILE_SECONDS, BLOCKED_RUNS = 5.0, 10
+"""What compiling the blocked kernel takes beyond the sequential one, to be saved by so many runs.
+
+It is compiled once for all sizes, so that one run need not pay for it; and a run that takes the sequential
+kernel instead loses half a second at most."""
 ALL_RULES = tuple(UPDATE_RULES)
 
 
@@ -57,7 +62,9 @@ class Kernel:
     in_blocks: bool = False
     in_lanes: bool = False
     compile_seconds: float = 0.0
-    """What compiling takes for sizes that have not been compiled for, where that has to be saved by a run."""
+    """What compiling takes, where that has to be saved."""
+    runs: int = 1
+    """How many runs like the one that is planned have to save it."""
 
 
 def kernels(problem: Problem, device: str) -> tuple[Kernel, ...]:
@@ -97,9 +104,10 @@ def names_in_blocks() -> tuple[str, ...]:
     return tuple(dict.fromkeys(row.name for row in KERNELS if row.in_blocks))
 
 
-def compile_seconds(name: str) -> float:
-    """What compiling a kernel for a network's sizes takes, where a run has to save that; else 0."""
-    return max(row.compile_seconds for row in KERNELS if row.name == name)
+def to_save(name: str, device: str) -> tuple[float, int]:
+    """What compiling a kernel takes, where it has to be saved, else 0; and by how many runs."""
+    row = next(row for row in KERNELS if row.name == name and device.startswith(row.device))
+    return row.compile_seconds, row.runs
 
 
 _ONE_LAYER_AT_A_TIME = ("exact", "updated")
@@ -135,6 +143,8 @@ KERNELS = (
         "blocks of samples, with the same trajectory up to rounding",
         propagates=_ONE_LAYER_AT_A_TIME,
         in_blocks=True,
+        compile_seconds=BLOCKED_COMPILE_SECONDS,
+        runs=BLOCKED_RUNS,
     ),
     SPARSE,
     Kernel(

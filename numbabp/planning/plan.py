@@ -8,6 +8,7 @@ from .gpu_layouts import Mapping
 
 NOT_ASKED_FOR, TOO_LONG = "not asked for", "longer than an epoch"
 COMPILING = "compiling it, {:g} s, would take longer than it saves in this run"
+COMPILING_FOR_MANY = "compiling it, {:g} s, would take longer than it saves in {} such runs"
 """Why a plan that is possible was not considered."""
 
 
@@ -130,7 +131,9 @@ class Plan:
 
     def _lines(self) -> list[str]:
         """Of one network."""
-        reason = self.only_one or ("asked for" if self.asked_for else "the fastest predicted")
+        is_fastest = not any(plan.seconds < self.seconds for plan in self.others)
+        predicted = "the fastest predicted" if is_fastest else "the fastest predicted for so few steps"
+        reason = self.only_one or ("asked for" if self.asked_for else predicted)
         threads = "1 thread" if self.n_threads == 1 else f"up to {self.n_threads} threads for products"
         where = f" on the cpu, {self.dtype}, {threads}" if self.device == "cpu" else f", {self.dtype}"
         lines = [

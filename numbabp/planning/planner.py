@@ -12,7 +12,7 @@ from ..devices.placement import CPU, WORTH_LOOKING, gpu_at_hand
 from ..kernels.update_rules import N_MOMENTS
 from . import catalogue, network_cpu, network_cuda, population_cpu, population_cuda
 from .cpu_costs import this_machine
-from .plan import COMPILING, NOT_ASKED_FOR, TOO_LONG, Plan
+from .plan import COMPILING, COMPILING_FOR_MANY, NOT_ASKED_FOR, TOO_LONG, Plan
 from .problem import Problem
 from .refusals import takes_single_steps
 
@@ -62,7 +62,15 @@ def step_by_step(problem: Problem, plan: Plan) -> Plan:
 def plan_of_one(problem: Problem) -> Plan:
     """How one network of a population would be trained by itself on one thread."""
     own = replace(problem.options, kernel="auto", n_threads=1, device="cpu")
-    alone = Problem(problem.architecture, problem.n_samples, problem.epochs, own, CPU, problem.n_nonzeros)
+    alone = Problem(
+        problem.architecture,
+        problem.n_samples,
+        problem.epochs,
+        own,
+        CPU,
+        problem.n_nonzeros,
+        steps_beside=problem.n_steps * ((problem.n_networks or 1) - 1),
+    )
     return replace(make_plan(alone), others=())
 
 
@@ -81,7 +89,8 @@ def _make(problem: Problem) -> Plan:
     best = min(considered, key=lambda plan: plan.seconds)
     if not problem.is_population:
         candidates.sort(key=lambda plan: (bool(plan.why_not), plan.seconds))
-    others = (_put_aside(problem, plan, considered) for plan in candidates if plan is not best)
+    possible = [plan for plan in candidates if not plan.why_not]
+    others = (_put_aside(problem, plan, possible, considered) for plan in candidates if plan is not best)
     return replace(
         best,
         others=tuple(others),
@@ -168,7 +177,7 @@ def _considered(problem: Problem, candidates: Sequence[Plan]) -> list[Plan]:
     considered = [plan for plan in candidates if not plan.why_not]
     if options.kernel != "auto":
         considered = [plan for plan in considered if plan.kernel == options.kernel]
-    else:
+    elif options.block_length is None:
         considered = [plan for plan in considered if _saves_compiling(problem, plan, considered)]
     if options.block_length is not None:
         return [plan for plan in considered if plan.block_length == options.block_length]
@@ -177,21 +186,23 @@ def _considered(problem: Problem, candidates: Sequence[Plan]) -> list[Plan]:
 
 
 def _saves_compiling(problem: Problem, plan: Plan, possible: Sequence[Plan]) -> bool:
-    """Whether a run saves the time that compiling for its sizes takes, where that is the case."""
-    compile_seconds = catalogue.compile_seconds(plan.kernel)
+    """Whether the run, with what was before it, saves its share of the time that compiling takes."""
+    compile_seconds, runs = catalogue.to_save(plan.kernel, plan.device)
     if not compile_seconds:
         return True
     single = takes_single_steps(problem).name
     others = [other.ns_per_step for other in possible if other.kernel == single]
-    return (min(others) - plan.ns_per_step) * problem.n_steps * 1e-9 >= compile_seconds
+    steps = problem.n_steps + problem.steps_beside
+    return (min(others) - plan.ns_per_step) * steps * 1e-9 * runs >= compile_seconds
 
 
-def _put_aside(problem: Problem, plan: Plan, considered: Sequence[Plan]) -> Plan:
+def _put_aside(problem: Problem, plan: Plan, possible: Sequence[Plan], considered: Sequence[Plan]) -> Plan:
     """The plan with the reason why it was not considered, if it might have been."""
     if plan.why_not or any(plan is other for other in considered):
         return plan
-    compile_seconds = catalogue.compile_seconds(plan.kernel)
-    why = COMPILING.format(compile_seconds) if compile_seconds else TOO_LONG
+    compile_seconds, runs = catalogue.to_save(plan.kernel, plan.device)
+    too_short = (COMPILING if runs == 1 else COMPILING_FOR_MANY).format(compile_seconds, runs)
+    why = too_short if not _saves_compiling(problem, plan, possible) else TOO_LONG
     return replace(plan, why_not=NOT_ASKED_FOR if _is_asked_for(problem) else why)
 
 

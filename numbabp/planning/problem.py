@@ -49,6 +49,8 @@ class Problem:
         Whether each network of a population shuffles for itself.
     with_l2, weighted : bool
         Whether some network has a penalty, and samples have weights.
+    steps_beside : int
+        That the network has taken before, roughly, or that others take beside it: they share a kernel.
     """
 
     architecture: Architecture
@@ -61,6 +63,7 @@ class Problem:
     own_order: bool = False
     with_l2: bool = False
     weighted: bool = False
+    steps_beside: int = 0
 
     @property
     def is_population(self) -> bool:
@@ -91,4 +94,5 @@ class Problem:
             self.own_order,
             self.with_l2,
             self.weighted,
+            self.steps_beside,
         )
