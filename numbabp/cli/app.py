@@ -9,6 +9,7 @@ import typer
 from .. import __version__
 from ..training.progress import is_terminal
 from .console import Commands, Json, new_table, print_json, print_table, reported
+from .evaluate import evaluate
 from .outputs import check_outputs
 from .parameters import (
     Activation,
@@ -314,6 +315,9 @@ def predict(
     else:
         write_csv(output, rows)
         typer.echo(f"{table.n_rows} predictions written to {output}.")
+
+
+app.command()(evaluate)
 
 
 @app.command()

@@ -82,7 +82,17 @@ def _message(error: Exception) -> str:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON, with null for NaN and infinity."""
-    typer.echo(json.dumps(_without_nan(value), indent=1, allow_nan=False))
+    typer.echo(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON, likewise."""
+    return json.dumps(_without_nan(value), indent=1, allow_nan=False)
+
+
+def warn(message: str) -> None:
+    """Tell on standard error what a user should know of a result."""
+    typer.echo(f"numbabp: warning: {message}", err=True)
 
 
 def _without_nan(value: Any) -> Any:

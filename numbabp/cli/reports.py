@@ -98,9 +98,9 @@ def _print_descent(run: Experiment) -> None:
     typer.echo(
         f"\nFrom zeros at learning rate +1 (binary cross-entropy, {found['epochs']} epochs) the loss goes "
         f"from {found['first_loss']:.3f} to\n{found['last_loss']:.3f}, the hidden units differ by "
-        f"{found['difference_of_units']:g}, and {n_right(run.network)} of the 4 outputs are on the right side "
-        f"of 1/2: {found['accuracy']:g} %.\nFrom random weights, trained the same way, the units differ by "
-        f"{difference_of_units(drawn.network):.2g} and {n_right(drawn.network)} of 4 outputs are right."
+        f"{found['difference_of_units']:g}, and {n_right(run.network)} of the 4 outputs are on the right "
+        f"side of 1/2: {found['accuracy']:g} %.\nFrom random weights, trained the same way, the units differ "
+        f"by {difference_of_units(drawn.network):.2g} and {n_right(drawn.network)} of 4 outputs are right."
     )
 
 

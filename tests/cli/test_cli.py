@@ -41,7 +41,10 @@ def test_version_and_help():
     assert run("--version").stdout == f"numbabp {nbp.__version__}\n"
     for arguments in ([], ["--help"]):
         output = run(*arguments).stdout
-        assert all(command in output for command in ("demo", "smoke", "train", "sweep", "predict", "info"))
+        assert all(
+            command in output
+            for command in ("demo", "smoke", "train", "sweep", "predict", "evaluate", "info")
+        )
         assert output.isascii()
 
 
