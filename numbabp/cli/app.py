@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,9 +29,13 @@ from .parameters import (
     TaskName,
     Texts,
     ValidationFraction,
+    check_fractions,
     hidden_layers,
     reading,
 )
+
+if TYPE_CHECKING:
+    from ..history import History
 
 app = typer.Typer(
     name="numbabp",
@@ -144,6 +148,29 @@ def train(
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Of the weights, the shuffles and the validation rows.")
     ] = 0,
+    test_fraction: Annotated[
+        float | None,
+        typer.Option(
+            help="Part of the rows set aside to measure on where --early-stopping uses those of the "
+            "validation; by default as many with --early-stopping, else none."
+        ),
+    ] = None,
+    cv: Annotated[
+        int | None,
+        typer.Option(
+            "--cv", help="Folds of a cross-validation of these settings, before the training itself."
+        ),
+    ] = None,
+    baselines: Annotated[
+        bool, typer.Option(help="Say what a constant and a linear model reach, and warn below them.")
+    ] = True,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw the losses, and the confusion matrix or predicted against true values, into this file "
+            "(PNG, SVG, PDF)."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a network on a table and save it.
@@ -151,33 +178,59 @@ def train(
     Numbers, booleans and dates are standardised, texts become an input a category, missing values are set to
     the mean and marked. What is done to each column is printed and saved with the model.
     """
+    from ..data.split import Split
     from ..network import Network
-    from .reports import report_training
+    from . import plots
+    from .reports import TrainingReport, report_training
 
     sizes = hidden_layers(hidden, "[x,]") if hidden.strip() else ()
-    check_outputs({"--output": output}, {"the data": data})
+    if plot is not None:
+        plots.check(plot)
+    check_outputs({"--output": output, "--plot": plot}, {"the data": data})
+    if test_fraction is None:
+        test_fraction = validation_fraction if early_stopping else 0.0
+    check_fractions(validation_fraction, test_fraction)
     told = reading(separator, decimal, missing, text, header)
-    split = Source(data, target, dataset, task, ignore, told).split(validation_fraction, seed)
-    network = Network(**split.pipeline.network_arguments(sizes, activation, dtype), random_state=seed)
-    history = network.fit(
-        split.inputs,
-        split.targets,
-        learning_rate=learning_rate,
-        epochs=epochs,
-        schedule=schedule,
-        update_rule=update_rule,
-        batch_size=batch_size,
-        l2=l2,
-        monitor=() if split.pipeline.classes is not None else ("squared_error",),  # classes have the accuracy
-        validation_data=split.held_out,
-        early_stopping=early_stopping,
-        device=device,
-        progress=False if as_json else None,
-    )
-    scores = split.scores(network)
+    samples = Source(data, target, dataset, task, ignore, told).samples()
+    split = Split.of(samples, validation_fraction, seed, test_fraction)
+
+    def fit(split: Split) -> tuple[Network, "History"]:
+        network = Network(**split.pipeline.network_arguments(sizes, activation, dtype), random_state=seed)
+        history = network.fit(
+            split.inputs,
+            split.targets,
+            learning_rate=learning_rate,
+            epochs=epochs,
+            schedule=schedule,
+            update_rule=update_rule,
+            batch_size=batch_size,
+            l2=l2,
+            # classes have the accuracy
+            monitor=() if split.pipeline.classes is not None else ("squared_error",),
+            validation_data=split.held_out,
+            early_stopping=early_stopping,
+            device=device,
+            progress=False if as_json else None,
+        )
+        return network, history
+
+    folds = None
+    if cv is not None:
+        from .scoring.cross_validation import cross_validate
+
+        part = validation_fraction if early_stopping else 0.0
+        folds = cross_validate(samples, cv, seed, lambda split: fit(split)[0], part)
+    network, history = fit(split)
+    report = TrainingReport.of(network, history, split, seed if baselines else None, folds)
     if output is not None:
         split.pipeline.save(network, output)
-    report_training(network, history, split, scores, output, as_json)
+    if plot is not None:
+        from .scoring.evaluation import of_split
+        from .scoring.pictures import draw_training
+
+        plots.write(draw_training(history, network.loss, of_split(split, network), report.measured), plot)
+        typer.echo(f"curves drawn into {plot}", err=True)
+    report_training(report, output, as_json)
 
 
 @app.command()

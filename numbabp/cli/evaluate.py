@@ -1,17 +1,15 @@
 """The command `evaluate`: how good a saved model is on a table that has the target."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .console import json_text, reported, warn
 from .outputs import check_outputs
+from .parameters import Decimal, Header, Separator
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from ..data.tables import Table
     from .scoring.evaluation import Evaluation
 
 STANDARD_OUTPUT = Path("-")
@@ -31,6 +29,9 @@ def evaluate(
             help="Draw the confusion matrix, or predicted against true values, into this PNG, SVG or PDF."
         ),
     ] = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    header: Header = None,
 ) -> None:
     """Measure a saved model on a table: how often it is right, or how far it is off.
 
@@ -45,7 +46,8 @@ def evaluate(
         plots.check(plot)
     inputs = {"the model": model, "the data": data}
     check_outputs({"--json": None if printed else json, "--plot": plot}, inputs)
-    found = _evaluation(model, data)
+    told = {"separator": separator, "decimal": decimal, "has_header": header}
+    found = _evaluation(model, data, told)
     if json is not None:
         text = json_text({"model": str(model), "data": str(data), **found.to_dict()}) + "\n"
         if printed:
@@ -66,29 +68,42 @@ def evaluate(
             typer.echo(f"{what} written to {path}", err=True)
 
 
-def _evaluation(model: Path, data: Path) -> "Evaluation":
+def _evaluation(model: Path, data: Path, told: dict[str, Any]) -> "Evaluation":
     import numpy as np
 
-    from ..data.pipeline import Pipeline
-    from ..data.table_files import read_table
-    from ..loading import load_with_metadata
+    from ..data.columns import TEXT
+    from ..data.table_model import load_table_model
     from .scoring.evaluation import of_classes, of_numbers
 
-    network, settings = load_with_metadata(model)
-    pipeline = Pipeline.loaded(model, settings, network)
-    table = read_table(data)
-    target = pipeline.settings["target_name"]
-    truth = known_values(table, target)
-    columns = pipeline.predictions(network, table.features(pipeline.feature_names))
-    if pipeline.classes is None:
-        if truth.dtype.kind == "O":
-            raise ValueError(
-                f"{data}: column {target!r} has text, but the model predicts numbers: it is not its target."
-            )
-        return of_numbers(target, truth, columns[target])
-    classes = pipeline.classes.tolist()
-    probabilities = np.column_stack([columns[f"P({name})"] for name in classes])
-    found = of_classes(target, class_names(truth), probabilities, classes)
+    saved = load_table_model(model)
+    if len(saved.target.names) > 1:
+        raise ValueError(f"{model}: it has several targets, but evaluate measures one.")
+    (target,) = saved.target.names
+    table = saved.read(data, part="test", **told)
+    column = table.column(target)
+    bad = np.flatnonzero(column.is_missing)
+    if len(bad):
+        others = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+        raise ValueError(
+            f"{data}: target {target!r} has no value in row {bad[0] + 1}{others}; leave such rows out first."
+        )
+    if saved.classes_ is None and column.kind == TEXT:
+        trouble = f": {column.trouble}" if column.trouble else ""
+        raise ValueError(
+            f"{data}: column {target!r} has text, but the model predicts numbers: it is not its "
+            f"target{trouble}."
+        )
+    inputs, notes = saved.preparation.matrix(table)
+    for note in (*table.notes, *notes):
+        typer.echo(f"note: {note}", err=True)
+    outputs = saved.network.forward(inputs)
+    if saved.classes_ is None:
+        truth = np.asarray(column.values, float)
+        if not np.isfinite(truth).all():
+            raise ValueError(f"{data}: target {target!r} has infinite values.")
+        return of_numbers(target, truth, saved.target.decoded(outputs))
+    classes = saved.classes_.astype(str).tolist()
+    found = of_classes(target, column.texts().astype(str), saved.target.probabilities(outputs), classes)
     if found.unknown:
         shown = ", ".join(map(repr, found.unknown[:5])) + (" ..." if len(found.unknown) > 5 else "")
         n_rows = int(np.isin(found.truth, found.unknown).sum())
@@ -97,37 +112,3 @@ def _evaluation(model: Path, data: Path) -> "Evaluation":
             "as errors, and the log loss is infinite."
         )
     return found
-
-
-def known_values(table: "Table", name: str) -> "np.ndarray":
-    """A column in which there is a value in every row.
-
-    Raises
-    ------
-    TableError
-        If there is none of that name, or a value is missing or infinite.
-    """
-    import numpy as np
-
-    from ..data.tables import MISSING, TableError
-
-    column = table.column(name)
-    if column.dtype.kind == "O":
-        bad = np.flatnonzero([str(value).strip().lower() in MISSING for value in column])
-    else:
-        bad = np.flatnonzero(~np.isfinite(column))
-    if len(bad):
-        raise TableError(
-            f"{table.path}: target {name!r} has no value in row {bad[0] + 1}"
-            f"{f' (and {len(bad) - 1} more)' if len(bad) > 1 else ''}; leave such rows out first."
-        )
-    return column
-
-
-def class_names(column: "np.ndarray") -> "np.ndarray":
-    """Classes as models name them: texts, and whole numbers without a decimal point."""
-    if column.dtype.kind == "O":
-        return column.astype(str)
-    import numpy as np
-
-    return np.array([str(int(value) if value.is_integer() else value) for value in column.tolist()])

@@ -75,23 +75,23 @@ class Source:
     reading: "Reading | None" = None
 
     def split(self, validation_fraction: float, seed: int) -> "Split":
-        """Read it, and set rows aside to measure on.
+        """Read it, and set rows aside to measure on; errors as for `check_fractions` and `samples`."""
+        from ..data.split import Split
+
+        check_fractions(validation_fraction)
+        return Split.of(self.samples(), validation_fraction, seed)
+
+    def samples(self) -> "Dataset":
+        """Read it.
 
         Raises
         ------
         ValueError
             For options that don't go together, and for a table that does not have what they name.
         """
-        from ..data.split import Split
-
         if (self.data is None) == (self.dataset is None):
             raise ValueError("give either a file or --dataset.")
-        if not 0 <= validation_fraction < 1:
-            raise ValueError(
-                f"--validation-fraction must be at least 0 and less than 1, got {validation_fraction}."
-            )
-        samples = self._from_table(self.data) if self.dataset is None else self._bundled(self.dataset)
-        return Split.of(samples, validation_fraction, seed)
+        return self._from_table(self.data) if self.dataset is None else self._bundled(self.dataset)
 
     def _bundled(self, name: str) -> "Dataset":
         from ..data.datasets import load_dataset
@@ -137,6 +137,17 @@ def reading(
 def names_in(text: str) -> tuple[str, ...]:
     """Names with commas between them."""
     return tuple(filter(None, map(str.strip, text.split(","))))
+
+
+def check_fractions(validation: float, test: float = 0.0) -> None:
+    """Raise ValueError for parts of the rows that can't be set aside."""
+    if not 0 <= validation < 1:
+        raise ValueError(f"--validation-fraction must be at least 0 and less than 1, got {validation}.")
+    if not 0 <= test < 1 - validation:
+        raise ValueError(
+            f"--test-fraction must be at least 0 and leave rows to train on beside the validation's "
+            f"{validation:g}, got {test:g}."
+        )
 
 
 def hidden_layers(text: str, separator: str = "x") -> tuple[int, ...]:

@@ -4,9 +4,9 @@ import math
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import typer
@@ -16,10 +16,14 @@ from ..data.split import Split
 from ..history import History
 from ..network import Network
 from ..training.progress import Foot, is_terminal, new_console
-from .console import new_table, print_json, print_table
+from .console import new_table, print_json, print_table, warn
 from .smoke import DTYPES, Row
 from .sweep import Sweep, heading
 from .xor_experiments import Experiment, difference_of_units, learn, n_right
+
+if TYPE_CHECKING:
+    from .scoring.baselines import Baselines
+    from .scoring.cross_validation import Folds
 
 SMOKE_HEADING = f"{'device':6}  {'kernel':10}  {'dtype':7}   ns/step      CUPS  largest error"
 TOP = 10
@@ -151,16 +155,58 @@ def _smoke_row(row: Row, width: int) -> str:
     return name + f"{row.ns_per_step:8.1f}  {row.cups:8.3g}  {row.largest_error:13.1e}  {verdict}"
 
 
-def report_training(
-    network: Network,
-    history: History,
-    split: Split,
-    scores: dict[str, float],
-    output: Path | None,
-    as_json: bool,
-) -> None:
+@dataclass(frozen=True)
+class TrainingReport:
+    """What there is to tell of a training.
+
+    Attributes
+    ----------
+    scores : dict of str to float
+        By part of the rows.
+    baselines : Baselines or None
+        What simpler models reach, unless nobody asked for them.
+    complaint : str
+        What is wrong with a network below them; else empty.
+    folds : Folds or None
+        Of a cross-validation.
+    """
+
+    network: Network
+    history: History
+    split: Split
+    scores: dict[str, float]
+    baselines: "Baselines | None"
+    complaint: str
+    folds: "Folds | None"
+
+    @classmethod
+    def of(
+        cls, network: Network, history: History, split: Split, seed: int | None, folds: "Folds | None"
+    ) -> "TrainingReport":
+        """Measure a network, and baselines if there is a seed for them."""
+        scores = split.scores(network)
+        if seed is None:
+            return cls(network, history, split, scores, None, "", folds)
+        from .scoring.baselines import Baselines, complaint
+
+        baselines = Baselines.of(split, seed)
+        return cls(
+            network, history, split, scores, baselines, complaint(split, history, scores, baselines), folds
+        )
+
+    @property
+    def measured(self) -> str:
+        """The score that counts, in words."""
+        part, score = list(self.scores.items())[-1]
+        return f"{part} {self.split.pipeline.metric} {score:.4f}"
+
+
+def report_training(report: TrainingReport, output: Path | None, as_json: bool) -> None:
     """Print how training went and what came of it."""
+    network, history, split, baselines = report.network, report.history, report.split, report.baselines
     metric = split.pipeline.metric
+    if report.complaint:
+        warn(report.complaint)
     if as_json:
         print_json(
             {
@@ -168,8 +214,12 @@ def report_training(
                 "columns": split.told(),
                 "n_training": split.n_training,
                 "n_validation": split.n_validation,
+                "n_test": split.n_test,
                 "metric": metric,
-                "scores": scores,
+                "scores": report.scores,
+                "baselines": None if baselines is None else baselines.to_dict(),
+                "warnings": [report.complaint] if report.complaint else [],
+                "cross_validation": None if report.folds is None else report.folds.to_dict(),
                 "history": history.to_dict(),
                 "output": None if output is None else str(output),
             }
@@ -178,15 +228,29 @@ def report_training(
     for line in split.told():
         typer.echo(line)
     steps = history.n_epochs * split.n_training
-    typer.echo(f"{'-'.join(map(str, network.layer_sizes))} network, {split.n_training} training rows")
+    aside = {"validation": split.n_validation, "test": split.n_test}
+    told = "".join(f", {n} {part} rows" for part, n in aside.items() if n)
+    typer.echo(f"{'-'.join(map(str, network.layer_sizes))} network, {split.n_training} training rows{told}")
     typer.echo(
         f"{history.n_epochs} epochs in {history.seconds:.3g} s ({history.seconds / steps * 1e6:.3g} us a "
         f"sample), {history.stop_reason}; last loss {history.loss[-1]:.6g}"
     )
-    for part, score in scores.items():
+    for part, score in report.scores.items():
         typer.echo(f"{part} {metric} {score:.4f}")
+    if baselines is not None:
+        few = f", fitted to {baselines.n_fitted} rows" if baselines.n_fitted < split.n_training else ""
+        typer.echo(
+            f"to compare, {baselines.part} {metric} of a constant {_score(baselines.constant)}, "
+            f"of a linear model {_score(baselines.linear)}{few}"
+        )
+    if report.folds is not None:
+        typer.echo(str(report.folds))
     if output is not None:
         typer.echo(f"saved to {output}")
+
+
+def _score(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.4f}"
 
 
 def report_sweep(result: Sweep, split: Split, output: Path | None, as_json: bool) -> None:

@@ -20,7 +20,9 @@ class Split:
     inputs, targets : ndarray
         To train on.
     held_out : tuple of two ndarrays, or None
-        Inputs and targets to measure on.
+        Inputs and targets to measure on, and to stop training by.
+    test : tuple of two ndarrays, or None
+        The same to measure on alone, where training is stopped by the others.
     notes : list of str
         What there is to say of the table.
     """
@@ -29,19 +31,46 @@ class Split:
     inputs: np.ndarray
     targets: np.ndarray
     held_out: tuple[np.ndarray, np.ndarray] | None
+    test: tuple[np.ndarray, np.ndarray] | None
     notes: list[str]
 
     @classmethod
-    def of(cls, samples: Dataset, validation_fraction: float, seed: int) -> "Split":
-        """Set part of the n rows aside at random: n times the fraction, rounded down; of XOR's four none."""
-        kept, held_out = split_rows(samples, validation_fraction, seed)
+    def of(
+        cls, samples: Dataset, validation_fraction: float, seed: int, test_fraction: float = 0.0
+    ) -> "Split":
+        """Set parts of the n rows aside at random: n times a fraction, rounded down; of XOR's four none."""
+        n = samples.table.n_rows
+        kept, held_out = split_rows(samples, np.arange(n), int(validation_fraction * n), seed)
+        test = kept[:0]
+        if test_fraction:
+            kept, test = split_rows(samples, kept, int(test_fraction * n), seed)
+        return cls.of_rows(samples, kept, held_out, test)
+
+    @classmethod
+    def of_rows(cls, samples: Dataset, kept: np.ndarray, held_out: np.ndarray, test: np.ndarray) -> "Split":
+        """From the numbers of the rows of each part; the last two may be empty."""
         if len(kept) < 2:
             raise ValueError(f"{samples.table.n_rows} rows are too few to train on.")
         pipeline = Pipeline.fitted(samples, kept)
         matrix, notes = pipeline.preparation.matrix(samples.table)
         targets = pipeline.target.encoded(samples.targets)
-        aside = (matrix[held_out], targets[held_out]) if len(held_out) else None
-        return cls(pipeline, matrix[kept], targets[kept], aside, [*samples.table.notes, *notes])
+
+        def part(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return matrix[rows], targets[rows]
+
+        return cls(
+            pipeline,
+            *part(kept),
+            part(held_out) if len(held_out) else None,
+            part(test) if len(test) else None,
+            [*samples.table.notes, *notes],
+        )
+
+    @property
+    def parts(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Inputs and targets of training, validation and test, as far as there are such rows."""
+        parts = {"training": (self.inputs, self.targets), "validation": self.held_out, "test": self.test}
+        return {name: part for name, part in parts.items() if part is not None}
 
     @property
     def n_training(self) -> int:
@@ -53,37 +82,38 @@ class Split:
         """Rows to measure on."""
         return 0 if self.held_out is None else len(self.held_out[1])
 
+    @property
+    def n_test(self) -> int:
+        """Rows to measure on alone."""
+        return 0 if self.test is None else len(self.test[1])
+
     def told(self) -> list[str]:
         """How the table was read and what is done to its columns, in short lines."""
         return [*self.notes, *self.pipeline.preparation.told()]
 
     def scores(self, network: Network) -> dict[str, float]:
         """Score on each part."""
-        scores = {"training": self.pipeline.score(network, self.inputs, self.targets)}
-        if self.held_out is not None:
-            scores["validation"] = self.pipeline.score(network, *self.held_out)
-        return scores
+        return {name: self.pipeline.score(network, *part) for name, part in self.parts.items()}
 
 
-def split_rows(samples: Dataset, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train on and rows set aside, with the same part of every class where there are classes.
+def split_rows(samples: Dataset, rows: np.ndarray, n_aside: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of some rows those to keep and those set aside, with the same part of every class where there are any.
 
-    Rows of a class that has no other are trained on; where fewer rows than classes would be set aside, they
-    are drawn from all alike.
+    Rows of a class that has no other are kept; where fewer rows than classes would be set aside, they are
+    drawn from all alike.
     """
     from sklearn.model_selection import train_test_split
 
-    n = samples.table.n_rows
-    n_aside = int(fraction * n)
-    order = np.random.RandomState(seed).permutation(n)
+    order = np.random.RandomState(seed).permutation(rows)
     if not n_aside or samples.task != "classification":
         return order[n_aside:], order[:n_aside]
-    _, places, counts = np.unique(
-        samples.targets[0].texts().astype(str), return_inverse=True, return_counts=True
-    )
-    rows, alone = np.flatnonzero(counts[places] > 1), np.flatnonzero(counts[places] == 1)
+    labels = samples.targets[0].texts().astype(str)[rows]
+    _, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    has_others = counts[places] > 1
     n_classes = (counts > 1).sum()
-    if n_aside < n_classes or len(rows) - n_aside < n_classes:
+    if n_aside < n_classes or has_others.sum() - n_aside < n_classes:
         return order[n_aside:], order[:n_aside]
-    kept, aside = train_test_split(rows, test_size=n_aside, stratify=places[rows], random_state=seed)
-    return np.concatenate([kept, alone]), aside
+    kept, aside = train_test_split(
+        rows[has_others], test_size=n_aside, stratify=places[has_others], random_state=seed
+    )
+    return np.concatenate([kept, rows[~has_others]]), aside

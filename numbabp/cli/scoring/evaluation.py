@@ -9,6 +9,8 @@ import numpy as np
 import typer
 from sklearn import metrics
 
+from ...data.split import Split
+from ...network import Network
 from ..console import new_table, print_table
 
 MOST_CLASSES = 12
@@ -69,6 +71,17 @@ class Evaluation:
             values["per_class"] = list(self.per_class)
             values["classes_unknown_to_the_model"] = list(self.unknown)
         return values
+
+
+def of_split(split: Split, network: Network) -> Evaluation:
+    """Of a network on the last part of a split, in the target's units."""
+    inputs, truth = list(split.parts.values())[-1]
+    target, outputs = split.pipeline.target, network.forward(inputs)
+    (name,) = target.names
+    if target.classes is None:
+        return of_numbers(name, truth * target.scale[0] + target.mean[0], target.decoded(outputs))
+    classes = target.classes.astype(str)
+    return of_classes(name, classes[truth], target.probabilities(outputs), classes.tolist())
 
 
 def of_numbers(target: str, truth: np.ndarray, predicted: np.ndarray) -> Evaluation:

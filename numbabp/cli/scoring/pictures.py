@@ -40,7 +40,7 @@ def _draw_losses(axis: Any, history: History, loss: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
     curves = {"training, before each step": history.loss}
-    if "validation_loss" in history.to_dict():
+    if "validation_loss" in history:
         curves["validation"] = history["validation_loss"]
     for (name, values), colour in zip(curves.items(), COLOURS, strict=False):
         marker = "o" if len(values) == 1 else None
@@ -59,7 +59,7 @@ def _draw_errors(axis: Any, found: Evaluation, title: str) -> None:
         _draw_numbers(axis, found)
     else:
         _draw_confusion(axis, found)
-    axis.set_title(_plain(title), wrap=True)
+    axis.set_title(_plain(title).replace("R^2", "R$^2$"), wrap=True)
 
 
 def _draw_confusion(axis: Any, found: Evaluation) -> None:
