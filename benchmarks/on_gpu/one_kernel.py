@@ -1,13 +1,20 @@
 """One kernel on the GPU, in a process of its own: python benchmarks/on_gpu/one_kernel.py WHAT
 
 WHAT is KERNEL:DTYPE:RULE, 200 steps beside the CPU's; `opt-in`, a block with more shared memory than it may
-have unasked; or speed:N, the kernels of row N of the speeds, compiled and run once. It prints a line of JSON;
-the exit status is 1 if the trajectories differ. For a sanitizer, a profiler, or many at once (on_card.py).
+have unasked; or speed:N, the kernels of row N of the speeds, compiled and timed, microseconds a step of all
+networks. It prints a line of JSON; the exit status is 1 if the trajectories differ. For a sanitizer, a
+profiler, or many at once (on_card.py).
+
+speed:2:THREADSxGROUPxLENGTH,... times the blocked kernel for other geometries than the planner's, a line
+each: threads of a block, units of a group, samples of a block; with an s behind it no weights stay in shared
+memory. Such as speed:2:256x16x64,256x16x128,256x16x64s,512x16x64; new threads or groups are compiled.
 """
 
 import json
 import sys
 import time
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,11 +30,48 @@ from numbabp.devices import memory
 
 
 def speed(row):
-    """Compile and run the kernels of a row once."""
+    """Compile and time the kernels of a row, or one of them for several geometries."""
+    row, _, variants = row.partition(":")
     task = list(tasks())[int(row)]
-    for kernel in task.kernels:
-        task.fit(task.model(), 1, device="cuda", kernel=kernel)
-    return {"passed": True}
+    if not variants:
+        times = {kernel: us_per_step(task, kernel=kernel) for kernel in task.kernels}
+        return {"us_per_step": times, "passed": True}
+    times = {}
+    for variant in variants.split(","):
+        threads, group, length = map(int, variant.removesuffix("s").split("x"))
+        with geometry_of(threads, group, variant.endswith("s")):
+            times[variant] = us_per_step(task, kernel="blocked", block_length=length)
+        print(json.dumps({variant: times[variant]}), flush=True)
+    return {"us_per_step": times, "passed": True}
+
+
+def us_per_step(task, **options):
+    """Of calls of fit, less what does not grow with the number of epochs; the median of three."""
+
+    def seconds(epochs):
+        model = task.model()
+        started = time.perf_counter()
+        task.fit(model, epochs, device="cuda", **options)
+        return time.perf_counter() - started
+
+    seconds(1)  # compiles
+    steps = 4 * len(task.X)
+    return round(float(np.median([(seconds(5) - seconds(1)) / steps for _ in range(3)])) * 1e6, 3)
+
+
+@contextmanager
+def geometry_of(threads, group, streams):
+    """Let the blocked kernel be launched so."""
+    from numbabp.training.engines import network_cuda_blocked as engine
+
+    kept = engine.blocked_geometry, engine.static_bytes
+    engine.blocked_geometry = partial(kept[0], threads=threads, groups=(group,))
+    if streams:  # what is asked for leaves no room for weights, but for a network's units
+        engine.static_bytes = lambda *of: kept[1](*of) + 150 * 1024
+    try:
+        yield
+    finally:
+        engine.blocked_geometry, engine.static_bytes = kept
 
 
 def opt_in():

@@ -88,12 +88,12 @@ class Grid:
         self.n_grid_barriers = self._me.grid_barriers
         self._all.wait(60)
 
-    def warp_sum(self, value, warp):
-        """Sum over a warp of so many threads by shuffles, which order no accesses to memory."""
+    def of_warp(self, function, value, warp):
+        """Sum or maximum over a warp of so many threads by shuffles, which order no accesses to memory."""
         self._values[self._me.block, self._me.thread] = value
         self._of_block[self._me.block].wait(60)
         first = self._me.thread // warp * warp
-        total = sum(self._values[self._me.block, thread] for thread in range(first, first + warp))
+        total = function(self._values[self._me.block, thread] for thread in range(first, first + warp))
         self._of_block[self._me.block].wait(60)
         return type(value)(total)
 
@@ -102,7 +102,9 @@ class Grid:
         place = self._me.block, caller.f_code.co_filename, caller.f_lineno
         with self._lock:
             if place not in self._shared:
-                memory = np.full(self._n_dynamic if shape == 0 else shape, np.nan, _name(dtype))
+                name = np.dtype(_name(dtype))
+                unset = np.nan if name.kind == "f" else np.iinfo(name).min
+                memory = np.full(self._n_dynamic if shape == 0 else shape, unset, name)
                 self._shared[place] = Recorded(memory, place, self)
             return self._shared[place]
 

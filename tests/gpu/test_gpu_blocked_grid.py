@@ -34,17 +34,19 @@ def grids(monkeypatch):
     kept = []
     launcher = memory.launcher
 
-    def launcher_on_grids(kernel, n_blocks, n_threads, arguments):
+    def launcher_on_grids(kernel, n_blocks, n_threads, arguments, shared=0):
         if kernel is blocked.carry_weights:
             return launcher(kernel, n_blocks, n_threads, arguments)
 
         def start(*numbers):
-            grid = Grid(n_blocks, n_threads)
+            grid = Grid(n_blocks, n_threads, shared // 8)
             kept.append(grid)
             with monkeypatch.context() as patch:
                 for module in (backward, blocked, forward, parts, sums):
                     patch.setattr(module, "cuda", grid)
-                patch.setattr(backward, "warp_sum", lambda value: grid.warp_sum(value, sums.WARP))
+                for module in (backward, forward):
+                    patch.setattr(module, "warp_sum", lambda value: grid.of_warp(sum, value, sums.WARP))
+                patch.setattr(forward, "warp_max", lambda value: grid.of_warp(max, value, sums.WARP))
                 grid.run(kernel.py_func, [*recorded(arguments, grid), *numbers])
 
         return start

@@ -1,4 +1,4 @@
-"""Four neighbouring numbers of an array at a time: one instruction of 128 bits for float32, two for float64."""
+"""Four neighbouring numbers of an array at a time: 128 bits an instruction, so one for float32."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ ALIGNMENT = None if SIMULATED else 16
 
 
 def load_quad(array: Any, index: Any) -> Any:
-    """The numbers array[index : index + 4] of a contiguous array; index is a multiple of 4, and not negative."""
+    """The numbers array[index : index + 4] of a contiguous array; index is a multiple of 4, not negative."""
     return array[index], array[index + 1], array[index + 2], array[index + 3]
 
 

@@ -103,7 +103,9 @@ def backward(
             else:
                 first = first_unit(me, round)
                 start = start_of(scratch, below, OUTPUTS) + first
-                add_inner_products(block.delta, start, n_units, scratch, me, min(me.group, n_units - first), t)
+                add_inner_products(
+                    block.delta, start, n_units, scratch, me, min(me.group, n_units - first), t
+                )
         round = np.int32(round + 1)
     if layer > 1:
         write_parts(block, scratch, me, phase, t)
@@ -113,7 +115,7 @@ def backward(
 def rows(
     network: Any, block: Any, scratch: Any, me: Any, layer: Any, round: Any, t: Any, has_velocity: Any
 ) -> None:
-    """Into `scratch.back`: the layer's deltas times the group's rows of its weights, a row a warp at a time."""
+    """Into `scratch.back`: the layer's deltas times the group's rows of weights, a row a warp at a time."""
     zero = block.a.dtype.type(0)
     fan_out, tile = place(scratch, layer, FAN_OUT), place(scratch, layer, TILE)
     above = start_of(scratch, layer, OUTPUTS) + np.int64(t) * fan_out
@@ -147,7 +149,7 @@ def rows(
 def add_earlier_inputs(
     network: Any, block: Any, scratch: Any, me: Any, layer: Any, round: Any, t: Any, has_velocity: Any
 ) -> None:
-    """Into `scratch.shares`: slices of the sums over the samples before, and over outputs if they are above."""
+    """Into `scratch.shares`: slices of the sums over the samples before, and over outputs above."""
     below = layer - 1
     of_history, n_units = place(scratch, below, A_AT), place(scratch, layer, FAN_IN)
     unit = first_unit(me, round) + me.unit

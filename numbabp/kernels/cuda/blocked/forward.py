@@ -232,7 +232,7 @@ def earlier_outputs(block: Any, scratch: Any, me: Any, last: Any, k: Any, t: Any
 
 @scalar_function
 def output_of(code: Any, z: Any, highest: Any, total: Any) -> Any:
-    """An output's activation; of softmax with the highest z, and the sum of what exponentials less it make."""
+    """An output's activation; for softmax, `total` is the sum of exponentials of z less the highest."""
     if code == act.SOFTMAX:
         return act.exp(z - highest) / total
     return activated(code, z)
@@ -242,8 +242,8 @@ def output_of(code: Any, z: Any, highest: Any, total: Any) -> Any:
 def predict(network: Any, block: Any, scratch: Any, me: Any, sample: Any) -> Any:
     """Loss of a sample and delta of the output layer, from `scratch.z`.
 
-    Every warp of every block does the same to the bit, so that all of them stop or none; the first warp writes
-    down what comes of it. If the loss is not finite, it changes nothing.
+    Every warp of every block does the same to the bit, so that all of them stop or none; the first warp
+    writes down what comes of it. If the loss is not finite, it changes nothing.
     """
     real = block.z.dtype.type
     t, z, loss = sample.t, scratch.z, network.loss

@@ -37,7 +37,7 @@ def blocked_geometry(
 ) -> Geometry:
     """The geometry whose busiest block has the fewest weights, for (n_inputs, ..., n_outputs).
 
-    One block more than there are groups of units keeps the record of the losses, where a multiprocessor is free.
+    Where a multiprocessor is free, one block more than there are groups of units keeps the record of losses.
     """
     if is_simulated:
         threads, groups = 8, (4,)

@@ -25,7 +25,7 @@ MOST_SHARES = 16
 
 @scalar_function
 def columns_at_once(me: Any, width: Any) -> Any:
-    """How many quads of columns are added up together: 2 to the power of this, so that none needs a division."""
+    """How many quads of columns are added up together, as a power of 2, so that none needs a division."""
     power = np.int32(0)
     while (1 << power) * MOST_SHARES < me.n or ((1 << power) * QUAD < width and (1 << power) < me.n):
         power = np.int32(power + 1)
@@ -46,7 +46,9 @@ def add_rows(block: Any, scratch: Any, me: Any, phase: Any, n_rows: Any, first: 
         while row < n_rows:
             for k in range(ROWS_AT_ONCE):
                 wanted = np.int32(row + k * n_shares)
-                known = wanted if wanted < n_rows else row  # a missing one repeats the first, and does not count
+                known = (
+                    wanted if wanted < n_rows else row
+                )  # a missing one repeats the first, and does not count
                 quad = load_quad(parts, begin + known * length)
                 once = wanted < n_rows
                 sums = (
@@ -82,13 +84,15 @@ def ask_for_parts(block: Any, scratch: Any, me: Any, phase: Any, n_rows: Any, wi
 def read_parts(block: Any, scratch: Any, me: Any, phase: Any, n_rows: Any, t: Any, width: Any) -> None:
     """Add them up, the first t columns being inner products (equation 6).
 
-    A barrier has to follow before anyone reads `scratch.dots`; what was written before this, everyone may read.
+    A barrier has to follow before anyone reads `scratch.dots`. What was written before, everyone may read.
     """
     power = columns_at_once(me, width)
     cuda.syncthreads()
     add_shares(scratch, me, t, width, 0, power)
     first = np.int32(1 << power)
-    while QUAD * first < width:  # columns beyond those that all threads add up together: few networks have any
+    while (
+        QUAD * first < width
+    ):  # columns beyond those that all threads add up together: few networks have any
         cuda.syncthreads()
         add_rows(block, scratch, me, phase, n_rows, first, power)
         cuda.syncthreads()

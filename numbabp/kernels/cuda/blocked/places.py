@@ -6,6 +6,7 @@ thread has those that it multiplies, in the order in which it does.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ OWN_AT = 10
 STRIDE = 11
 """From the own units of a sample to those of the next, in the two that follow."""
 A_AT, DELTA_AT = 12, 13
-"""Activations and deltas of a block's samples; of the output layer deltas, and targets of the sample under way."""
+"""Activations and deltas of a block's samples; of the output layer targets of one sample, and deltas."""
 FORWARD_AT, N_FORWARD = 14, 15
 """Columns of weights that stay, and how many turns of `columns` that is."""
 BACKWARD_AT, N_BACKWARD = 16, 17
@@ -135,7 +136,7 @@ def block_places(
 
 
 def _place_vector(places: np.ndarray, memory: _Memory, geometry: Geometry, warp: int) -> None:
-    """A vector that rows or columns of weights are multiplied with, or as much of it as half the memory holds."""
+    """A vector that weights are multiplied with, or as much of it as half the memory holds."""
     step = step_of_tile(geometry.threads, geometry.threads // (geometry.group // QUAD), warp)
     hidden = [int(n) for n in places[:-1, FAN_OUT]]
     widest = -(-max(hidden, default=1) // step) * step
@@ -172,7 +173,7 @@ def _place_weights(places: np.ndarray, memory: _Memory, geometry: Geometry, warp
     for row in places[1:-1]:
         wanted = int(row[OWN]) // group * -(-int(row[FAN_IN]) // (TURN * n_parts))
         _keep(row, (FORWARD_AT, N_FORWARD), wanted, TURN * QUAD * threads, memory)
-    for below, row in zip(places[:-2], places[1:-1], strict=True):
+    for below, row in pairwise(places[:-1]):
         rows = int(below[OWN]) // group * max(1, group // (threads // warp))
         wanted = rows * -(-int(row[FAN_OUT]) // (TURN * QUAD * warp)) * (TURN // HALF_TURN)
         _keep(row, (BACKWARD_AT, N_BACKWARD), wanted, HALF_TURN * QUAD * threads, memory)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ....compiler.compiling import scalar_function
-from ...layout import FAN_IN, FAN_OUT, WEIGHTS
+from ...layout import FAN_IN, FAN_OUT
 from ..quads import QUAD, load_quad, store_quad
 from .places import (
     ALIGNED,
@@ -58,13 +58,22 @@ def first_unit(me: Any, round: Any) -> Any:
 
 
 @scalar_function
-def quad_of(matrix: Any, row: Any, column: Any) -> Any:
-    """Four weights of a row, from a column on; of the last row or columns, where there are no others."""
+def row_at(matrix: Any, row: Any) -> Any:
+    """Where a row begins among the parameters; the last one, if there is none of this number."""
     known = np.int32(min(row, matrix.below))
-    start = matrix.start + np.int64(known) * np.int64(np.int32(matrix.last + 1))
-    if matrix.is_aligned:
-        return load_quad(matrix.values, start + min(column, matrix.last - (QUAD - 1)))
-    values, last = matrix.values, matrix.last
+    return matrix.start + np.int64(known) * np.int64(np.int32(matrix.last + 1))
+
+
+@scalar_function
+def aligned_quad(matrix: Any, row: Any, column: Any) -> Any:
+    """Four weights of a row, from a column on; the last four, where there are no others."""
+    return load_quad(matrix.values, row_at(matrix, row) + min(column, matrix.last - (QUAD - 1)))
+
+
+@scalar_function
+def any_quad(matrix: Any, row: Any, column: Any) -> Any:
+    """The same of a matrix whose rows begin anywhere."""
+    values, last, start = matrix.values, matrix.last, row_at(matrix, row)
     return (
         values[np.uint64(start + min(column, last))],
         values[np.uint64(start + min(column + 1, last))],
@@ -76,26 +85,44 @@ def quad_of(matrix: Any, row: Any, column: Any) -> Any:
 @scalar_function
 def turn_down(matrix: Any, row: Any, column: Any) -> Any:
     """Quads of 8 rows, one below the other. All are asked for before one is waited for."""
+    if matrix.is_aligned:
+        return (
+            aligned_quad(matrix, row, column),
+            aligned_quad(matrix, row + 1, column),
+            aligned_quad(matrix, row + 2, column),
+            aligned_quad(matrix, row + 3, column),
+            aligned_quad(matrix, row + 4, column),
+            aligned_quad(matrix, row + 5, column),
+            aligned_quad(matrix, row + 6, column),
+            aligned_quad(matrix, row + 7, column),
+        )
     return (
-        quad_of(matrix, row, column),
-        quad_of(matrix, row + 1, column),
-        quad_of(matrix, row + 2, column),
-        quad_of(matrix, row + 3, column),
-        quad_of(matrix, row + 4, column),
-        quad_of(matrix, row + 5, column),
-        quad_of(matrix, row + 6, column),
-        quad_of(matrix, row + 7, column),
+        any_quad(matrix, row, column),
+        any_quad(matrix, row + 1, column),
+        any_quad(matrix, row + 2, column),
+        any_quad(matrix, row + 3, column),
+        any_quad(matrix, row + 4, column),
+        any_quad(matrix, row + 5, column),
+        any_quad(matrix, row + 6, column),
+        any_quad(matrix, row + 7, column),
     )
 
 
 @scalar_function
 def half_turn_along(matrix: Any, row: Any, column: Any) -> Any:
     """Quads of a row, each beside those of the other lanes."""
+    if matrix.is_aligned:
+        return (
+            aligned_quad(matrix, row, column),
+            aligned_quad(matrix, row, column + QUAD * WARP),
+            aligned_quad(matrix, row, column + 2 * QUAD * WARP),
+            aligned_quad(matrix, row, column + 3 * QUAD * WARP),
+        )
     return (
-        quad_of(matrix, row, column),
-        quad_of(matrix, row, column + QUAD * WARP),
-        quad_of(matrix, row, column + 2 * QUAD * WARP),
-        quad_of(matrix, row, column + 3 * QUAD * WARP),
+        any_quad(matrix, row, column),
+        any_quad(matrix, row, column + QUAD * WARP),
+        any_quad(matrix, row, column + 2 * QUAD * WARP),
+        any_quad(matrix, row, column + 3 * QUAD * WARP),
     )
 
 

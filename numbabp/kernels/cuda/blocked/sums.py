@@ -1,4 +1,4 @@
-"""Sums that threads of the blocked kernel share: of a warp, over samples, over columns and rows of weights."""
+"""Sums that threads of the blocked kernel share: of a warp, over samples, of four numbers at a time."""
 
 from typing import Any
 
@@ -17,9 +17,7 @@ FEW = 4
 
 
 @scalar_function
-def over_samples(
-    values: Any, start: Any, stride: Any, dots: Any, slice: Any, n_slices: Any, t: Any
-) -> Any:
+def over_samples(values: Any, start: Any, stride: Any, dots: Any, slice: Any, n_slices: Any, t: Any) -> Any:
     """A slice's share of the sum over j < t of dots[j] values[start + j stride]."""
     zero = values.dtype.type(0)
     total = zero

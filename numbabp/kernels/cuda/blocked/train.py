@@ -20,7 +20,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import float64, int64
+from numba import int64
 
 from ....compiler.compiling import scalar_function
 from ....compiler.cuda import kernel
@@ -188,7 +188,11 @@ def copy_own(network: Any, block: Any, scratch: Any, me: Any, n_samples: Any, ha
     """
     pool, last = scratch.pool, len(network.layout) - 1
     for layer in range(last + 1):
-        n_units, n_own, at = place(scratch, layer, FAN_OUT), place(scratch, layer, OWN), place(scratch, layer, OWN_AT)
+        n_units, n_own, at = (
+            place(scratch, layer, FAN_OUT),
+            place(scratch, layer, OWN),
+            place(scratch, layer, OWN_AT),
+        )
         biases = scratch.places[layer * N_PLACES + BIASES]
         for own in range(me.thread, n_own, me.n):
             unit = own if layer == last else unit_of(me, own)
@@ -242,7 +246,11 @@ def leave_biases(network: Any, scratch: Any, me: Any, has_velocity: Any) -> None
     """Back to the parameters; those of the output layer, of which all blocks have the same, by the first."""
     pool, last = scratch.pool, len(network.layout) - 1
     for layer in range(last + 1):
-        n_units, n_own, at = place(scratch, layer, FAN_OUT), place(scratch, layer, OWN), place(scratch, layer, OWN_AT)
+        n_units, n_own, at = (
+            place(scratch, layer, FAN_OUT),
+            place(scratch, layer, OWN),
+            place(scratch, layer, OWN_AT),
+        )
         biases = scratch.places[layer * N_PLACES + BIASES]
         for own in range(me.thread, n_own, me.n):
             unit = own if layer == last else unit_of(me, own)
