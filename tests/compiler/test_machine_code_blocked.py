@@ -5,6 +5,7 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 
+import numpy as np
 import pytest
 
 pytest.importorskip("cuda.core")
@@ -12,22 +13,24 @@ pytest.importorskip("numba_cuda")
 
 from numbabp.compiler.cuda import machine_code
 from numbabp.compiler.toolchain import SIMULATED
+from numbabp.devices.memory import STATIC_SHARED
 from numbabp.kernels.cuda import signatures
 from numbabp.kernels.cuda.blocked import train as blocked
-from numbabp.kernels.cuda.blocked.geometry import MAX_THREADS
+from numbabp.kernels.cuda.blocked.geometry import MAX_THREADS, static_bytes
 
 pytestmark = pytest.mark.skipif(SIMULATED, reason="the simulator makes no machine code")
 
 CAPABILITIES = ((7, 5), (8, 0), (9, 0), (10, 0))
 DTYPES = ("float32", "float64")
 KERNELS = ("steps", "steps with velocity", "carrying weights")
+GROUP_OF = {"float32": 16, "float64": 32}
 REGISTERS = 64 * 1024  # of a multiprocessor
 
 
 def compiled(kernel, dtype, capability):
     if kernel == "carrying weights":
         return machine_code(blocked.carry_weights, signatures.of_carry_weights(dtype), capability)
-    train_block = blocked.make_train_block(kernel == "steps with velocity")
+    train_block = blocked.make_train_block(kernel == "steps with velocity", MAX_THREADS, GROUP_OF[dtype])
     return machine_code(train_block, signatures.of_train_block(dtype), capability)
 
 
@@ -48,4 +51,11 @@ def test_nothing_lies_in_memory_of_a_thread(kernel, dtype, capability, codes):
     assert code.cubin
     assert (code.stack, code.spills) == (0, 0)
     assert code.registers * MAX_THREADS <= REGISTERS
+    assert "div.s64" not in code.ptx and "rem.s64" not in code.ptx  # a hundred instructions each
+    if kernel.startswith("steps"):
+        itemsize = np.dtype(dtype).itemsize
+        assert 0 < static_bytes(MAX_THREADS, itemsize) - code.shared < 256
+        assert code.shared <= STATIC_SHARED
+        assert code.ptx.count("ld.shared.v4.f32" if itemsize == 4 else "ld.shared.v2.f64") > 20
+        assert code.ptx.count("ld.global.v4.f32" if itemsize == 4 else "ld.global.v2.f64") > 20
     assert ("cudaCGSynchronize" in code.ptx) == kernel.startswith("steps")

@@ -140,8 +140,8 @@ def test_a_blocked_plan_steps_on_the_cpu_when_it_diverges():
 @pytest.mark.parametrize(
     ("layer_sizes", "grid", "group"),
     [
-        (LARGE, 128, 16),  # one group a block
-        ((784, 500, 10), 63, 8),
+        (LARGE, 129, 16),  # one group a block, and one block for the record
+        ((784, 500, 10), 64, 8),
         ((841, 2500, 2000, 1500, 1000, 500, 10), 132, 8),
         ((784, 10), 1, 32),
     ],

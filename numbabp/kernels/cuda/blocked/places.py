@@ -108,6 +108,11 @@ def block_places(
         Bytes that a block may have beside what the kernel has unasked.
     warp
         Threads of a warp.
+
+    Raises
+    ------
+    ValueError
+        If the network has so many units that not even they fit.
     """
     n_layers = len(layout)
     places = np.zeros((n_layers, N_PLACES), np.int64)
@@ -130,6 +135,11 @@ def block_places(
         row[OWN_AT] = memory.take(3 * int(row[OWN]))
     places[-1, A_AT] = memory.take(outputs)
     _place_vector(places, memory, geometry, warp)
+    if memory.used > memory.most:
+        raise ValueError(
+            f"the network is too wide for this GPU: its units need {memory.used * itemsize:,} bytes of a "
+            f"block's shared memory, and {shared:,} are left; device='cpu' trains it"
+        )
     _place_samples(places, memory, length)
     _place_weights(places, memory, geometry, warp)
     return places, memory.used * itemsize
