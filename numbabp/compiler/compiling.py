@@ -22,6 +22,9 @@ from numba.np.arrayobj import populate_array
 
 from .caching import package_cache
 from .linking import KernelCompiler, LinkOnlyCompiler
+from .registries import import_array_functions
+
+import_array_functions()
 
 # NaN and infinity keep their meaning (no "nnan", "ninf"): divergence is detected by them.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
