@@ -1,7 +1,10 @@
 """PopulationSearchCV: what scikit-learn's searches find with the same estimator, fitted by fewer hands."""
 
 import doctest
+import json
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -14,6 +17,7 @@ from sklearn.datasets import load_iris, make_regression
 from sklearn.decomposition import PCA
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import (
@@ -164,6 +168,42 @@ def test_models_end_as_they_would_by_themselves(kernel, monkeypatch):
         for one in (model, twin):
             one.partial_fit(X, y)
         np.testing.assert_allclose(model.coefs_[0], twin.coefs_[0], atol=1e-8)
+
+
+def test_texts_go_through_a_pipeline():
+    texts = ["good fine", "bad poor", "fine good good", "poor bad"] * 8
+    labels = ["yes", "no", "yes", "no"] * 8
+    model = make_pipeline(CountVectorizer(), classifier(max_iter=20))
+    search_of_texts = PopulationSearchCV(model, {"mlpclassifier__alpha": [0.0, 0.01]}, cv=2).fit(
+        texts, labels
+    )
+    assert search_of_texts.best_score_ == 1 and search_of_texts.predict(["good"]).tolist() == ["yes"]
+
+
+CHECKS = """
+import json, sys, warnings
+from sklearn.utils.estimator_checks import check_estimator
+from numbabp import PopulationSearchCV, estimators
+warnings.simplefilter("ignore")
+model = getattr(estimators, sys.argv[1])(hidden_layer_sizes=(8,), max_iter=30, random_state=0)
+found = check_estimator(
+    PopulationSearchCV(model, {"alpha": [0.0, 0.1]}, cv=2),
+    expected_failed_checks=estimators.EXPECTED_FAILED_CHECKS,
+    on_fail=None,
+    on_skip=None,
+)
+print(json.dumps([[r["check_name"], r["status"], repr(r["exception"])] for r in found]))
+"""
+
+
+@pytest.mark.parametrize("cls", ["MLPClassifier", "MLPRegressor"])
+def test_check_estimator_passes(cls):
+    environment = {**os.environ, "SCIPY_ARRAY_API": "1"}
+    command = [sys.executable, "-c", CHECKS, cls]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    found = json.loads(done.stdout)
+    assert len(found) > 50
+    assert [result for result in found if result[1] not in ("passed", "xfail")] == []
 
 
 def test_drawn_candidates_as_in_randomized_search():

@@ -227,15 +227,15 @@ def test_automatic_rate_allows_for_the_spread_of_sums_of_weights(batch_size):
 @pytest.mark.parametrize(
     "make",
     [
-        partial(AdaBoostClassifier, n_estimators=10),
-        partial(BaggingClassifier, n_estimators=10),
+        partial(AdaBoostClassifier, n_estimators=5),
+        partial(BaggingClassifier, n_estimators=5),
         partial(CalibratedClassifierCV, cv=3),
     ],
 )
 def test_what_gives_weights_does_as_well_as_with_theirs(make, data):
     samples, y = data(random_state=0) if isinstance(data, partial) else data(return_X_y=True)
     scores = []
-    for seed in range(4):
+    for seed in range(3):
         split = train_test_split(samples, y, test_size=0.4, random_state=seed, stratify=y)
         scaler = StandardScaler().fit(split[0])
         train, test = scaler.transform(split[0]), scaler.transform(split[1])

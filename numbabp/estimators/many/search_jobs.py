@@ -154,7 +154,10 @@ def _fit_on_worker(job: Job, data: Data) -> list[Fit]:
 
 
 def _largest_first(jobs: Sequence[Job], data: Data) -> list[Job]:
-    n_features = _num_features(data.X)
+    try:
+        n_features = _num_features(data.X)
+    except TypeError:  # texts, say, which a pipeline makes numbers of; else the estimator says what is wrong
+        n_features = 1
     return sorted(jobs, key=lambda job: -job.work(n_features))
 
 
