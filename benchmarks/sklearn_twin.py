@@ -74,9 +74,7 @@ def main():
     parser.add_argument("--only", default="", help="rows whose text has this in it")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
-    print(
-        "| network | solver | batch | dtype | scikit-learn, ms an epoch | numbabp.sklearn | times as fast | apart |"
-    )
+    print("| network | solver | batch | dtype | scikit-learn, ms | twin, ms | times as fast | apart |")
     print("|---|---|--:|---|--:|--:|--:|--:|")
     for layers, settings, n in ROWS:
         for dtype in ("float32", "float64"):
