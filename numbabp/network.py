@@ -266,8 +266,9 @@ class Network(OfArchitecture):
         batch_size : int
             Samples a step: more than 1 makes steps with the mean gradient of a mini-batch.
         update_rule : str
-            sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw; formulas in
-            `numbabp.kernels.update_rules`. What a rule carries from step to step goes on in the next call
+            sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, rprop; formulas in
+            `numbabp.kernels.update_rules`. rprop needs batch_size to be the number of samples, and begins
+            with steps of learning_rate. What a rule carries from step to step goes on in the next call
             with the same rule.
         momentum, rho, beta_1, beta_2, epsilon : float
             Numbers of the rules: mu of momentum and nesterov, rho of rmsprop, the two betas of adam and

@@ -16,6 +16,7 @@ from scipy.special import erf
 
 LEAKY_SLOPE = 0.01
 UPDATE_RULES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
+FULL_BATCH_RULES = ("rprop",)
 
 
 # --- activations ----------------------------------------------------------------------------------
@@ -203,11 +204,12 @@ class Rule:
 
     momentum and nesterov: Sutskever et al. 2013 in the form of PyTorch and Keras; adagrad: Duchi et
     al. 2011; rmsprop: Hinton's lecture 6e; adam: Kingma and Ba 2015, Algorithm 1; adamw: Loshchilov
-    and Hutter 2019, Algorithm 2.
+    and Hutter 2019, Algorithm 2; rprop: Igel and Huesken 2000, iRprop-, with the constants of Riedmiller
+    and Braun 1993, whose first steps are of the learning rate.
     """
 
     def __init__(self, name, n_arrays, *, momentum=0.9, rho=0.9, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
-        assert name in UPDATE_RULES, name
+        assert name in (*UPDATE_RULES, *FULL_BATCH_RULES), name
         self.name, self.momentum, self.rho = name, momentum, rho
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
         self.first = [0.0] * n_arrays  # velocity, or first moment
@@ -218,8 +220,19 @@ class Rule:
         """One step; `decoupled_decay` is adamw's decay coefficient, one an array."""
         self.t += 1
         for i, (p, g) in enumerate(zip(parameters, gradients, strict=True)):
+            if self.name == "rprop":
+                p -= self.resilient(i, g, learning_rate)
+                continue
             decay = decoupled_decay[i] * p
             p -= learning_rate * (self.direction(i, g) + decay)
+
+    def resilient(self, i, g, first_size):
+        """What rprop subtracts from array `i`: sizes are in `second`, the last gradients in `first`."""
+        size = np.full(np.shape(g), first_size) if self.t == 1 else self.second[i]
+        product = self.first[i] * g
+        size = np.where(product > 0, np.minimum(1.2 * size, 50.0), np.where(product < 0, 0.5 * size, size))
+        self.first[i], self.second[i] = np.where(product < 0, 0.0, g), size
+        return size * np.sign(self.first[i])
 
     def direction(self, i, g):
         """What is multiplied by the learning rate and subtracted from array `i`."""

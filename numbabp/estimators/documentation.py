@@ -28,7 +28,7 @@ hidden_layer_sizes : int or sequence of int, default=(100,)
 activation : str or sequence of str, default="relu"
     Of the hidden layers, one name for all or one for each: "identity", "logistic" (or "sigmoid"), "tanh",
     "relu", "leaky_relu", "elu", "softplus", "silu", "gelu".
-solver : {"sgd", "adagrad", "rmsprop", "adam", "adamw"}, default="sgd"
+solver : {"sgd", "adagrad", "rmsprop", "adam", "adamw", "rprop"}, default="sgd"
     Update rule. "lbfgs" is refused: it does not go sample by sample.
 alpha : float, default=0.0001
     Strength of the L2 penalty on weights, divided by batch_size in every step; "adamw" takes it as decoupled

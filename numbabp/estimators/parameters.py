@@ -8,11 +8,12 @@ from sklearn.base import BaseEstimator
 from ..checks.arguments import check_bool, check_choice, check_integer, check_real
 from ..devices.placement import check_device
 from ..functions.activations import HIDDEN_ACTIVATIONS
+from ..kernels.update_rules import OF_ALL_SAMPLES
 from ..schedules import SCHEDULE_OPTIONS, learning_rates
 from .targets import Targets
 from .weights import excess
 
-SOLVERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw")
+SOLVERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw", "rprop")
 AUTO_BATCH_SIZE = 200
 
 
@@ -102,6 +103,8 @@ def hidden_activations(model: BaseEstimator, n_hidden: int) -> list[str]:
 
 def batch_size_of(model: BaseEstimator, n_samples: int) -> int:
     """Samples a step."""
+    if model.batch_size == "auto" and model.solver in OF_ALL_SAMPLES:
+        return n_samples
     return min(AUTO_BATCH_SIZE if model.batch_size == "auto" else int(model.batch_size), n_samples)
 
 
@@ -137,7 +140,7 @@ def first_rate(model: BaseEstimator, targets: Targets, Y: Any, weights: Any) -> 
         # weights make some steps longer than others, which is the same as a higher rate
         lower *= excess(weights, len(Y), batch_size_of(model, len(Y)))
         return 0.01 * (1 - model.momentum) / lower
-    return 0.01 if model.solver == "adagrad" else 0.001
+    return {"adagrad": 0.01, "rprop": 0.1}.get(model.solver, 0.001)
 
 
 def rates(model: BaseEstimator, first: int, epochs: int, n_samples: int, adapted: float) -> np.ndarray:

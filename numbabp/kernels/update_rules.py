@@ -11,7 +11,12 @@ rmsprop      s = rho s + (1 - rho) g^2;  W -= eta g / (sqrt(s) + eps)           
 adam         m = b1 m + (1 - b1) g;  s = b2 s + (1 - b2) g^2;
              W -= eta m/(1 - b1^t) / (sqrt(s/(1 - b2^t)) + eps)           (Kingma and Ba 2015)
 adamw        adam, with W -= eta l2 W apart from g             (Loshchilov and Hutter 2019)
+rprop        d = min(1.2 d, 50) where g g' > 0; d = 0.5 d, g = 0 where g g' < 0;
+             W -= d sign(g);  g' = g                     (iRprop-, Igel and Huesken 2000)
 ============ =================================================================================
+
+rprop is for the gradient of all samples; its d begins as eta, which has no part in later steps. FANN, where
+it is the default, begins with 0.1.
 """
 
 import math
@@ -21,7 +26,7 @@ import numpy as np
 
 from ..compiler.compiling import scalar_function, subroutine
 
-SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM, ADAMW = range(7)
+SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM, ADAMW, RPROP = range(8)
 UPDATE_RULES: dict[str, int] = {
     "sgd": SGD,
     "momentum": MOMENTUM,
@@ -30,7 +35,11 @@ UPDATE_RULES: dict[str, int] = {
     "rmsprop": RMSPROP,
     "adam": ADAM,
     "adamw": ADAMW,
+    "rprop": RPROP,
 }
+OF_ALL_SAMPLES = ("rprop",)
+"""Rules that compare one step's gradient with the next one's, and so need that of the whole training set."""
+RPROP_FASTER, RPROP_SLOWER, RPROP_LARGEST = 1.2, 0.5, 50.0
 N_MOMENTS: dict[str, int] = {
     "sgd": 0,
     "momentum": 1,
@@ -39,6 +48,7 @@ N_MOMENTS: dict[str, int] = {
     "rmsprop": 1,
     "adam": 2,
     "adamw": 2,
+    "rprop": 2,
 }
 """How many arrays of the parameters' size a rule keeps from step to step."""
 
@@ -62,7 +72,7 @@ class Numbers(NamedTuple):
     """What `apply` needs of a rule at one step, in the network's dtype."""
 
     eta: Any
-    """Learning rate; for adam over 1 - b1^t."""
+    """Learning rate; for adam over 1 - b1^t, for rprop 0 after the first step."""
     keep: Any
     """mu, rho or b1."""
     take: Any
@@ -86,6 +96,8 @@ def numbers(rule: Any, like: Any, rate: Any, t: Any) -> Any:
         keep, keep_2 = rule.beta_1, rule.beta_2
         eta = rate / (1 - keep**t)
         correction = 1 / (1 - keep_2**t)
+    elif rule.code == RPROP and t > 1:
+        eta = 0.0
     return Numbers(
         real(eta),
         real(keep),
@@ -179,6 +191,21 @@ def adam_step(step: Any, w: Any, m: Any, s: Any, g: Any) -> tuple[Any, Any, Any]
 
 
 @scalar_function
+def rprop_step(step: Any, w: Any, last: Any, d: Any, g: Any) -> tuple[Any, Any, Any]:
+    """One parameter, its gradient and the size of its steps after a step."""
+    real = type(w)
+    d = d + step.eta  # which is 0 after the first step, as d is before it
+    if last * g > real(0):
+        d = d * real(RPROP_FASTER)
+        d = real(RPROP_LARGEST) if d > real(RPROP_LARGEST) else d
+    elif last * g < real(0):
+        d = d * real(RPROP_SLOWER)
+        g = real(0)
+    sign = real(1) if g > real(0) else (real(-1) if g < real(0) else real(0))
+    return w - d * sign, g, d
+
+
+@scalar_function
 def step_parameter(code: Any, step: Any, parameters: Any, moments: Any, n: Any, j: Any, g: Any) -> None:
     """One step of parameter j from its gradient: sgd, momentum, nesterov or adam; moments of n each, flat."""
     if code == SGD:
@@ -223,6 +250,11 @@ def apply(
             s = step.keep * moments[0, start + j] + step.take * g * g
             moments[0, start + j] = s
             parameters[start + j] -= step.eta * g / (np.sqrt(s) + step.epsilon)
+    elif code == RPROP:
+        for j in range(n):
+            parameters[start + j], moments[0, start + j], moments[1, start + j] = rprop_step(
+                step, parameters[start + j], moments[0, start + j], moments[1, start + j], gradient[first + j]
+            )
     else:
         for j in range(n):
             parameters[start + j], moments[0, start + j], moments[1, start + j] = adam_step(

@@ -47,6 +47,8 @@ class Kernel:
         Whether X may be sparse, for one network on the CPU; a kernel that is not named takes no other.
     in_blocks : bool
         Whether it takes samples in blocks of a length that may be asked for.
+    in_batches : bool
+        Whether a mini-batch's samples go together.
     in_lanes : bool
         Whether it trains networks in the lanes of vectors.
     """
@@ -60,6 +62,7 @@ class Kernel:
     named: bool = True
     takes_sparse: bool = False
     in_blocks: bool = False
+    in_batches: bool = False
     in_lanes: bool = False
     compile_seconds: float = 0.0
     """What compiling takes, where that has to be saved."""
@@ -118,7 +121,9 @@ SEQUENTIAL = Kernel(
     propagates=_ONE_LAYER_AT_A_TIME,
 )
 GENERAL = Kernel("general", "every rule, mini-batches, L1, clipping", rules=ALL_RULES)
-MINIBATCH = Kernel("minibatch", "mini-batches by products of matrices", rules=ALL_RULES, takes_sparse=True)
+MINIBATCH = Kernel(
+    "minibatch", "mini-batches by products of matrices", rules=ALL_RULES, takes_sparse=True, in_batches=True
+)
 SPARSE = Kernel("sparse", "samples with few non-zeros", named=False, takes_sparse=True)
 BLOCK = Kernel(
     "block",

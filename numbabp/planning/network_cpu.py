@@ -33,7 +33,7 @@ def candidates(problem: Problem) -> Iterator[Plan]:
         if why:  # of blocks, those of the first length say it for all
             shapes = [shape for shape in shapes if shape.block_length == shapes[0].block_length]
         for shape in shapes:
-            predicted = {"why_not": why} if why else _prediction(machine, problem, kernel.name, shape)
+            predicted = {"why_not": why} if why else _prediction(machine, problem, kernel, shape)
             yield Plan(kernel.name, dtype, only_one=only_one, **shape._asdict(), **predicted)
 
 
@@ -69,13 +69,13 @@ def blas_threads_that_matter(problem: Problem) -> int:
     return processor.most_blas_threads() if flops >= THREADED_FLOPS else 1
 
 
-def _prediction(machine: Machine, problem: Problem, kernel: str, shape: Shape) -> dict[str, Any]:
+def _prediction(machine: Machine, problem: Problem, kernel: catalogue.Kernel, shape: Shape) -> dict[str, Any]:
     """Fields of a plan."""
     architecture = problem.architecture
     itemsize, touched = architecture.dtype.itemsize, float(architecture.n_weights)
     if problem.n_nonzeros is not None:
         touched -= (architecture.n_inputs - problem.n_nonzeros) * architecture.layer_sizes[1]
-    if kernel == "minibatch":
+    if kernel.in_batches:
         ns = machine.ns_per_minibatch_step(
             architecture.layer_sizes,
             itemsize,
@@ -84,7 +84,7 @@ def _prediction(machine: Machine, problem: Problem, kernel: str, shape: Shape) -
             architecture.n_inputs if problem.n_nonzeros is None else problem.n_nonzeros,
         )
     elif problem.n_nonzeros is None:
-        ns = predicted_ns(machine, architecture, problem.options.update_rule != "sgd", kernel, shape)
+        ns = predicted_ns(machine, architecture, problem.options.update_rule != "sgd", kernel.name, shape)
     else:
         ns = machine.ns_per_sparse_step(architecture.layer_sizes, itemsize, problem.n_nonzeros)
     return {

@@ -14,7 +14,7 @@ from . import catalogue, network_cpu, network_cuda, population_cpu, population_c
 from .cpu_costs import this_machine
 from .plan import COMPILING, COMPILING_FOR_MANY, NOT_ASKED_FOR, TOO_LONG, Plan
 from .problem import Problem
-from .refusals import takes_single_steps
+from .refusals import check_rule, takes_single_steps
 
 KEPT = 256
 """Plans that are kept: training sample by sample asks for the same one again and again."""
@@ -30,6 +30,7 @@ def make_plan(problem: Problem) -> Plan:
         If the problem asks for a kernel or a device that can't do what else it asks for.
     """
     catalogue.check_kernel(problem)
+    check_rule(problem)
     key = problem.key, this_machine(), _threads_that_matter(problem)
     plan = _kept.get(key)
     if plan is None:

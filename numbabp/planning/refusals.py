@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from ..kernels.cuda.blocked.geometry import MAX_LENGTH, MAX_OUTPUTS
+from ..kernels.update_rules import OF_ALL_SAMPLES
 from ..options import PLAIN_GRADIENT
 from .catalogue import CPU, CUDA, GENERAL, MINIBATCH, SEQUENTIAL, SPARSE, Kernel, devices_of
 from .gpu_layouts import mapping_of
@@ -15,6 +16,17 @@ TINY_INPUTS, TINY_HIDDEN, TINY_OUTPUTS = 4, 64, 1
 def refusal(kernel: Kernel, problem: Problem) -> str:
     """Why a kernel can't do what a problem asks for, in half a sentence; empty if it can."""
     return _REASONS[kernel.name, kernel.device](kernel, problem)
+
+
+def check_rule(problem: Problem) -> None:
+    """Raise ValueError for a rule that needs the gradient of all samples and would not get it."""
+    options, n = problem.options, problem.n_samples
+    if options.update_rule in OF_ALL_SAMPLES and options.batch_size < n:
+        raise ValueError(
+            f"update_rule={options.update_rule!r} compares the gradients of all samples, one step's with the "
+            f"next one's, but batch_size={options.batch_size} takes the {n} samples in parts; set "
+            f"batch_size={n}."
+        )
 
 
 def takes_single_steps(problem: Problem) -> Kernel:

@@ -204,3 +204,22 @@ def test_without_the_compiler():
         return np.array(done.stdout.split(), float)
 
     np.testing.assert_allclose(run(NUMBA_DISABLE_JIT="1"), run(), rtol=1e-11)
+
+
+@pytest.mark.parametrize("kernel", ["minibatch", "general"])
+def test_rprop(kernel):
+    problem = draw_problem(0, SIZES, ("tanh", "tanh", "softmax"), LOSS)
+    how = {"update_rule": "rprop", "batch_size": 25, "l2": 0.001}
+    solution = solve(problem, learning_rates=[0.1] * 20, **how)
+    net = network_of(problem)
+    history = net.fit(problem.X, problem.Y, learning_rate=0.1, epochs=20, shuffle=False, kernel=kernel, **how)
+    assert parameters_error(net, solution) < 1e-10
+    np.testing.assert_allclose(history.loss, solution.loss, rtol=1e-10)
+    assert history.loss[-1] < 0.5 * history.loss[0]
+
+
+def test_rprop_needs_all_samples_in_a_step():
+    net, problem = nbp.Network(SIZES), draw_problem(0, SIZES, ACTIVATIONS, LOSS)
+    for batch_size in (1, 24):
+        with pytest.raises(ValueError, match=f"batch_size={batch_size} takes the 25 samples in parts; set"):
+            net.fit(problem.X, problem.Y, update_rule="rprop", batch_size=batch_size)
