@@ -34,12 +34,13 @@ alpha : float, default=0.0001
     Strength of the L2 penalty on weights, divided by batch_size in every step; "adamw" takes it as decoupled
     decay.
 batch_size : int or "auto", default=1
-    Samples a step.
+    Samples a step; "auto" is 200, or with "rprop", which takes no part of them, all samples.
 learning_rate : str or callable, default="constant"
     "constant", "invscaling" and "adaptive" as in scikit-learn, but with every solver; "exponential", "step"
     and "cosine" as in `Network.fit`; or a function of the epoch, from 0, that returns the rate.
 learning_rate_init : float or "auto", default="auto"
-    First learning rate. "auto" is 0.01 (1 - momentum) for "sgd", 0.01 for "adagrad" and 0.001 for the others.
+    First learning rate. "auto" is 0.01 (1 - momentum) for "sgd", 0.01 for "adagrad", 0.1 for "rprop"
+    and 0.001 for the others.
     With "sgd" a regressor of squared error divides it by the root mean square of the first call's targets,
     where that is more than 1, since the largest rate that does not diverge falls with their size; and sample
     weights, which make some steps longer, divide it by the mean square of theirs (`estimators.weights`).
