@@ -126,7 +126,7 @@ def train(
     learning_rate: Annotated[float, typer.Option(help="First learning rate.")] = 0.01,
     schedule: Annotated[
         str, typer.Option(help="constant, invscaling, exponential, step, cosine, adaptive.")
-    ] = "constant",
+    ] = "cosine",
     update_rule: Annotated[
         str, typer.Option(help="sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw.")
     ] = "sgd",
@@ -193,6 +193,8 @@ def train(
     told = reading(separator, decimal, missing, text, header)
     samples = Source(data, target, dataset, task, ignore, told).samples()
     split = Split.of(samples, validation_fraction, seed, test_fraction)
+    if output is not None:
+        split.pipeline.check_size()
 
     def fit(split: Split) -> tuple[Network, "History"]:
         network = Network(**split.pipeline.network_arguments(sizes, activation, dtype), random_state=seed)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 _SPACES = " '’\u00a0\u202f"
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
 _PATTERNS = {
-    ".": re.compile(rf"[+-]?(?:(?:\d+|\d{{1,3}}(?:[,{_SPACES}]\d{{3}})+)(?:\.\d*)?|\.\d+){_EXPONENT}"),
-    ",": re.compile(rf"[+-]?(?:(?:\d+|\d{{1,3}}(?:[.{_SPACES}]\d{{3}})+)(?:,\d+)?|,\d+){_EXPONENT}"),
+    ".": re.compile(rf"[+-]?(?:(?:\d+|[1-9]\d{{0,2}}(?:[,{_SPACES}]\d{{3}})+)(?:\.\d*)?|\.\d+){_EXPONENT}"),
+    ",": re.compile(rf"[+-]?(?:(?:\d+|[1-9]\d{{0,2}}(?:[.{_SPACES}]\d{{3}})+)(?:,\d+)?|,\d+){_EXPONENT}"),
 }
 _NOT_DIGITS = re.compile(rf"[,{_SPACES}]")
 _NEARLY = re.compile(r"[^\w]{0,3}\d[\d.,'’\s]*[^\d]{0,4}")

@@ -1,5 +1,6 @@
 """What stands before and behind a network: columns of a table in, class labels or units of the target out."""
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import numpy as np
 
 from ..loading import save
 from ..network import Network
+from ..storage import MAX_HEADER_BYTES
 from .datasets import Dataset
 from .described import mapping
 from .preparation import Preparation
@@ -16,6 +18,8 @@ from .targets import Target
 
 FORMAT = 1
 """Of what model files say of a table."""
+OTHER_BYTES = 1 << 13
+"""Of a header, for all but the table."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +81,29 @@ class Pipeline:
             ) from None
         return cls(preparation, target)
 
+    def check_size(self) -> None:
+        """Before the training, see whether a model file can hold what is to be said.
+
+        Raises
+        ------
+        ValueError
+            If not.
+        """
+        n_bytes = len(json.dumps(json.dumps(self._described())))  # as one string in the file's own JSON
+        if n_bytes + OTHER_BYTES > MAX_HEADER_BYTES:
+            n_columns = len(self.preparation.columns)
+            raise ValueError(
+                f"{n_columns} columns are too many for a model file: what is to be kept of them takes "
+                f"{n_bytes} bytes of {MAX_HEADER_BYTES}; leave some out with --ignore."
+            )
+
+    def _described(self) -> dict[str, Any]:
+        described = {"preparation": self.preparation.as_json(), "target": self.target.as_json()}
+        return {"table": {"format": FORMAT, **described}}
+
     def save(self, network: Network, path: str | os.PathLike[str]) -> None:
         """Write network and pipeline."""
-        described = {"preparation": self.preparation.as_json(), "target": self.target.as_json()}
-        save(network, path, {"table": {"format": FORMAT, **described}})
+        save(network, path, self._described())
 
     def network_arguments(self, hidden: tuple[int, ...], activation: str, dtype: str) -> dict[str, Any]:
         """Arguments of `Network` and `Population`."""

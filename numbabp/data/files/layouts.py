@@ -4,6 +4,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,13 +27,7 @@ def rows_of(lines: Iterator[str], separator: str) -> Any:
 
 def find_separator(lines: Sequence[str]) -> str:
     """What stands between fields: what gives all lines as many fields as the first, and the most of them."""
-    n_fields = {}
-    for separator in (*SEPARATORS, SPACES):
-        try:
-            lengths = [len(row) for row in rows_of(iter(lines), separator) if row]
-        except csv.Error:  # a quoted field that goes on beyond these lines, or something that is said later
-            lengths = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
-        n_fields[separator] = lengths
+    n_fields = {separator: _lengths(lines, separator) for separator in (*SEPARATORS, SPACES)}
     even = {separator: lengths[0] for separator, lengths in n_fields.items() if _are_even(lengths)}
     best = max(even, key=lambda separator: (even[separator], separator != SPACES), default=SPACES)
     if even.get(best, 1) > 1 and best != SPACES:
@@ -41,6 +36,14 @@ def find_separator(lines: Sequence[str]) -> str:
     if n_fields[others][:1] > [1]:
         return others
     return best if even.get(best, 1) > 1 else ","
+
+
+def _lengths(lines: Sequence[str], separator: str) -> list[int]:
+    """Fields of each row that can be read: a quoted field may go on beyond these lines."""
+    lengths: list[int] = []
+    with suppress(csv.Error):
+        lengths.extend(len(row) for row in rows_of(iter(lines), separator) if row)
+    return lengths
 
 
 def _are_even(lengths: Sequence[int]) -> bool:

@@ -19,6 +19,7 @@ from .sources import Source
 ROWS_AT_A_TIME = 20_000
 """Rows that are in memory as text at any time."""
 LINES_LOOKED_AT = 50
+CHARACTERS_LOOKED_AT = 1 << 19
 
 
 def read_delimited(source: Source, reading: Reading) -> Table:
@@ -62,7 +63,7 @@ def _encoding(source: Source) -> tuple[str, list[str]]:
 def _read(source: Source, reading: Reading, encoding: str) -> tuple[dict[str, Column], list[str]]:
     """Columns, and what there is to say of them."""
     with source.opened_as_text(encoding) as file:
-        lines = list(itertools.islice(file, LINES_LOOKED_AT))
+        lines = _first_lines(file)
     n_skipped = int(lines[0].lower().startswith("sep=") and len(lines[0].strip()) == 5)  # Excel's
     lines = lines[n_skipped:]
     separator = reading.separator or find_separator(lines)
@@ -85,6 +86,18 @@ def _read(source: Source, reading: Reading, encoding: str) -> tuple[dict[str, Co
         else:
             columns[name] = reader.column(name, reading)
     return columns, notes
+
+
+def _first_lines(file: Iterator[str]) -> list[str]:
+    """Some lines, fewer of a file whose lines are long."""
+    lines: list[str] = []
+    n_characters = 0
+    for line in itertools.islice(file, LINES_LOOKED_AT):
+        lines.append(line)
+        n_characters += len(line)
+        if n_characters > CHARACTERS_LOOKED_AT and len(lines) > 2:
+            break
+    return lines
 
 
 def _layout(source: Source, lines: Sequence[str], separator: str, reading: Reading) -> Layout:
