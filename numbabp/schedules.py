@@ -15,7 +15,7 @@ SCHEDULE_OPTIONS: dict[str, dict[str, float]] = {
     "invscaling": {"power": 0.5, "samples": 1},
     "exponential": {"gamma": 0.95},
     "step": {"gamma": 0.1, "every": 10},
-    "cosine": {"minimum": 0.0},
+    "cosine": {"minimum": 0.0, "warmup": 0.0},
     "adaptive": {"factor": 5.0, "patience": 2, "minimum": 1e-6},
 }
 """Schedules with their options and defaults.
@@ -25,7 +25,8 @@ constant     rate
 invscaling   rate / (samples epoch + 1)^power: with the number of samples it counts steps, as scikit-learn
 exponential  rate gamma^epoch
 step         rate gamma^floor(epoch / every)
-cosine       minimum + (rate - minimum) (1 + cos(pi epoch / epochs)) / 2   (Loshchilov, Hutter 2017)
+cosine       minimum + (rate - minimum) (1 + cos(pi epoch / epochs)) / 2   (Loshchilov, Hutter 2017), with
+             `warmup` after that part of the epochs, in which the rate rises to the first in equal steps
 adaptive     rate, divided by `factor` whenever `patience` epochs in a row did not improve the loss by
              more than `tol`; training ends when it would fall below `minimum`   (scikit-learn's)
 ============ ======================================================================================
@@ -50,6 +51,8 @@ def check_schedule(schedule: Any, options: Mapping[str, float] | None) -> dict[s
         label = f"schedule_options[{name!r}]"
         if name in ("every", "patience", "samples"):
             check_integer(label, value, minimum=1)
+        elif name == "warmup":
+            check_real(label, value, minimum=0, maximum=1, open_maximum=True)
         elif name == "factor":
             check_real(label, value, minimum=1, open_minimum=True)
         else:
@@ -73,6 +76,7 @@ def learning_rates(schedule: Schedule, options: Mapping[str, float], rate: float
     if schedule == "step":
         return rate * options["gamma"] ** (epoch // options["every"])
     if schedule == "cosine":
-        low = options["minimum"]
-        return low + (rate - low) * (1 + np.cos(math.pi * epoch / epochs)) / 2
+        low, rising = options["minimum"], math.floor(options["warmup"] * epochs)
+        falling = low + (rate - low) * (1 + np.cos(math.pi * (epoch - rising) / (epochs - rising))) / 2
+        return np.where(epoch < rising, rate * (epoch + 1) / (rising + 1), falling) if rising else falling
     return np.full(epochs, rate)

@@ -30,7 +30,7 @@ other rows in another order. Their other wish, that a weight of 0 is no sample, 
 class BaseMLP(BaseEstimator):
     """A multi-layer perceptron; subclasses have the parameters, and say what is predicted."""
 
-    network_: Network
+    inner_network_: Network
     n_iter_: int
     t_: int
     loss_: float
@@ -54,27 +54,51 @@ class BaseMLP(BaseEstimator):
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "network_")
+        return hasattr(self, "inner_network_")
+
+    @property
+    def network_(self) -> Network:
+        """The network for inputs and targets as they are given: with standardize=True a copy."""
+        return self._fitted.standardization.folded(self.inner_network_)
 
     @property
     def coefs_(self) -> list[np.ndarray]:
-        """Weights, one view of shape (fan_in, fan_out) a layer; may be assigned to, whole or by layer."""
-        return Views("coefs_", self.network_.weights)
+        """Weights of `network_`, one array of shape (fan_in, fan_out) a layer; may be assigned to.
+
+        That is all at once, or layer by layer. With standardize=True they are copies, whose elements can't be
+        assigned to one by one.
+        """
+        return self._parts("weights")
 
     @coefs_.setter
     def coefs_(self, values: Any) -> None:
         check_is_fitted(self)
-        Views("coefs_", self.network_.weights).take(values)
+        self._parts("weights").take(values)
 
     @property
     def intercepts_(self) -> list[np.ndarray]:
-        """Biases, one view of shape (fan_out,) a layer; likewise."""
-        return Views("intercepts_", self.network_.biases)
+        """Biases of `network_`, one array of shape (fan_out,) a layer; likewise."""
+        return self._parts("biases")
 
     @intercepts_.setter
     def intercepts_(self, values: Any) -> None:
         check_is_fitted(self)
-        Views("intercepts_", self.network_.biases).take(values)
+        self._parts("biases").take(values)
+
+    def _parts(self, name: str) -> Views:
+        network, called = self.network_, {"weights": "coefs_", "biases": "intercepts_"}[name]
+        parts = getattr(network, name)
+        if network is self.inner_network_:
+            return Views(called, parts)
+        for part in parts:  # what is assigned to a copy would be lost without a word
+            part.flags.writeable = False
+
+        def take(values: list[np.ndarray]) -> None:
+            by_name = {"weights": network.weights, "biases": network.biases, name: values}
+            parameters = self._fitted.standardization.unfolded(by_name["weights"], by_name["biases"])
+            self.inner_network_.parameters[:] = parameters
+
+        return Views(called, parts, take)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Any:
         """Train for at most `max_iter` epochs.
@@ -109,7 +133,7 @@ class BaseMLP(BaseEstimator):
             If the loss or the parameters stop being finite; the last finite ones are kept, or with early
             stopping the best.
         """
-        goes_on = self.warm_start and hasattr(self, "network_")
+        goes_on = self.warm_start and hasattr(self, "inner_network_")
         fitting = begin(self, X, y, sample_weight, X_val, y_val, self._fitted if goes_on else None)
         watch = fitting.watch()
         if goes_on:
@@ -125,14 +149,14 @@ class BaseMLP(BaseEstimator):
             raise fitting.located(self.n_iter_, error) from None
         finally:  # however training ends
             if watch.best_parameters is not None:
-                self.network_.parameters[:] = watch.best_parameters
+                self.inner_network_.parameters[:] = watch.best_parameters
         return self
 
     def _partial_fit(
         self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, classes: Any = None
     ) -> Any:
         """One epoch; `classes` of a classifier's first call."""
-        fitted = self._fitted if hasattr(self, "network_") else None
+        fitted = self._fitted if hasattr(self, "inner_network_") else None
         fitting = begin_epoch(self, X, y, sample_weight, X_val, y_val, classes, fitted)
         try:
             fitting.run(len(self.loss_curve_), 1, fitting.watch())
@@ -140,7 +164,11 @@ class BaseMLP(BaseEstimator):
             raise fitting.located(0, error) from None
         return self
 
-    def _predict(self, X: Any) -> Any:
-        """Network outputs for X as users give it."""
+    def outputs(self, X: Any) -> Any:
+        """Outputs (n, n_outputs) of the network, in units of the targets, for X as `predict` takes it."""
+        return self._before_and_after_activation(X)[1]
+
+    def _before_and_after_activation(self, X: Any) -> tuple[Any, Any]:
+        """Pre-activations of the network's output layer, and outputs in units of the targets."""
         check_is_fitted(self)
-        return self.network_.forward(check_unlabelled(self, X))
+        return self._fitted.before_and_after_activation(self.inner_network_, check_unlabelled(self, X))

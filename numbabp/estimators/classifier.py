@@ -12,7 +12,7 @@ from ..devices.placement import beside, gpu_of, is_on_device, module_of, where_X
 from .base import BaseMLP
 from .documentation import ATTRIBUTES, PARAMETERS, documented
 from .targets import Labels, has_several_labels
-from .validation import check_data, check_nothing_masked, check_unlabelled, dense_targets
+from .validation import check_data, check_nothing_masked, dense_targets
 
 
 @documented(parameters=PARAMETERS, attributes=ATTRIBUTES)
@@ -30,7 +30,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     output_activation : {"sigmoid", "softmax"}, optional
         By default what belongs to the loss, or softmax for more than two classes, else sigmoid.
     init : str, default="glorot_uniform"
-        Initial weights, as in `Network`; biases start at zero.
+        Initial weights, as in `Network`.
+    bias_init : {"uniform", "zeros"}, default="uniform"
+        Initial biases: within sqrt(6 / (fan_in + fan_out)) of zero, as scikit-learn's, or zero.
 
     {attributes}
     classes_ : ndarray of shape (n_classes,)
@@ -58,12 +60,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         activation: Any = "relu",
         *,
         solver: str = "sgd",
-        alpha: float = 0.0001,
+        alpha: float | str = "auto",
         batch_size: int | str = 1,
-        learning_rate: Any = "constant",
+        learning_rate: Any = "auto",
         learning_rate_init: float | str = "auto",
         power_t: float = 0.5,
-        max_iter: int = 200,
+        max_iter: int = 100,
         shuffle: bool = True,
         random_state: Any = None,
         tol: float = 1e-4,
@@ -82,6 +84,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         loss: str = "auto",
         output_activation: str | None = None,
         init: str = "glorot_uniform",
+        bias_init: str = "uniform",
+        standardize: bool = True,
         device: str = "auto",
     ) -> None:
         self._keep(locals())
@@ -139,7 +143,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ValueError, TypeError, DivergenceError
             As `fit`.
         """
-        first = not hasattr(self, "network_")
+        first = not hasattr(self, "inner_network_")
         classes = to_host(classes) if is_on_device(classes) else classes
         # later parts may have labels that this one lacks, and a network has its outputs from the start
         if first and classes is None and not has_several_labels(y):
@@ -158,7 +162,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         For an X on a GPU they are CuPy's and lie there, but labels that are no numbers are NumPy's.
         """
-        outputs = self._predict(X)
+        outputs = self.outputs(X)
         return self._labels.decode(outputs)
 
     @where_X_lies
@@ -181,7 +185,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if not is_on_device(X) or not self._labels.numeric:
             return super().score(X, dense_targets(y), sample_weight)
         X, y, sample_weight = check_data(self, X, y, sample_weight, reset=False)
-        right = self._labels.decode(self.network_.forward(X)) == beside(X, y)
+        right = self._labels.decode(self.outputs(X)) == beside(X, y)
         if self._labels.multilabel:
             right = right.all(axis=1)
         return float(module_of(right).average(right, weights=sample_weight))
@@ -201,7 +205,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             For two classes the log-odds of the second, shape (n,), for one class its own; else of shape
             (n, n_classes).
         """
-        z, _ = self._before_and_after(X)
+        z, _ = self._before_and_after_activation(X)
         if self._labels.multilabel or len(self.classes_) > 2:
             return z
         return z[:, -1] if self.n_outputs_ == 1 else z[:, 1] - z[:, 0]
@@ -209,16 +213,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @where_X_lies
     def predict_proba(self, X: Any) -> Any:
         """Probabilities of shape (n, n_classes), in the order of `classes_`; on a GPU if X is."""
-        z, outputs = self._before_and_after(X)
+        z, outputs = self._before_and_after_activation(X)
         return self._labels.probabilities(z, outputs, self.out_activation_)
 
     @where_X_lies
     def predict_log_proba(self, X: Any) -> Any:
         """Logarithms of `predict_proba`, exact also where probabilities are too close to 0 or 1 to tell."""
-        z, _ = self._before_and_after(X)
+        z, _ = self._before_and_after_activation(X)
         return self._labels.log_probabilities(z, self.out_activation_)
-
-    def _before_and_after(self, X: Any) -> tuple[Any, Any]:
-        """Pre-activations and outputs of the network, for X as users give it."""
-        check_is_fitted(self)
-        return self.network_.before_and_after_activation(check_unlabelled(self, X))

@@ -14,6 +14,8 @@ LEAST_ADAPTED_RATE = 1e-6
 """scikit-learn's: with learning_rate="adaptive" training ends at a rate that is no more than this,"""
 ADAPTED_BY = 5
 """and otherwise goes on with one so many times lower."""
+FEW_EPOCHS = 10
+"""Nobody who asks for no more than these expects a trained network."""
 
 
 @dataclass
@@ -40,6 +42,9 @@ class Watch:
         Steps of an epoch.
     score
         Accuracy or R^2 on validation samples, of the present parameters; None to watch the loss.
+    ends_by_itself
+        Whether the rate falls to zero in max_iter epochs, with which training is over
+        whatever the loss does.
     """
 
     def __init__(
@@ -48,11 +53,13 @@ class Watch:
         pace: Pace,
         n_samples: int,
         score: Callable[[], float] | None = None,
+        ends_by_itself: bool = False,
     ) -> None:
         self._model = model
         self._pace = pace
         self._n_samples = n_samples
         self._score = score
+        self._ends_by_itself = ends_by_itself and score is None
         self._patience = Patience(model.n_iter_no_change, model.tol, waited=pace.waited)
         if score is None and model.best_loss_ is not None:
             self._patience.best = model.best_loss_
@@ -69,6 +76,9 @@ class Watch:
         model.loss_curve_.append(model.loss_)
         self._say(f"Iteration {model.n_iter_}, loss = {model.loss_:.8f}")
         is_over = self._loss_is_over() if self._score is None else self._score_is_over(self._score())
+        if self._ends_by_itself:
+            model.should_stop_ = model.n_iter_ >= model.max_iter > FEW_EPOCHS
+            return False
         pace.waited = self._patience.waited
         model.should_stop_ = is_over and (
             model.learning_rate != "adaptive" or pace.rate <= LEAST_ADAPTED_RATE
@@ -111,7 +121,7 @@ class Watch:
 
     def _take_for_best(self, score: float) -> None:
         self._model.best_validation_score_ = score
-        self.best_parameters = self._model.network_.parameters.copy()
+        self.best_parameters = self._model.inner_network_.parameters.copy()
 
     def _say(self, message: str) -> None:
         if self._model.verbose:

@@ -16,10 +16,16 @@ parameter          here   scikit-learn
 solver             "sgd"  "adam"
 batch_size         1      "auto", that is min(200, n)
 momentum           0.0    0.9
+learning_rate      "auto" "constant"
 learning_rate_init "auto" 0.001
+alpha              "auto" 0.0001
+max_iter           100    200
 ================== ====== =========================
 
-Inputs should be scaled to about unit variance, for instance with `StandardScaler` in a pipeline.
+Inputs, and a regressor's targets, may have any scale: they are standardised inside (`standardize`).
+
+A `ConvergenceWarning` says so, and what to change, where training ends with predictions that are no better
+than a constant, or with a layer whose units put out the same for every sample.
 
 Parameters
 ----------
@@ -30,32 +36,46 @@ activation : str or sequence of str, default="relu"
     "relu", "leaky_relu", "elu", "softplus", "silu", "gelu".
 solver : {"sgd", "adagrad", "rmsprop", "adam", "adamw", "rprop"}, default="sgd"
     Update rule. "lbfgs" is refused: it does not go sample by sample.
-alpha : float, default=0.0001
+standardize : bool, default=True
+    Whether the network gets every column of X less its mean and divided by its standard deviation, as from a
+    `StandardScaler`, both of the samples that it is trained with (weighted; those held out for validation
+    are not among them), and for output_activation="identity" a regressor likewise its targets. A column that
+    is constant there is left out. Of a sparse X a column most of which is zero is only divided, by the root
+    mean square of what is not zero, so that X stays sparse. Loss, alpha and learning rates are those of the
+    standardised network; predictions, `network_`, `coefs_` and `intercepts_` are for X and y as they come. In
+    `partial_fit` mean and standard deviation are of all rows so far, of which the t-th has the weight t^3:
+    those with which a stream began are forgotten.
+alpha : float or "auto", default="auto"
     Strength of the L2 penalty on weights, divided by batch_size in every step; "adamw" takes it as decoupled
-    decay.
+    decay. "auto" is for n samples of d columns a penalty in every step of 0.8 d / n, at most 0.02, of
+    classifiers 0.2 d / n, at most 0.005, of both at most n / 10,000, and 0.0001 in `partial_fit`.
 batch_size : int or "auto", default=1
     Samples a step; "auto" is 200, or with "rprop", which takes no part of them, all samples.
-learning_rate : str or callable, default="constant"
-    "constant", "invscaling" and "adaptive" as in scikit-learn, but with every solver; "exponential", "step"
-    and "cosine" as in `Network.fit`; or a function of the epoch, from 0, that returns the rate.
+learning_rate : str or callable, default="auto"
+    "auto" is a rate that rises in the first fifth of max_iter epochs and then falls to zero as a cosine does,
+    and "constant" in `partial_fit`. "constant", "invscaling" and "adaptive" as in scikit-learn, but with
+    every solver; "exponential", "step" and "cosine" as in `Network.fit`; or a function of the epoch, from 0,
+    that returns the rate.
 learning_rate_init : float or "auto", default="auto"
-    First learning rate. "auto" is 0.01 (1 - momentum) for "sgd", 0.01 for "adagrad", 0.1 for "rprop"
-    and 0.001 for the others.
-    With "sgd" a regressor of squared error divides it by the root mean square of the first call's targets,
-    where that is more than 1, since the largest rate that does not diverge falls with their size; and sample
-    weights, which make some steps longer, divide it by the mean square of theirs (`estimators.weights`).
+    First, or largest, learning rate. "auto" is 0.01 (1 - momentum) for "sgd", 0.01 for "adagrad", 0.1 for
+    "rprop" and 0.001 for the others. With "sgd" and more than 100 columns it is 1 / their number instead of
+    0.01, of a sparse X 1 / the mean sum of squares of a sample. Where targets are not standardised, a regressor of squared error
+    divides it by the root mean square of the first call's, where that is more than 1. Both, since the
+    largest rate that does not diverge falls with their size. Sample weights, which make some steps longer,
+    divide it by the mean square of theirs (`estimators.weights`).
 power_t : float, default=0.5
     Exponent of "invscaling": the rate is learning_rate_init / (samples seen + 1)^power_t.
-max_iter : int, default=200
-    Epochs at most.
+max_iter : int, default=100
+    Epochs at most; as many with learning_rate="auto" or "cosine", whose rates reach zero then.
 shuffle : bool, default=True
     Whether every epoch has an order of its own.
 random_state : None, int or RandomState, default=None
     Of initial weights, shuffles and the validation split.
 tol, n_iter_no_change : float, int, default=1e-4, 10
-    Training ends when for more than n_iter_no_change epochs in a row the training loss (with early stopping:
-    the validation score) has not improved by at least tol. With learning_rate="adaptive" the rate is then
-    divided by 5, and training ends when it is no more than 1e-6.
+    With learning_rate="auto" or "cosine" of meaning only to early_stopping and `partial_fit`, else training
+    ends when for more than n_iter_no_change epochs in a row the training loss (with early stopping: the
+    validation score) has not improved by at least tol. With learning_rate="adaptive" the rate is then divided
+    by 5, and training ends when it is no more than 1e-6.
 verbose : bool or int, default=False
     Whether to print the loss of every epoch.
 warm_start : bool, default=False
@@ -82,13 +102,17 @@ ATTRIBUTES = """\
 Attributes
 ----------
 network_ : Network
-    What was trained.
+    For inputs and targets as they come: with standardize=True a copy, into whose first layer (and last, for
+    targets) the standardisation is folded; else what was trained.
+inner_network_ : Network
+    What was trained: for standardised inputs, with standardised targets.
 coefs_, intercepts_ : list of ndarray
-    Views of its weights and biases.
+    Weights and biases of `network_`.
 loss_, loss_curve_ : float, list of float
     Prequential loss of the last epoch, and of every one since training began: the mean over the samples,
     weighted by their weights, of `loss` summed over the outputs, each on the prediction made just before the
-    step that the sample takes part in; without the penalty of alpha; so for every solver and batch size.
+    step that the sample takes part in; without the penalty of alpha; in units of standardised
+    targets; so for every solver and batch size.
     (scikit-learn's adds the penalty, and takes the mean of squared errors over the outputs.)
 best_loss_ : float or None
     The lowest of them; None with early stopping.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, is_regressor
+from sklearn.base import BaseEstimator, RegressorMixin
 
 from ..architecture import Architecture
 from ..checks.arguments import check_random_state
@@ -19,7 +19,18 @@ from ..planning.problem import Problem
 from ..samples import mean_nonzeros
 from . import sparse_slices as dense_slices
 from .convergence import Pace, Watch
-from .parameters import architecture_of, check_parameters, first_rate, rates, step_options, takes_sparse
+from .parameters import (
+    architecture_of,
+    check_parameters,
+    first_rate,
+    new_network,
+    penalty_of,
+    rate_falls_to_zero,
+    rates,
+    step_options,
+    takes_sparse,
+)
+from .standardizing import Standardization
 from .targets import Targets, learn_targets
 from .validation import (
     Samples,
@@ -42,6 +53,15 @@ class Fitted:
     pace: Pace
     mean_weight: MeanWeight
     """Of the rows that it was trained with, as of a stream."""
+    standardization: Standardization
+
+    def before_and_after_activation(self, network: Network, X: Any) -> tuple[Any, Any]:
+        """Pre-activations of the output layer, and outputs in units of the targets, for checked X."""
+        # a sparse X can't be centred
+        if sparse.issparse(X):
+            return self.standardization.folded(network).before_and_after_activation(X)
+        z, outputs = network.before_and_after_activation(self.standardization.of_inputs(X))
+        return z, self.standardization.of_outputs(outputs)
 
 
 @dataclass(frozen=True)
@@ -50,12 +70,18 @@ class Fitting:
 
     model: BaseEstimator
     samples: Samples
+    """Standardised, if the model's are."""
     fitted: Fitted
+    penalty: float
+    """L2 of a step."""
+    in_parts: bool = False
+    """Whether other calls bring other samples."""
 
     def watch(self) -> Watch:
         """What keeps the model's record of this call."""
         score = None if self.samples.validation is None else self._validation_score
-        return Watch(self.model, self.fitted.pace, len(self.samples.Y), score)
+        ends_by_itself = not self.in_parts and rate_falls_to_zero(self.model)
+        return Watch(self.model, self.fitted.pace, len(self.samples.Y), score, ends_by_itself)
 
     def run(self, first: int, epochs: int, watch: Watch) -> None:
         """Train for some of `epochs` epochs, of which the first has this number.
@@ -64,14 +90,15 @@ class Fitting:
         """
         model, samples = self.model, self.samples
         n, epochs = len(samples.Y), min(epochs, EPOCHS_A_CALL)
-        of_epochs = rates(model, first, epochs, n, self.fitted.pace.rate)
-        options = {"shuffle": bool(model.shuffle), "device": model.device, **step_options(model, n)}
+        of_epochs = rates(model, first, epochs, n, self.fitted.pace.rate, self.in_parts)
+        options = {"shuffle": bool(model.shuffle), "device": model.device}
+        options |= step_options(model, n, self.penalty)
         with where(samples.X):
             # the sparse kernel has plain steps, one a sample
             if sparse.issparse(samples.X) and not takes_sparse(model, n):
-                dense_slices.train(model.network_, samples, of_epochs, watch, options)
+                dense_slices.train(model.inner_network_, samples, of_epochs, watch, options)
                 return
-            model.network_.fit(
+            model.inner_network_.fit(
                 samples.X,
                 samples.Y,
                 sample_weight=samples.weights,
@@ -86,9 +113,9 @@ class Fitting:
     def located(self, epoch: int, error: DivergenceError) -> DivergenceError:
         """The error as an estimator's users know things: with the row of their X, and their settings."""
         row = int(self.samples.rows[error.sample])
-        advice = "a smaller learning_rate_init, or inputs scaled to about unit variance (StandardScaler)"
-        if is_regressor(self.model):
-            advice += ", and targets, too (TransformedTargetRegressor)"
+        advice = "a smaller learning_rate_init"
+        if not self.model.standardize:
+            advice += ", or standardize=True"
         return DivergenceError(epoch, row, error.learning_rate, advice)
 
     def record(self, losses: np.ndarray) -> None:
@@ -101,7 +128,7 @@ class Fitting:
         assert self.samples.validation is not None
         X, Y, sample_weight = self.samples.validation
         with where(X):
-            return self.fitted.targets.score(self.model.network_.forward(X), Y, sample_weight)
+            return self.fitted.targets.score(self.model.inner_network_.forward(X), Y, sample_weight)
 
 
 @where_X_lies
@@ -127,7 +154,7 @@ def begin(
         n_held_out = n_held_out_of(model.validation_fraction, len(samples.Y))
         strata = targets.strata(samples.y, n_held_out)
         samples = hold_out(samples, n_held_out, strata, generator)
-    return _start(model, samples, targets, generator if fitted is None else None, None, MeanWeight())
+    return _start(model, samples, targets, generator if fitted is None else fitted)
 
 
 @where_X_lies
@@ -148,8 +175,9 @@ def begin_epoch(
     samples = _with_validation(model, targets, samples, X_val, y_val)
     # how long it has waited is for the caller's next call, too
     if fitted is not None:
-        return _start(model, samples, targets, None, fitted.pace, fitted.mean_weight)
-    return _start(model, samples, targets, check_random_state(model.random_state), None, MeanWeight())
+        return _start(model, samples, targets, fitted, fitted.pace, in_parts=True)
+    generator = check_random_state(model.random_state)
+    return _start(model, samples, targets, generator, in_parts=True)
 
 
 def with_counts(fitting: Fitting, counts: np.ndarray) -> Fitting:
@@ -168,7 +196,10 @@ def with_counts(fitting: Fitting, counts: np.ndarray) -> Fitting:
 
 
 def begin_like(other: Fitting, model: BaseEstimator) -> Fitting:
-    """Do what `begin` does for a new network, with samples that it has checked for a model like this."""
+    """Do what `begin` does for a new network, with samples that it has checked for a model like this.
+
+    They have been standardised, too.
+    """
     check_parameters(model)
     for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(other.model, name):
@@ -176,7 +207,7 @@ def begin_like(other: Fitting, model: BaseEstimator) -> Fitting:
     samples, targets = other.samples, other.fitted.targets
     samples = replace(samples, weights=_weights(model, targets, samples.y, samples.sample_weight))
     generator = check_random_state(model.random_state)
-    return _start(model, samples, targets, generator, None, MeanWeight())
+    return _start(model, samples, targets, generator, standardization=other.fitted.standardization)
 
 
 def _encoded(
@@ -233,50 +264,86 @@ def _start(
     model: BaseEstimator,
     samples: Samples,
     targets: Targets,
-    generator: Any,
-    pace: Pace | None,
-    mean_weight: MeanWeight,
+    goes_on_from: Fitted | np.random.RandomState,
+    pace: Pace | None = None,
+    in_parts: bool = False,
+    standardization: Standardization | None = None,
 ) -> Fitting:
-    """Give the model a new network, drawn from `generator`; None goes on with the present one.
+    """Give the model a new network, drawn from a generator, or go on with the present one.
 
-    Without a pace, what decides when training ends is forgotten. `mean_weight` is of the stream before.
+    Without a pace, what decides when training ends is forgotten. A standardization is what the samples have
+    been through already.
     """
     X, Y = samples.X, samples.Y
+    fitted = goes_on_from if isinstance(goes_on_from, Fitted) else None
+    # of a stream, what came before counts, too
+    mean_weight = fitted.mean_weight if in_parts and fitted is not None else MeanWeight()
     mean_weight = mean_weight.and_of(samples.weights, len(Y))
     weights = normalised(samples.weights, len(Y), mean_weight, X.dtype)
     samples = replace(samples, weights=beside(X, weights))
     architecture = architecture_of(model, X.shape[1], targets)
-    _check_plan(model, samples, architecture)  # before anything changes
-    if generator is None:
-        _check_unchanged(model.network_, architecture)
-    else:
-        model.network_ = Network(init=model.init, dtype=X.dtype, random_state=generator, **architecture)
+    penalty = penalty_of(model, len(Y), in_parts)
+    _check_plan(model, samples, architecture, penalty)  # before anything changes
+    if fitted is not None:
+        _check_unchanged(model.inner_network_, architecture)
+        _check_standardized_alike(model, fitted.standardization)
+    if standardization is None:
+        standardization = _standardization(model, samples, architecture, fitted)
+        samples = _standardized(samples, standardization)
+    if fitted is None:
+        model.inner_network_ = new_network(model, architecture, X.dtype, goes_on_from)
         _begin_record(model, architecture)
-    # what "auto" stands for is fixed by the targets of the first call
+    # what "auto" stands for is fixed by the samples of the first call
     if model.learning_rate_init != "auto":
         model.learning_rate_init_ = float(model.learning_rate_init)
-    elif generator is not None:
-        model.learning_rate_init_ = first_rate(model, targets, Y, samples.weights)
+    elif fitted is None:
+        # standardised ones have none
+        largeness = (
+            targets.largeness(model.loss, Y, samples.weights) if standardization.targets is None else 1.0
+        )
+        model.learning_rate_init_ = first_rate(model, samples.X, largeness, samples.weights)
     if pace is None:
         pace = Pace(model.learning_rate_init_)
         model.should_stop_ = False
     model.n_iter_ = 0
-    fitted = Fitted(targets, pace, mean_weight)
+    fitted = Fitted(targets, pace, mean_weight, standardization)
     model._fitted = fitted  # the estimator's own, which it hands in when it goes on
     if model.batch_size != "auto" and model.batch_size > len(Y):
         warnings.warn(
             f"batch_size={model.batch_size} is more than the {len(Y)} samples, which make one batch.",
             stacklevel=3,
         )
-    return Fitting(model, samples, fitted)
+    return Fitting(model, samples, fitted, penalty, in_parts)
 
 
-def _check_plan(model: BaseEstimator, samples: Samples, architecture: dict[str, Any]) -> None:
+def _standardization(
+    model: BaseEstimator, samples: Samples, architecture: dict[str, Any], fitted: Fitted | None
+) -> Standardization:
+    """What the samples to be trained with go through, beside those that a model has seen before."""
+    on = samples.X, samples.Y, samples.weights
+    if fitted is not None:
+        return fitted.standardization.with_more(*on)
+    if not model.standardize:
+        return Standardization()
+    # other outputs than sums have a range of their own
+    with_targets = isinstance(model, RegressorMixin) and architecture["output_activation"] == "identity"
+    return Standardization.of(*on, with_targets)
+
+
+def _standardized(samples: Samples, by: Standardization) -> Samples:
+    validation = samples.validation
+    if validation is not None:
+        X, Y, weights = validation
+        validation = (by.of_inputs(X), by.of_targets(Y), weights)
+    return replace(samples, X=by.of_inputs(samples.X), Y=by.of_targets(samples.Y), validation=validation)
+
+
+def _check_plan(model: BaseEstimator, samples: Samples, architecture: dict[str, Any], penalty: float) -> None:
     """Raise what training on a GPU would raise, if it is one that is asked for."""
     X, n = samples.X, len(samples.Y)
     place = resolve(model.device, gpu_of({"X": X}))
     if place.device is not None:
-        how = Options(device=model.device, **step_options(model, n))
+        how = Options(device=model.device, **step_options(model, n, penalty))
         of = Architecture.checked(**architecture, dtype=X.dtype)
         make_plan(Problem(of, n, model.max_iter, how, place, mean_nonzeros(X), with_l2=how.l2 > 0))
 
@@ -295,6 +362,14 @@ def _check_unchanged(network: Network, architecture: dict[str, Any]) -> None:
                 f"training goes on with a network of {name}={present[name]!r}, but the "
                 f"parameters now ask for {value!r}; fit with warm_start=False begins anew."
             )
+
+
+def _check_standardized_alike(model: BaseEstimator, present: Standardization) -> None:
+    if model.standardize != (present.inputs is not None):
+        raise ValueError(
+            f"training goes on with a network of standardize={not model.standardize}, but the parameters now "
+            f"ask for {model.standardize}; fit with warm_start=False begins anew."
+        )
 
 
 def _begin_record(model: BaseEstimator, architecture: dict[str, Any]) -> None:

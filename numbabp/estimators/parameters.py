@@ -3,18 +3,25 @@
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from ..checks.arguments import check_bool, check_choice, check_integer, check_real
 from ..devices.placement import check_device
 from ..functions.activations import HIDDEN_ACTIVATIONS
+from ..functions.initializers import draw_biases
 from ..kernels.update_rules import OF_ALL_SAMPLES
+from ..network import Network
 from ..schedules import SCHEDULE_OPTIONS, learning_rates
 from .targets import Targets
 from .weights import excess
 
 SOLVERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw", "rprop")
 AUTO_BATCH_SIZE = 200
+BIAS_INITS = ("uniform", "zeros")
+LEAST_PENALTY = 1e-4
+WARMUP = 0.2
+"""Part of the epochs in which the rate rises: XOR with a rate of 1 saturates its units without it."""
 
 
 def check_parameters(model: BaseEstimator) -> None:
@@ -32,9 +39,10 @@ def check_parameters(model: BaseEstimator) -> None:
     hidden_activations(model, len(hidden_layer_sizes(model)))
     # a function of the epoch is checked by what it returns
     if not callable(model.learning_rate):
-        check_choice("learning_rate", model.learning_rate, SCHEDULE_OPTIONS)
+        check_choice("learning_rate", model.learning_rate, ("auto", *SCHEDULE_OPTIONS))
+    check_choice("bias_init", model.bias_init, BIAS_INITS)
     _check_numbers(model)
-    for name in ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping"):
+    for name in ("standardize", "shuffle", "warm_start", "nesterovs_momentum", "early_stopping"):
         check_bool(name, getattr(model, name))
     check_device(model.device)
     class_weight = getattr(model, "class_weight", None)  # regressors have none
@@ -43,12 +51,14 @@ def check_parameters(model: BaseEstimator) -> None:
 
 
 def _check_numbers(model: BaseEstimator) -> None:
-    # two of them may be words
+    # three of them may be words
     if model.learning_rate_init != "auto":
         check_real("learning_rate_init", model.learning_rate_init, minimum=0, open_minimum=True)
     if model.batch_size != "auto":
         check_integer("batch_size", model.batch_size, minimum=1)
-    for name in ("alpha", "power_t", "tol"):
+    if model.alpha != "auto":
+        check_real("alpha", model.alpha, minimum=0)
+    for name in ("power_t", "tol"):
         check_real(name, getattr(model, name), minimum=0)
     for name in ("momentum", "beta_1", "beta_2", "validation_fraction"):
         check_real(name, getattr(model, name), minimum=0, maximum=1, open_maximum=True)
@@ -75,6 +85,14 @@ def architecture_of(model: BaseEstimator, n_features: int, targets: Targets) -> 
         "output_activation": output_activation,
         "loss": loss,
     }
+
+
+def new_network(model: BaseEstimator, architecture: dict[str, Any], dtype: Any, generator: Any) -> Network:
+    """A network with what the parameters say of its start."""
+    network = Network(init=model.init, dtype=dtype, random_state=generator, **architecture)
+    if model.bias_init == "uniform":
+        draw_biases(network.biases, network.weights, network.random_state)
+    return network
 
 
 def hidden_layer_sizes(model: BaseEstimator) -> tuple[int, ...]:
@@ -113,48 +131,84 @@ def takes_sparse(model: BaseEstimator, n_samples: int) -> bool:
     return model.solver == "sgd" and batch_size_of(model, n_samples) == 1
 
 
-def step_options(model: BaseEstimator, n_samples: int) -> dict[str, Any]:
+def penalty_of(model: BaseEstimator, n_samples: int, in_parts: bool) -> float:
+    """The L2 penalty of a step, for so many samples of some weight.
+
+    With alpha="auto" it grows with the number of columns, as what is learnt of noise does, but is no more
+    than a small part of the loss, and less for a few samples, as of a truth table, which are to be learnt by
+    heart. The numbers are the best of those tried on the tables of docs/tables.md. Cross-entropy is flatter
+    than squared error, so that the same penalty does more. Nobody knows how many samples a stream has: many.
+    """
+    if model.alpha != "auto":
+        return model.alpha / batch_size_of(model, n_samples)
+    if in_parts:
+        return LEAST_PENALTY
+    of_each, most = (0.2, 0.005) if isinstance(model, ClassifierMixin) else (0.8, 0.02)
+    return min(most, of_each * model.n_features_in_ / n_samples, LEAST_PENALTY * n_samples)
+
+
+def step_options(model: BaseEstimator, n_samples: int, penalty: float) -> dict[str, Any]:
     """How to take a step, for `Network.fit` and `Network.partial_fit`."""
-    batch_size = batch_size_of(model, n_samples)
     rule = model.solver
     if rule == "sgd" and model.momentum > 0:
         rule = "nesterov" if model.nesterovs_momentum else "momentum"
     return {
-        "batch_size": batch_size,
+        "batch_size": batch_size_of(model, n_samples),
         "update_rule": rule,
         "momentum": model.momentum,
         "beta_1": model.beta_1,
         "beta_2": model.beta_2,
         "epsilon": model.epsilon,
-        "l2": model.alpha / batch_size,
+        "l2": penalty,
     }
 
 
 # Its learning rates.
 
 
-def first_rate(model: BaseEstimator, targets: Targets, Y: Any, weights: Any) -> float:
-    """What learning_rate_init="auto" means for encoded targets and the factors of their gradients."""
+def first_rate(model: BaseEstimator, X: Any, largeness: float, weights: Any) -> float:
+    """What learning_rate_init="auto" means for inputs as the network gets them, and targets so large.
+
+    `weights` are the factors of the samples' gradients.
+    """
     if model.solver == "sgd":
-        lower = targets.largeness(model.loss, Y, weights)
+        rate = 0.01
+        if model.standardize:
+            # a step's effect on its own sample grows with the square of the inputs, which is their number
+            squares = X.multiply(X).sum() / X.shape[0] if sparse.issparse(X) else X.shape[1]
+            rate = min(rate, 1 / max(float(squares), 1.0))
         # weights make some steps longer than others, which is the same as a higher rate
-        lower *= excess(weights, len(Y), batch_size_of(model, len(Y)))
-        return 0.01 * (1 - model.momentum) / lower
+        lower = largeness * excess(weights, X.shape[0], batch_size_of(model, X.shape[0]))
+        return rate * (1 - model.momentum) / lower
     return {"adagrad": 0.01, "rprop": 0.1}.get(model.solver, 0.001)
 
 
-def rates(model: BaseEstimator, first: int, epochs: int, n_samples: int, adapted: float) -> np.ndarray:
+def schedule_name(model: BaseEstimator, in_parts: bool = False) -> Any:
+    """What learning_rate="auto" means, or what is asked for: how long a stream will be nobody knows."""
+    if isinstance(model.learning_rate, str) and model.learning_rate == "auto":
+        return "constant" if in_parts else "cosine"
+    return model.learning_rate
+
+
+def rate_falls_to_zero(model: BaseEstimator) -> bool:
+    """Whether `fit` ends with its schedule and not by what the loss does."""
+    return isinstance(model.learning_rate, str) and model.learning_rate in ("auto", "cosine")
+
+
+def rates(
+    model: BaseEstimator, first: int, epochs: int, n_samples: int, adapted: float, in_parts: bool = False
+) -> np.ndarray:
     """Learning rates of `epochs` epochs from number `first` on; `adapted` is where "adaptive" has come to."""
-    rate = model.learning_rate_init_
-    if model.learning_rate == "adaptive":
+    rate, name = model.learning_rate_init_, schedule_name(model, in_parts)
+    if name == "adaptive":
         return np.full(epochs, adapted)
-    if model.learning_rate == "invscaling":  # counts samples, as scikit-learn does
+    if name == "invscaling":  # counts samples, as scikit-learn does
         return rate / (model.t_ + 1.0 + n_samples * np.arange(epochs)) ** model.power_t
-    if callable(model.learning_rate):
-        return np.array([model.learning_rate(first + epoch) for epoch in range(epochs)], float)
-    options = SCHEDULE_OPTIONS[model.learning_rate]
+    if callable(name):
+        return np.array([name(first + epoch) for epoch in range(epochs)], float)
     stop = first + epochs
-    return learning_rates(model.learning_rate, options, rate, max(model.max_iter, stop))[first:stop]
+    options = {**SCHEDULE_OPTIONS[name], **_schedule_options(model, name)}
+    return learning_rates(name, options, rate, max(model.max_iter, stop))[first:stop]
 
 
 def schedule(model: BaseEstimator, n_samples: int) -> dict[str, Any]:
@@ -162,4 +216,10 @@ def schedule(model: BaseEstimator, n_samples: int) -> dict[str, Any]:
     if model.learning_rate == "invscaling":
         options = {"power": model.power_t, "samples": n_samples}
         return {"schedule": "invscaling", "schedule_options": options}
-    return {"schedule": model.learning_rate}
+    name = schedule_name(model)
+    return {"schedule": name, "schedule_options": _schedule_options(model, name)}
+
+
+def _schedule_options(model: BaseEstimator, name: Any) -> dict[str, float]:
+    """What learning_rate="auto" adds to its schedule."""
+    return {"warmup": WARMUP} if name == "cosine" and model.learning_rate == "auto" else {}

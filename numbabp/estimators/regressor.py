@@ -22,7 +22,9 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, BaseMLP):
     output_activation : str, default="identity"
         Any of the activations of hidden layers.
     init : str, default="glorot_uniform"
-        Initial weights, as in `Network`; biases start at zero.
+        Initial weights, as in `Network`.
+    bias_init : {"uniform", "zeros"}, default="uniform"
+        Initial biases: within sqrt(6 / (fan_in + fan_out)) of zero, as scikit-learn's, or zero.
 
     {attributes}
 
@@ -49,12 +51,12 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, BaseMLP):
         activation: Any = "relu",
         *,
         solver: str = "sgd",
-        alpha: float = 0.0001,
+        alpha: float | str = "auto",
         batch_size: int | str = 1,
-        learning_rate: Any = "constant",
+        learning_rate: Any = "auto",
         learning_rate_init: float | str = "auto",
         power_t: float = 0.5,
-        max_iter: int = 200,
+        max_iter: int = 100,
         shuffle: bool = True,
         random_state: Any = None,
         tol: float = 1e-4,
@@ -71,6 +73,8 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, BaseMLP):
         max_fun: int = 15000,
         output_activation: str | None = None,
         init: str = "glorot_uniform",
+        bias_init: str = "uniform",
+        standardize: bool = True,
         device: str = "auto",
     ) -> None:
         self._keep(locals())
@@ -104,7 +108,7 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, BaseMLP):
 
     def predict(self, X: Any) -> Any:
         """Numbers of shape (n,), or (n, n_outputs) for several targets; on a GPU if X is."""
-        outputs = self._predict(X)
+        outputs = self.outputs(X)
         return self._fitted.targets.decode(outputs)
 
     @where_X_lies
@@ -129,4 +133,4 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, BaseMLP):
         X, y, sample_weight = check_data(self, X, y, sample_weight, reset=False)
         targets = self._fitted.targets
         Y = beside(X, targets.encode("y", y))
-        return targets.score(self.network_.forward(X), Y, sample_weight)
+        return targets.score(self.outputs(X), Y, sample_weight)

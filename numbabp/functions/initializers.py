@@ -1,4 +1,4 @@
-"""Initial weights: the network's starting point, drawn layer by layer in order. Biases start at zero."""
+"""Initial parameters: the network's starting point, drawn layer by layer in order; biases may stay zero."""
 
 from collections.abc import Callable, Sequence
 
@@ -48,3 +48,15 @@ def draw_weights(weights: Sequence[np.ndarray], init: str, random_state: np.rand
     for of_layer in weights:
         fan_in, fan_out = of_layer.shape
         of_layer[...] = INITIALIZERS[init](fan_in, fan_out, random_state)
+
+
+def draw_biases(
+    biases: Sequence[np.ndarray], weights: Sequence[np.ndarray], random_state: np.random.RandomState
+) -> None:
+    """Draw initial biases as `glorot_uniform` draws weights, layer by layer, as scikit-learn's are drawn.
+
+    With biases of zero all kinks of a layer lie on planes through the mean of what it gets.
+    """
+    for of_layer, matrix in zip(biases, weights, strict=True):
+        limit = np.sqrt(6 / sum(matrix.shape))
+        of_layer[...] = random_state.uniform(-limit, limit, of_layer.shape)

@@ -94,14 +94,15 @@ def test_members_are_single_fits(cls, member, options):
         alone = member(**{**OPTIONS, **options, "shuffle": False, "random_state": seed})
         alone.fit(X, target(cls), WEIGHTS)
         assert own.get_params() == alone.get_params()
-        np.testing.assert_allclose(own.network_.parameters, alone.network_.parameters, atol=1e-10)
+        np.testing.assert_allclose(own.inner_network_.parameters, alone.inner_network_.parameters, atol=1e-10)
         np.testing.assert_allclose(own.loss_curve_, alone.loss_curve_, rtol=1e-9)
         assert own.n_iter_ == alone.n_iter_ and own.t_ == alone.t_
     assert model.n_iter_ == 8
 
 
 def test_members_are_a_population():
-    model = ensemble(MLPEnsembleClassifier, alpha=0.01, n_iter_no_change=np.inf).fit(X, y)
+    as_given = {"standardize": False, "bias_init": "zeros", "learning_rate": "constant", "alpha": 0.01}
+    model = ensemble(MLPEnsembleClassifier, **as_given, n_iter_no_change=np.inf).fit(X, y)
     population = nbp.Population(
         (4, 6, 3),
         4,
@@ -115,7 +116,7 @@ def test_members_are_a_population():
     np.testing.assert_array_equal(population.seeds, seeds_of(0, 4))
     population.fit(X, np.eye(3)[y], learning_rate=0.01, l2=0.01, epochs=8, random_state=order)
     np.testing.assert_allclose(model.population_.parameters, population.parameters, atol=1e-12)
-    first = MLPClassifier(**{**OPTIONS, "alpha": 0.01, "random_state": seeds_of(0, 1)[0]}).fit(X, y)
+    first = MLPClassifier(**{**OPTIONS, **as_given, "random_state": seeds_of(0, 1)[0]}).fit(X, y)
     np.testing.assert_allclose(model.estimators_[0].coefs_[0], first.coefs_[0], atol=1e-10)
 
 
@@ -157,14 +158,16 @@ def test_an_ensemble_is_better_than_its_members():
 @pytest.mark.parametrize(("cls", "member"), BOTH)
 @pytest.mark.parametrize("sample_weight", [None, WEIGHTS])
 def test_bootstraps_are_weights(cls, member, sample_weight):
-    model = ensemble(cls, bootstrap=True, shuffle=False).fit(X, target(cls), sample_weight)
+    # standardised, all members are with the means of all samples
+    options = {"shuffle": False, "standardize": False}
+    model = ensemble(cls, bootstrap=True, **options).fit(X, target(cls), sample_weight)
     generator = np.random.RandomState(0)
     seeds = generator.randint(0, 2**31 - 1, size=4, dtype=np.int64).tolist()
     for seed, own in zip(seeds, model.estimators_, strict=True):
         weights = np.bincount(generator.randint(150, size=150), minlength=150)
         weights = weights * (1.0 if sample_weight is None else sample_weight)
-        alone = member(**{**OPTIONS, "shuffle": False, "random_state": seed}).fit(X, target(cls), weights)
-        np.testing.assert_allclose(own.network_.parameters, alone.network_.parameters, atol=1e-10)
+        alone = member(**{**OPTIONS, **options, "random_state": seed}).fit(X, target(cls), weights)
+        np.testing.assert_allclose(own.inner_network_.parameters, alone.inner_network_.parameters, atol=1e-10)
 
 
 @pytest.mark.parametrize(("cls", "member"), BOTH)
@@ -195,7 +198,10 @@ def test_copies_and_tables(cls, member):
     model = ensemble(cls).fit(table, target(cls))
     assert model.feature_names_in_.tolist() == list("abcd") and model.n_features_in_ == 4
     assert model.estimators_[-1].feature_names_in_.tolist() == list("abcd")
-    assert all(np.shares_memory(own.coefs_[0], model.population_.parameters) for own in model.estimators_)
+    assert all(
+        np.shares_memory(own.inner_network_.parameters, model.population_.parameters)
+        for own in model.estimators_
+    )
     twin = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(twin.predict_std(table), model.predict_std(table))
     as_sparse = ensemble(cls).fit(sparse.csr_matrix(X), target(cls))

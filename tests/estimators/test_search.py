@@ -137,7 +137,13 @@ def test_fits_in_lanes_as_in_grid_search(momentum, monkeypatch):
 
     monkeypatch.setattr(together, "fit_until", fit)
     grid = {"learning_rate_init": [0.001, 0.01, 0.03], "alpha": [0.0, 0.001, 0.01]}
-    compare(classifier(momentum=momentum, max_iter=40, tol=1e-3, n_iter_no_change=2), grid, X, y, cv=2)
+    compare(
+        classifier(momentum=momentum, max_iter=40, tol=1e-3, n_iter_no_change=2, learning_rate="constant"),
+        grid,
+        X,
+        y,
+        cv=2,
+    )
     assert kernels == ["lanes"] * 2
 
 
@@ -150,7 +156,7 @@ def test_models_end_as_they_would_by_themselves(kernel, monkeypatch):
         return _fit(*arguments, **{**options, "kernel": kernel})
 
     monkeypatch.setattr(together, "fit_until", fit)
-    options = {"max_iter": 60, "tol": 1e-3, "n_iter_no_change": 3}
+    options = {"max_iter": 60, "tol": 1e-3, "n_iter_no_change": 3, "learning_rate": "constant"}
     models = [classifier(learning_rate_init=rate, **options) for rate in (0.001, 0.01, 0.03, 0.1)]
     twins = [clone(model).fit(X, y) for model in models]
     population = together.train_together(together.begin(models, X, y, None))
@@ -162,8 +168,10 @@ def test_models_end_as_they_would_by_themselves(kernel, monkeypatch):
         np.testing.assert_allclose(model.loss_curve_, twin.loss_curve_, rtol=1e-8)
         np.testing.assert_allclose(model.best_loss_, twin.best_loss_, rtol=1e-8)
         np.testing.assert_allclose(model.predict_proba(X), twin.predict_proba(X), atol=1e-8)
-        assert np.shares_memory(model.network_.parameters, population.parameters)
-        assert model.network_.history.stop_reason == ("no change" if model.should_stop_ else "finished"), i
+        assert np.shares_memory(model.inner_network_.parameters, population.parameters)
+        assert model.inner_network_.history.stop_reason == (
+            "no change" if model.should_stop_ else "finished"
+        ), i
         # and they go on alike
         for one in (model, twin):
             one.partial_fit(X, y)

@@ -390,8 +390,8 @@ def test_fit_begins_with_the_same_samples_on_the_gpu(kind, y_on_gpu, options):
     found = begin(model, on_gpu(IRIS), on_gpu(y) if y_on_gpu else y, on_gpu(weights)).samples
     assert model.classes_.tolist() == expected_model.classes_.tolist()
     assert model.classes_.dtype == expected_model.classes_.dtype
-    assert model.network_.layer_sizes == expected_model.network_.layer_sizes
-    np.testing.assert_array_equal(model.network_.parameters, expected_model.network_.parameters)
+    assert model.inner_network_.layer_sizes == expected_model.inner_network_.layer_sizes
+    np.testing.assert_array_equal(model.inner_network_.parameters, expected_model.inner_network_.parameters)
     np.testing.assert_array_equal(found.rows, expected.rows)
     pairs = [(found.X, expected.X), (found.Y, expected.Y), (found.weights, expected.weights)]
     assert (found.validation is None) == (expected.validation is None)
@@ -429,7 +429,7 @@ def test_regressor_begins_with_the_same_samples_on_the_gpu():
 def test_errors_of_estimators(model, X, y, message):
     with pytest.raises(ValueError, match=message):
         model.fit(on_gpu(X), on_gpu(y))
-    assert not hasattr(model, "network_")
+    assert not hasattr(model, "inner_network_")
 
 
 def test_errors_of_fitted_estimators():

@@ -17,7 +17,7 @@ from .. import fitting
 from ..base import BaseMLP
 from ..convergence import warn_unless_converged
 from ..fitting import Fitting, begin_like, with_counts
-from ..parameters import schedule, step_options, takes_sparse
+from ..parameters import rate_falls_to_zero, schedule, step_options, takes_sparse
 
 
 def why_alone(model: BaseMLP, X: Any) -> str:
@@ -85,11 +85,15 @@ def train_together(
     models = [each.model for each in fittings]
     first, samples = models[0], fittings[0].samples
     n = len(samples.Y)
-    options = [{"learning_rate": model.learning_rate_init_, **step_options(model, n)} for model in models]
+    options = [
+        {"learning_rate": each.model.learning_rate_init_, **step_options(each.model, n, each.penalty)}
+        for each in fittings
+    ]
     per_network = {name: np.array([own[name] for own in options]) for name in PER_NETWORK}
-    population = Population.from_networks([model.network_ for model in models])
+    population = Population.from_networks([model.inner_network_ for model in models])
     # chosen as for one thread, so that no bit depends on how many there are
     plan = population.plan(samples.X, epochs=first.max_iter, **(options[0] | {"n_threads": 1}))
+    never = first.n_iter_no_change == np.inf or rate_falls_to_zero(first)
     how = {
         **options[0],
         **per_network,
@@ -98,7 +102,7 @@ def train_together(
         "epochs": first.max_iter,
         "shuffle": bool(first.shuffle),
         "tol": first.tol,
-        "n_iter_no_change": None if first.n_iter_no_change == np.inf else first.n_iter_no_change,
+        "n_iter_no_change": None if never else first.n_iter_no_change,
         "kernel": plan.kernel,
         "n_threads": n_threads,
     }
@@ -126,13 +130,13 @@ def _train(
     how: dict[str, Any],
 ) -> PopulationHistory:
     """Train a population in the first network's order; models get its networks, as if each had fitted."""
-    generator = models[0].network_.random_state
+    generator = models[0].inner_network_.random_state
     history = fit_until(stop, population, X, Y, random_state=generator, **how)
     for model, network in zip(models, population.views(), strict=True):
-        network.random_state = model.network_.random_state
+        network.random_state = model.inner_network_.random_state
         if network.random_state is not generator:
             draw_order_seed(network.random_state, how["shuffle"])  # as its own fit would have done
-        model.network_ = network
+        model.inner_network_ = network
     return history
 
 

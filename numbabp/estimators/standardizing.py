@@ -1,0 +1,299 @@
+"""Standardisation inside the estimators: inputs, and a regressor's targets, of mean 0 and variance 1.
+
+The network that is trained sees standardised numbers. Users are given one for numbers as theirs are: with
+x' = (x - m) / s in front, z = x' W + b is x (W / s) + (b - (m / s) W), which changes nothing but rounding.
+
+Where mean and scale come in parts, each part is merged with what has been seen (Chan, Golub and LeVeque 1983,
+"Algorithms for Computing the Sample Variance"), but later rows count more: the t-th as t^3. So what a
+stream began with is forgotten: a first value of a million adds 4 / n^4 times its square to the variance after
+n rows, and not 1 / n times. What repeats leaves mean and scale as they are, to the last bit.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from ..devices import memory
+from ..devices.placement import beside, is_on_device, module_of
+from ..network import Network
+
+POWER = 4
+"""The first n of n + k rows that come later have the share (n / (n + k))^POWER; 1 would count all alike."""
+MOSTLY = 0.5
+"""A sparse column of which this part is not zero is centred: its rows are kept, zeros too."""
+HUGE = 1e100
+"""Larger numbers are made smaller before they are squared."""
+NARROW = 1e3
+"""Targets whose mean is so many times their scale are more than float32 can tell apart."""
+ROWS_AT_ONCE = 1 << 20
+"""Numbers made float64 at a time."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and spread of columns; float64 (n_columns,), in the host's memory."""
+
+    mean: np.ndarray
+    spread: np.ndarray
+    """Standard deviation, with 1 / n."""
+    density: np.ndarray
+    """The part of a column that is not zero; 1 for dense ones, whatever they hold."""
+    rows: float
+    """Rows seen, or the sum of their weights."""
+
+    @classmethod
+    def of(cls, values: Any, weights: Any = None) -> "Moments":
+        """Of (n, n_columns) numbers, dense or sparse, there or on a GPU; rows of weight 0 are left out."""
+        shares = None
+        n: float = values.shape[0]
+        if weights is not None:
+            some = weights > 0
+            if not bool(some.all()):
+                values, weights = values[some], weights[some]
+            n = float(weights.sum())
+            # equal weights are none, to the last bit
+            if bool((weights != weights[0]).any()):
+                shares = weights.astype(np.float64)
+                shares /= shares.sum()
+        if sparse.issparse(values):
+            return cls(*_of_sparse(values, shares), n)
+        mean, spread = _of_dense(values, shares)
+        return cls(mean, spread, np.ones(len(mean)), n)
+
+    def merged(self, later: "Moments") -> "Moments":
+        """With the rows that came later."""
+        rows = self.rows + later.rows
+        share = 1 - (self.rows / rows) ** POWER
+        step = later.mean - self.mean
+        # what is equal stays equal
+        between = np.sqrt(share * (1 - share)) * np.abs(step)
+        within = np.where(
+            self.spread == later.spread,
+            self.spread,
+            np.hypot(np.sqrt(1 - share) * self.spread, np.sqrt(share) * later.spread),
+        )
+        return Moments(
+            self.mean + share * step,
+            np.where(between == 0, within, np.hypot(within, between)),
+            self.density + share * (later.density - self.density),
+            rows,
+        )
+
+    @property
+    def is_constant(self) -> np.ndarray:
+        """Whether a column has one value, up to rounding."""
+        return self.spread <= 10 * np.finfo(float).eps * np.abs(self.mean)
+
+    @property
+    def shift(self) -> np.ndarray:
+        """What is subtracted: the mean, but nothing from sparse columns."""
+        return np.where(self.density >= MOSTLY, self.mean, 0.0)
+
+    @property
+    def scale(self) -> np.ndarray:
+        """What is divided by: the standard deviation, or a sparse column's root mean square of what it holds.
+
+        Infinite where a column is constant: it tells nothing, whatever comes in it later.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scale = np.where(
+                self.density >= MOSTLY,
+                self.spread,
+                np.hypot(self.spread, self.mean) / np.sqrt(self.density),
+            )
+        return np.where(self.is_constant | ~(scale > 0), np.inf, scale)
+
+
+def _of_dense(values: Any, shares: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of columns; `shares` of the rows sum to 1."""
+    xp = module_of(values)
+    n, n_columns = values.shape
+    largest = abs(values).max(axis=0).astype(float)
+    # a power of two, so that nothing is rounded
+    unit = xp.where(largest > HUGE, xp.exp2(xp.ceil(xp.log2(xp.maximum(largest, 1.0)))), 1.0)
+    step = max(1, ROWS_AT_ONCE // n_columns)
+
+    def mean_of(function: Any) -> Any:
+        total = xp.zeros(n_columns)
+        for start in range(0, n, step):
+            part = function(values[start : start + step] / unit)
+            total += part.sum(axis=0) if shares is None else shares[start : start + step] @ part
+        return total / n if shares is None else total
+
+    mean = mean_of(lambda part: part)
+    mean = mean + mean_of(lambda part: part - mean)  # what rounding has left, as with times and dates
+    spread = xp.sqrt(mean_of(lambda part: (part - mean) ** 2))
+    return memory.to_host(mean * unit), memory.to_host(spread * unit)
+
+
+def _of_sparse(values: Any, shares: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, standard deviation, and the part that is not zero, of columns of a CSR matrix."""
+    values = _canonical(values)
+    n, n_columns = values.shape
+    columns = values.indices
+    share = np.full(values.nnz, 1 / n) if shares is None else np.repeat(shares, np.diff(values.indptr))
+    data = values.data.astype(float)
+
+    def sum_of(numbers: np.ndarray) -> np.ndarray:
+        return np.bincount(columns, share * numbers, minlength=n_columns)
+
+    is_full = np.bincount(columns, minlength=n_columns) == n
+    density = np.where(is_full, 1.0, sum_of(np.ones(values.nnz)))
+    zeros = np.maximum(1 - density, 0.0)
+    mean = sum_of(data)
+    mean = mean + sum_of(data - mean[columns]) - zeros * mean
+    unit = np.maximum(1.0, np.abs(data).max(initial=0.0) / HUGE)
+    squares = sum_of(((data - mean[columns]) / unit) ** 2) + zeros * (mean / unit) ** 2
+    return mean, np.sqrt(squares) * unit, density
+
+
+@dataclass(frozen=True)
+class Standardization:
+    """What stands before and behind an estimator's network; nothing where a part is None."""
+
+    inputs: Moments | None = None
+    targets: Moments | None = None
+
+    @classmethod
+    def of(cls, X: Any, Y: Any, weights: Any, with_targets: bool) -> "Standardization":
+        """For samples to be trained with, of which Y is standardised only `with_targets`."""
+        return cls(Moments.of(X, weights), Moments.of(Y, weights) if with_targets else None)
+
+    def with_more(self, X: Any, Y: Any, weights: Any) -> "Standardization":
+        """With further samples."""
+        if self.inputs is None or (weights is not None and not bool((weights > 0).any())):
+            return self
+        more = Standardization.of(X, Y, weights, self.targets is not None)
+        assert more.inputs is not None
+        if self.targets is None or more.targets is None:
+            return replace(self, inputs=self.inputs.merged(more.inputs))
+        return Standardization(self.inputs.merged(more.inputs), self.targets.merged(more.targets))
+
+    def of_inputs(self, X: Any) -> Any:
+        """Standardised inputs in X's dtype, where X lies; a sparse X stays sparse."""
+        if self.inputs is None:
+            return X
+        shift, scale = self.inputs.shift, self.inputs.scale
+        if sparse.issparse(X):
+            return _standardized_sparse(X, shift, scale)
+        return _standardized(X, shift, scale)
+
+    def of_targets(self, Y: Any) -> Any:
+        """Standardised targets."""
+        if self.targets is None:
+            return Y
+        return _standardized(Y.astype(float), self.targets.mean, self.targets.scale)
+
+    def of_outputs(self, outputs: Any) -> Any:
+        """Outputs in the units of the targets, in their dtype or in float64 where that is too coarse."""
+        if self.targets is None:
+            return outputs
+        mean, scale = self.targets.mean, np.where(np.isinf(self.targets.scale), 0.0, self.targets.scale)
+        raw = outputs * beside(outputs, scale) + beside(outputs, mean)
+        if (np.abs(mean) > NARROW * scale).any() or np.abs(mean).max() + scale.max() > 1e30:
+            return raw
+        return raw.astype(outputs.dtype, copy=False)
+
+    def folded(self, network: Network) -> Network:
+        """A network that takes inputs and gives outputs as users have them; a copy, or the network itself."""
+        if self.inputs is None:
+            return network
+        weights = [W.astype(float) for W in network.weights]
+        biases = [b.astype(float) for b in network.biases]
+        biases[0] -= (self.inputs.shift / self.inputs.scale) @ weights[0]
+        weights[0] /= self.inputs.scale[:, None]
+        if self.targets is not None:
+            scale = np.where(np.isinf(self.targets.scale), 0.0, self.targets.scale)
+            weights[-1] *= scale
+            biases[-1] = biases[-1] * scale + self.targets.mean
+        parameters = np.concatenate(
+            [part.ravel() for pair in zip(weights, biases, strict=True) for part in pair]
+        ).astype(network.dtype)
+        return Network.of(
+            network.architecture,
+            parameters,
+            init=network.init,
+            random_state=copy.deepcopy(network.random_state),
+            history=network.history,
+        )
+
+    def unfolded(self, weights: Sequence[np.ndarray], biases: Sequence[np.ndarray]) -> np.ndarray:
+        """Parameters of a network for standardised numbers, from those for numbers as users have them.
+
+        Raises
+        ------
+        ValueError
+            If a column or a target that was constant in training, and so is left out, is to have an effect.
+        """
+        assert self.inputs is not None
+        W, b = ([part.astype(float) for part in parts] for parts in (weights, biases))
+        left_out = np.isinf(self.inputs.scale)
+        if W[0][left_out].any():
+            column = int(np.flatnonzero(left_out & W[0].any(axis=1))[0])
+            raise ValueError(
+                f"coefs_[0][{column}] must be 0: the column was constant in training, and is left out with "
+                "standardize=True."
+            )
+        b[0] += self.inputs.shift @ W[0]
+        W[0] *= np.where(left_out, 1.0, self.inputs.scale)[:, None]
+        if self.targets is not None:
+            mean, scale = self.targets.mean, self.targets.scale
+            constant = np.isinf(scale)
+            if W[-1][:, constant].any() or (b[-1] - mean)[constant].any():
+                raise ValueError(
+                    "the last of coefs_ must be 0, and of intercepts_ the target's value, where the target "
+                    "was constant in training, with standardize=True."
+                )
+            scale = np.where(constant, 1.0, scale)
+            W[-1] /= scale
+            b[-1] = (b[-1] - mean) / scale
+        return np.concatenate([part.ravel() for pair in zip(W, b, strict=True) for part in pair])
+
+
+def _standardized(values: Any, shift: np.ndarray, scale: np.ndarray) -> Any:
+    """Dense numbers, worked out in float64 and given in their own dtype."""
+    make = memory.empty if is_on_device(values) else np.empty
+    standardized = make(values.shape, values.dtype)
+    shift, scale = beside(values, shift), beside(values, scale)
+    step = max(1, ROWS_AT_ONCE // max(1, values.shape[1]))
+    # what is infinite or not a number is found, and named, where samples are checked
+    with np.errstate(invalid="ignore", over="ignore"):
+        for start in range(0, len(values), step):
+            rows = slice(start, start + step)
+            standardized[rows] = (values[rows] - shift) / scale
+    return standardized
+
+
+def _standardized_sparse(values: Any, shift: np.ndarray, scale: np.ndarray) -> Any:
+    """A CSR matrix; columns with a shift come to have all their rows."""
+    values = _canonical(values)
+    columns = values.indices
+    with np.errstate(invalid="ignore", over="ignore"):
+        scaled = values.copy()
+        scaled.data = ((values.data - shift[columns]) / scale[columns]).astype(values.dtype)
+        centred = np.flatnonzero(shift)
+        if not len(centred):
+            return scaled
+        # zeros of centred columns, beside what the matrix holds
+        place = np.full(values.shape[1], -1)
+        place[centred] = np.arange(len(centred))
+        rows = np.repeat(np.arange(values.shape[0]), np.diff(values.indptr))
+        held = place[columns] >= 0
+        absent = np.ones((values.shape[0], len(centred)), bool)
+        absent[rows[held], place[columns[held]]] = False
+        rows, places = np.nonzero(absent)
+        numbers = (-shift / scale)[centred[places]].astype(values.dtype)
+        return type(values)(scaled + type(values)((numbers, (rows, centred[places])), values.shape))
+
+
+def _canonical(values: Any) -> Any:
+    """A CSR matrix that holds each number once; a copy if that has to be made so."""
+    if values.has_canonical_format:
+        return values
+    values = values.copy()
+    values.sum_duplicates()
+    return values
