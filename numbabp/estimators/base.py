@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..errors import DivergenceError
 from ..network import Network
 from .convergence import warn_unless_converged
+from .diagnosis import warn_unless_learnt
 from .fitting import Fitted, begin, begin_epoch
 from .validation import check_unlabelled
 from .views import Views
@@ -142,7 +143,10 @@ class BaseMLP(BaseEstimator):
             # in several runs where epochs are many, and in one for each adaptive rate
             while self.n_iter_ < self.max_iter and not self.should_stop_:
                 fitting.run(self.n_iter_, self.max_iter - self.n_iter_, watch)
+            if watch.best_parameters is not None:
+                self.inner_network_.parameters[:] = watch.best_parameters
             warn_unless_converged(self)
+            warn_unless_learnt(self, self.inner_network_, fitting.samples)
         except KeyboardInterrupt:  # what was learnt is worth keeping, as scikit-learn does
             warnings.warn("Training interrupted by user.", stacklevel=2)
         except DivergenceError as error:

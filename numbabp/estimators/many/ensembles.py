@@ -115,8 +115,9 @@ class _MLPEnsemble(BaseEstimator):
         assert self.population_.history is not None
         diverged = self.population_.history.diverged
         self._keep_members(models, diverged)
-        for model in self.estimators_:
-            finish(model, None)
+        for i, fitting in enumerate(fittings):
+            if i not in diverged:
+                finish(fitting, None)
         return self
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, **classes: Any) -> Any:

@@ -16,6 +16,7 @@ from ...training.state import draw_order_seed
 from .. import fitting
 from ..base import BaseMLP
 from ..convergence import warn_unless_converged
+from ..diagnosis import warn_unless_learnt
 from ..fitting import Fitting, begin_like, with_counts
 from ..parameters import rate_falls_to_zero, schedule, step_options, takes_sparse
 
@@ -114,11 +115,13 @@ def train_together(
     return population
 
 
-def finish(model: BaseMLP, error: DivergenceError | None) -> None:
+def finish(fitting: Fitting, error: DivergenceError | None) -> None:
     """Raise or warn as the fit of the model would have done in the end."""
     if error is not None:
         raise error
+    model = fitting.model
     warn_unless_converged(model)
+    warn_unless_learnt(model, model.inner_network_, fitting.samples)
 
 
 def _train(

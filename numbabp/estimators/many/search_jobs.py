@@ -220,9 +220,9 @@ def _fit_together(
     population = train_together(fittings, n_threads, stop)
     assert population.history is not None
     errors: list[Exception | None] = []
-    for i, model in enumerate(models):
+    for i, fitting in enumerate(fittings):
         try:
-            finish(model, population.history.diverged.get(i))
+            finish(fitting, population.history.diverged.get(i))
             errors.append(None)
         except Exception as error:  # a warning may be one, too
             errors.append(error)

@@ -1,0 +1,116 @@
+"""Whether a network has learnt anything, and if not, why: what a fit warns of in the end.
+
+Looked at is a sample of the rows that it was trained with, so that it costs next to nothing.
+"""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+
+from ..architecture import Architecture
+from ..devices.memory import to_host
+from ..devices.placement import beside, is_on_device
+from ..network import Network
+from .validation import Samples
+
+MOST_ROWS = 1000
+"""Rows that are looked at."""
+LEARNT = 1e-3
+"""By what part of a constant's loss that of a network is to be lower."""
+ALIKE = 1e-6
+"""Outputs of a standardised network, or probabilities, that differ by less are the same."""
+
+
+def warn_unless_learnt(model: BaseEstimator, network: Network, samples: Samples) -> None:
+    """Warn, at the line that called the caller, of predictions that are of no use; says what to change."""
+    message = _finding(model, network, samples)
+    if message:
+        warnings.warn(f"{type(model).__name__}: {message}", ConvergenceWarning, stacklevel=3)
+
+
+def _finding(model: BaseEstimator, network: Network, samples: Samples) -> str:
+    """What there is to say, or nothing."""
+    X, Y, weights = _some_rows(samples)
+    if not np.ptp(Y, axis=0).any():  # then a constant is right
+        return ""
+    outputs = network.forward(X)
+    if not np.isfinite(outputs).all():
+        return "predictions are not finite. A smaller learning_rate_init, or standardize=True, may help."
+    unscaled = "" if model.standardize else " standardize=True takes columns of any scale."
+    if (np.ptp(outputs, axis=0) < ALIKE).all():
+        layer = dead_layer(network, X)
+        if not layer:
+            return (
+                f"predictions are the same for every sample after {model.n_iter_} epochs with "
+                f"learning_rate_init={model.learning_rate_init_:g}, init={model.init!r} and "
+                f"alpha={model.alpha!r}: change one of them." + unscaled
+            )
+        return (
+            f"all units of hidden layer {layer} put out the same for every sample, and so do predictions. A "
+            f"smaller learning_rate_init than {model.learning_rate_init_:g}, or an activation other than "
+            f"{network.activations[layer - 1]!r}, keeps them alive." + unscaled
+        )
+    loss, of_constant = network.evaluate(X, Y, weights)["loss"], _loss_of_constant(network, Y, weights)
+    if loss < (1 - LEARNT) * of_constant:
+        return ""
+    if model.should_stop_ and model.n_iter_ < model.max_iter:
+        return (
+            f"training stopped after {model.n_iter_} epochs, before it had learnt: predictions are no "
+            f"better than a constant. It stops when loss does not fall by tol={model.tol:g} for "
+            f"n_iter_no_change={model.n_iter_no_change} epochs: raise that, set tol=0, or take "
+            "learning_rate='auto', which goes on to max_iter." + unscaled
+        )
+    change = "lower" if loss > (1 + LEARNT) * of_constant else "raise max_iter or"
+    return (
+        f"after {model.n_iter_} epochs predictions are no better than a constant, even of samples it was "
+        f"trained with: {change} learning_rate_init ({model.learning_rate_init_:g}), or lower alpha "
+        f"({model.alpha!r}), unless X tells nothing of y." + unscaled
+    )
+
+
+def _some_rows(samples: Samples) -> tuple[Any, np.ndarray, np.ndarray | None]:
+    """Rows at equal distances, of those with a weight, in the host's memory."""
+    weights = samples.weights
+    if is_on_device(weights):
+        weights = to_host(weights)
+    rows = np.arange(len(samples.Y)) if weights is None else np.flatnonzero(weights)
+    rows = rows[:: -(-len(rows) // MOST_ROWS)]
+    X, Y = (values[beside(values, rows)] for values in (samples.X, samples.Y))
+    if is_on_device(X):
+        X, Y = to_host(X), to_host(Y)
+    return X, Y, None if weights is None else weights[rows]
+
+
+def dead_layer(network: Network, X: Any) -> int:
+    """The first hidden layer, from 1, all of whose units put out the same for every sample; else 0."""
+    for layer in range(1, len(network.layer_sizes) - 1):
+        architecture = Architecture.checked(
+            network.layer_sizes[: layer + 1],
+            network.activations[: layer - 1],
+            network.activations[layer - 1],
+            "squared_error",
+            network.dtype,
+        )
+        first_layers = Network.of(architecture, network.parameters[: architecture.n_parameters])
+        if (np.ptp(first_layers.forward(X), axis=0) < ALIKE).all():
+            return layer
+    return 0
+
+
+def _loss_of_constant(network: Network, Y: np.ndarray, weights: np.ndarray | None) -> float:
+    """Mean loss of the best constant output, or of one that is about the best."""
+    mean = np.average(Y, axis=0, weights=weights)
+    if network.loss.endswith("cross_entropy"):
+        p = np.stack([mean, 1 - mean]) if network.loss.startswith("binary") else mean
+        return float(-(p * np.log(np.where(p > 0, p, 1.0))).sum())
+    residuals = np.abs(Y - (mean if network.loss == "squared_error" else np.median(Y, axis=0)))
+    if network.loss == "absolute_error":
+        losses = residuals
+    else:
+        losses = residuals**2 / 2
+        if network.loss == "huber":
+            losses = np.where(residuals > 1, residuals - 0.5, losses)
+    return float(np.average(losses.sum(axis=1), weights=weights))
