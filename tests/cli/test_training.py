@@ -73,10 +73,10 @@ def test_networks_above_baselines_get_none():
         assert run_json("train", "--dataset", name)["warnings"] == [], name
 
 
-def complaint_of(score, loss, training=0.75, constant=0.5, linear=0.9, n=100):
+def complaint_of(score, loss, training=0.75, constant=0.5, linear=0.9, n=100, reason="finished"):
     split = Split.of(load_dataset("iris"), 0.2, 0)
     scores = {"training": training, "validation": score}
-    history = History({"loss": np.array(loss)}, learning_rate=np.ones(len(loss)))
+    history = History({"loss": np.array(loss)}, learning_rate=np.ones(len(loss)), stop_reason=reason)
     return complaint(split, history, scores, Baselines("validation", n, constant, linear, 100))
 
 
@@ -85,6 +85,10 @@ def test_what_to_change():
     assert "more --epochs" in complaint_of(0.7, [1.0, 0.5])
     assert "another --learning-rate" in complaint_of(0.7, [1.0, 1.0])
     assert "--early-stopping" in complaint_of(0.7, [1.0, 0.5], training=1.0)
+    stopped = complaint_of(0.7, [1.0, 0.5], training=1.0, reason="early stopping")
+    assert "--l2" in stopped
+    assert "--early-stopping" not in stopped
+    assert "ended training after 2 epochs" in complaint_of(0.7, [1.0, 0.5], reason="early stopping")
     assert "no better than a constant's" in complaint_of(0.5, [1.0, 0.5])
     assert "say little of the target" in complaint_of(0.5, [1.0, 0.5], linear=0.5)
     # less than two standard errors, 0.06, is chance; of many rows it is not

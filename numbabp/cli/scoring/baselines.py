@@ -111,12 +111,15 @@ def complaint(split: Split, history: History, scores: dict[str, float], baseline
 
 def _advice(history: History, scores: dict[str, float], baselines: Baselines) -> str:
     """What to change, by how the loss went."""
-    loss = history.loss
+    loss, has_stopped = history.loss, history.stop_reason == "early stopping"
     if scores["training"] > max(scores[baselines.part], baselines.constant) + 0.1:
+        stop = "" if has_stopped else "--early-stopping, "
         return (
             f"training {scores['training']:.4f} is much better, so the network has learnt its rows by heart; "
-            "try --early-stopping, --l2, or fewer units in --hidden"
+            f"try {stop}--l2, a lower --learning-rate, or fewer units in --hidden"
         )
+    if has_stopped:
+        return f"early stopping ended training after {len(loss)} epochs; try a lower --learning-rate"
     if loss[-1] > 1.05 * loss.min():
         return "the training loss has risen again; try a lower --learning-rate"
     before = loss[-1 - max(1, len(loss) // 10)] if len(loss) > 1 else math.inf

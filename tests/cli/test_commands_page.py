@@ -1,0 +1,33 @@
+"""The examples of docs/commands.md print what stands there."""
+
+import re
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from numbabp.cli.app import app
+from numbabp.training.progress import COMPILING
+
+PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def essence(text):
+    """Lines but for blank ones, the widths of columns, and the last digits and times of other machines."""
+    lines = (" ".join(re.sub(r"-?\d+(\.\d+)?(e-?\d+)?", "#", line).split()) for line in text.splitlines())
+    return [re.sub("─+", "─", line) for line in lines if line]
+
+
+def test_examples(folder, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    exec(re.search(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)[1], {})
+    n_run = 0
+    for example in EXAMPLES:
+        command, shown = example.split("\n", 1)
+        assert command.startswith("$ numbabp ")
+        printed = CliRunner().invoke(app, command.split()[2:]).output.replace(f"{COMPILING}\n", "")
+        assert essence(printed) == essence(shown), command
+        n_run += 1
+    assert n_run >= 6
+    accuracy = float(re.search(r"accuracy +(\d\.\d+)", EXAMPLES[3])[1])
+    assert f"{accuracy:.4g}" in CliRunner().invoke(app, ["evaluate", "flowers.net", "later.csv"]).output
