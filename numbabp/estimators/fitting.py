@@ -31,7 +31,7 @@ from .parameters import (
     takes_sparse,
 )
 from .standardizing import Standardization
-from .targets import Targets, learn_targets
+from .targets import Labels, Targets, check_class_weight, learn_targets, values_of
 from .validation import (
     Samples,
     check_data,
@@ -228,6 +228,9 @@ def _encoded(
     samples = _of_some_weight(samples, sample_weight)
     classes = None if of_stream is None else of_stream[0]
     learned = learn_targets(model, samples.y, classes) if targets is None else targets
+    if isinstance(learned, Labels) and not learned.multilabel:
+        anew = targets is None and classes is None
+        check_class_weight(model.class_weight, values_of(y) if anew else learned.classes)
     weights = _weights(model, learned, samples.y, samples.sample_weight, of_stream is not None)
     n = len(samples.y)
     samples = _of_some_weight(replace(samples, weights=weights), weights)

@@ -160,6 +160,9 @@ class Labels:
         if self.multilabel:
             factors = compute_sample_weight(class_weight, labels)
         else:
+            if isinstance(class_weight, dict):  # which may name classes of which no sample has any weight
+                known = set(self.classes.tolist())
+                class_weight = {label: w for label, w in class_weight.items() if label in known}
             by_class = compute_class_weight(class_weight, classes=self.classes, y=labels)
             factors = by_class[np.searchsorted(self.classes, labels)]
         if factors.min() < 0:
@@ -302,6 +305,12 @@ def _no_indicators(name: str, y: Any) -> ValueError:
         f"{name} of shape {y.shape} must be a matrix of 0 and 1 for several labels a sample, or one "
         "column of labels for one."
     )
+
+
+def check_class_weight(class_weight: Any, labels: np.ndarray) -> None:
+    """Raise for a class_weight by label that names others and leaves out some of these, as by mistake."""
+    if isinstance(class_weight, dict):
+        compute_class_weight(class_weight, classes=labels, y=labels)
 
 
 def has_several_labels(y: Any) -> bool:

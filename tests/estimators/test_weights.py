@@ -286,6 +286,17 @@ def test_a_label_without_any_weight_is_no_class():
     np.testing.assert_array_equal(parameters(by_class), parameters(other))
 
 
+def test_class_weight_may_name_a_class_without_any_sample_of_weight():
+    weights = np.where(THREE == 1, 0, WEIGHTS)
+    model = MLPClassifier(max_iter=3, random_state=0, class_weight={1: 5.0}).fit(X, THREE, weights)
+    other = MLPClassifier(max_iter=3, random_state=0).fit(X, THREE, weights)
+    np.testing.assert_array_equal(parameters(model), parameters(other))
+    with pytest.raises(ValueError, match="class_weight"):
+        MLPClassifier(class_weight={7: 5.0}).fit(X, THREE, weights)
+    members = nbp.MLPEnsembleClassifier(n_estimators=2, max_iter=3, random_state=0, class_weight={1: 5.0})
+    assert members.fit(X, THREE, weights).classes_.tolist() == [0, 2]
+
+
 def test_balance_is_between_samples_of_some_weight():
     weights = np.where(SOME, 1.0, 0.0)
     model = MLPClassifier(class_weight="balanced", max_iter=3, random_state=0)
