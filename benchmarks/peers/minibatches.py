@@ -2,11 +2,12 @@
 
     python benchmarks/peers/minibatches.py [--repeats 5] [--markdown FILE]
 
-Both on one thread, with the same sizes, ReLU, batches, rule, penalty and rate, on random samples;
-scikit-learn goes on by `warm_start`, one epoch a call. sgd is with scikit-learn's default, Nesterov's momentum
-of 0.9. Seconds are those on the processor, medians of the repeats. Calls that are not timed come first and
-compile, or load, the kernel. The share of products is what the matrix products of an epoch take by themselves,
-through NumPy and in the same sizes, of numbabp's epoch: no kernel that uses BLAS can be faster than that.
+Both on one thread, with the same sizes, ReLU, batches, rule, penalty and rate, on random samples; scikit-
+learn goes on by `warm_start`, one epoch a call. sgd is with scikit-learn's default, Nesterov's momentum
+of 0.9. Seconds are those on the processor, medians of the repeats. Calls that are not timed come first
+and compile, or load, the kernel. The share of products is what the matrix products of an epoch take by
+themselves, through NumPy and in the same sizes, of numbabp's epoch: no kernel that uses BLAS can be
+faster than that.
 
 The exit status is 1 if a target is missed.
 """

@@ -856,3 +856,12 @@ def test_wrong_ways_to_validate_or_go_on(cls):
             clone(model).fit(X, y).set_params(**{name: value}).fit(X, y)
     with pytest.warns(UserWarning, match="batch_size=70 is more than the 60 samples"):
         cls(batch_size=70, max_iter=2).fit(X, y)
+
+
+def test_rprop_takes_all_samples_in_a_step():
+    X, y = load_iris(return_X_y=True)
+    X = (X - X.mean(0)) / X.std(0)
+    model = nbp.MLPClassifier((5,), solver="rprop", batch_size="auto", max_iter=60, random_state=0).fit(X, y)
+    assert model.score(X, y) > 0.95
+    with pytest.raises(ValueError, match=r"update_rule='rprop' .* set batch_size=150"):
+        nbp.MLPClassifier((5,), solver="rprop", batch_size=10).fit(X, y)

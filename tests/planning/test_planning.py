@@ -92,7 +92,7 @@ def test_an_override_is_taken_and_said(length):
 )
 def test_what_is_not_linear_is_not_blocked(options, reason):
     plan = plan_of((784, 128, 10), **options)
-    assert plan.kernel == ("minibatch" if "batch_size" in options else "general")
+    assert plan.kernel == "general"
     blocked = [other for other in plan.alternatives if other.kernel == "blocked"]
     assert blocked
     assert all(reason in other.why_not for other in blocked)
@@ -184,3 +184,9 @@ def test_info_calibrates_and_keeps_the_constants(monkeypatch):
     assert "the constants are kept in" in result.stderr.replace("\n", " ")
     assert json.loads(result.stdout)["planner's constants"] == str(settings_path())
     assert this_machine() != Machine()
+
+
+def test_mini_batches_of_many_samples_go_together():
+    for sizes in ((64, 100, 10), (784, 512, 512, 10)):
+        assert plan_of(sizes, batch_size=200).kernel == "minibatch"
+    assert plan_of((2, 10, 1), n_samples=4, batch_size=4).kernel == "general"
