@@ -46,6 +46,24 @@ def test_the_choice_is_the_fastest_of_what_is_possible(layer_sizes):
     assert kernels == {"sequential", "general", "minibatch", "blocked", "tiny"}
 
 
+def test_a_short_run_does_not_wait_for_the_blocked_kernel_and_says_so():
+    plan = plan_of((64, 100, 10), n_samples=1797, epochs=50)
+    assert plan.kernel == "sequential"
+    assert "the fastest predicted for so few steps" in plan.explain()
+    assert any("than it saves in 10 such runs" in other.why_not for other in plan.alternatives)
+    assert plan_of((64, 100, 10), n_samples=1797, epochs=50_000).kernel == "blocked"
+
+
+def test_steps_taken_before_count():
+    """Else a stream in small parts would never take the kernel that is fastest for it."""
+    net = nbp.Network((784, 128, 10), dtype="float32")
+    assert net.plan(500, epochs=1).kernel == "sequential"
+    state = net.rule_state("sgd")
+    state.steps[...] = 1_000_000
+    net._rule_state = state
+    assert net.plan(500, epochs=1).kernel == "blocked"
+
+
 @pytest.mark.parametrize("layer_sizes", SHAPES)
 def test_explain_tells_the_choice_and_every_alternative(layer_sizes):
     plan = plan_of(layer_sizes)
