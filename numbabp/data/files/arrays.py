@@ -2,8 +2,6 @@
 
 import math
 import os
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +13,6 @@ from .sources import Source
 TARGETS = ("y", "Y", "label", "labels", "target", "targets")
 """Arrays of an archive that are there to be predicted."""
 _IDX_DTYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
-_DAMAGED = (ValueError, zipfile.BadZipFile, EOFError, KeyError, zlib.error, NotImplementedError)
-_ALSO_DAMAGED = (OverflowError, TypeError, SyntaxError, MemoryError, IndexError, RuntimeError)
-"""What NumPy and zipfile raise for files with wrong bytes in them."""
 
 
 def read_npy(source: Source) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
@@ -77,8 +72,10 @@ def _load(source: Source, what: str) -> Any:
             return {name: loaded[name] for name in loaded.files}
     except TableError:
         raise
-    except (*_DAMAGED, *_ALSO_DAMAGED) as error:
-        raise TableError(f"{source.name}: not an {what}: {error or type(error).__name__}.") from None
+    except Exception as error:  # wrong bytes make NumPy and zipfile raise some ten kinds of them
+        raise TableError(
+            f"{source.name}: not an {what}: {' '.join(str(error).split()) or type(error).__name__}."
+        ) from None
 
 
 def _seekable(file: Any) -> Any:

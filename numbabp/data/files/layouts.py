@@ -35,7 +35,9 @@ def find_separator(lines: Sequence[str]) -> str:
     others = max(SEPARATORS, key=lambda separator: n_fields[separator][:1])
     if n_fields[others][:1] > [1]:
         return others
-    return best if even.get(best, 1) > 1 else ","
+    if even.get(best, 1) > 1 or "," in even:
+        return best if even.get(best, 1) > 1 else ","
+    return next(iter(even), ",")  # one column: commas in its values are decimal
 
 
 def _lengths(lines: Sequence[str], separator: str) -> list[int]:
@@ -48,7 +50,8 @@ def _lengths(lines: Sequence[str], separator: str) -> list[int]:
 
 def _are_even(lengths: Sequence[int]) -> bool:
     """Whether all rows are as long as the header, or longer by a name of the row, as R writes them."""
-    return bool(lengths) and set(lengths[1:]) in (set(), {lengths[0]}, {lengths[0] + 1})
+    others = set(lengths[1:])
+    return bool(lengths) and (others <= {lengths[0]} or (others == {lengths[0] + 1} and lengths[0] > 1))
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Layout:
         if has_header is None:
             _check_is_header(path, header, data)
         trailing, has_row_names = 0, False
-        if data and all(len(row) == len(header) + 1 for row in data):
+        if data and all(len(row) == len(header) + 1 for row in data) and len(header) > 1:
             trailing = int(not any(row[-1] for row in data))
             has_row_names = not trailing  # as R writes them
         if has_row_names:

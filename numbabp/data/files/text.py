@@ -64,6 +64,8 @@ def _read(source: Source, reading: Reading, encoding: str) -> tuple[dict[str, Co
     """Columns, and what there is to say of them."""
     with source.opened_as_text(encoding) as file:
         lines = _first_lines(file)
+    if not lines:
+        raise TableError(f"{source.name}: there is no text in the file.")
     n_skipped = int(lines[0].lower().startswith("sep=") and len(lines[0].strip()) == 5)  # Excel's
     lines = lines[n_skipped:]
     separator = reading.separator or find_separator(lines)
