@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from ..compiler.subnormals import flushed_subnormals
+from ..kernels.batches.state import ADAM, MOMENTUM, NESTEROV, SGD, Data, Model, Rule
+from ..kernels.batches.training import train_batches
 from ..training.slicing import SLICE_SECONDS, Slices
-from .batches import ADAM, MOMENTUM, NESTEROV, SGD, Data, Model, Rule, train_batches
 from .vectors import as_vector
 
 OPERATIONS_A_SLICE = 2e8

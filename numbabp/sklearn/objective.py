@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..compiler.subnormals import flushed_subnormals
-from .batches import Data, loss_and_gradient
+from ..kernels.batches.state import Data
+from ..kernels.batches.training import loss_and_gradient
 from .samples import make_model
 
 CHUNK = 256

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from ..checks.host_samples import for_kernels
 from ..compiler.arrays import aligned_zeros
-from .batches import ACTIVATIONS, Data, Model
+from ..kernels.batches.state import ACTIVATIONS, Data, Model
 
 NOTHING = np.empty(0, np.int64)
 LARGEST_INDEX = np.iinfo(np.int32).max

@@ -15,7 +15,7 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from .batches import ACTIVATIONS
+from ..kernels.batches.state import ACTIVATIONS
 from .loop import Epochs, moment_vectors, moments_of
 from .objective import Objective
 from .samples import make_data, make_model

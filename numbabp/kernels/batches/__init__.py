@@ -1,0 +1,1 @@
+"""Mini-batches as scikit-learn takes them."""
