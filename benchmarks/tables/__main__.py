@@ -94,7 +94,7 @@ def report(scores: dict[str, Any], sizes: dict[str, tuple[int, int]]) -> str:
             "their defaults and `random_state=0`, on columns as they come and standardised with the",
             "training part's mean and variance. linear: `LogisticRegression(max_iter=1000)` or `Ridge()`",
             "on standardised columns. Numeric columns as they are, others one-hot, rows with gaps dropped;",
-            "of more than 2,000 rows 2,000 drawn. Seconds: median of the fits.",
+            "of more than 2,000 rows 2,000 drawn. Seconds: median of the fits, on two busy cores.",
             "",
             f"`python -m benchmarks.tables`; numbabp {numbabp.__version__}, "
             f"scikit-learn {sklearn.__version__}, NumPy {np.__version__}, "
