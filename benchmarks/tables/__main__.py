@@ -127,10 +127,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="names of tables")
     arguments = parser.parse_args()
     scores = json.loads(arguments.cache.read_text()) if arguments.cache.exists() else {}
-    sizes = {}
+    loaded = {name: table.load() for name, table in TABLES.items()}
+    sizes = {name: X.shape for name, (X, _) in loaded.items()}
     for name, table in TABLES.items():
-        X, y = table.load()
-        sizes[name] = X.shape
+        X, y = loaded[name]
         if arguments.only and name not in arguments.only:
             continue
         for scaling in SCALINGS:
