@@ -44,7 +44,7 @@ class Watch(Listener):
 register("numba:compile", Watch())
 
 def command(*arguments):
-    from numbabp.cli.app import main
+    from numbabp.cli import main
     sys.argv = ["numbabp", *arguments]
     with contextlib.suppress(SystemExit):
         main()

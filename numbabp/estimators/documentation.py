@@ -60,9 +60,9 @@ learning_rate_init : float or "auto", default="auto"
     First, or largest, learning rate. "auto" is 0.01 (1 - momentum) for "sgd", 0.01 for "adagrad", 0.1 for
     "rprop" and 0.001 for the others. With "sgd" and more than 100 columns it is 1 / their number instead of
     0.01, of a sparse X 1 / the mean sum of squares of a sample. Where targets are not standardised, a
-    regressor of squared error divides it by the root mean square of the first call's, where that is more than 1. Both, since the
-    largest rate that does not diverge falls with their size. Sample weights, which make some steps longer,
-    divide it by the mean square of theirs (`estimators.weights`).
+    regressor of squared error divides it by the root mean square of the first call's, where that is more
+    than 1. Both, since the largest rate that does not diverge falls with their size. Sample weights, which
+    make some steps longer, divide it by the mean square of theirs (`estimators.weights`).
 power_t : float, default=0.5
     Exponent of "invscaling": the rate is learning_rate_init / (samples seen + 1)^power_t.
 max_iter : int, default=100
