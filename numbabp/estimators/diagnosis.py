@@ -63,7 +63,8 @@ def _finding(model: BaseEstimator, network: Network, samples: Samples) -> str:
             f"n_iter_no_change={model.n_iter_no_change} epochs: raise that, set tol=0, or take "
             "learning_rate='auto', which goes on to max_iter." + unscaled
         )
-    change = "lower" if loss > (1 + LEARNT) * of_constant else "raise max_iter or"
+    falls = len(model.loss_curve_) > 1 and model.loss_curve_[-1] < model.loss_curve_[0]
+    change = "raise max_iter or" if falls or loss < (1 + LEARNT) * of_constant else "lower"
     return (
         f"after {model.n_iter_} epochs predictions are no better than a constant, even of samples it was "
         f"trained with: {change} learning_rate_init ({model.learning_rate_init_:g}), or lower alpha "

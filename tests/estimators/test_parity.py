@@ -37,7 +37,7 @@ def fitted(cls, y=None, **options):
 
 @pytest.mark.parametrize("cls", BOTH)
 def test_parameters_can_be_assigned(cls):
-    model, other = fitted(cls), fitted(cls, random_state=1)
+    model, other = (fitted(cls, random_state=seed, standardize=False) for seed in (0, 1))
     assert not np.allclose(model.network_.parameters, other.network_.parameters)
     model.coefs_, model.intercepts_ = other.coefs_, [b.tolist() for b in other.intercepts_]
     np.testing.assert_array_equal(model.predict(X), other.predict(X))
@@ -93,22 +93,47 @@ def test_lists_of_parameters_are_copied_as_lists():
 # Divergence.
 
 
+@pytest.mark.parametrize("standardize", [True, False])
 @pytest.mark.parametrize("cls", BOTH)
-def test_divergence_is_a_value_error_that_knows_the_settings(cls):
+def test_divergence_is_a_value_error_that_knows_the_settings(cls, standardize):
     y = NUMBERS if cls is MLPRegressor else TWO
-    model = cls(learning_rate_init=1e300, activation="identity", random_state=0)
+    model = cls(learning_rate_init=1e300, activation="identity", random_state=0, standardize=standardize)
     for method in (model.fit, model.partial_fit):
-        with pytest.raises(ValueError, match="learning_rate_init, or inputs scaled") as caught:
+        with pytest.raises(ValueError, match="Try a smaller learning_rate_init") as caught:
             method(
                 X, y, **({"classes": [0, 1]} if method == model.partial_fit and cls is MLPClassifier else {})
             )
         assert isinstance(caught.value, nbp.DivergenceError) and isinstance(caught.value, ArithmeticError)
         assert "clip" not in str(caught.value)
-        assert ("TransformedTargetRegressor" in str(caught.value)) == (cls is MLPRegressor)
+        assert ("standardize=True" in str(caught.value)) != model.standardize
         twin = pickle.loads(pickle.dumps(caught.value))
         assert str(twin) == str(caught.value) and twin.sample == caught.value.sample
     with pytest.raises(nbp.DivergenceError, match="clip_norm"):
         nbp.Network((5, 3, 1), hidden_activation="identity").fit(X, NUMBERS, learning_rate=1e200)
+
+
+@pytest.mark.parametrize("cls", BOTH)
+def test_parameters_of_standardised_models_can_be_assigned(cls):
+    """As users have them: for X and y as they come."""
+    data = X * [1, 10, 1e3, 1, 1] + [0, -5, 1e4, 0, 7]
+    data[:, 3] = 2.5  # a constant column is left out
+    y = target(cls) if cls is MLPClassifier else 40 * target(cls) + 1e3
+    model, other = (cls(max_iter=3, random_state=seed).fit(data, y) for seed in (0, 1))
+    assert not np.allclose(model.predict(data[:, ::-1]), other.predict(data))
+    model.coefs_, model.intercepts_ = other.coefs_, other.intercepts_
+    for name in ("coefs_", "intercepts_"):
+        for found, expected in zip(getattr(model, name), getattr(other, name), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+    outputs = "predict_proba" if cls is MLPClassifier else "predict"
+    np.testing.assert_allclose(getattr(model, outputs)(data), getattr(other, outputs)(data), rtol=1e-10)
+    model.intercepts_[1] = model.intercepts_[1] + 3
+    np.testing.assert_allclose(model.intercepts_[1], other.intercepts_[1] + 3, rtol=1e-10)
+    with pytest.raises(ValueError, match="read-only"):
+        model.intercepts_[1][0] = 7
+    before = model.coefs_[0].copy()
+    with pytest.raises(ValueError, match=r"coefs_\[0\]\[3\] must be 0: the column was constant"):
+        model.coefs_[0] = np.ones((5, 100))
+    np.testing.assert_array_equal(model.coefs_[0], before)
 
 
 # One class.

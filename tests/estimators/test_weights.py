@@ -127,6 +127,7 @@ def test_weights_are_divided_by_the_mean_over_the_stream_so_far():
 def test_partial_fits_do_what_fit_does(cls):
     y = target(cls)
     options = {"hidden_layer_sizes": 6, "shuffle": False, "random_state": 1, "n_iter_no_change": 100}
+    options |= {"learning_rate": "constant", "alpha": 1e-4}  # as "auto" is in parts
     whole = cls(max_iter=8, **options).fit(X, y, WEIGHTS)
     parts = cls(**options)
     for _ in range(8):
@@ -152,6 +153,7 @@ def test_steps_and_losses_are_those_of_the_reference(cls, y, batch_size, solver,
     monkeypatch.setattr(dense_slices, "SLICE_BYTES", 8 * 5 * 16)  # several slices
     options = {"shuffle": False, "random_state": 0, "alpha": 0.06, "learning_rate_init": 0.02}
     options |= {"batch_size": batch_size, "hidden_layer_sizes": 6, "solver": solver}
+    options |= {"learning_rate": "constant", "standardize": False}
     start = cls(**{**options, "learning_rate_init": 1e-300}, max_iter=1).fit(X, y)
     model = cls(**options, max_iter=3).fit(sparse.csr_matrix(X) if as_sparse else X, y, WEIGHTS)
     expected = reference.train(
@@ -312,14 +314,13 @@ def test_divergence_names_the_row_that_was_given(as_sparse):
     data = sparse.csr_matrix(data) if as_sparse else data
     weights = np.where(np.arange(60) % 2, 1.0, 0.0)
     for method in ("fit", "partial_fit"):
-        model = MLPRegressor(learning_rate_init=0.01, random_state=3)
+        model = MLPRegressor(learning_rate_init=0.01, random_state=3, standardize=False)
         with pytest.raises(nbp.DivergenceError) as caught:
             getattr(model, method)(data, y, weights)
         assert (caught.value.epoch, caught.value.sample) == (0, 33)
     with pytest.raises(nbp.DivergenceError) as caught:
-        nbp.MLPEnsembleRegressor(learning_rate_init=0.01, random_state=3, n_estimators=2).fit(
-            data, y, weights
-        )
+        options = {"learning_rate_init": 0.01, "random_state": 3, "standardize": False}
+        nbp.MLPEnsembleRegressor(n_estimators=2, **options).fit(data, y, weights)
     assert caught.value.sample == 33
 
 
