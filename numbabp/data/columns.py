@@ -27,6 +27,11 @@ class TableError(ValueError):
     """Something about a file or its columns that the user can mend."""
 
 
+def said(error: Exception) -> str:
+    """What a library says of a file, in one line."""
+    return " ".join(str(error).split()).removesuffix(".") or type(error).__name__
+
+
 @dataclass(frozen=True)
 class Trouble:
     """Why texts that look like something else were left as they are, and what can be done about it.

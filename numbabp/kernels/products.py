@@ -7,10 +7,9 @@ spares a block its largest temporary and a pass over the weights.
 from typing import Any
 
 from llvmlite import ir
-from numba import config, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
-from numba.np.arrayobj import populate_array
 from numba.np.linalg import check_blas_return, ensure_blas, get_blas_kind
 
 from ..compiler.compiling import LINKED, scalar_function
@@ -43,37 +42,6 @@ def add_product(scale: Any, c: Any, a: Any, b: Any) -> None:
         T (m, n), (m, k), (k, n), each with one axis contiguous; `c` by rows.
     """
     c[...] = (scale * c if scale != 0 else 0) + a @ b
-
-
-def matrix(flat: Any, start: Any, rows: Any, columns: Any) -> Any:
-    """View of a flat array from `start` as a matrix by rows, which in compiled code holds no reference."""
-    first = int(start)
-    return flat[first : first + int(rows) * int(columns)].reshape(int(rows), int(columns))
-
-
-def _matrix(typingctx: Any, flat: Any, start: Any, rows: Any, columns: Any) -> Any:
-    view = types.Array(flat.dtype, 2, "C")
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(flat)(context, builder, arguments[0])
-        m, n = (context.cast(builder, arguments[i], signature.args[i], types.intp) for i in (2, 3))
-        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(flat.dtype)))
-        made = context.make_array(view)(context, builder)
-        populate_array(
-            made,
-            data=builder.gep(array.data, [arguments[1]]),
-            shape=[m, n],
-            strides=[builder.mul(n, itemsize), itemsize],
-            itemsize=itemsize,
-            meminfo=None,
-        )
-        return made._getvalue()
-
-    return view(flat, start, rows, columns), codegen
-
-
-if not config.DISABLE_JIT:
-    matrix = intrinsic(_matrix)
 
 
 @intrinsic

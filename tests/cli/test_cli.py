@@ -217,7 +217,7 @@ def test_smoke():
     on_gpu = [kernel for kernel in smoke.TRIALS if kernel.device == "cuda"]
     missing = smoke.why_no_gpu()
     assert {"thread", "warp", "block"} <= {kernel.name for kernel in on_gpu}
-    assert output.count("pass") == 10 + (0 if missing else 2 * len(on_gpu))
+    assert output.count("pass") == 12 + (0 if missing else 2 * len(on_gpu))
     result = run_json("smoke")
     assert result["passed"] is True
     ran = [row for row in result["rows"] if row["passed"] is not None]

@@ -27,7 +27,7 @@ def test_closed_streams(folder, closed):
     assert status == 0
     assert "Traceback" not in errors
     assert ("saved to net" in output) == (">&- " not in f" {closed} ".replace("2>&-", ""))
-    assert nbp.load("net").layer_sizes == (4, 100, 3)
+    assert nbp.load("net").network.layer_sizes == (4, 100, 3)
 
 
 def test_what_native_code_prints_does_not_end_in_files(folder):

@@ -54,7 +54,9 @@ OTHERS = [
 def compiled(request):
     """The machine code of every case that is to be tested, made by a process a core."""
     chosen = [
-        item.callspec.params["case"] for item in request.session.items if "compiled" in item.fixturenames
+        item.callspec.params["case"]
+        for item in request.session.items
+        if item.path == request.path and "compiled" in item.fixturenames
     ]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(len(chosen), os.cpu_count() or 1), context) as processes:

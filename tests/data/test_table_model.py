@@ -233,12 +233,12 @@ def test_splits_have_every_class():
     from numbabp.data.datasets import load_dataset
 
     samples = load_dataset("iris")
-    kept, aside = split_rows(samples, 0.2, 0)
+    kept, aside = split_rows(samples, np.arange(150), 30, 0)
     assert sorted([*kept, *aside]) == list(range(150))
     assert np.unique(samples.y[aside], return_counts=True)[1].tolist() == [10, 10, 10]
-    again = split_rows(samples, 0.2, 0)
+    again = split_rows(samples, np.arange(150), 30, 0)
     assert np.array_equal(again[0], kept)
-    assert not np.array_equal(split_rows(samples, 0.2, 1)[1], aside)
+    assert not np.array_equal(split_rows(samples, np.arange(150), 30, 1)[1], aside)
 
 
 def test_reading_needs_no_extra(trained, monkeypatch):

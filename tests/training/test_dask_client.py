@@ -136,8 +136,9 @@ def test_workers_in_this_process_with_several_threads():
     from numbabp.devices.processor import most_blas_threads
 
     data = np.random.RandomState(0)
-    samples = data.standard_normal((60, 100)), data.randint(0, 2, (60, 1))
-    here, there = (nbp.Population((100, 40, 1), 12, random_state=0) for _ in range(2))
+    # so much that it takes products of matrices
+    samples = data.standard_normal((2000, 784)), data.randint(0, 2, (2000, 1))
+    here, there = (nbp.Population((784, 128, 1), 12, random_state=0) for _ in range(2))
     threads = most_blas_threads()
     with (
         LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as cluster,
@@ -145,7 +146,7 @@ def test_workers_in_this_process_with_several_threads():
     ):
         here.fit(*samples, epochs=3, update_rule="momentum", kernel="each")
         there.fit(*samples, epochs=3, update_rule="momentum", kernel="each", client=client, chunk_size=2)
-    assert "blocked" in here.plan(samples[0], kernel="each").explain()
+    assert "blocked" in here.plan(samples[0], kernel="each", epochs=3, update_rule="momentum").explain()
     assert_same(here, there)
     assert most_blas_threads() == threads
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..columns import TableError
+from ..columns import TableError, said
 from .sources import Source
 
 TARGETS = ("y", "Y", "label", "labels", "target", "targets")
@@ -30,7 +30,7 @@ def read_npz(source: Source, part: str) -> tuple[dict[str, np.ndarray], tuple[st
     arrays = _load(source, "NPZ file of plain arrays")
     if isinstance(arrays, np.ndarray):
         raise TableError(
-            f"{source.name}: not an NPZ file of plain arrays: it is a single array, not an archive."
+            f"{source.name}: damaged, or not an NPZ file of plain arrays: it is a single array, no archive."
         )
     if any(name.endswith("_train") for name in arrays):
         ending = f"_{part}"
@@ -73,9 +73,7 @@ def _load(source: Source, what: str) -> Any:
     except TableError:
         raise
     except Exception as error:  # wrong bytes make NumPy and zipfile raise some ten kinds of them
-        raise TableError(
-            f"{source.name}: not an {what}: {' '.join(str(error).split()) or type(error).__name__}."
-        ) from None
+        raise TableError(f"{source.name}: damaged, or not an {what}: {said(error)}.") from None
 
 
 def _seekable(file: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..columns import TableError
+from ..columns import TableError, said
 
 INSTALL = "install it with: pip install 'numbabp[tables]'"
 
@@ -13,15 +13,15 @@ INSTALL = "install it with: pip install 'numbabp[tables]'"
 def read_parquet(path: str, file: Any) -> dict[str, np.ndarray]:
     """Columns of a Parquet file, but for the index that pandas puts there."""
     try:
-        import pyarrow
         from pyarrow import parquet
     except ImportError:
         raise TableError(f"{path}: reading Parquet needs pyarrow; {INSTALL}") from None
     try:
-        table = parquet.read_table(file)
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, OSError) as error:
-        raise TableError(f"{path}: not a Parquet file that can be read: {error}") from None
-    return arrays_of(table)
+        return arrays_of(parquet.read_table(file))
+    except (TableError, MemoryError):
+        raise
+    except Exception as error:  # also UnicodeDecodeError of text that is none, when it is first looked at
+        raise TableError(f"{path}: damaged, or not a Parquet file: {said(error)}.") from None
 
 
 def arrays_of(table: Any) -> dict[str, np.ndarray]:

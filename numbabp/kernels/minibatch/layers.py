@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ...compiler.compiling import subroutine
+from ...compiler.views import matrix_at
 from ...functions import activations as act
 from ..layers import activate, backward_activation, multiply_by_derivative, observe
 from ..layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, ONE, OUTPUTS, WEIGHTS, ZERO
-from ..products import add_product, matrix
+from ..products import add_product
 from ..state import sample_weight
 from ..update_rules import ADAMW, add_penalties, apply, clip_values, shrink_weights
 
@@ -32,9 +33,9 @@ def forward_layer(model: Any, samples: Any, batch: Any, layer: Any, n: Any) -> N
     else:
         add_product(
             0,
-            matrix(z, out, n, fan_out),
-            matrix(a, layout[layer, INPUTS], n, fan_in),
-            matrix(parameters, layout[layer, WEIGHTS], fan_in, fan_out),
+            matrix_at(z, out, n, fan_out),
+            matrix_at(a, layout[layer, INPUTS], n, fan_in),
+            matrix_at(parameters, layout[layer, WEIGHTS], fan_in, fan_out),
         )
     rows = ONE if code == act.SOFTMAX else STRIP // fan_out + ONE  # softmax is of a row
     for first in range(ZERO, np.uint64(n), rows):
@@ -98,8 +99,8 @@ def send_back(model: Any, batch: Any, layer: Any, n: Any) -> None:
             for i in range(fan_in):
                 delta[row + i] = d * parameters[w + i]
     else:
-        back = matrix(parameters, w, fan_in, fan_out).T
-        add_product(0, matrix(delta, below, n, fan_in), matrix(delta, out, n, fan_out), back)
+        back = matrix_at(parameters, w, fan_in, fan_out).T
+        add_product(0, matrix_at(delta, below, n, fan_in), matrix_at(delta, out, n, fan_out), back)
     code, size = layout[layer - 1, ACTIVATION], np.uint64(n) * fan_in
     multiply_by_derivative(code, batch.z, batch.a, delta, below, size)
 
@@ -111,9 +112,9 @@ def weight_gradient(model: Any, batch: Any, layer: Any, n: Any, at: Any, kept: A
     fan_in, fan_out = layout[layer, FAN_IN], layout[layer, FAN_OUT]
     add_product(
         kept,
-        matrix(model.gradient, at, fan_in, fan_out),
-        matrix(batch.a, layout[layer, INPUTS], n, fan_in).T,
-        matrix(batch.delta, layout[layer, OUTPUTS], n, fan_out),
+        matrix_at(model.gradient, at, fan_in, fan_out),
+        matrix_at(batch.a, layout[layer, INPUTS], n, fan_in).T,
+        matrix_at(batch.delta, layout[layer, OUTPUTS], n, fan_out),
     )
 
 

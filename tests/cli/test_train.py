@@ -57,7 +57,7 @@ def test_baselines_are_told(folder):
     ("arguments", "message"),
     [
         (
-            ("digits", "--learning-rate", 1e-5),
+            ("digits", "--learning-rate", 1e-5, "--schedule", "constant"),
             "the training loss was still falling; try more --epochs",
         ),
         (
