@@ -88,6 +88,7 @@ def _splits(samples: Dataset, folds: int, seed: int, validation_fraction: float)
 
     n = samples.table.n_rows
     if samples.task == "classification":
+        counts: Any
         names, counts = np.unique(samples.y, return_counts=True)
         if counts.min() < folds:
             warn(

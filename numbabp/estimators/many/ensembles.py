@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
+from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -274,8 +275,8 @@ class MLPEnsembleClassifier(ClassifierMixin, _MLPEnsemble):
 
 def _log_mean_exp(logarithms: Iterable[np.ndarray]) -> np.ndarray:
     """Logarithm of the mean of what these are the logarithms of."""
-    own = list(logarithms)
-    return np.logaddexp.reduce(own) - np.log(len(own))
+    own = np.array(list(logarithms))
+    return logsumexp(own, axis=0) - np.log(len(own))
 
 
 @documented(doc=ENSEMBLE.replace("{member}", "MLPRegressor"))

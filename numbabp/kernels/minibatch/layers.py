@@ -37,7 +37,7 @@ def forward_layer(model: Any, samples: Any, batch: Any, layer: Any, n: Any) -> N
             matrix_at(a, layout[layer, INPUTS], n, fan_in),
             matrix_at(parameters, layout[layer, WEIGHTS], fan_in, fan_out),
         )
-    rows = ONE if code == act.SOFTMAX else STRIP // fan_out + ONE  # softmax is of a row
+    rows: Any = ONE if code == act.SOFTMAX else STRIP // fan_out + ONE  # softmax is of a row
     for first in range(ZERO, np.uint64(n), rows):
         last = min(first + rows, np.uint64(n))
         for t in range(first, last):

@@ -26,7 +26,7 @@ MOST_SHARES = 16
 @scalar_function
 def columns_at_once(me: Any, width: Any) -> Any:
     """How many quads of columns are added up together, as a power of 2, so that none needs a division."""
-    power = np.int32(0)
+    power: Any = np.int32(0)
     while (1 << power) * MOST_SHARES < me.n or ((1 << power) * QUAD < width and (1 << power) < me.n):
         power = np.int32(power + 1)
     return power

@@ -100,7 +100,7 @@ def make_train_block(has_velocity: bool, threads: int = MAX_THREADS, group: int 
             cuda.shared.array(MAX_OUTPUTS, network.parameters.dtype),
             cuda.shared.array(MAX_OUTPUTS, network.parameters.dtype),
         )
-        thread = np.int32(cuda.threadIdx.x)
+        thread: Any = np.int32(cuda.threadIdx.x)
         me = Threads(
             thread,
             np.int32(threads),
