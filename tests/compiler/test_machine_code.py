@@ -56,7 +56,7 @@ def compiled(request):
     chosen = [
         item.callspec.params["case"]
         for item in request.session.items
-        if item.path == request.path and "compiled" in item.fixturenames
+        if item.path == Path(__file__) and "compiled" in item.fixturenames
     ]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(len(chosen), os.cpu_count() or 1), context) as processes:
