@@ -140,20 +140,19 @@ class BaseMLP(BaseEstimator):
         if goes_on:
             watch.take_present_for_best()
         try:
-            # in several runs where epochs are many, and in one for each adaptive rate
-            while self.n_iter_ < self.max_iter and not self.should_stop_:
-                fitting.run(self.n_iter_, self.max_iter - self.n_iter_, watch)
-            if watch.best_parameters is not None:
-                self.inner_network_.parameters[:] = watch.best_parameters
+            try:
+                # in several runs where epochs are many, and in one for each adaptive rate
+                while self.n_iter_ < self.max_iter and not self.should_stop_:
+                    fitting.run(self.n_iter_, self.max_iter - self.n_iter_, watch)
+            finally:  # however training ends
+                if watch.best_parameters is not None:
+                    self.inner_network_.parameters[:] = watch.best_parameters
             warn_unless_converged(self)
             warn_unless_learnt(self, self.inner_network_, fitting.samples)
         except KeyboardInterrupt:  # what was learnt is worth keeping, as scikit-learn does
             warnings.warn("Training interrupted by user.", stacklevel=2)
         except DivergenceError as error:
             raise fitting.located(self.n_iter_, error) from None
-        finally:  # however training ends
-            if watch.best_parameters is not None:
-                self.inner_network_.parameters[:] = watch.best_parameters
         return self
 
     def _partial_fit(
