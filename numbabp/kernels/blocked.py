@@ -28,7 +28,7 @@ from .layout import (
     WEIGHTS,
 )
 from .powers import V_FROM_G, V_FROM_V, V_FROM_W, W_FROM_G, W_FROM_V, W_FROM_W, fill_powers, step_rates
-from .products import add_product, panel_width
+from .products.blas import add_product, panel_width
 from .state import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, begin_epoch, end_epoch, sample_weight
 from .steps import Step, step_biases, step_layer, step_with_velocity
 

@@ -213,7 +213,7 @@ class Machine:
     def _first_layer_blocked(
         self, fan_in: int, fan_out: int, itemsize: int, length: int, sub_block: int, total: float
     ) -> float:
-        from ..kernels.products import SMALL_PRODUCT, panel_width
+        from ..kernels.products.blas import SMALL_PRODUCT, panel_width
 
         wide = itemsize / 4
         weights = itemsize * fan_in * fan_out

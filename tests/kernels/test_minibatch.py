@@ -127,7 +127,8 @@ def prepared(problem, options, epochs=3, weights=None, **own):
     weights = np.empty(0) if weights is None else weights
     samples = batches.batch_samples(Samples(problem.X, problem.Y, weights, np.arange(len(problem.Y))))
     of = net.architecture
-    batch, gradient = batches.make_batch(of.layout, samples, options.batch_size, options.rule)
+    by_blas = own.pop("by_blas", False)
+    batch, gradient = batches.make_batch(of.layout, samples, options.batch_size, options.rule, by_blas)
     layout = batches.batch_layout(of.layout, len(batch.picks), False)
     moments = net.rule_state(options.update_rule).moments
     nothing = np.empty((3, 0)), np.empty(0)
@@ -135,6 +136,23 @@ def prepared(problem, options, epochs=3, weights=None, **own):
     rates = np.full(epochs, options.learning_rate)
     run = Run(np.zeros(4, np.int64), np.empty(0, np.uint64), rates, np.empty(0, int), np.zeros((epochs, 2)))
     return samples, model, options.rule, run, batch._replace(**own)
+
+
+@pytest.mark.parametrize("sizes", [SIZES, (5, 8, 1), (60, 1, 4), (70, 120, 3)], ids=str)
+def test_products_of_blas(sizes):
+    """Which threads share: the same steps, up to rounding, in whole mini-batches and in parts of them."""
+    problem = draw_problem(
+        4, sizes, ("tanh", "identity") if len(sizes) == 3 else ACTIVATIONS, "squared_error"
+    )
+    for limit in (None, 0.1):
+        found = []
+        for by_blas in (False, True):
+            options = Options(update_rule="adam", batch_size=10, clip_norm=limit)
+            samples, model, rule, run, batch = prepared(problem, options, by_blas=by_blas)
+            train_minibatch(model, samples, rule, run, batch, 3, 1000)
+            found.append(model.parameters)
+        np.testing.assert_allclose(*found, rtol=1e-10, atol=1e-13)
+        assert not np.array_equal(found[0], network_of(problem).parameters)
 
 
 def test_penalty_shared_by_the_batch():

@@ -8,7 +8,7 @@ import numpy as np
 from ...compiler.compiling import scalar_function, subroutine
 from ...compiler.views import matrix_at
 from ...functions import activations as act
-from ..products import add_product
+from ..products.blas import add_product
 from .state import ACTIVATION, BIASES, EXP, FAN_IN, FAN_OUT, LOGISTIC, RELU, SOFTMAX, TANH, UNITS, WEIGHTS
 
 

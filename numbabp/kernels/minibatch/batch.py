@@ -10,7 +10,9 @@ import numpy as np
 
 from ...compiler.arrays import aligned_zeros
 from ...compiler.compiling import subroutine
-from ..layout import BIASES, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS, n_parameters, n_units
+from ...compiler.tiles import TILE_ROWS
+from ..layout import BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS, n_parameters, n_units
+from ..products.tiled import TERMS, block_size, packed_size
 from ..sparse import SparseSamples
 from ..state import Samples, sample_weight
 from ..update_rules import Rule
@@ -18,6 +20,8 @@ from ..update_rules import Rule
 PART_BYTES = 1 << 23
 """Samples are taken together as long as their units take no more; then a mini-batch comes in parts."""
 LEAST_PART = 256
+GRADIENT_ROWS = np.uint64(4 * TILE_ROWS)
+"""Rows of a gradient for which a panel of deltas is read once; half or twice as many take as long."""
 
 
 class BatchSamples(NamedTuple):
@@ -38,8 +42,12 @@ class Batch(NamedTuple):
     z: np.ndarray  # T (rows * n_units,), pre-activations, where `batch_layout` says
     a: np.ndarray  # T, likewise: activations, after the samples themselves
     delta: np.ndarray  # T, likewise: dLoss/dz times the sample's share of the mean
+    packed: np.ndarray  # T, for `tiled.pack`: of a block, or of a layer's delta
+    strip: np.ndarray  # T, for `weight_gradient`: some columns of the activations
+    zeros: np.ndarray  # T (largest fan_in or fan_out,), what products begin with
     picks: np.ndarray  # int64 (rows,), positions of the samples in the order
     size: int  # samples of a mini-batch, those of weight 0 too
+    by_blas: bool  # whether products are BLAS's, whose threads share them, instead of our own
     by_weight: bool  # a mini-batch's mean is over its weight and shares the penalty, as scikit-learn has it
     penalties: np.ndarray  # float64 (epochs,), sums of l2/2 W^2 before every step; or (0,)
 
@@ -63,7 +71,9 @@ def batch_samples(samples: Samples | SparseSamples) -> BatchSamples:
     return BatchSamples(samples.inputs, *nothing, targets, samples.weights, samples.order)
 
 
-def make_batch(layout: np.ndarray, samples: BatchSamples, size: int, rule: Rule) -> tuple[Batch, np.ndarray]:
+def make_batch(
+    layout: np.ndarray, samples: BatchSamples, size: int, rule: Rule, by_blas: bool = False
+) -> tuple[Batch, np.ndarray]:
     """Mini-batches of `size` samples, and room for what `train_minibatch` needs of their gradient.
 
     Parameters
@@ -74,6 +84,8 @@ def make_batch(layout: np.ndarray, samples: BatchSamples, size: int, rule: Rule)
         As for `train_minibatch`.
     size
         Samples of a mini-batch; more than there are make one of all.
+    by_blas
+        See `Batch`.
     """
     dtype, is_sparse = samples.targets.dtype, samples.starts.size > 0
     size = min(size, samples.order.size)
@@ -84,8 +96,22 @@ def make_batch(layout: np.ndarray, samples: BatchSamples, size: int, rule: Rule)
     if rows == size and rule.clip_norm == 0:  # of one layer at a time
         weights = (layout[:, BIASES] - layout[:, WEIGHTS]).astype(np.int64)
         largest = max(int(weights.max()), int(layout[:, FAN_OUT].max()))
+    sizes = layout[:, [FAN_IN, FAN_OUT]]
+    packed = max(block_size(dtype), *(packed_size(rows, int(n), dtype) for n in layout[:, FAN_OUT]))
     picks, no_penalties = np.zeros(rows, np.int64), np.empty(0, np.float64)
-    batch = Batch(units[0], units[1], units[2], picks, size, False, no_penalties)
+    batch = Batch(
+        units[0],
+        units[1],
+        units[2],
+        aligned_zeros(packed, dtype),
+        aligned_zeros(int(TERMS * GRADIENT_ROWS), dtype),
+        aligned_zeros(int(sizes.max()), dtype),
+        picks,
+        size,
+        by_blas,
+        False,
+        no_penalties,
+    )
     return batch, aligned_zeros(largest, dtype)
 
 

@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 
 from ...compiler.compiling import subroutine
+from ...compiler.tiles import Grid, n_columns
 from ...compiler.views import matrix_at
 from ...functions import activations as act
 from ..layers import activate, backward_activation, multiply_by_derivative, observe
 from ..layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, ONE, OUTPUTS, WEIGHTS, ZERO
-from ..products import add_product
+from ..products.blas import add_product
+from ..products.tiled import PANELS, TERMS, multiply_packed, pack, product
 from ..state import sample_weight
 from ..update_rules import ADAMW, add_penalties, apply, clip_values, shrink_weights
+from .batch import GRADIENT_ROWS
 
 STRIP = np.uint64(2048)
 """Numbers that passes take at a time, about, so that the next pass finds them in the first cache."""
@@ -26,36 +29,49 @@ def forward_layer(model: Any, samples: Any, batch: Any, layer: Any, n: Any) -> N
     """Pre-activations and activations of a layer for n samples."""
     parameters, layout = model.parameters, model.layout
     z, a = batch.z, batch.a
-    fan_in, fan_out = layout[layer, FAN_IN], layout[layer, FAN_OUT]
-    b, out, code = layout[layer, BIASES], layout[layer, OUTPUTS], layout[layer, ACTIVATION]
+    fan_in, fan_out, rows = layout[layer, FAN_IN], layout[layer, FAN_OUT], np.uint64(n)
+    w, b, code = layout[layer, WEIGHTS], layout[layer, BIASES], layout[layer, ACTIVATION]
+    x, out = layout[layer, INPUTS], layout[layer, OUTPUTS]
     if layer == 0 and samples.starts.size > 0:
         _sparse_product(model, samples, batch, n)
-    else:
-        add_product(
-            0,
-            matrix_at(z, out, n, fan_out),
-            matrix_at(a, layout[layer, INPUTS], n, fan_in),
-            matrix_at(parameters, layout[layer, WEIGHTS], fan_in, fan_out),
-        )
-    rows: Any = ONE if code == act.SOFTMAX else STRIP // fan_out + ONE  # softmax is of a row
-    for first in range(ZERO, np.uint64(n), rows):
-        last = min(first + rows, np.uint64(n))
-        for t in range(first, last):
-            row = out + t * fan_out
+    elif batch.by_blas or fan_out == ONE:  # of one unit a tile would be nearly empty
+        for t in range(rows):
             for k in range(fan_out):
-                z[row + k] += parameters[b + k]
-        activate(code, z, a, out + first * fan_out, (last - first) * fan_out)
+                z[out + t * fan_out + k] = parameters[b + k]
+        if fan_out == ONE:
+            for t in range(rows):
+                for i in range(fan_in):
+                    z[out + t] += a[x + t * fan_in + i] * parameters[w + i]
+        else:
+            whole = matrix_at(parameters, w, fan_in, fan_out)
+            add_product(1, matrix_at(z, out, n, fan_out), matrix_at(a, x, n, fan_in), whole)
+    else:
+        product(
+            Grid(z, out, fan_out, ONE),
+            Grid(parameters, b, ZERO, ONE),
+            Grid(a, x, fan_in, ONE),
+            Grid(parameters, w, fan_out, ONE),
+            False,
+            batch.packed,
+            (rows, fan_in, fan_out),
+        )
+    if code == act.SOFTMAX:  # which is of a row
+        for t in range(rows):
+            activate(code, z, a, out + t * fan_out, fan_out)
+    else:
+        activate(code, z, a, out, rows * fan_out)
 
 
 @subroutine
 def _sparse_product(model: Any, samples: Any, batch: Any, n: Any) -> None:
-    """Z = X W of the first layer, from the samples' non-zeros."""
-    parameters, z, fan_out = model.parameters, batch.z, model.layout[0, FAN_OUT]
+    """Z = b + X W of the first layer, from the samples' non-zeros."""
+    parameters, z, layout = model.parameters, batch.z, model.layout
+    fan_out, b = layout[0, FAN_OUT], layout[0, BIASES]
     for t in range(n):
         s = samples.order[batch.picks[t]]
-        row = model.layout[0, OUTPUTS] + np.uint64(t) * fan_out
+        row = layout[0, OUTPUTS] + np.uint64(t) * fan_out
         for k in range(fan_out):
-            z[row + k] = 0
+            z[row + k] = parameters[b + k]
         for j in range(samples.starts[s], samples.starts[s + 1]):
             x = samples.values[j]
             w = np.uint64(samples.columns[j]) * fan_out
@@ -98,24 +114,86 @@ def send_back(model: Any, batch: Any, layer: Any, n: Any) -> None:
             d, row = delta[out + t], below + t * fan_in
             for i in range(fan_in):
                 delta[row + i] = d * parameters[w + i]
-    else:
+    elif batch.by_blas:
         back = matrix_at(parameters, w, fan_in, fan_out).T
         add_product(0, matrix_at(delta, below, n, fan_in), matrix_at(delta, out, n, fan_out), back)
+    else:
+        product(
+            Grid(delta, below, fan_in, ONE),
+            Grid(batch.zeros, ZERO, ZERO, ONE),
+            Grid(delta, out, fan_out, ONE),
+            Grid(parameters, w, fan_out, ONE),
+            True,
+            batch.packed,
+            (np.uint64(n), fan_out, fan_in),
+        )
     code, size = layout[layer - 1, ACTIVATION], np.uint64(n) * fan_in
     multiply_by_derivative(code, batch.z, batch.a, delta, below, size)
 
 
 @subroutine
-def weight_gradient(model: Any, batch: Any, layer: Any, n: Any, at: Any, kept: Any) -> None:
-    """G = kept G + A^T Delta of a layer; G lies in model.gradient[at:]."""
-    layout = model.layout
+def rows_at_once(batch: Any, fan_in: Any, fan_out: Any) -> int:
+    """Rows of a layer's gradient that `weight_gradient` makes at a time."""
+    if batch.by_blas:
+        return fan_in
+    return min(fan_in, GRADIENT_ROWS * (STRIP // (GRADIENT_ROWS * fan_out) + ONE))
+
+
+@subroutine
+def weight_gradient(
+    model: Any, batch: Any, layer: Any, n: Any, first: Any, rows: Any, at: Any, kept: Any
+) -> None:
+    """G = kept G + A^T Delta of some rows of a layer, where G's lie from model.gradient[at].
+
+    Deltas have to have been packed by `pack_deltas`.
+    """
+    gradient, layout, a, delta = model.gradient, model.layout, batch.a, batch.delta
     fan_in, fan_out = layout[layer, FAN_IN], layout[layer, FAN_OUT]
-    add_product(
-        kept,
-        matrix_at(model.gradient, at, fan_in, fan_out),
-        matrix_at(batch.a, layout[layer, INPUTS], n, fan_in).T,
-        matrix_at(batch.delta, layout[layer, OUTPUTS], n, fan_out),
-    )
+    x, d, samples = layout[layer, INPUTS] + first, layout[layer, OUTPUTS], np.uint64(n)
+    if batch.by_blas:
+        add_product(
+            kept,
+            matrix_at(gradient, at, fan_in, fan_out),
+            matrix_at(a, x, n, fan_in).T,
+            matrix_at(delta, d, n, fan_out),
+        )
+        return
+    if fan_out == ONE:
+        for i in range(rows):
+            gradient[at + i] = kept * gradient[at + i] if kept != 0 else gradient.dtype.type(0)
+        for t in range(samples):
+            for i in range(rows):
+                gradient[at + i] += a[x + t * fan_in + i] * delta[d + t]
+        return
+    width, nothing = n_columns(delta), Grid(batch.zeros, ZERO, ZERO, ONE)
+    whole = (fan_out + width - ONE) // width * width
+    for start in range(ZERO, samples, TERMS):
+        terms, begin = min(TERMS, samples - start), x + start * fan_in
+        for r in range(ZERO, rows, GRADIENT_ROWS):
+            some = min(GRADIENT_ROWS, rows - r)
+            of_a = Grid(a, begin + r, ONE, fan_in)
+            if fan_out > PANELS * width:  # read often: columns a power of two apart would share cache lines
+                for t in range(terms):
+                    for i in range(some):
+                        batch.strip[t * GRADIENT_ROWS + i] = a[begin + t * fan_in + r + i]
+                of_a = Grid(batch.strip, ZERO, ONE, GRADIENT_ROWS)
+            g = Grid(gradient, at + r * fan_out, fan_out, ONE)
+            begun = nothing if start == ZERO and kept == 0 else g
+            multiply_packed(g, begun, of_a, batch.packed, start * whole, some, terms, fan_out)
+
+
+@subroutine
+def pack_deltas(model: Any, batch: Any, layer: Any, n: Any) -> None:
+    """Pack a layer's deltas for `weight_gradient`."""
+    layout, delta, samples = model.layout, batch.delta, np.uint64(n)
+    fan_out, d = layout[layer, FAN_OUT], layout[layer, OUTPUTS]
+    if batch.by_blas or fan_out == ONE:
+        return
+    width = n_columns(delta)
+    whole = (fan_out + width - ONE) // width * width
+    for start in range(ZERO, samples, TERMS):
+        block = Grid(delta, d + start * fan_out, fan_out, ONE)
+        pack(batch.packed, start * whole, block, False, min(TERMS, samples - start), fan_out)
 
 
 @subroutine

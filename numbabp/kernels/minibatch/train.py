@@ -16,6 +16,8 @@ from .layers import (
     bias_gradient,
     forward_layer,
     observe_rows,
+    pack_deltas,
+    rows_at_once,
     send_back,
     sparse_gradient,
     step_biases,
@@ -28,8 +30,7 @@ from .layers import (
 def _step_at_once(model: Any, samples: Any, rule: Any, run: Any, batch: Any, n: Any) -> None:
     """Backpropagate a whole mini-batch, and use the gradient of a layer as soon as it is there.
 
-    Using it in panels of 64 to 512 KiB, which stay in the second cache, gained nothing on a processor with
-    16 MiB of third cache: 784-512-512-10 in batches of 32 took 1.00 to 1.34 of the time, of 200 1.00 to 1.28.
+    Without BLAS a layer's gradient comes some rows at a time and never leaves the cache.
     """
     parameters, gradient, layout = model.parameters, model.gradient, model.layout
     real = parameters.dtype.type
@@ -51,8 +52,12 @@ def _step_at_once(model: Any, samples: Any, rule: Any, run: Any, batch: Any, n: 
             sparse_gradient(model, samples, batch, n, gradient, real(1))
             step_weights(model, rule, step, decay, w, ZERO, size)
         else:
-            weight_gradient(model, batch, layer, n, ZERO, real(0))
-            step_weights(model, rule, step, decay, w, ZERO, fan_in * fan_out)
+            pack_deltas(model, batch, layer, n)
+            rows = rows_at_once(batch, fan_in, fan_out)
+            for first in range(ZERO, fan_in, rows):
+                some = min(rows, fan_in - first)
+                weight_gradient(model, batch, layer, n, first, some, ZERO, real(0))
+                step_weights(model, rule, step, decay, w + first * fan_out, ZERO, some * fan_out)
         bias_gradient(model, batch, layer, n, ZERO, real(0))
         step_biases(model, rule, step, layer, ZERO)
 
@@ -79,7 +84,8 @@ def _add_gradients(model: Any, samples: Any, batch: Any, n: Any, has_begun: Any)
                     gradient[j] = 0
             sparse_gradient(model, samples, batch, n, gradient, real(1))
         else:
-            weight_gradient(model, batch, layer, n, w, kept)
+            pack_deltas(model, batch, layer, n)
+            weight_gradient(model, batch, layer, n, ZERO, layout[layer, FAN_IN], w, kept)
         bias_gradient(model, batch, layer, n, b, kept)
 
 

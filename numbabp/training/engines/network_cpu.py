@@ -107,7 +107,9 @@ class Minibatch(CpuEngine):
         of, options = subject.architecture, subject.options
         self._train, self._rule = train_minibatch, options.rule
         self._samples = batch_samples(subject.samples)
-        self._batch, gradient = make_batch(of.layout, self._samples, options.batch_size, self._rule)
+        self._batch, gradient = make_batch(
+            of.layout, self._samples, options.batch_size, self._rule, by_blas=plan.n_threads > 1
+        )
         layout = batch_layout(of.layout, len(self._batch.picks), self._samples.starts.size > 0)
         no_units, no_scratch = np.empty((3, 0), of.dtype), np.empty(0, of.dtype)
         self.model = Model(

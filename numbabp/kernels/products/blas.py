@@ -12,7 +12,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 from numba.np.linalg import check_blas_return, ensure_blas, get_blas_kind
 
-from ..compiler.compiling import LINKED, scalar_function
+from ...compiler.compiling import LINKED, scalar_function
 
 SMALL_PRODUCT = 1_000_000
 """Multiply-adds of the largest product that OpenBLAS does without packing."""
