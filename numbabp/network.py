@@ -46,7 +46,7 @@ class Network(OfArchitecture):
         One of identity, sigmoid, tanh, relu, leaky_relu (slope 0.01), elu (alpha 1), softplus, silu, gelu
         (exact), for all hidden layers; or one name for each of them.
     output_activation : str, optional
-        One of the same or softmax. By default the one that belongs to the loss: sigmoid for binary
+        One of the same, softmax or exp. By default the one that belongs to the loss: sigmoid for binary
         cross-entropy, softmax for categorical cross-entropy (these allow no other), identity otherwise.
     loss : str
         Per sample, summed over the outputs: binary_cross_entropy, categorical_cross_entropy,

@@ -70,13 +70,15 @@ ELEMENTWISE = {
         lambda z: normal_cdf(z) + z * normal_pdf(z),
     ),
 }
-ACTIVATIONS = (*ELEMENTWISE, "softmax")
+# the same, but for outputs alone: a hidden layer of exponentials soon overflows
+OF_OUTPUTS_ALONE = {"exp": (np.exp, np.exp)}
+ACTIVATIONS = (*ELEMENTWISE, *OF_OUTPUTS_ALONE, "softmax")
 # The activations whose derivative jumps at z = 0: rounding decides on which side a sample falls.
 KINKED_ACTIVATIONS = ("relu", "leaky_relu")
 
 
 def activate(name, z):
-    return softmax(z) if name == "softmax" else ELEMENTWISE[name][0](z)
+    return softmax(z) if name == "softmax" else {**ELEMENTWISE, **OF_OUTPUTS_ALONE}[name][0](z)
 
 
 def activation_delta(name, z, gradient):
@@ -84,7 +86,7 @@ def activation_delta(name, z, gradient):
     if name == "softmax":  # the Jacobian da_i/dz_j = p_i ([i = j] - p_j), applied to the gradient
         p = softmax(z)
         return p * (gradient - np.sum(p * gradient))
-    return gradient * ELEMENTWISE[name][1](z)
+    return gradient * {**ELEMENTWISE, **OF_OUTPUTS_ALONE}[name][1](z)
 
 
 # --- losses ---------------------------------------------------------------------------------------

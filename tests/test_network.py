@@ -143,6 +143,7 @@ def test_copies_go_on_as_the_original(clone):
         ({"layer_sizes": "321"}, TypeError, "layer_sizes must be a sequence"),
         ({"hidden_activation": "sigmod"}, ValueError, "hidden_activation='sigmod' is not known; allowed: "),
         ({"hidden_activation": "softmax"}, ValueError, "hidden_activation='softmax'"),
+        ({"hidden_activation": "exp"}, ValueError, "hidden_activation='exp' is not known; allowed: "),
         ({"hidden_activation": ["relu", "relu"]}, ValueError, "names 2 activations"),
         ({"hidden_activation": 3}, TypeError, "hidden_activation"),
         ({"output_activation": "max"}, ValueError, "output_activation='max'"),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..compiler.compiling import scalar_function
-from .elementary import exp, expm1, log1p_unit, logistic
+from .elementary import exp, exp_or_infinity, expm1, log1p_unit, logistic
 
 LEAKY_RELU_SLOPE = 0.01
 _SQRT_HALF = math.sqrt(0.5)
@@ -127,8 +127,19 @@ def gelu_derivative(z: Any, a: Any) -> Any:
     return distribution + z * density
 
 
+@scalar_function
+def exponential(z: Any) -> Any:
+    """e^z, for outputs: the mean of counts whose logarithm is z. Infinite where it overflows."""
+    return exp_or_infinity(z)
+
+
+@scalar_function
+def exponential_derivative(z: Any, a: Any) -> Any:
+    return a
+
+
 # Codes that compiled kernels branch on, in the order of the names.
-IDENTITY, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SOFTPLUS, SILU, GELU, SOFTMAX = range(10)
+IDENTITY, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SOFTPLUS, SILU, GELU, SOFTMAX, EXP = range(11)
 ACTIVATIONS: dict[str, int] = {
     "identity": IDENTITY,
     "sigmoid": SIGMOID,
@@ -140,6 +151,7 @@ ACTIVATIONS: dict[str, int] = {
     "silu": SILU,
     "gelu": GELU,
     "softmax": SOFTMAX,
+    "exp": EXP,
 }
 FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "identity": (identity, identity_derivative),
@@ -151,6 +163,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "softplus": (softplus, softplus_derivative),
     "silu": (silu, silu_derivative),
     "gelu": (gelu, gelu_derivative),
+    "exp": (exponential, exponential_derivative),
 }
 """Each activation of single units, with its derivative."""
-HIDDEN_ACTIVATIONS: tuple[str, ...] = tuple(name for name in ACTIVATIONS if name != "softmax")
+OF_OUTPUTS_ALONE: tuple[str, ...] = ("softmax", "exp")
+"""Not for hidden layers: the one looks beyond a unit, the other overflows where it is fed to another."""
+HIDDEN_ACTIVATIONS: tuple[str, ...] = tuple(name for name in ACTIVATIONS if name not in OF_OUTPUTS_ALONE)

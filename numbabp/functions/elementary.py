@@ -21,7 +21,16 @@ from numba.extending import intrinsic, overload
 from ..compiler.compiling import INHERITING, exact_function
 from ..compiler.vectors import Lanes, by_sixteen, call, clamp, has_avx512, reciprocal
 
-__all__ = ["exp", "expm1", "log1p_unit", "log_from_one", "logistic", "logistic_pair", "minus_log1m_half"]
+__all__ = [
+    "exp",
+    "exp_or_infinity",
+    "expm1",
+    "log1p_unit",
+    "log_from_one",
+    "logistic",
+    "logistic_pair",
+    "minus_log1m_half",
+]
 
 LOG_2 = math.log(2)
 # Arguments outside are clamped, so that 2^n stays a normal number: exp never returns 0 or infinity.
@@ -31,6 +40,11 @@ LIMITS: dict[str, tuple[float, float]] = {"float32": (-87.0, 88.0), "float64": (
 def exp(x: Any) -> Any:
     """e^x, for x clamped to `LIMITS`; NaN stays NaN."""
     return _like(x, np.exp(_clamp(x)))
+
+
+def exp_or_infinity(x: Any) -> Any:
+    """`exp` of numbers, but infinite above its limit: where an overflow has to show."""
+    return _like(x, np.where(x > LIMITS[np.asarray(x).dtype.name][1], np.inf, exp(x)))
 
 
 def expm1(x: Any) -> Any:
@@ -247,6 +261,18 @@ def _exp_compiled(x: Any) -> Any:
     def compiled(x: Any) -> Any:
         fraction, scale = reduce(clamped(x, low, high))
         return scale + scale * fraction
+
+    return compiled
+
+
+@overload(exp_or_infinity, jit_options=INHERITING)
+def _exp_or_infinity_compiled(x: Any) -> Any:
+    reduce, clamped, low, high, real = _parts(x)
+    infinity = real(np.inf)
+
+    def compiled(x: Any) -> Any:
+        fraction, scale = reduce(clamped(x, low, high))
+        return infinity if x > high else scale + scale * fraction
 
     return compiled
 

@@ -30,6 +30,8 @@ def activated(code: Any, z: Any) -> Any:
         return act.silu(z)
     if code == act.GELU:
         return act.gelu(z)
+    if code == act.EXP:
+        return act.exponential(z)
     return act.identity(z)
 
 
@@ -52,6 +54,8 @@ def derivative(code: Any, z: Any, a: Any) -> Any:
         return act.silu_derivative(z, a)
     if code == act.GELU:
         return act.gelu_derivative(z, a)
+    if code == act.EXP:
+        return act.exponential_derivative(z, a)
     return act.identity_derivative(z, a)
 
 

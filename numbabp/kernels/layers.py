@@ -137,6 +137,9 @@ def activate(code: Any, z: Any, a: Any, start: Any, n: Any) -> None:
     elif code == act.GELU:
         for k in range(n):
             a[start + k] = act.gelu(z[start + k])
+    elif code == act.EXP:
+        for k in range(n):
+            a[start + k] = act.exponential(z[start + k])
     else:
         for k in range(n):
             a[start + k] = act.identity(z[start + k])
@@ -171,6 +174,9 @@ def multiply_by_derivative(code: Any, z: Any, a: Any, delta: Any, start: Any, n:
     elif code == act.GELU:
         for k in range(n):
             delta[start + k] *= act.gelu_derivative(z[start + k], a[start + k])
+    elif code == act.EXP:
+        for k in range(n):
+            delta[start + k] *= act.exponential_derivative(z[start + k], a[start + k])
 
 
 @scalar_function

@@ -50,6 +50,7 @@ def second_of_pair(x):
         (elementary.exp, np.exp, -1, 1, 1.1),
         (elementary.exp, np.exp, -20, 20, 1.1),
         (elementary.exp, np.exp, -87, 88, 1.1),
+        (elementary.exp_or_infinity, np.exp, -87, 88, 1.1),
         (elementary.expm1, np.expm1, -1e-3, 1e-3, 1.1),
         (elementary.expm1, np.expm1, -20, 20, 2.5),
         (elementary.logistic, lambda x: 1 / (1 + np.exp(-x)), -20, 20, 2.5),
@@ -99,6 +100,19 @@ def test_beyond_the_limits(dtype):
         at_limits = np.array([function(np.dtype(dtype).type(limit)) for limit in (low, low, high, high)])
         np.testing.assert_allclose(y[:4], at_limits, rtol=1e-6)
         assert np.isnan(y[4])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_overflow_shows(dtype):
+    high = elementary.LIMITS[dtype][1]
+    x = np.array([-np.inf, high, np.nextafter(np.dtype(dtype).type(high), np.inf), np.inf, np.nan], dtype)
+    y = np.empty_like(x)
+    compiled(elementary.exp_or_infinity)(x, y)
+    assert 0 < y[0] < 1e-37 and 1e38 < y[1] < np.inf
+    assert np.isinf(y[2:4]).all() and np.isnan(y[4])
+    plain = [elementary.exp_or_infinity(number) for number in x]
+    np.testing.assert_allclose(plain, y, rtol=1e-6)
+    assert all(number.dtype == dtype for number in plain)
 
 
 def test_plain_python_gives_the_same_type():
