@@ -10,7 +10,7 @@ import numpy as np
 
 from .checks.arguments import check_choice, check_dtype, check_layer_sizes
 from .functions.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
-from .functions.losses import LOSSES, METRICS, OUTPUT_ACTIVATION
+from .functions.losses import JOINT, LOSSES, METRICS, OUTPUT_ACTIVATION
 from .kernels.layout import BIASES, FAN_IN, FAN_OUT, WEIGHTS, layout, n_units, transpose_layout
 
 
@@ -220,6 +220,6 @@ def _check_activations(
     if output is None:
         output = own
     check_choice("output_activation", output, ACTIVATIONS)
-    if loss.endswith("cross_entropy") and output != own:
+    if loss in JOINT and output != own:
         raise ValueError(f"output_activation={output!r} does not go with loss={loss!r}, which needs {own!r}.")
     return (*names, output)

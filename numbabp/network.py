@@ -47,10 +47,12 @@ class Network(OfArchitecture):
         (exact), for all hidden layers; or one name for each of them.
     output_activation : str, optional
         One of the same, softmax or exp. By default the one that belongs to the loss: sigmoid for binary
-        cross-entropy, softmax for categorical cross-entropy (these allow no other), identity otherwise.
+        cross-entropy, softmax for categorical cross-entropy, exp for poisson (these allow no other),
+        identity otherwise.
     loss : str
         Per sample, summed over the outputs: binary_cross_entropy, categorical_cross_entropy,
-        squared_error (half the squares), absolute_error, huber (threshold 1).
+        squared_error (half the squares), absolute_error, huber (threshold 1), or of counts and other numbers
+        >= 0 poisson (half the Poisson deviance, y log(y / a) - y + a).
     init : str
         lecun_normal, zeros, glorot_uniform, glorot_normal, he_normal, he_uniform; biases start at zero.
     dtype : {"float64", "float32"}

@@ -20,6 +20,8 @@ def targets_for(loss, output, random_state, shape):
         return random_state.randint(2, size=shape).astype(float)
     if loss == "categorical_cross_entropy":
         return np.eye(shape[1])[random_state.randint(shape[1], size=shape[0])]
+    if loss == "poisson":
+        return random_state.poisson(1.5, size=shape).astype(float)
     if output == "softmax":  # on both sides of the outputs: else absolute error has no gradient at all
         return 2.0 * np.eye(shape[1])[random_state.randint(shape[1], size=shape[0])] - 0.5
     return random_state.standard_normal(shape) + 0.5

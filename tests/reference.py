@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import erf
+from scipy.special import erf, xlogy
 
 LEAKY_SLOPE = 0.01
 UPDATE_RULES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
@@ -100,9 +100,13 @@ OF_OUTPUTS = {
         lambda a, y: np.clip(a - y, -1.0, 1.0),
     ),
 }
-LOSSES = ("binary_cross_entropy", "categorical_cross_entropy", *OF_OUTPUTS)
-# The output activation that a cross-entropy is defined with; the other losses go with any.
-REQUIRED_OUTPUT = {"binary_cross_entropy": "sigmoid", "categorical_cross_entropy": "softmax"}
+LOSSES = ("binary_cross_entropy", "categorical_cross_entropy", "poisson", *OF_OUTPUTS)
+# The output activation that a loss is defined with; the other losses go with any.
+REQUIRED_OUTPUT = {
+    "binary_cross_entropy": "sigmoid",
+    "categorical_cross_entropy": "softmax",
+    "poisson": "exp",
+}
 
 
 def loss_value(loss, output_activation, z, y):
@@ -111,23 +115,27 @@ def loss_value(loss, output_activation, z, y):
         return np.sum(np.logaddexp(0.0, z) - y * z)
     if loss == "categorical_cross_entropy":  # -sum y log p, with log p = z - log sum exp z
         return np.sum(y * (np.logaddexp.reduce(z) - z))
+    if loss == "poisson":  # y log(y / a) - y + a, half the deviance
+        return np.sum(xlogy(y, y) - y * z - y + np.exp(z))
     return OF_OUTPUTS[loss][0](activate(output_activation, z), y)
 
 
 def output_delta(loss, output_activation, z, y):
-    """dLoss/dz of the output layer, in the combined form for the two cross-entropies."""
+    """dLoss/dz of the output layer, in the combined form for the losses that require an output."""
     if loss == "binary_cross_entropy":
         return sigmoid(z) - y
     if loss == "categorical_cross_entropy":
         return softmax(z) * np.sum(y) - y
+    if loss == "poisson":
+        return np.exp(z) - y
     a = activate(output_activation, z)
     return activation_delta(output_activation, z, OF_OUTPUTS[loss][1](a, y))
 
 
 def pairs():
     """Every (output activation, loss) that is allowed."""
-    cross_entropies = [(activation, loss) for loss, activation in REQUIRED_OUTPUT.items()]
-    return cross_entropies + [(a, loss) for loss in OF_OUTPUTS for a in ACTIVATIONS]
+    required = [(activation, loss) for loss, activation in REQUIRED_OUTPUT.items()]
+    return required + [(a, loss) for loss in OF_OUTPUTS for a in ACTIVATIONS]
 
 
 def metric(name, loss, a, y):
@@ -136,6 +144,8 @@ def metric(name, loss, a, y):
         return -np.sum(y * np.log(a) + (1.0 - y) * np.log(1.0 - a))
     if name == "categorical_cross_entropy":
         return -np.sum(y * np.log(a))
+    if name == "poisson":
+        return np.sum(xlogy(y, y / a) - y + a)
     if name == "accuracy":
         if len(a) == 1 or loss == "binary_cross_entropy":  # every label right
             return float(np.all((a > 0.5) == (y > 0.5)))

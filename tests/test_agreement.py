@@ -38,8 +38,9 @@ RATES = {
 HIDDEN_SIZES = {1: (), 2: (6,), 3: (6, 4), 4: (6, 4, 5)}  # by the number of layers
 N_INPUTS, N_OUTPUTS = 5, 3
 N_SAMPLES, EPOCHS = 25, 8  # 200 steps
-# The gradient of the absolute error stays large near its minimum, where sgd and momentum then jump about.
-OF_ABSOLUTE_ERROR = 1 / 8
+# The gradient of the absolute error stays large near its minimum, where sgd and momentum then jump about; the
+# square of an exponential soon overflows.
+OF_STEEP = {"absolute_error": 1 / 8, "exp": 1 / 128}
 MARGIN = 1e-5  # from a jump: many times the float32 error of a pre-activation
 
 
@@ -112,7 +113,8 @@ def sampled_combinations():
 
 def check_combination(hidden, output, loss, depth, rule):
     activations = (*[hidden] * (depth - 1), output)
-    rate = RATES[rule] * (OF_ABSOLUTE_ERROR if loss == "absolute_error" else 1.0)
+    steep = "exp" if (output, loss) == ("exp", "squared_error") else loss
+    rate = RATES[rule] * OF_STEEP.get(steep, 1.0)
     problem, solution = well_posed(layer_sizes(depth), activations, loss, rule=rule, rate=rate)
     for dtype, tolerance in TOLERANCE.items():
         error = disagreement(problem, solution, dtype, rule=rule, rate=rate)
@@ -364,7 +366,8 @@ def test_agreement_with_the_adaptive_schedule(dtype):
         ("sigmoid", "binary_cross_entropy", ("squared_error", "accuracy")),
         ("sigmoid", "squared_error", ("binary_cross_entropy", "accuracy", "huber")),
         ("softmax", "categorical_cross_entropy", ("absolute_error", "accuracy")),
-        ("softmax", "squared_error", ("categorical_cross_entropy", "huber")),
+        ("softmax", "squared_error", ("categorical_cross_entropy", "huber", "poisson")),
+        ("exp", "poisson", ("poisson", "squared_error")),
     ],
 )
 def test_prequential_metrics_agree(output, loss, monitor, weighted, dtype):

@@ -153,6 +153,11 @@ def test_copies_go_on_as_the_original(clone):
             ValueError,
             "output_activation='tanh' does not go with loss='binary_cross_entropy', which needs 'sigmoid'",
         ),
+        (
+            {"loss": "poisson", "output_activation": "softplus"},
+            ValueError,
+            "output_activation='softplus' does not go with loss='poisson', which needs 'exp'",
+        ),
         ({"init": "ones"}, ValueError, "init='ones'"),
         ({"dtype": "float16"}, ValueError, "dtype='float16' is not supported; allowed: 'float32', 'float64'"),
         ({"dtype": None}, ValueError, "dtype=None"),
@@ -342,3 +347,28 @@ def test_a_random_state_may_be_assigned(own):
 def test_dtypes_that_are_not_supported(dtype):
     with pytest.raises(ValueError, match=r"dtype=.* is not supported; allowed: 'float32', 'float64'"):
         nbp.Network((3, 4, 1), dtype=dtype)
+
+
+def test_counts_are_not_negative():
+    net = nbp.Network((3, 2), loss="poisson")
+    before = pickle.dumps(net)
+    counts = np.ones((10, 2))
+    counts[4, 1] = -0.5
+    for call in (net.fit, net.partial_fit, net.evaluate):
+        with pytest.raises(ValueError, match=r"y must not be negative for loss='poisson', got -0\.5"):
+            call(X, counts)
+    assert pickle.dumps(net) == before
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-3), ("float64", 1e-9)])
+def test_the_deviance_of_large_counts_keeps_its_digits(dtype, tolerance):
+    """y log(y / a) - y + a as it is written has none left in float32: its parts are of the size of y."""
+    y = np.array([1e3, 1e5, 1e6, 1e6, 3e6])[:, np.newaxis]
+    a = y * (1 + np.array([0.05, 0.01, -0.01, 0.01, 0.02]))[:, np.newaxis]
+    net = nbp.Network((1, 1), loss="poisson", dtype=dtype)
+    net.weights, net.biases = [np.ones((1, 1))], [np.zeros(1)]
+    z = np.log(a).astype(dtype)
+    u = z.astype(np.longdouble) - np.log(y.astype(np.longdouble))
+    expected = y * (np.expm1(u) - u)
+    found = [net.evaluate(z[i : i + 1], y[i : i + 1])["loss"] for i in range(len(y))]
+    np.testing.assert_allclose(found, expected[:, 0].astype(float), rtol=tolerance)

@@ -13,6 +13,8 @@ def target_for(loss, random_state, n_outputs):
         return np.eye(n_outputs)[random_state.randint(n_outputs)]
     if loss == "binary_cross_entropy":
         return random_state.randint(2, size=n_outputs).astype(float)
+    if loss == "poisson":
+        return random_state.poisson(1.5, size=n_outputs).astype(float)
     return random_state.standard_normal(n_outputs)
 
 

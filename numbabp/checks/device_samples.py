@@ -133,14 +133,14 @@ def _targets(name: str, value: Any, n_samples: int, n_outputs: int, loss: str, d
     array = checks.check_target_shape(name, _numeric_array(name, value), n_samples, n_outputs, loss)
     if array.ndim == 1:
         return _one_hot(name, array, n_outputs, dtype)
-    if not loss.endswith("cross_entropy"):
+    if not checks.has_range(loss):
         return _finite(name, array, dtype)
 
-    def probabilities(array: Any, least: float, most: float) -> Any:
-        checks.check_probabilities(name, loss, least, most)
+    def in_range(array: Any, least: float, most: float) -> Any:
+        checks.check_target_range(name, loss, least, most)
         return array
 
-    return _finite(name, array, dtype, _range, probabilities)
+    return _finite(name, array, dtype, _range, in_range)
 
 
 def _one_hot(name: str, classes: Any, n_outputs: int, dtype: np.dtype) -> _Measured:

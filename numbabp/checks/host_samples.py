@@ -70,8 +70,8 @@ def check_targets(
     if array.ndim == 1:
         return _one_hot(name, array, n_outputs, dtype)
     array = _finite(name, array, dtype)
-    if loss.endswith("cross_entropy"):
-        check_probabilities(name, loss, array.min(), array.max())
+    if has_range(loss):
+        check_target_range(name, loss, array.min(), array.max())
     return array
 
 
@@ -96,9 +96,17 @@ def check_target_shape(name: str, array: Any, n_samples: int, n_outputs: int, lo
     return array
 
 
-def check_probabilities(name: str, loss: str, least: float, most: float) -> None:
-    """Raise unless values from `least` to `most` are targets of a cross-entropy."""
-    if least < 0 or most > 1:
+def has_range(loss: str) -> bool:
+    """Whether a loss does not take just any number as a target."""
+    return loss == "poisson" or loss.endswith("cross_entropy")
+
+
+def check_target_range(name: str, loss: str, least: float, most: float) -> None:
+    """Raise unless values from `least` to `most` are targets of a loss that has a range of them."""
+    if loss == "poisson":
+        if least < 0:
+            raise ValueError(f"{name} must not be negative for loss='poisson', got {least:g}.")
+    elif least < 0 or most > 1:
         raise ValueError(
             f"{name} must lie between 0 and 1 for loss={loss!r}, got values from {least:g} to {most:g}."
         )

@@ -17,9 +17,13 @@ from ..checks.arguments import check_choice
 from ..devices import memory
 from ..devices.placement import beside, is_on_device, module_of
 from ..functions.activations import HIDDEN_ACTIVATIONS
-from ..functions.losses import LOSSES, OUTPUT_ACTIVATION
+from ..functions.losses import OUTPUT_ACTIVATION
 from .validation import naming
 from .weights import root_mean_square
+
+OF_CLASSES = ("binary_cross_entropy", "categorical_cross_entropy", "squared_error", "absolute_error", "huber")
+OF_NUMBERS = ("squared_error", "absolute_error", "huber")
+"""The losses of classifiers and of regressors."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Labels:
 
     def loss_and_output(self, loss: Any, output_activation: Any) -> tuple[str, str]:
         """What the parameters of these names mean, each as the other and the labels have it."""
-        loss = check_choice("loss", loss, ("auto", *LOSSES))
+        loss = check_choice("loss", loss, ("auto", *OF_CLASSES))
         output = output_activation
         # the loss decides, if one is named that can; else the labels do
         if output is None:
@@ -201,7 +205,7 @@ class Numbers:
 
     def loss_and_output(self, loss: Any, output_activation: Any) -> tuple[str, str]:
         """What the parameters of these names mean."""
-        loss = check_choice("loss", loss, ("squared_error", "absolute_error", "huber"))
+        loss = check_choice("loss", loss, OF_NUMBERS)
         output = "identity" if output_activation is None else output_activation
         return loss, check_choice("output_activation", output, HIDDEN_ACTIVATIONS)
 

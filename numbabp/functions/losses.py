@@ -1,9 +1,10 @@
 """Loss functions and their gradients with respect to one output, each written once as a scalar function.
 
-The two cross-entropies are taken together with the output activation that belongs to them, from the
-pre-activation z: sigmoid with the binary, softmax with the categorical one. Then delta = dLoss/dz is a
-difference of probabilities and neither overflows nor loses digits, however large z is
-(Bishop, Pattern Recognition and Machine Learning, 2006, section 5.2).
+The two cross-entropies and the Poisson deviance are taken together with the output activation that belongs to
+them, from the pre-activation z: sigmoid with the binary, softmax with the categorical one, exp with the
+deviance. Then delta = dLoss/dz is a difference, of probabilities or of means, and neither overflows nor loses
+digits, however large z is (Bishop, Pattern Recognition and Machine Learning, 2006, section 5.2; McCullagh and
+Nelder, Generalized Linear Models, 1989, section 2.2: the three are canonical links).
 """
 
 import math
@@ -11,6 +12,7 @@ from typing import Any
 
 from ..compiler.compiling import scalar_function
 from .activations import softplus
+from .elementary import expm1
 
 HUBER_THRESHOLD = 1.0
 
@@ -77,18 +79,46 @@ def categorical_cross_entropy_of_probability(p: Any, y: Any, epsilon: Any) -> An
     return -y * math.log(epsilon if p < epsilon else p)
 
 
+@scalar_function
+def poisson(z: Any, a: Any, y: Any) -> Any:
+    """Half the Poisson deviance, y log(y / a) - y + a, for a = e^z; NaN for negative y.
+
+    (McCullagh and Nelder 1989, section 2.3; scikit-learn's HalfPoissonLoss less what it has for a = y.) With
+    u = log(a / y) it is y (e^u - 1 - u), of which no digit is lost where a is about y.
+    """
+    real = type(z)
+    if not y > real(0):
+        return a if y == real(0) else real(math.nan)
+    u = z - real(math.log(y))
+    return y * (expm1(u) - u) if abs(u) < real(1) else (a - y) - y * u
+
+
+@scalar_function
+def poisson_of_mean(p: Any, y: Any, epsilon: Any) -> Any:
+    """The same from a mean, cut to at least epsilon."""
+    real = type(p)
+    p = epsilon if p < epsilon else p
+    if not y > real(0):
+        return p if y == real(0) else real(math.nan)
+    return y * math.log(y / p) - (y - p)
+
+
 # Codes that compiled kernels branch on, in the order of the names.
 (
     BINARY_CROSS_ENTROPY,
     CATEGORICAL_CROSS_ENTROPY,
+    POISSON,
     SQUARED_ERROR,
     ABSOLUTE_ERROR,
     HUBER,
     ACCURACY,
-) = range(6)
+) = range(7)
+LAST_JOINT = POISSON
+"""Up to this code a loss and its output activation are taken together, and give dLoss/dz."""
 LOSSES: dict[str, int] = {
     "binary_cross_entropy": BINARY_CROSS_ENTROPY,
     "categorical_cross_entropy": CATEGORICAL_CROSS_ENTROPY,
+    "poisson": POISSON,
     "squared_error": SQUARED_ERROR,
     "absolute_error": ABSOLUTE_ERROR,
     "huber": HUBER,
@@ -99,8 +129,11 @@ METRICS: dict[str, int] = {**LOSSES, "accuracy": ACCURACY}
 OUTPUT_ACTIVATION: dict[str, str] = {
     "binary_cross_entropy": "sigmoid",
     "categorical_cross_entropy": "softmax",
+    "poisson": "exp",
     "squared_error": "identity",
     "absolute_error": "identity",
     "huber": "identity",
 }
-"""The output activation that belongs to a loss; the cross-entropies allow no other."""
+"""The output activation that belongs to a loss."""
+JOINT: tuple[str, ...] = tuple(name for name, code in LOSSES.items() if code <= LAST_JOINT)
+"""Losses that allow no other."""

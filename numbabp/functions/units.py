@@ -70,6 +70,8 @@ def loss_of_output(loss: Any, z: Any, a: Any, y: Any, normaliser: Any) -> Any:
         return losses.binary_cross_entropy(z, y)
     if loss == losses.CATEGORICAL_CROSS_ENTROPY:
         return y * (normaliser - z)
+    if loss == losses.POISSON:
+        return losses.poisson(z, a, y)
     if loss == losses.SQUARED_ERROR:
         return losses.squared_error(a, y)
     if loss == losses.ABSOLUTE_ERROR:
@@ -79,8 +81,8 @@ def loss_of_output(loss: Any, z: Any, a: Any, y: Any, normaliser: Any) -> Any:
 
 @scalar_function
 def gradient_of_output(loss: Any, a: Any, y: Any, mass: Any) -> Any:
-    """dLoss/dz of one output for the cross-entropies, dLoss/da for the others; `mass` is the sum of y."""
-    if loss == losses.BINARY_CROSS_ENTROPY:
+    """dLoss/dz of one output for the joint losses, dLoss/da for the others; `mass` is the sum of y."""
+    if loss == losses.BINARY_CROSS_ENTROPY or loss == losses.POISSON:
         return a - y
     if loss == losses.CATEGORICAL_CROSS_ENTROPY:
         return a * mass - y

@@ -214,7 +214,7 @@ def forward(model: Any, z: Any, a: Any) -> None:
 def output_gradient(loss: Any, layout: Any, z: Any, a: Any, targets: Any, s: Any, delta: Any) -> float:
     """Loss of sample s, with its gradient left in `delta` of the output layer.
 
-    The gradient is dLoss/dz for the cross-entropies, dLoss/da for the others (see `backward_activation`).
+    The gradient is dLoss/dz for the joint losses, dLoss/da for the others (see `backward_activation`).
     """
     last = len(layout) - 1
     start = layout[last, OUTPUTS]
@@ -231,6 +231,11 @@ def output_gradient(loss: Any, layout: Any, z: Any, a: Any, targets: Any, s: Any
         for k in range(n):
             delta[start + k] = a[start + k] * mass - targets[s, k]
         total = _categorical_cross_entropy(z, targets, s, start, n)
+    elif loss == losses.POISSON:  # with exp: delta = a - y
+        for k in range(n):
+            y = targets[s, k]
+            delta[start + k] = a[start + k] - y
+            total += losses.poisson(z[start + k], a[start + k], y)
     elif loss == losses.SQUARED_ERROR:
         for k in range(n):
             y = targets[s, k]
@@ -252,7 +257,7 @@ def output_gradient(loss: Any, layout: Any, z: Any, a: Any, targets: Any, s: Any
 @scalar_function
 def backward_activation(loss: Any, layout: Any, layer: Any, z: Any, a: Any, delta: Any) -> None:
     """From dLoss/da to dLoss/dz for one layer, but for an output layer where the loss gave dLoss/dz."""
-    if layer < len(layout) - 1 or loss > losses.CATEGORICAL_CROSS_ENTROPY:
+    if layer < len(layout) - 1 or loss > losses.LAST_JOINT:
         multiply_by_derivative(
             layout[layer, ACTIVATION], z, a, delta, layout[layer, OUTPUTS], layout[layer, FAN_OUT]
         )
@@ -267,7 +272,7 @@ def backward_layer(model: Any, layer: Any, z: Any, a: Any, delta: Any) -> None:
         backward_activation(model.loss, layout, layer, z, a, delta)
     elif layer < len(layout) - 1:
         multiply_by_derivative(model.hidden, z, a, delta, start, n)
-    elif model.loss > losses.CATEGORICAL_CROSS_ENTROPY:
+    elif model.loss > losses.LAST_JOINT:
         multiply_by_derivative(model.output, z, a, delta, start, n)
 
 
@@ -318,6 +323,11 @@ def metric(code: Any, loss: Any, layout: Any, z: Any, a: Any, targets: Any, s: A
                 total += losses.binary_cross_entropy_of_probability(p, y, epsilon)
         elif code == losses.CATEGORICAL_CROSS_ENTROPY:
             total += losses.categorical_cross_entropy_of_probability(p, y, epsilon)
+        elif code == losses.POISSON:
+            if activation == act.EXP:
+                total += losses.poisson(z[start + k], p, y)
+            else:
+                total += losses.poisson_of_mean(p, y, epsilon)
         elif code == losses.SQUARED_ERROR:
             total += losses.squared_error(p, y)
         elif code == losses.ABSOLUTE_ERROR:

@@ -26,6 +26,7 @@ NETWORKS = {
     "three layers": ((5, 6, 9, 2), ("sigmoid", "gelu", "sigmoid"), "binary_cross_entropy"),
     "four layers": ((4, 3, 5, 4, 2), ("silu", "softplus", "elu", "identity"), "huber"),
     "one unit": ((3, 1, 1, 1), ("tanh", "tanh", "identity"), "squared_error"),
+    "counts": ((4, 5, 2), ("tanh", "exp"), "poisson"),
     "softmax and absolute error": ((4, 5, 3), ("leaky_relu", "softmax"), "absolute_error"),
 }
 

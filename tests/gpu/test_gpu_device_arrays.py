@@ -48,7 +48,8 @@ def reference_outputs(problem):
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize(
-    ("hidden", "output"), [(name, "softmax") for name in reference.ELEMENTWISE] + [("tanh", "gelu")]
+    ("hidden", "output"),
+    [(name, "softmax") for name in reference.ELEMENTWISE] + [("tanh", "gelu"), ("tanh", "exp")],
 )
 def test_forward(hidden, output, dtype):
     problem = draw(hidden=hidden, output=output, sizes=(5, 4, 6, 3))

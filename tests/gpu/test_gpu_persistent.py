@@ -19,6 +19,7 @@ NETWORKS = {
     "classes": ((3, 4, 3), ("tanh", "softmax"), "categorical_cross_entropy"),
     "labels": ((2, 3, 2, 2), ("sigmoid", "gelu", "sigmoid"), "binary_cross_entropy"),
     "values": ((3, 2), ("elu",), "huber"),
+    "counts": ((3, 4, 2), ("tanh", "exp"), "poisson"),
 }
 
 

@@ -16,6 +16,7 @@ ARCHITECTURES = {
     "labels": ((3, 4), (), "sigmoid", "binary_cross_entropy"),
     "classes": ((3, 4, 5, 3), ("elu", "gelu"), "softmax", "categorical_cross_entropy"),
     "numbers": ((3, 4, 2), ("relu",), "identity", "squared_error"),
+    "counts": ((3, 4, 2), ("relu",), "exp", "poisson"),
 }
 N_SAMPLES = 7
 
@@ -35,6 +36,7 @@ def draw(name, n_networks=5, dtype="float64"):
         "labels": random_state.randint(2, size=shape),
         "classes": random_state.randint(sizes[-1], size=N_SAMPLES),
         "numbers": random_state.standard_normal(shape),
+        "counts": random_state.poisson(2.0, size=shape),
     }[name]
     return population, X, y
 

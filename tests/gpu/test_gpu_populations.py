@@ -30,6 +30,7 @@ PROBLEMS = {
     "softmax and squares": ((2, 3, 3), ("silu", "softmax"), "squared_error"),
     "wide": ((2, 35, 2), ("leaky_relu", "identity"), "absolute_error"),
     "relu": ((3, 4, 2), ("relu", "softmax"), "categorical_cross_entropy"),
+    "counts": ((3, 4, 2), ("tanh", "exp"), "poisson"),
 }
 
 
@@ -98,6 +99,8 @@ def has_registers_for(kernel, name, dtype):
 def test_agrees_with_the_reference(kernel, name, dtype):
     drawn = draw(name, n_networks(kernel), dtype=dtype)
     rates = np.resize(RATES, drawn.population.n_networks)
+    if name == "counts":  # whose exponentials overflow with higher ones
+        rates = rates / 16
     epochs = 1 if memory.is_simulated() and kernel == "warp" else 2
     history = fit(drawn, learning_rate=rates, epochs=epochs, shuffle=False, device="cuda", kernel=kernel,
         monitor=("accuracy",),

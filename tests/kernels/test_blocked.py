@@ -35,6 +35,7 @@ NETWORKS = {
     "three layers": ((5, 18, 17, 3), ("tanh", "gelu", "identity"), "squared_error"),
     "four layers": ((5, 6, 4, 5, 3), ("softplus", "silu", "elu", "softmax"), "categorical_cross_entropy"),
     "delayed": ((5, 66, 64, 3), ("tanh", "sigmoid", "identity"), "huber"),
+    "counts": ((5, 6, 3), ("tanh", "exp"), "poisson"),
 }
 
 

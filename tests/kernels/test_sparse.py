@@ -102,6 +102,19 @@ def test_agreement(step, depth, weighted, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("depth", SIZES)
+def test_agreement_for_counts(depth, dtype):
+    activations = (*["tanh"] * (depth - 1), "exp")
+    problem = draw_sparse(0, SIZES[depth], activations, "poisson")
+    net = network_of(problem, dtype)
+    X = sparse.csr_array(problem.X)
+    history = net.fit(X, problem.Y, learning_rate=1 / 64, epochs=EPOCHS, shuffle=False)
+    solution = solve(problem, learning_rates=[1 / 64] * EPOCHS)
+    assert parameters_error(net, solution) < TOLERANCE[dtype]
+    assert reference.largest_relative_error([history.loss], [solution.loss]) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("sizes", [(12, 1), (9, 1, 1), (33, 17, 2), (40, 8, 8), (6, 70, 1, 4)], ids=str)
 @pytest.mark.parametrize("step", STEPS[1:4], ids=str)
 def test_agreement_for_odd_sizes(step, sizes, dtype):

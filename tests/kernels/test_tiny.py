@@ -22,6 +22,7 @@ CASES = [  # sizes, hidden activation, output activation, loss
     ((3, 8, 1), "silu", "softmax", "categorical_cross_entropy"),
     ((2, 5, 1), "elu", "sigmoid", "squared_error"),
     ((2, 1, 1), "identity", "softplus", "huber"),
+    ((3, 4, 1), "relu", "exp", "poisson"),
 ]
 
 

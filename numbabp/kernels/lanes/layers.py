@@ -226,7 +226,7 @@ def _categorical_cross_entropy(chunk: Any, samples: Any, s: Any) -> Any:
 
 @subroutine
 def _loss_of_activations(networks: Any, chunk: Any, samples: Any, s: Any) -> Any:
-    """Losses of the other kinds, and the outputs' updates by way of dLoss/da."""
+    """Losses of the other kinds, and the outputs' updates, by way of dLoss/da but for a joint loss."""
     L = n_lanes(chunk.a)
     last = len(chunk.layout) - 1
     start, size, code = (
@@ -238,11 +238,11 @@ def _loss_of_activations(networks: Any, chunk: Any, samples: Any, s: Any) -> Any
     factor = _number(chunk, STEP_FACTOR)
     loss = splat(chunk.a.dtype.type(0))
     for k in range(ZERO, size, L):
-        _losses(networks.loss, a, update, chunk.loss, start + k, samples.targets[s, k // L])
+        _losses(networks.loss, z, a, update, chunk.loss, start + k, samples.targets[s, k // L])
         loss = loss + load(chunk.loss, ZERO)
-    if code == SOFTMAX:
+    if networks.loss > losses.LAST_JOINT and code == SOFTMAX:
         _times_softmax_jacobian(a, update, start, size)
-    else:
+    elif networks.loss > losses.LAST_JOINT:
         _multiply_by_derivative(code, z, a, update, start, size)
     for k in range(start, start + size, L):
         store(update, k, factor * load(update, k))
@@ -250,10 +250,14 @@ def _loss_of_activations(networks: Any, chunk: Any, samples: Any, s: Any) -> Any
 
 
 @subroutine
-def _losses(loss: Any, a: Any, gradient: Any, out: Any, start: Any, y: Any) -> None:
-    """Losses of one output's lanes at out[: LANES], and their gradients dLoss/da."""
+def _losses(loss: Any, z: Any, a: Any, gradient: Any, out: Any, start: Any, y: Any) -> None:
+    """Losses of one output's lanes at out[: LANES], and their gradients dLoss/da; dLoss/dz of joint ones."""
     L = n_lanes(a)
-    if loss == losses.SQUARED_ERROR:
+    if loss == losses.POISSON:
+        for lane in range(L):
+            out[lane] = losses.poisson(z[start + lane], a[start + lane], y)
+            gradient[start + lane] = a[start + lane] - y
+    elif loss == losses.SQUARED_ERROR:
         for lane in range(L):
             out[lane] = losses.squared_error(a[start + lane], y)
             gradient[start + lane] = losses.squared_error_gradient(a[start + lane], y)

@@ -265,7 +265,7 @@ def predict(network: Any, block: Any, scratch: Any, me: Any, sample: Any) -> Any
         mass = warp_sum(mass)
     normaliser = real(math.log(total)) if code == act.SOFTMAX else total
     value, mean = 0.0, real(0)
-    has_mean = code == act.SOFTMAX and loss > losses.CATEGORICAL_CROSS_ENTROPY
+    has_mean = code == act.SOFTMAX and loss > losses.LAST_JOINT
     for k in range(me.lane, n_units, WARP):
         y, a = scratch.pool[targets + k], output_of(code, z[k], highest, total)
         value += loss_of_output(loss, z[k] - highest if code == act.SOFTMAX else z[k], a, y, normaliser)
@@ -282,7 +282,7 @@ def predict(network: Any, block: Any, scratch: Any, me: Any, sample: Any) -> Any
             gradient = gradient_of_output(loss, a, y, mass)
             if has_mean:
                 gradient = a * (gradient - mean)
-            elif loss > losses.CATEGORICAL_CROSS_ENTROPY:  # else it is dLoss/dz already
+            elif loss > losses.LAST_JOINT:  # else it is dLoss/dz already
                 gradient *= derivative(code, z[k], a)
             gradient *= sample.weight
             scratch.a[k] = a

@@ -16,7 +16,7 @@ import numpy as np
 from ....compiler.compiling import scalar_function
 from ....compiler.toolchain import SIMULATED
 from ....functions.activations import SOFTMAX, exp
-from ....functions.losses import CATEGORICAL_CROSS_ENTROPY
+from ....functions.losses import CATEGORICAL_CROSS_ENTROPY, LAST_JOINT
 from ....functions.units import (
     activated,
     derivative,
@@ -152,7 +152,7 @@ def _make_forward(of: Specialisation, places: _Places, layer: int) -> Any:
 def _make_outputs(of: Specialisation) -> Any:
     loss, monitored, n = of.loss, of.monitored, of.layer_sizes[-1]
     out, code = of.outputs_at[-1], of.codes[-1]
-    of_activations = loss > CATEGORICAL_CROSS_ENTROPY
+    of_activations = loss > LAST_JOINT
     zero = of.real(0)
 
     @scalar_function

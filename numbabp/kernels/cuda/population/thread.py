@@ -7,7 +7,7 @@ from typing import Any
 from ....compiler.compiling import scalar_function
 from ....compiler.toolchain import SIMULATED
 from ....functions.activations import SOFTMAX, exp
-from ....functions.losses import CATEGORICAL_CROSS_ENTROPY
+from ....functions.losses import LAST_JOINT
 from ....functions.units import (
     activated,
     derivative,
@@ -74,7 +74,7 @@ def _make_forward(of: Specialisation, layer: int) -> Any:
 def _make_outputs(of: Specialisation) -> Any:
     loss, monitored, n = of.loss, of.monitored, of.layer_sizes[-1]
     out, code = of.outputs_at[-1], of.codes[-1]
-    of_activations = loss > CATEGORICAL_CROSS_ENTROPY  # else the loss is taken with its own activation
+    of_activations = loss > LAST_JOINT  # else the loss is taken with its own activation
     zero = of.real(0)
 
     @scalar_function

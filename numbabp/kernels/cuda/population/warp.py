@@ -15,7 +15,7 @@ from typing import Any
 from ....compiler.compiling import scalar_function
 from ....compiler.toolchain import SIMULATED
 from ....functions.activations import SOFTMAX, exp
-from ....functions.losses import CATEGORICAL_CROSS_ENTROPY
+from ....functions.losses import CATEGORICAL_CROSS_ENTROPY, LAST_JOINT
 from ....functions.units import (
     activated,
     derivative,
@@ -159,7 +159,7 @@ def _make_outputs(of: Specialisation, places: _Places) -> Any:
     loss, monitored, n = of.loss, of.monitored, of.layer_sizes[-1]
     out, code = of.outputs_at[-1], of.codes[-1]
     slots, own = places.slots[-1], places.units[-2]
-    of_activations = loss > CATEGORICAL_CROSS_ENTROPY
+    of_activations = loss > LAST_JOINT
     zero = of.real(0)
 
     @scalar_function
