@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from scipy.special import xlogy
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
@@ -107,6 +108,11 @@ def _loss_of_constant(network: Network, Y: np.ndarray, weights: np.ndarray | Non
     if network.loss.endswith("cross_entropy"):
         p = np.stack([mean, 1 - mean]) if network.loss.startswith("binary") else mean
         return float(-(p * np.log(np.where(p > 0, p, 1.0))).sum())
+    if network.loss == "poisson":
+        # - Y + mean is 0 on average
+        with np.errstate(divide="ignore", invalid="ignore"):
+            of_rows = xlogy(Y, Y / np.where(mean > 0, mean, 1.0)).sum(axis=1)
+        return float(np.average(of_rows, weights=weights))
     residuals = np.abs(Y - (mean if network.loss == "squared_error" else np.median(Y, axis=0)))
     if network.loss == "absolute_error":
         losses = residuals

@@ -39,12 +39,13 @@ solver : {"sgd", "adagrad", "rmsprop", "adam", "adamw", "rprop"}, default="sgd"
 standardize : bool, default=True
     Whether the network gets every column of X less its mean and divided by its standard deviation, as from a
     `StandardScaler`, both of the samples that it is trained with (weighted; those held out for validation
-    are not among them), and for output_activation="identity" a regressor likewise its targets. A column that
-    is constant there is left out. Of a sparse X a column most of which is zero is only divided, by the root
-    mean square of what is not zero, so that X stays sparse. Loss, alpha and learning rates are those of the
-    standardised network; predictions, `network_`, `coefs_` and `intercepts_` are for X and y as they come. In
-    `partial_fit` mean and standard deviation are of all rows so far, of which the t-th has the weight t^3:
-    those with which a stream began are forgotten.
+    are not among them), and for output_activation="identity" a regressor likewise its targets; those of
+    loss="poisson" are only divided, by their mean square over their mean. A column that is constant there is
+    left out. Of a sparse X a column most of which is zero is only divided, by the root mean square of what is
+    not zero, so that X stays sparse. Loss, alpha and learning rates are those of the standardised network;
+    predictions, `network_`, `coefs_` and `intercepts_` are for X and y as they come. In `partial_fit` mean
+    and standard deviation are of all rows so far, of which the t-th has the weight t^3: those with which a
+    stream began are forgotten.
 alpha : float or "auto", default="auto"
     Strength of the L2 penalty on weights, divided by batch_size in every step; "adamw" takes it as decoupled
     decay. "auto" is for n samples of d columns a penalty in every step of 0.8 d / n, at most 0.02, of
@@ -60,9 +61,9 @@ learning_rate_init : float or "auto", default="auto"
     First, or largest, learning rate. "auto" is 0.01 (1 - momentum) for "sgd", 0.01 for "adagrad", 0.1 for
     "rprop" and 0.001 for the others. With "sgd" and more than 100 columns it is 1 / their number instead of
     0.01, of a sparse X 1 / the mean sum of squares of a sample. Where targets are not standardised, a
-    regressor of squared error divides it by the root mean square of the first call's, where that is more
-    than 1. Both, since the largest rate that does not diverge falls with their size. Sample weights, which
-    make some steps longer, divide it by the mean square of theirs (`estimators.weights`).
+    regressor of squared error or poisson divides it by the root mean square of the first call's, where that
+    is more than 1. Both, since the largest rate that does not diverge falls with their size. Sample weights,
+    which make some steps longer, divide it by the mean square of theirs (`estimators.weights`).
 power_t : float, default=0.5
     Exponent of "invscaling": the rate is learning_rate_init / (samples seen + 1)^power_t.
 max_iter : int, default=100

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 
 from ..architecture import Architecture
 from ..checks.arguments import check_random_state
+from ..checks.host_samples import check_target_range, has_range
 from ..devices.placement import beside, gpu_of, resolve, where, where_X_lies
 from ..errors import DivergenceError
 from ..network import Network
@@ -237,7 +238,7 @@ def _encoded(
     # a class of weight 0 is none
     if targets is None and len(samples.y) < n:
         learned = learn_targets(model, samples.y, classes)
-    return learned, replace(samples, Y=beside(X, learned.encode("y", samples.y)))
+    return learned, replace(samples, Y=beside(X, _targets(model, learned, "y", samples.y)))
 
 
 def _of_some_weight(samples: Samples, weights: Any) -> Samples:
@@ -252,7 +253,15 @@ def _with_validation(
     X_val, y_val = check_validation(model, samples.X, X_val, y_val)
     if X_val is None:
         return samples
-    return replace(samples, validation=(X_val, beside(X_val, targets.encode("y_val", y_val)), None))
+    return replace(samples, validation=(X_val, beside(X_val, _targets(model, targets, "y_val", y_val)), None))
+
+
+def _targets(model: BaseEstimator, targets: Targets, name: str, y: Any) -> Any:
+    """Encoded, and within what the loss takes: labels always are."""
+    Y = targets.encode(name, y)
+    if isinstance(model, RegressorMixin) and has_range(model.loss):
+        check_target_range(name, model.loss, float(Y.min()), float(Y.max()))
+    return Y
 
 
 def _weights(
@@ -328,9 +337,10 @@ def _standardization(
         return fitted.standardization.with_more(*on)
     if not model.standardize:
         return Standardization()
-    # other outputs than sums have a range of their own
-    with_targets = isinstance(model, RegressorMixin) and architecture["output_activation"] == "identity"
-    return Standardization.of(*on, with_targets)
+    # other outputs than sums, and exponentials of sums, have a range of their own
+    of_counts = architecture["loss"] == "poisson"
+    has_no_range = architecture["output_activation"] == "identity" or of_counts
+    return Standardization.of(*on, isinstance(model, RegressorMixin) and has_no_range, of_counts)
 
 
 def _standardized(samples: Samples, by: Standardization) -> Samples:

@@ -16,11 +16,13 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, BaseMLP):
     """Regressor: a multi-layer perceptron trained sample by sample.
 
     {parameters}
-    loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
-        Half the squared residual, its size, or half the square up to 1 and growing linearly from there on.
-        The first positional parameter, as in scikit-learn.
-    output_activation : str, default="identity"
-        Any of the activations of hidden layers.
+    loss : {"squared_error", "absolute_error", "huber", "poisson"}, default="squared_error"
+        Half the squared residual, its size, or half the square up to 1 and growing linearly from there on; of
+        counts and other numbers >= 0 half the Poisson deviance y log(y / a) - y + a. `score` is R^2 with all
+        of them. The first positional parameter, as in scikit-learn.
+    output_activation : str, optional
+        By default "exp" for "poisson", which takes no other, and "identity" for the others, which also take
+        "exp" and any of the activations of hidden layers.
     init : str, default="glorot_uniform"
         Initial weights, as in `Network`.
     bias_init : {"uniform", "zeros"}, default="uniform"

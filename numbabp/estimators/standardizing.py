@@ -3,6 +3,11 @@
 The network that is trained sees standardised numbers. Users are given one for numbers as theirs are: with
 x' = (x - m) / s in front, z = x' W + b is x (W / s) + (b - (m / s) W), which changes nothing but rounding.
 
+Counts keep their zero: they are only divided, by mean(y^2) / mean(y), about the mean where they are large and
+1 where they are small. So the largest are not far above the e^0 that outputs begin with. Divided by their
+mean, rare events would be: 1 in a hundred rows would be a count of 100, whose first steps make the
+exponential overflow. The logarithm of the scale goes into the bias.
+
 Where mean and scale come in parts, each part is merged with what has been seen (Chan, Golub and LeVeque 1983,
 "Algorithms for Computing the Sample Variance"), but later rows count more: the t-th as t^3. So what a
 stream began with is forgotten: a first value of a million adds 4 / n^4 times its square to the variance after
@@ -63,6 +68,11 @@ class Moments:
             return cls(*_of_sparse(values, shares), n)
         mean, spread = _of_dense(values, shares)
         return cls(mean, spread, np.ones(len(mean)), n)
+
+    def about_zero(self) -> "Moments":
+        """What divides counts, and shifts none; columns that are all zero stay as they are."""
+        mean = np.where(self.mean > 0, self.mean, 1.0)
+        return replace(self, mean=np.zeros_like(mean), spread=mean + self.spread * (self.spread / mean))
 
     def merged(self, later: "Moments") -> "Moments":
         """With the rows that came later."""
@@ -157,21 +167,29 @@ class Standardization:
 
     inputs: Moments | None = None
     targets: Moments | None = None
+    of_counts: bool = False
+    """Whether targets are only divided, and outputs are exponentials."""
 
     @classmethod
-    def of(cls, X: Any, Y: Any, weights: Any, with_targets: bool) -> "Standardization":
+    def of(
+        cls, X: Any, Y: Any, weights: Any, with_targets: bool, of_counts: bool = False
+    ) -> "Standardization":
         """For samples to be trained with, of which Y is standardised only `with_targets`."""
-        return cls(Moments.of(X, weights), Moments.of(Y, weights) if with_targets else None)
+        targets = Moments.of(Y, weights) if with_targets else None
+        if targets is not None and of_counts:
+            targets = targets.about_zero()
+        return cls(Moments.of(X, weights), targets, of_counts)
 
     def with_more(self, X: Any, Y: Any, weights: Any) -> "Standardization":
         """With further samples."""
         if self.inputs is None or (weights is not None and not bool((weights > 0).any())):
             return self
-        more = Standardization.of(X, Y, weights, self.targets is not None)
+        more = Standardization.of(X, Y, weights, self.targets is not None, self.of_counts)
         assert more.inputs is not None
         if self.targets is None or more.targets is None:
             return replace(self, inputs=self.inputs.merged(more.inputs))
-        return Standardization(self.inputs.merged(more.inputs), self.targets.merged(more.targets))
+        merged = self.inputs.merged(more.inputs), self.targets.merged(more.targets)
+        return Standardization(*merged, self.of_counts)
 
     def of_inputs(self, X: Any) -> Any:
         """Standardised inputs in X's dtype, where X lies; a sparse X stays sparse."""
@@ -206,7 +224,9 @@ class Standardization:
         biases = [b.astype(float) for b in network.biases]
         biases[0] -= (self.inputs.shift / self.inputs.scale) @ weights[0]
         weights[0] /= self.inputs.scale[:, None]
-        if self.targets is not None:
+        if self.targets is not None and self.of_counts:
+            biases[-1] += np.log(self.targets.scale)
+        elif self.targets is not None:
             scale = np.where(np.isinf(self.targets.scale), 0.0, self.targets.scale)
             weights[-1] *= scale
             biases[-1] = biases[-1] * scale + self.targets.mean
@@ -240,7 +260,9 @@ class Standardization:
             )
         b[0] += self.inputs.shift @ W[0]
         W[0] *= np.where(left_out, 1.0, self.inputs.scale)[:, None]
-        if self.targets is not None:
+        if self.targets is not None and self.of_counts:
+            b[-1] -= np.log(self.targets.scale)
+        elif self.targets is not None:
             mean, scale = self.targets.mean, self.targets.scale
             constant = np.isinf(scale)
             if W[-1][:, constant].any() or (b[-1] - mean)[constant].any():

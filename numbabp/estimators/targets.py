@@ -17,12 +17,12 @@ from ..checks.arguments import check_choice
 from ..devices import memory
 from ..devices.placement import beside, is_on_device, module_of
 from ..functions.activations import HIDDEN_ACTIVATIONS
-from ..functions.losses import OUTPUT_ACTIVATION
+from ..functions.losses import JOINT, OUTPUT_ACTIVATION
 from .validation import naming
 from .weights import root_mean_square
 
 OF_CLASSES = ("binary_cross_entropy", "categorical_cross_entropy", "squared_error", "absolute_error", "huber")
-OF_NUMBERS = ("squared_error", "absolute_error", "huber")
+OF_NUMBERS = ("squared_error", "absolute_error", "huber", "poisson")
 """The losses of classifiers and of regressors."""
 
 
@@ -71,11 +71,8 @@ class Labels:
         if loss == "auto":
             loss = "categorical_cross_entropy" if output == "softmax" else "binary_cross_entropy"
         # kernels take the gradient of both together
-        if loss.endswith("cross_entropy") and output != OUTPUT_ACTIVATION[loss]:
-            raise ValueError(
-                f"output_activation={output!r} does not go with loss={loss!r}, which needs "
-                f"{OUTPUT_ACTIVATION[loss]!r}."
-            )
+        if loss in JOINT and output != OUTPUT_ACTIVATION[loss]:
+            raise ValueError(_does_not_go(loss, output))
         return loss, output
 
     def encode(self, name: str, y: Any) -> Any:
@@ -206,8 +203,11 @@ class Numbers:
     def loss_and_output(self, loss: Any, output_activation: Any) -> tuple[str, str]:
         """What the parameters of these names mean."""
         loss = check_choice("loss", loss, OF_NUMBERS)
-        output = "identity" if output_activation is None else output_activation
-        return loss, check_choice("output_activation", output, HIDDEN_ACTIVATIONS)
+        output = OUTPUT_ACTIVATION[loss] if output_activation is None else output_activation
+        check_choice("output_activation", output, (*HIDDEN_ACTIVATIONS, "exp"))
+        if loss in JOINT and output != OUTPUT_ACTIVATION[loss]:
+            raise ValueError(_does_not_go(loss, output))
+        return loss, output
 
     def encode(self, name: str, y: Any) -> Any:
         """Targets of shape (n, n_outputs), where y lies."""
@@ -239,8 +239,9 @@ class Numbers:
         return None
 
     def largeness(self, loss: str, Y: Any, weights: Any) -> float:
-        """By how much first rates are to be lower: with squares, the slope is as large as the targets."""
-        return max(1.0, root_mean_square(Y, weights)) if loss == "squared_error" else 1.0
+        """By how much first rates are to be lower: with some losses the slope is as large as the targets."""
+        is_steep = loss in ("squared_error", "poisson")
+        return max(1.0, root_mean_square(Y, weights)) if is_steep else 1.0
 
 
 Targets = Labels | Numbers
@@ -289,6 +290,13 @@ def _say_that_there_is_one(found: np.ndarray, whole: bool) -> None:
         f"y has only one class, {found.tolist()}, which is what will be predicted for every sample.",
         UserWarning,
         stacklevel=3,
+    )
+
+
+def _does_not_go(loss: str, output: str) -> str:
+    return (
+        f"output_activation={output!r} does not go with loss={loss!r}, which needs "
+        f"{OUTPUT_ACTIVATION[loss]!r}."
     )
 
 
