@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .checks.arguments import check_choice, check_dtype, check_layer_sizes
+from .checks.arguments import check_choice, check_dtype, check_layer_sizes, check_real
 from .functions.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
 from .functions.losses import JOINT, LOSSES, METRICS, OUTPUT_ACTIVATION
 from .kernels.layout import BIASES, FAN_IN, FAN_OUT, WEIGHTS, layout, n_units, transpose_layout
@@ -31,17 +31,21 @@ class Architecture:
         Of `numbabp.functions.losses.LOSSES`.
     dtype : numpy.dtype
         float32 or float64: of the parameters and of all arithmetic.
+    quantile : float
+        Level of the quantile loss; 0.5 for other losses, which have none.
     """
 
     layer_sizes: tuple[int, ...]
     activations: tuple[str, ...]
     loss: str
     dtype: np.dtype
+    quantile: float = 0.5
 
     def __str__(self) -> str:
         sizes = "-".join(map(str, self.layer_sizes))
+        level = f" {self.quantile:g}" if self.loss == "quantile" else ""
         return (
-            f"{sizes}, {'/'.join(self.activations)}, {self.loss}, {self.dtype}, "
+            f"{sizes}, {'/'.join(self.activations)}, {self.loss}{level}, {self.dtype}, "
             f"{self.n_parameters} parameters"
         )
 
@@ -53,6 +57,7 @@ class Architecture:
         output_activation: str | None = None,
         loss: str = "squared_error",
         dtype: Any = "float64",
+        quantile: float = 0.5,
     ) -> "Architecture":
         """Architecture from arguments of `Network`.
 
@@ -64,7 +69,7 @@ class Architecture:
         sizes = check_layer_sizes(layer_sizes)
         check_choice("loss", loss, LOSSES)
         activations = _check_activations(hidden_activation, output_activation, loss, len(sizes) - 2)
-        return cls(sizes, activations, loss, check_dtype(dtype))
+        return cls(sizes, activations, loss, check_dtype(dtype), check_quantile(quantile, loss))
 
     def with_dtype(self, dtype: Any) -> "Architecture":
         """The same in another dtype."""
@@ -172,6 +177,11 @@ class OfArchitecture:
         return self.architecture.loss
 
     @property
+    def quantile(self) -> float:
+        """Level of the quantile loss; 0.5 for other losses."""
+        return self.architecture.quantile
+
+    @property
     def dtype(self) -> np.dtype:
         """Of the parameters."""
         return self.architecture.dtype
@@ -200,6 +210,15 @@ class OfArchitecture:
     def n_weights(self) -> int:
         """Weights of one network alone: the connections that CUPS counts."""
         return self.architecture.n_weights
+
+
+def check_quantile(value: Any, loss: str) -> float:
+    """A level between 0 and 1, both excluded; raise for one that the loss has no use for."""
+    bounds = {"minimum": 0.0, "maximum": 1.0}
+    level = check_real("quantile", value, **bounds, open_minimum=True, open_maximum=True)
+    if loss != "quantile" and level != 0.5:
+        raise ValueError(f"quantile={value!r} is for loss='quantile', but the loss is {loss!r}.")
+    return level
 
 
 def _check_activations(

@@ -71,6 +71,7 @@ def _mean_gradient(architecture: Architecture, parameters: np.ndarray, samples: 
         np.empty(0),
         architecture.layout,
         architecture.loss_code,
+        level=architecture.quantile,
     )
     order = np.arange(samples.n, dtype=np.int64)
     of_kernel = state.Samples(samples.inputs, samples.targets, samples.weights, order)

@@ -52,13 +52,16 @@ class Network(OfArchitecture):
     loss : str
         Per sample, summed over the outputs: binary_cross_entropy, categorical_cross_entropy,
         squared_error (half the squares), absolute_error, huber (threshold 1), or of counts and other numbers
-        >= 0 poisson (half the Poisson deviance, y log(y / a) - y + a).
+        >= 0 poisson (half the Poisson deviance, y log(y / a) - y + a), or quantile (pinball loss: the
+        residual times `quantile` where y is above the output, and times 1 - quantile where it is below).
     init : str
         lecun_normal, zeros, glorot_uniform, glorot_normal, he_normal, he_uniform; biases start at zero.
     dtype : {"float64", "float32"}
         Of the parameters and of all arithmetic.
     random_state : None, int or numpy.random.RandomState
         Draws the initial weights, then the seeds of shuffles.
+    quantile : float
+        Between 0 and 1: for loss="quantile" what part of the targets is to lie below the outputs.
 
     Attributes
     ----------
@@ -99,8 +102,11 @@ class Network(OfArchitecture):
         init: str = "lecun_normal",
         dtype: Any = "float64",
         random_state: int | np.random.RandomState | None = None,
+        quantile: float = 0.5,
     ) -> None:
-        architecture = Architecture.checked(layer_sizes, hidden_activation, output_activation, loss, dtype)
+        architecture = Architecture.checked(
+            layer_sizes, hidden_activation, output_activation, loss, dtype, quantile
+        )
         init = check_choice("init", init, INITIALIZERS)
         parameters = aligned_zeros(architecture.n_parameters, architecture.dtype)
         self._set(architecture, init, parameters, check_random_state(random_state))

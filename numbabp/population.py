@@ -95,9 +95,12 @@ class Population(OfArchitecture):
         init: str = "lecun_normal",
         dtype: Any = "float64",
         random_state: int | np.random.RandomState | Sequence[int] | None = None,
+        quantile: float = 0.5,
     ) -> None:
         n_networks = check_integer("n_networks", n_networks, minimum=1)
-        architecture = Architecture.checked(layer_sizes, hidden_activation, output_activation, loss, dtype)
+        architecture = Architecture.checked(
+            layer_sizes, hidden_activation, output_activation, loss, dtype, quantile
+        )
         init = check_choice("init", init, INITIALIZERS)
         check_memory(n_networks, architecture.nbytes, "parameters")
         seeds, generator = check_seeds(random_state, n_networks)
@@ -126,7 +129,7 @@ class Population(OfArchitecture):
             raise TypeError("networks must be a sequence of at least one Network.")
         first = networks[0]
         for i, network in enumerate(networks):
-            for name in ("layer_sizes", "activations", "loss", "dtype"):
+            for name in ("layer_sizes", "activations", "loss", "quantile", "dtype"):
                 own, expected = getattr(network, name), getattr(first, name)
                 if own != expected:
                     raise ValueError(f"networks[{i}] has {name} {own}, but networks[0] has {expected}.")

@@ -104,11 +104,13 @@ def _write(
     if metadata is not None and not isinstance(metadata, Mapping):
         raise TypeError(f"metadata must be a dict, got {type(metadata).__name__}.")
     described, init = of
+    level = {"quantile": described.quantile} if described.loss == "quantile" else {}
     architecture = json.dumps(
         {
             "layer_sizes": described.layer_sizes,
             "activations": described.activations,
             "loss": described.loss,
+            **level,
             "init": init,
             "dtype": described.dtype.name,
         }
@@ -217,7 +219,11 @@ def _architecture_of(
     described: dict[str, Any], layer_sizes: tuple[int, ...], dtype: np.dtype
 ) -> Architecture:
     *hidden, output = described["activations"]
-    return Architecture.checked(layer_sizes, hidden, output, described["loss"], dtype)
+    level = described.get("quantile", 0.5)
+    try:
+        return Architecture.checked(layer_sizes, hidden, output, described["loss"], dtype, level)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
 
 
 def _fill(array: np.ndarray, file: BinaryIO, start: int) -> None:
@@ -298,6 +304,8 @@ def _read_strings(header: dict[str, Any], file_format: str) -> dict[str, str]:
 def _check_architecture(architecture: dict[str, Any]) -> tuple[tuple[int, ...], np.dtype]:
     """Layer sizes and dtype; `Network` checks the names of activations and loss."""
     names = {"layer_sizes", "activations", "loss", "init", "dtype"}
+    if architecture.get("loss") == "quantile":
+        names.add("quantile")
     if set(architecture) != names:
         raise ValueError(f"its architecture must have {', '.join(sorted(names))} and nothing else")
     try:

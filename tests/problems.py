@@ -67,6 +67,7 @@ def network_of(problem, dtype="float64"):
         loss=problem.loss,
         init="zeros",
         dtype=dtype,
+        quantile=reference.QUANTILE if problem.loss == "quantile" else 0.5,
     )
     net.weights, net.biases = problem.weights, problem.biases
     return net

@@ -91,6 +91,7 @@ def activation_delta(name, z, gradient):
 
 # --- losses ---------------------------------------------------------------------------------------
 
+QUANTILE = 0.3125  # the level of every quantile loss here, which float32 holds exactly
 # name: (loss, dLoss/da), of the output activation a and the target y
 OF_OUTPUTS = {
     "squared_error": (lambda a, y: 0.5 * np.sum((a - y) ** 2), lambda a, y: a - y),
@@ -98,6 +99,10 @@ OF_OUTPUTS = {
     "huber": (
         lambda a, y: np.sum(np.where(np.abs(a - y) <= 1, 0.5 * (a - y) ** 2, np.abs(a - y) - 0.5)),
         lambda a, y: np.clip(a - y, -1.0, 1.0),
+    ),
+    "quantile": (
+        lambda a, y: np.sum(np.maximum(QUANTILE * (y - a), (1.0 - QUANTILE) * (a - y))),
+        lambda a, y: np.where(a > y, 1.0 - QUANTILE, np.where(a < y, -QUANTILE, 0.0)),
     ),
 }
 LOSSES = ("binary_cross_entropy", "categorical_cross_entropy", "poisson", *OF_OUTPUTS)
@@ -290,8 +295,8 @@ class Trained(NamedTuple):
     metrics: dict
     rule: Rule
     # The smallest |z| met at an activation whose derivative jumps there, the smallest |a - y| met by
-    # absolute_error and the smallest |W| under an L1 penalty: how far the whole trajectory stayed from where
-    # rounding decides.
+    # absolute_error or quantile and the smallest |W| under an L1 penalty: how far the whole trajectory
+    # stayed from where rounding decides.
     margin: float
 
 
@@ -394,7 +399,7 @@ def distance_from_kinks(activations, loss, z, output, y):
     for name, pre_activation in zip(activations, z, strict=True):
         if name in KINKED_ACTIVATIONS:
             distances.append(np.min(np.abs(pre_activation)))
-    if loss == "absolute_error":
+    if loss in ("absolute_error", "quantile"):
         distances.append(np.min(np.abs(output - y)))
     return min(distances)
 

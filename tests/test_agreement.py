@@ -40,7 +40,7 @@ N_INPUTS, N_OUTPUTS = 5, 3
 N_SAMPLES, EPOCHS = 25, 8  # 200 steps
 # The gradient of the absolute error stays large near its minimum, where sgd and momentum then jump about; the
 # square of an exponential soon overflows.
-OF_STEEP = {"absolute_error": 1 / 8, "exp": 1 / 128}
+OF_STEEP = {"absolute_error": 1 / 8, "quantile": 1 / 8, "exp": 1 / 128}
 MARGIN = 1e-5  # from a jump: many times the float32 error of a pre-activation
 
 
@@ -368,6 +368,7 @@ def test_agreement_with_the_adaptive_schedule(dtype):
         ("softmax", "categorical_cross_entropy", ("absolute_error", "accuracy")),
         ("softmax", "squared_error", ("categorical_cross_entropy", "huber", "poisson")),
         ("exp", "poisson", ("poisson", "squared_error")),
+        ("identity", "quantile", ("quantile", "squared_error")),
     ],
 )
 def test_prequential_metrics_agree(output, loss, monitor, weighted, dtype):

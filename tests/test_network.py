@@ -158,6 +158,19 @@ def test_copies_go_on_as_the_original(clone):
             ValueError,
             "output_activation='softplus' does not go with loss='poisson', which needs 'exp'",
         ),
+        (
+            {"quantile": 0.9},
+            ValueError,
+            "quantile=0.9 is for loss='quantile', but the loss is 'squared_error'",
+        ),
+        (
+            {"loss": "quantile", "quantile": 0},
+            ValueError,
+            "quantile must be finite and greater than 0 and less",
+        ),
+        ({"loss": "quantile", "quantile": 1.5}, ValueError, "less than 1, got 1.5"),
+        ({"loss": "quantile", "quantile": np.nan}, ValueError, "less than 1, got nan"),
+        ({"loss": "quantile", "quantile": "high"}, TypeError, "quantile must be a number, got 'high'"),
         ({"init": "ones"}, ValueError, "init='ones'"),
         ({"dtype": "float16"}, ValueError, "dtype='float16' is not supported; allowed: 'float32', 'float64'"),
         ({"dtype": None}, ValueError, "dtype=None"),
@@ -347,6 +360,28 @@ def test_a_random_state_may_be_assigned(own):
 def test_dtypes_that_are_not_supported(dtype):
     with pytest.raises(ValueError, match=r"dtype=.* is not supported; allowed: 'float32', 'float64'"):
         nbp.Network((3, 4, 1), dtype=dtype)
+
+
+def test_a_plan_and_a_name_of_each_level():
+    low, high = (nbp.Network((3, 1), loss="quantile", quantile=level) for level in (0.1, 0.9))
+    assert low.architecture != high.architecture
+    assert "quantile 0.1" in str(low.architecture)
+    population = nbp.Population.from_networks([low, low])
+    assert population.quantile == 0.1
+    with pytest.raises(ValueError, match=r"networks\[1\] has quantile 0\.9, but networks\[0\] has 0\.1"):
+        nbp.Population.from_networks([low, high])
+
+
+def test_a_linear_network_finds_quantiles():
+    """Of exponential targets, whose quantile of level q is -log(1 - q)."""
+    y = np.random.RandomState(0).exponential(size=4000)
+    for level in (0.1, 0.5, 0.9):
+        net = nbp.Network((1, 1), loss="quantile", quantile=level, init="zeros")
+        net.fit(np.zeros((4000, 1)), y, learning_rate=0.05, epochs=40, schedule="cosine", random_state=0)
+        found = net.biases[0][0]
+        assert np.mean(y < found) == pytest.approx(level, abs=0.01)
+        expected = np.mean(np.maximum(level * (y - found), (level - 1) * (y - found)))
+        assert net.evaluate(np.zeros((4000, 1)), y)["loss"] == pytest.approx(expected, rel=1e-12)
 
 
 def test_counts_are_not_negative():

@@ -35,6 +35,7 @@ CASES = [  # sizes, activations, loss
     ((3, 4, 1), ("leaky_relu", "identity"), "absolute_error"),
     ((1, 1, 1), ("identity", "sigmoid"), "squared_error"),
     ((3, 5, 2), ("tanh", "exp"), "poisson"),
+    ((3, 5, 2), ("tanh", "identity"), "quantile"),
     ((3, 4, 2), ("sigmoid", "exp"), "squared_error"),
     ((9, 6, 3), ("relu", "sigmoid"), "binary_cross_entropy"),  # from 8 inputs on in blocks of samples
     ((12, 3), ("softmax",), "categorical_cross_entropy"),
@@ -68,7 +69,7 @@ def solved(sizes, activations, loss, rule):
     problems = problems_of(sizes, activations, loss)
     random_state = np.random.RandomState(1)
     rates = (0.25 if rule == "sgd" else 0.05) * random_state.choice([0.125, 0.25, 0.5], size=N)
-    rates /= {"absolute_error": 64, "poisson": 16}.get(loss, 1)
+    rates /= {"absolute_error": 64, "quantile": 64, "poisson": 16}.get(loss, 1)
     momenta, l2 = random_state.choice([0.0, 0.25, 0.5], size=N), random_state.choice([0.0, 0.01], size=N)
     weights = random_state.choice([0.0, 0.5, 1.0, 2.0], size=(N, 25))
     checked = (0, 7, LANES - 1, LANES, N - 1)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pickle
 import struct
 import tracemalloc
 
@@ -48,6 +49,17 @@ def test_loaded_network_goes_on_training(tmp_path):
     for net in (network, twin):
         net.fit(X, y, epochs=3, random_state=5)
     assert np.array_equal(network.parameters, twin.parameters)
+
+
+def test_the_level_of_a_quantile_is_kept(tmp_path):
+    network = nbp.Network((3, 4, 1), loss="quantile", quantile=0.9, random_state=0)
+    population = nbp.Population((3, 4, 1), 2, loss="quantile", quantile=0.9, random_state=0)
+    for subject, load in ((network, nbp.load), (population, nbp.Population.load)):
+        subject.save(tmp_path / "of")
+        for twin in (load(tmp_path / "of"), pickle.loads(pickle.dumps(subject))):
+            assert (twin.loss, twin.quantile) == ("quantile", 0.9)
+            assert twin.architecture == subject.architecture
+    assert population[1].quantile == network.astype("float32").quantile == 0.9
 
 
 def test_metadata(tmp_path):
@@ -148,6 +160,12 @@ def test_the_hostile_files_below_differ_from_a_good_one_in_one_thing(tmp_path):
         {"loss": "__import__('os')"},
         {"loss": 3},
         {"init": "nothing"},
+        {"quantile": 0.3},
+        {"loss": "quantile"},
+        {"loss": "quantile", "quantile": 1.0},
+        {"loss": "quantile", "quantile": "0.3"},
+        {"loss": "quantile", "quantile": True},
+        {"loss": "quantile", "quantile": None},
     ],
 )
 def test_hostile_architectures_are_refused(tmp_path, changes):

@@ -59,6 +59,24 @@ def huber_gradient(a: Any, y: Any) -> Any:
 
 
 @scalar_function
+def pinball(a: Any, y: Any, level: Any) -> Any:
+    """Level (y - a) for y above a, else (1 - level) (a - y), least for the quantile of that level.
+
+    (Koenker and Bassett 1978, "Regression Quantiles", Econometrica 46(1) 33.)
+    """
+    real = type(a)
+    r = a - y
+    return (real(1) - real(level)) * r if r > real(0) else -real(level) * r
+
+
+@scalar_function
+def pinball_gradient(a: Any, y: Any, level: Any) -> Any:
+    real = type(a)
+    r = a - y
+    return real(1) - real(level) if r > real(0) else (-real(level) if r < real(0) else r)
+
+
+@scalar_function
 def binary_cross_entropy(z: Any, y: Any) -> Any:
     """-y log s(z) - (1 - y) log(1 - s(z)) = log(1 + e^z) - y z, from the pre-activation."""
     return softplus(z) - y * z
@@ -111,8 +129,9 @@ def poisson_of_mean(p: Any, y: Any, epsilon: Any) -> Any:
     SQUARED_ERROR,
     ABSOLUTE_ERROR,
     HUBER,
+    QUANTILE,
     ACCURACY,
-) = range(7)
+) = range(8)
 LAST_JOINT = POISSON
 """Up to this code a loss and its output activation are taken together, and give dLoss/dz."""
 LOSSES: dict[str, int] = {
@@ -122,6 +141,7 @@ LOSSES: dict[str, int] = {
     "squared_error": SQUARED_ERROR,
     "absolute_error": ABSOLUTE_ERROR,
     "huber": HUBER,
+    "quantile": QUANTILE,
 }
 METRICS: dict[str, int] = {**LOSSES, "accuracy": ACCURACY}
 """What `monitor` may name."""
@@ -133,6 +153,7 @@ OUTPUT_ACTIVATION: dict[str, str] = {
     "squared_error": "identity",
     "absolute_error": "identity",
     "huber": "identity",
+    "quantile": "identity",
 }
 """The output activation that belongs to a loss."""
 JOINT: tuple[str, ...] = tuple(name for name, code in LOSSES.items() if code <= LAST_JOINT)

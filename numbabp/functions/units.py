@@ -60,11 +60,11 @@ def derivative(code: Any, z: Any, a: Any) -> Any:
 
 
 @scalar_function
-def loss_of_output(loss: Any, z: Any, a: Any, y: Any, normaliser: Any) -> Any:
+def loss_of_output(loss: Any, level: Any, z: Any, a: Any, y: Any, normaliser: Any) -> Any:
     """One output's part of a sample's loss.
 
     For the categorical cross-entropy z is less the highest z of all outputs, and `normaliser` the logarithm
-    of the sum of their exponentials: so nothing is lost where all are large.
+    of the sum of their exponentials: so nothing is lost where all are large. `level` is the quantile loss's.
     """
     if loss == losses.BINARY_CROSS_ENTROPY:
         return losses.binary_cross_entropy(z, y)
@@ -76,11 +76,13 @@ def loss_of_output(loss: Any, z: Any, a: Any, y: Any, normaliser: Any) -> Any:
         return losses.squared_error(a, y)
     if loss == losses.ABSOLUTE_ERROR:
         return losses.absolute_error(a, y)
+    if loss == losses.QUANTILE:
+        return losses.pinball(a, y, level)
     return losses.huber(a, y)
 
 
 @scalar_function
-def gradient_of_output(loss: Any, a: Any, y: Any, mass: Any) -> Any:
+def gradient_of_output(loss: Any, level: Any, a: Any, y: Any, mass: Any) -> Any:
     """dLoss/dz of one output for the joint losses, dLoss/da for the others; `mass` is the sum of y."""
     if loss == losses.BINARY_CROSS_ENTROPY or loss == losses.POISSON:
         return a - y
@@ -90,6 +92,8 @@ def gradient_of_output(loss: Any, a: Any, y: Any, mass: Any) -> Any:
         return losses.squared_error_gradient(a, y)
     if loss == losses.ABSOLUTE_ERROR:
         return losses.absolute_error_gradient(a, y)
+    if loss == losses.QUANTILE:
+        return losses.pinball_gradient(a, y, level)
     return losses.huber_gradient(a, y)
 
 

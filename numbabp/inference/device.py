@@ -106,7 +106,12 @@ def measure(
     means = []
     with memory.on(device), np.errstate(all="ignore"):
         on_device = memory.to_device(parameters)
-        common = memory.to_device(outputs_only), memory.to_device(codes), architecture.loss_code
+        common = (
+            memory.to_device(outputs_only),
+            memory.to_device(codes),
+            architecture.loss_code,
+            architecture.quantile,
+        )
         weights = memory.to_device(weights)
         for part in _parts(architecture, len(parameters), len(inputs)):
             z, a = _outputs_of(architecture, on_device[part], inputs, device)

@@ -155,7 +155,8 @@ def _means(
     sums = np.zeros((len(z), 2 + len(names)))
     sum_metrics = make_sum_metrics(architecture.loss, set(names) <= {"accuracy"})
     for own_z, own_a, own_sums in zip(z, a, sums, strict=True):
-        sum_metrics(outputs_only, metrics, own_z, own_a, targets, weights, delta, own_sums)
+        own = (own_z, own_a), targets, weights, delta, own_sums
+        sum_metrics(outputs_only, architecture.quantile, metrics, *own)
     return (sums[:, [0, *range(2, sums.shape[1])]] / sums[:, 1:2]).T
 
 

@@ -41,23 +41,25 @@ def make_sum_metrics(loss: str, only_accuracy: bool) -> Callable[..., None]:
 
     @kernel
     def sum_metrics(
-        layout: Any, metrics: Any, z: Any, a: Any, targets: Any, weights: Any, delta: Any, sums: Any
+        layout: Any, level: Any, metrics: Any, outputs: Any, targets: Any, weights: Any, delta: Any, sums: Any
     ) -> None:
         """Add the samples' weighted loss, weight and weighted metrics to sums (2 + n_metrics,).
 
-        `z` and `a` are T (n, n_outputs); `layout` is one row whose outputs begin at 0; `delta` T (n_outputs,)
-        is scratch.
+        `outputs` are z and a, both T (n, n_outputs); `layout` is one row whose outputs begin at 0; `delta` T
+        (n_outputs,) is scratch; `level` is the quantile loss's.
         """
+        z, a = outputs
         of_loss = constant(loss_code)
         for i in range(len(z)):
             weight = weights[i] if weights.size > 0 else a.dtype.type(1)
             if weight != 0:
-                sums[0] += weight * output_gradient(of_loss, layout, z[i], a[i], targets, i, delta)
+                sums[0] += weight * output_gradient(of_loss, level, layout, z[i], a[i], targets, i, delta)
                 sums[1] += weight
                 for m in range(metrics.size):
                     if only_accuracy:
                         sums[2 + m] += weight * accuracy(of_loss, layout, a[i], targets, i)
                     else:
-                        sums[2 + m] += weight * metric(metrics[m], of_loss, layout, z[i], a[i], targets, i)
+                        value = metric(metrics[m], of_loss, level, layout, z[i], a[i], targets, i)
+                        sums[2 + m] += weight * value
 
     return sum_metrics

@@ -211,8 +211,10 @@ def forward(model: Any, z: Any, a: Any) -> None:
 
 
 @scalar_function
-def output_gradient(loss: Any, layout: Any, z: Any, a: Any, targets: Any, s: Any, delta: Any) -> float:
-    """Loss of sample s, with its gradient left in `delta` of the output layer.
+def output_gradient(
+    loss: Any, level: Any, layout: Any, z: Any, a: Any, targets: Any, s: Any, delta: Any
+) -> float:
+    """Loss of sample s, with its gradient left in `delta` of the output layer; `level` is of quantiles.
 
     The gradient is dLoss/dz for the joint losses, dLoss/da for the others (see `backward_activation`).
     """
@@ -246,6 +248,11 @@ def output_gradient(loss: Any, layout: Any, z: Any, a: Any, targets: Any, s: Any
             y = targets[s, k]
             total += losses.absolute_error(a[start + k], y)
             delta[start + k] = losses.absolute_error_gradient(a[start + k], y)
+    elif loss == losses.QUANTILE:
+        for k in range(n):
+            y = targets[s, k]
+            total += losses.pinball(a[start + k], y, level)
+            delta[start + k] = losses.pinball_gradient(a[start + k], y, level)
     else:
         for k in range(n):
             y = targets[s, k]
@@ -301,7 +308,7 @@ def accuracy(loss: Any, layout: Any, a: Any, targets: Any, s: Any) -> float:
 
 
 @subroutine
-def metric(code: Any, loss: Any, layout: Any, z: Any, a: Any, targets: Any, s: Any) -> float:
+def metric(code: Any, loss: Any, level: Any, layout: Any, z: Any, a: Any, targets: Any, s: Any) -> float:
     """One monitored metric of sample s, from the outputs before its update."""
     last = len(layout) - 1
     start = layout[last, OUTPUTS]
@@ -332,6 +339,8 @@ def metric(code: Any, loss: Any, layout: Any, z: Any, a: Any, targets: Any, s: A
             total += losses.squared_error(p, y)
         elif code == losses.ABSOLUTE_ERROR:
             total += losses.absolute_error(p, y)
+        elif code == losses.QUANTILE:
+            total += losses.pinball(p, y, level)
         else:
             total += losses.huber(p, y)
     return total
@@ -340,7 +349,7 @@ def metric(code: Any, loss: Any, layout: Any, z: Any, a: Any, targets: Any, s: A
 @scalar_function
 def observe(model: Any, samples: Any, run: Any, s: Any, weight: Any, z: Any, a: Any, delta: Any) -> bool:
     """Loss and output gradient of sample s, whose forward pass is done; on record unless it is not finite."""
-    loss = output_gradient(model.loss, model.layout, z, a, samples.targets, s, delta)
+    loss = output_gradient(model.loss, model.level, model.layout, z, a, samples.targets, s, delta)
     if not np.isfinite(loss):
         return False
     sums = run.sums[run.position[EPOCH]]
@@ -352,7 +361,7 @@ def observe(model: Any, samples: Any, run: Any, s: Any, weight: Any, z: Any, a: 
             if code == losses.ACCURACY:  # the usual one is inlined
                 value = accuracy(model.loss, model.layout, a, samples.targets, s)
             else:
-                value = metric(code, model.loss, model.layout, z, a, samples.targets, s)
+                value = metric(code, model.loss, model.level, model.layout, z, a, samples.targets, s)
             sums[FIRST_METRIC + m] += weight * value
     elif model.metrics == 1:
         sums[FIRST_METRIC] += weight * accuracy(model.loss, model.layout, a, samples.targets, s)

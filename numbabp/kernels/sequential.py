@@ -107,6 +107,7 @@ def make_train_sgd(hidden: str, output: str, loss: str, metrics: int) -> Callabl
             constant(of_hidden),
             constant(of_output),
             constant(metrics),
+            model.level,
         )
         return _train(known, samples, rule, run, updated, stop_epoch, max_samples)
 

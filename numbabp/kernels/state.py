@@ -42,6 +42,7 @@ class Model(NamedTuple):
     hidden: Any = None
     output: Any = None
     metrics: Any = None
+    level: float = 0.5  # of the quantile loss
 
 
 class Run(NamedTuple):

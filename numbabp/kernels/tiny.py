@@ -67,6 +67,7 @@ def make_train_tiny(
             constant(output_code),
             constant(output_code),
             model.metrics,
+            model.level,
         )
         # W1 by rows and W2 by columns, both padded to whole lines; the padding's weights stay 0
         w1, w2 = stack_zeros(n_first, parameters), stack_zeros(n_second, parameters)

@@ -82,6 +82,7 @@ def specialisation(
         with_l2,
         weighted,
         "accuracy" in architecture.metric_names(options.monitor),
+        architecture.quantile,
     )
 
 

@@ -27,6 +27,7 @@ NETWORKS = {
     "four layers": ((4, 3, 5, 4, 2), ("silu", "softplus", "elu", "identity"), "huber"),
     "one unit": ((3, 1, 1, 1), ("tanh", "tanh", "identity"), "squared_error"),
     "counts": ((4, 5, 2), ("tanh", "exp"), "poisson"),
+    "quantiles": ((4, 5, 2), ("tanh", "identity"), "quantile"),
     "softmax and absolute error": ((4, 5, 3), ("leaky_relu", "softmax"), "absolute_error"),
 }
 

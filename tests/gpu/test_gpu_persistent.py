@@ -20,6 +20,7 @@ NETWORKS = {
     "labels": ((2, 3, 2, 2), ("sigmoid", "gelu", "sigmoid"), "binary_cross_entropy"),
     "values": ((3, 2), ("elu",), "huber"),
     "counts": ((3, 4, 2), ("tanh", "exp"), "poisson"),
+    "quantiles": ((3, 4, 2), ("tanh", "identity"), "quantile"),
 }
 
 

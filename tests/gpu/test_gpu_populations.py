@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from problems import draw_problem, solve
-from reference import largest_relative_error
+from reference import QUANTILE, largest_relative_error
 
 import numbabp as nbp
 from numbabp.devices import memory
@@ -31,6 +31,7 @@ PROBLEMS = {
     "wide": ((2, 35, 2), ("leaky_relu", "identity"), "absolute_error"),
     "relu": ((3, 4, 2), ("relu", "softmax"), "categorical_cross_entropy"),
     "counts": ((3, 4, 2), ("tanh", "exp"), "poisson"),
+    "quantiles": ((3, 4, 2), ("tanh", "identity"), "quantile"),
 }
 
 
@@ -52,6 +53,7 @@ def draw(name, n, n_samples=None, dtype="float64"):
         loss=loss,
         dtype=dtype,
         random_state=0,
+        quantile=QUANTILE if loss == "quantile" else 0.5,
     )
     for i, problem in enumerate(problems):
         pieces = [

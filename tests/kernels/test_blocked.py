@@ -36,6 +36,7 @@ NETWORKS = {
     "four layers": ((5, 6, 4, 5, 3), ("softplus", "silu", "elu", "softmax"), "categorical_cross_entropy"),
     "delayed": ((5, 66, 64, 3), ("tanh", "sigmoid", "identity"), "huber"),
     "counts": ((5, 6, 3), ("tanh", "exp"), "poisson"),
+    "quantiles": ((5, 6, 3), ("tanh", "identity"), "quantile"),
 }
 
 

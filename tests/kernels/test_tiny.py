@@ -23,6 +23,7 @@ CASES = [  # sizes, hidden activation, output activation, loss
     ((2, 5, 1), "elu", "sigmoid", "squared_error"),
     ((2, 1, 1), "identity", "softplus", "huber"),
     ((3, 4, 1), "relu", "exp", "poisson"),
+    ((3, 4, 1), "tanh", "identity", "quantile"),
 ]
 
 

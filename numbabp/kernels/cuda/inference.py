@@ -49,7 +49,7 @@ def softmax_rows(z: Any, biases: Any, a: Any) -> None:
 
 @kernel
 def add_metrics(
-    layout: Any, metrics: Any, loss: Any, z: Any, a: Any, targets: Any, weights: Any, sums: Any
+    layout: Any, metrics: Any, loss: Any, level: Any, z: Any, a: Any, targets: Any, weights: Any, sums: Any
 ) -> None:
     """Add each thread's samples to its place of the sums.
 
@@ -61,6 +61,8 @@ def add_metrics(
         int64 (n_metrics,), codes of `numbabp.functions.losses.METRICS`.
     loss
         The networks', by which the accuracy decides.
+    level
+        Of the quantile loss.
     z, a
         T (n_networks, n, n_outputs).
     targets
@@ -79,5 +81,6 @@ def add_metrics(
             if weight != 0:
                 sums[0, network, lane] += weight
                 for m in range(metrics.size):
-                    value = layers.metric(metrics[m], loss, layout, z[network, i], a[network, i], targets, i)
+                    own_z, own_a = z[network, i], a[network, i]
+                    value = layers.metric(metrics[m], loss, level, layout, own_z, own_a, targets, i)
                     sums[1 + m, network, lane] += weight * value

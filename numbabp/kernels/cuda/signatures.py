@@ -37,7 +37,7 @@ def of_train_block(dtype_name: str) -> tuple[Any, ...]:
     number = _arrays_of(from_dtype(np.dtype(dtype_name)))
     float64, int64, uint64 = map(_arrays_of, (types.float64, types.int64, types.uint64))
     return (
-        types.NamedTuple((number(1), number(1), uint64(2), types.int64), blocked.Network),
+        types.NamedTuple((number(1), number(1), uint64(2), types.int64, types.float64), blocked.Network),
         types.NamedTuple((number(2), number(1), int64(1)), blocked.Samples),
         types.NamedTuple((*[number(1)] * 5, number(2), number(1), number(1), int64(1)), blocked.Block),
         types.NamedTuple((int64(1), float64(2), int64(1)), blocked.Record),
@@ -62,6 +62,7 @@ def of_inference(dtype_name: str) -> dict[str, tuple[Any, ...]]:
             layout(2),
             codes(1),
             types.int64,
+            types.float64,
             number(3),
             number(3),
             number(2),

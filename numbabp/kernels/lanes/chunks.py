@@ -42,6 +42,7 @@ class Networks(NamedTuple):
     losses: np.ndarray  # float64 (epochs * n_networks,), epoch by epoch, means over the epoch's samples
     accuracies: np.ndarray  # float64 (epochs * n_networks,), or (0,) where they are not wanted
     loss: int
+    level: float  # of the quantile loss
     tol: float
     n_iter_no_change: int  # a network ends after more epochs than this without a loss lower by tol; 0: never
     n_epochs: np.ndarray  # int64 (n_networks,), epochs that are finished

@@ -238,7 +238,7 @@ def _loss_of_activations(networks: Any, chunk: Any, samples: Any, s: Any) -> Any
     factor = _number(chunk, STEP_FACTOR)
     loss = splat(chunk.a.dtype.type(0))
     for k in range(ZERO, size, L):
-        _losses(networks.loss, z, a, update, chunk.loss, start + k, samples.targets[s, k // L])
+        _losses(networks, z, a, update, chunk.loss, start + k, samples.targets[s, k // L])
         loss = loss + load(chunk.loss, ZERO)
     if networks.loss > losses.LAST_JOINT and code == SOFTMAX:
         _times_softmax_jacobian(a, update, start, size)
@@ -250,9 +250,9 @@ def _loss_of_activations(networks: Any, chunk: Any, samples: Any, s: Any) -> Any
 
 
 @subroutine
-def _losses(loss: Any, z: Any, a: Any, gradient: Any, out: Any, start: Any, y: Any) -> None:
+def _losses(networks: Any, z: Any, a: Any, gradient: Any, out: Any, start: Any, y: Any) -> None:
     """Losses of one output's lanes at out[: LANES], and their gradients dLoss/da; dLoss/dz of joint ones."""
-    L = n_lanes(a)
+    L, loss = n_lanes(a), networks.loss
     if loss == losses.POISSON:
         for lane in range(L):
             out[lane] = losses.poisson(z[start + lane], a[start + lane], y)
@@ -265,6 +265,11 @@ def _losses(loss: Any, z: Any, a: Any, gradient: Any, out: Any, start: Any, y: A
         for lane in range(L):
             out[lane] = losses.absolute_error(a[start + lane], y)
             gradient[start + lane] = losses.absolute_error_gradient(a[start + lane], y)
+    elif loss == losses.QUANTILE:
+        level = a.dtype.type(networks.level)
+        for lane in range(L):
+            out[lane] = losses.pinball(a[start + lane], y, level)
+            gradient[start + lane] = losses.pinball_gradient(a[start + lane], y, level)
     else:
         for lane in range(L):
             out[lane] = losses.huber(a[start + lane], y)

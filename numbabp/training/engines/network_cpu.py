@@ -112,9 +112,8 @@ class Minibatch(CpuEngine):
         )
         layout = batch_layout(of.layout, len(self._batch.picks), self._samples.starts.size > 0)
         no_units, no_scratch = np.empty((3, 0), of.dtype), np.empty(0, of.dtype)
-        self.model = Model(
-            subject.parameters, subject.moments, gradient, no_units, no_scratch, layout, of.loss_code
-        )
+        own = subject.parameters, subject.moments, gradient, no_units, no_scratch, layout
+        self.model = Model(*own, of.loss_code, level=of.quantile)
 
     def advance(self, stop_epoch: int, max_samples: int) -> int:
         """See `Engine`."""
@@ -210,6 +209,7 @@ def _model(subject: Subject, layout: np.ndarray, scratch_size: int = 0, gradient
         np.empty(scratch_size, dtype),
         layout,
         subject.architecture.loss_code,
+        level=subject.architecture.quantile,
     )
 
 

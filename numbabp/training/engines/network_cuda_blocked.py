@@ -79,6 +79,7 @@ class Blocked(CudaEngine):
             self.moments.ravel(),
             memory.to_device(layout),
             of.loss_code,
+            of.quantile,
         )
         self._on_device = DeviceSamples(
             memory.to_device(samples.targets),

@@ -52,6 +52,7 @@ class Lanes(PopulationEngine):
             self._recorded["loss"].ravel(),
             self._recorded.get("accuracy", np.empty(0)).ravel(),
             shard.architecture.loss_code,
+            shard.architecture.quantile,
             shard.tol,
             shard.n_iter_no_change or 0,
             records.n_epochs,

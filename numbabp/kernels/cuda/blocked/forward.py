@@ -246,7 +246,7 @@ def predict(network: Any, block: Any, scratch: Any, me: Any, sample: Any) -> Any
     writes down what comes of it. If the loss is not finite, it changes nothing.
     """
     real = block.z.dtype.type
-    t, z, loss = sample.t, scratch.z, network.loss
+    t, z, loss, level = sample.t, scratch.z, network.loss, network.level
     last = len(network.layout) - 1
     n_units, code = place(scratch, last, FAN_OUT), network.layout[last, ACTIVATION]
     targets, of_history = place(scratch, last, A_AT), place(scratch, last, DELTA_AT)
@@ -268,9 +268,10 @@ def predict(network: Any, block: Any, scratch: Any, me: Any, sample: Any) -> Any
     has_mean = code == act.SOFTMAX and loss > losses.LAST_JOINT
     for k in range(me.lane, n_units, WARP):
         y, a = scratch.pool[targets + k], output_of(code, z[k], highest, total)
-        value += loss_of_output(loss, z[k] - highest if code == act.SOFTMAX else z[k], a, y, normaliser)
+        shifted = z[k] - highest if code == act.SOFTMAX else z[k]
+        value += loss_of_output(loss, level, shifted, a, y, normaliser)
         if has_mean:  # the Jacobian of softmax needs a sum over the layer
-            mean += a * gradient_of_output(loss, a, y, mass)
+            mean += a * gradient_of_output(loss, level, a, y, mass)
     value = warp_sum(value)
     if has_mean:
         mean = warp_sum(mean)
@@ -279,7 +280,7 @@ def predict(network: Any, block: Any, scratch: Any, me: Any, sample: Any) -> Any
     if me.warp == 0:
         for k in range(me.lane, n_units, WARP):
             y, a = scratch.pool[targets + k], output_of(code, z[k], highest, total)
-            gradient = gradient_of_output(loss, a, y, mass)
+            gradient = gradient_of_output(loss, level, a, y, mass)
             if has_mean:
                 gradient = a * (gradient - mean)
             elif loss > losses.LAST_JOINT:  # else it is dLoss/dz already
@@ -304,6 +305,13 @@ def keep_record(
     record.sums[epoch, WEIGHT] += weight
     for m in range(len(record.metrics)):
         of_sample = metric(
-            record.metrics[m], network.loss, network.layout, scratch.z, scratch.a, samples.targets, s
+            record.metrics[m],
+            network.loss,
+            network.level,
+            network.layout,
+            scratch.z,
+            scratch.a,
+            samples.targets,
+            s,
         )
         record.sums[epoch, FIRST_METRIC + m] += weight * of_sample

@@ -15,6 +15,7 @@ class Network(NamedTuple):
     velocity: Any  # T (n_parameters,), or (0,) for plain SGD
     layout: Any  # uint64 (n_layers, 8), from `places.block_layout`
     loss: int
+    level: float  # of the quantile loss
 
 
 class Samples(NamedTuple):

@@ -150,7 +150,7 @@ def _make_forward(of: Specialisation, places: _Places, layer: int) -> Any:
 
 
 def _make_outputs(of: Specialisation) -> Any:
-    loss, monitored, n = of.loss, of.monitored, of.layer_sizes[-1]
+    loss, level, monitored, n = of.loss, of.level, of.monitored, of.layer_sizes[-1]
     out, code = of.outputs_at[-1], of.codes[-1]
     of_activations = loss > LAST_JOINT
     zero = of.real(0)
@@ -176,8 +176,8 @@ def _make_outputs(of: Specialisation) -> Any:
                 mass += targets[s, k]
         for k in range(team.lane, n, team.n_lanes):
             y = targets[s, k]
-            team.seen_loss[k] = loss_of_output(loss, z[out + k], a[out + k], y, normaliser)
-            delta[out + k] = weight * gradient_of_output(loss, a[out + k], y, mass)
+            team.seen_loss[k] = loss_of_output(loss, level, z[out + k], a[out + k], y, normaliser)
+            delta[out + k] = weight * gradient_of_output(loss, level, a[out + k], y, mass)
         if of_activations and code == SOFTMAX:  # its Jacobian needs a sum over all threads
             block_barrier()
             mean = zero

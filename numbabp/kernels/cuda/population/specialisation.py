@@ -35,6 +35,8 @@ class Specialisation:
     """Whether samples have weights."""
     monitored: bool
     """Whether the accuracy is recorded."""
+    level: float = 0.5
+    """Of the quantile loss."""
 
     @property
     def real(self) -> type:

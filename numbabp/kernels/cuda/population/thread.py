@@ -72,7 +72,7 @@ def _make_forward(of: Specialisation, layer: int) -> Any:
 
 
 def _make_outputs(of: Specialisation) -> Any:
-    loss, monitored, n = of.loss, of.monitored, of.layer_sizes[-1]
+    loss, level, monitored, n = of.loss, of.level, of.monitored, of.layer_sizes[-1]
     out, code = of.outputs_at[-1], of.codes[-1]
     of_activations = loss > LAST_JOINT  # else the loss is taken with its own activation
     zero = of.real(0)
@@ -94,8 +94,8 @@ def _make_outputs(of: Specialisation) -> Any:
             mass += targets[s, k]
         value = mean = zero
         for k in range(n):
-            value += loss_of_output(loss, z[out + k], a[out + k], targets[s, k], normaliser)
-            delta[out + k] = weight * gradient_of_output(loss, a[out + k], targets[s, k], mass)
+            value += loss_of_output(loss, level, z[out + k], a[out + k], targets[s, k], normaliser)
+            delta[out + k] = weight * gradient_of_output(loss, level, a[out + k], targets[s, k], mass)
             mean += delta[out + k] * a[out + k]
         if of_activations and code == SOFTMAX:
             for k in range(n):

@@ -156,7 +156,7 @@ def _make_forward(of: Specialisation, places: _Places, layer: int) -> Any:
 
 
 def _make_outputs(of: Specialisation, places: _Places) -> Any:
-    loss, monitored, n = of.loss, of.monitored, of.layer_sizes[-1]
+    loss, level, monitored, n = of.loss, of.level, of.monitored, of.layer_sizes[-1]
     out, code = of.outputs_at[-1], of.codes[-1]
     slots, own = places.slots[-1], places.units[-2]
     of_activations = loss > LAST_JOINT
@@ -188,8 +188,8 @@ def _make_outputs(of: Specialisation, places: _Places) -> Any:
             delta[own + c] = zero
             if k < n:  # the last slot of some lanes is empty
                 y = targets[s, k]
-                team.seen_loss[k] = loss_of_output(loss, z[own + c], a[own + c], y, normaliser)
-                delta[own + c] = weight * gradient_of_output(loss, a[own + c], y, mass)
+                team.seen_loss[k] = loss_of_output(loss, level, z[own + c], a[own + c], y, normaliser)
+                delta[own + c] = weight * gradient_of_output(loss, level, a[own + c], y, mass)
                 if of_activations and code == SOFTMAX:
                     team.seen_delta[out + k] = delta[own + c] * a[own + c]
         if of_activations and code == SOFTMAX:  # its Jacobian needs a sum over all lanes
