@@ -15,7 +15,7 @@ EPOCH, SAMPLE, STEP, BATCH = range(4)
 # Columns of Run.sums before the metrics.
 LOSS, WEIGHT, FIRST_METRIC = range(3)
 # What the kernels return.
-PAUSED, DIVERGED = range(2)
+PAUSED, DIVERGED, WEIGHTLESS = range(3)
 
 
 class Samples(NamedTuple):

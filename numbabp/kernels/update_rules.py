@@ -10,11 +10,13 @@ adagrad      s += g^2;  W -= eta g / (sqrt(s) + eps)                      (Duchi
 rmsprop      s = rho s + (1 - rho) g^2;  W -= eta g / (sqrt(s) + eps)            (Hinton 2012)
 adam         m = b1 m + (1 - b1) g;  s = b2 s + (1 - b2) g^2;
              W -= eta m/(1 - b1^t) / (sqrt(s/(1 - b2^t)) + eps)           (Kingma and Ba 2015)
+ADAM_HAT     W -= eta m/(1 - b1^t) sqrt(1 - b2^t) / (sqrt(s) + eps)         (section 2, the end)
 adamw        adam, with W -= eta l2 W apart from g             (Loshchilov and Hutter 2019)
 rprop        d = min(1.2 d, 50) where g g' > 0; d = 0.5 d, g = 0 where g g' < 0;
              W -= d sign(g);  g' = g                     (iRprop-, Igel and Huesken 2000)
 ============ =================================================================================
 
+The second form of adam, with its epsilon beside the root of the moment as it is, is scikit-learn's.
 rprop is for the gradient of all samples; its d begins as eta, which has no part in later steps. FANN, where
 it is the default, begins with 0.1.
 """
@@ -26,7 +28,7 @@ import numpy as np
 
 from ..compiler.compiling import scalar_function, subroutine
 
-SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM, ADAMW, RPROP = range(8)
+SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM, ADAMW, RPROP, ADAM_HAT = range(9)
 UPDATE_RULES: dict[str, int] = {
     "sgd": SGD,
     "momentum": MOMENTUM,
@@ -89,13 +91,15 @@ class Numbers(NamedTuple):
 def numbers(rule: Any, like: Any, rate: Any, t: Any) -> Any:
     """The rule's numbers at step t, in the dtype of `like`."""
     real = like.dtype.type
-    keep, keep_2, eta, correction = rule.momentum, 0.0, rate, 1.0
+    keep, keep_2, eta, correction, epsilon = rule.momentum, 0.0, rate, 1.0, rule.epsilon
     if rule.code == RMSPROP:
         keep = rule.rho
-    elif rule.code == ADAM or rule.code == ADAMW:
+    elif rule.code == ADAM or rule.code == ADAMW or rule.code == ADAM_HAT:
         keep, keep_2 = rule.beta_1, rule.beta_2
         eta = rate / (1 - keep**t)
         correction = 1 / (1 - keep_2**t)
+        if rule.code == ADAM_HAT:  # beside the root of the corrected moment
+            epsilon *= math.sqrt(correction)
     elif rule.code == RPROP and t > 1:
         eta = 0.0
     return Numbers(
@@ -105,7 +109,7 @@ def numbers(rule: Any, like: Any, rate: Any, t: Any) -> Any:
         real(keep_2),
         real(1 - keep_2),
         real(correction),
-        real(rule.epsilon),
+        real(epsilon),
     )
 
 
@@ -135,15 +139,27 @@ def without_limits(rule: Any) -> Any:
 
 
 @subroutine
-def add_penalties(rule: Any, parameters: Any, start: Any, gradient: Any, first: Any, n: Any) -> None:
-    """G += l2 W + l1 sign(W) over n weights from `start` and gradient from `first`; adamw's l2 is apart."""
+def add_penalties(rule: Any, parameters: Any, start: Any, gradient: Any, first: Any, n: Any) -> float:
+    """G += l2 W + l1 sign(W) over n weights from `start` and gradient from `first`; adamw's l2 is apart.
+
+    Returns the sum of the weights' squares.
+    """
     real = parameters.dtype.type
     l1 = real(rule.l1)
     l2 = real(0.0 if rule.code == ADAMW else rule.l2)
+    squares = real(0)
+    if rule.l1 == 0:  # the usual one is half as long
+        for j in range(n):
+            w = parameters[start + j]
+            gradient[first + j] += l2 * w
+            squares += w * w
+        return np.float64(squares)
     for j in range(n):
         w = parameters[start + j]
         sign = real(1) if w > real(0) else (real(-1) if w < real(0) else real(0))
         gradient[first + j] += l2 * w + l1 * sign
+        squares += w * w
+    return np.float64(squares)
 
 
 @subroutine

@@ -1,6 +1,6 @@
 """Plans for one network on the CPU."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -101,8 +101,12 @@ def _shape_of_batch(problem: Problem) -> Shape:
     length = min(options.batch_size, problem.n_samples)
     if length == 1:
         return Shape()
-    largest = max(m * n for m, n in pairwise(sizes))
-    return Shape(n_threads=_n_threads(2.0 * length * largest, options.n_threads))
+    return Shape(n_threads=threads_of_products(length, sizes, options.n_threads))
+
+
+def threads_of_products(length: int, layer_sizes: Sequence[int], most: int | None = None) -> int:
+    """Threads that products of so many samples with a network's weights are worth."""
+    return _n_threads(2.0 * length * max(m * n for m, n in pairwise(layer_sizes)), most)
 
 
 def _shapes_of_blocks(problem: Problem) -> list[Shape]:

@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 
 from ..compiler.subnormals import flushed_subnormals
-from ..kernels.batches.state import ADAM, MOMENTUM, NESTEROV, SGD, Data, Model, Rule
-from ..kernels.batches.training import train_batches
+from ..kernels.minibatch.batch import Batch, BatchSamples
+from ..kernels.minibatch.train import train_minibatch
+from ..kernels.state import EPOCH, LOSS, STEP, WEIGHTLESS, Model
+from ..kernels.update_rules import ADAM_HAT, MOMENTUM, NESTEROV, SGD, Rule
 from ..training.slicing import SLICE_SECONDS, Slices
-from .vectors import as_vector
+from .samples import make_run
+from .vectors import as_vector, by_kinds, by_layers
 
 OPERATIONS_A_SLICE = 2e8
 """Multiply-adds of the first slice, before it is known how fast they are: some 20 ms."""
@@ -20,19 +23,30 @@ def moments_of(optimizer: Any) -> tuple[list[np.ndarray], ...]:
     return (optimizer.ms, optimizer.vs) if hasattr(optimizer, "ms") else (optimizer.velocities,)
 
 
-def moment_vectors(optimizer: Any) -> tuple[np.ndarray, ...]:
-    """The same as vectors, of which the optimizer's lists then hold views."""
-    return tuple(as_vector(moment) for moment in moments_of(optimizer))
+def moment_vectors(optimizer: Any) -> np.ndarray:
+    """The same as vectors (n, n_parameters), of which the optimizer's lists then hold views."""
+    lists = moments_of(optimizer)
+    arrays = [array for moment in lists for array in by_layers(moment)]
+    vector, n = as_vector(arrays), len(lists[0])
+    for i, moment in enumerate(lists):
+        moment[:] = by_kinds(arrays[i * n : (i + 1) * n])
+    return vector.reshape(len(lists), -1)
 
 
-def make_rule(optimizer: Any, alpha: float) -> Rule:
-    """The kernel's rule for scikit-learn's optimizer as it stands, with the penalty's strength."""
+def make_rule(optimizer: Any, alpha: float) -> tuple[Rule, float, float]:
+    """The kernel's rule for scikit-learn's optimizer as it stands, with the penalty's strength.
+
+    With it come the learning rate and the gain of gradients: the rate is within scikit-learn's velocities,
+    and so in the gradients, with its sign.
+    """
     if hasattr(optimizer, "ms"):
-        numbers = 0.0, float(optimizer.beta_1), float(optimizer.beta_2), float(optimizer.epsilon)
-        return Rule(ADAM, float(optimizer.learning_rate_init), *numbers, float(alpha))
-    momentum = float(optimizer.momentum)
+        betas = float(optimizer.beta_1), float(optimizer.beta_2)
+        rule = Rule(ADAM_HAT, 0.0, 0.0, *betas, float(optimizer.epsilon), 0.0, float(alpha), 0.0, 0.0)
+        return rule, float(optimizer.learning_rate_init), 1.0
+    momentum, rate = float(optimizer.momentum), float(optimizer.learning_rate)
     code = SGD if momentum == 0 else NESTEROV if optimizer.nesterov else MOMENTUM
-    return Rule(code, float(optimizer.learning_rate), momentum, 0.0, 0.0, 0.0, float(alpha))
+    rule = Rule(code, momentum, 0.0, 0.0, 0.0, 0.0, 0.0, float(alpha), 0.0, 0.0)
+    return (rule, rate, 1.0) if code == SGD else (rule, -1.0, -rate)
 
 
 class Epochs:
@@ -40,20 +54,20 @@ class Epochs:
 
     Parameters
     ----------
-    model, data
+    model, batch, samples
         For the kernel.
     optimizer
         scikit-learn's, whose moments are the model's.
     alpha
         Strength of the L2 penalty.
-    batch_size
-        Samples a batch.
     """
 
-    def __init__(self, model: Model, data: Data, optimizer: Any, alpha: float, batch_size: int) -> None:
-        self._model, self._data, self._optimizer, self._alpha = model, data, optimizer, alpha
-        self._batch_size = batch_size
-        self._slices = Slices(OPERATIONS_A_SLICE / (3 * model.parameters.size * batch_size))
+    def __init__(
+        self, model: Model, batch: Batch, samples: BatchSamples, optimizer: Any, alpha: float
+    ) -> None:
+        self._model, self._batch, self._samples = model, batch, samples
+        self._optimizer, self._alpha = optimizer, alpha
+        self._slices = Slices(OPERATIONS_A_SLICE / (3 * model.parameters.size * batch.size))
 
     def run(self, order: np.ndarray | None) -> float:
         """Take all samples in this order, or as they stand; the mean loss, with the penalty.
@@ -63,27 +77,23 @@ class Epochs:
         ZeroDivisionError
             If the weights of a batch sum to zero. The batches before have changed the model.
         """
-        data = self._data if order is None else self._data._replace(order=order)
-        rule = make_rule(self._optimizer, self._alpha)
-        n, size = len(data.targets), self._batch_size
-        loss = np.zeros(1)
-        position = 0
-        while position < n:
-            stop = min(n, position + self._slices.length * size)
-            start, began = position, time.perf_counter()
+        samples = self._samples if order is None else self._samples._replace(order=order)
+        rule, rate, gain = make_rule(self._optimizer, self._alpha)
+        n, size = len(samples.targets), self._batch.size
+        batch = self._batch._replace(gain=gain, penalties=np.zeros(1))
+        run = make_run(rate, getattr(self._optimizer, "t", 0))
+        position = run.position
+        while position[EPOCH] == 0:
+            before, began = position[STEP], time.perf_counter()
             with flushed_subnormals():
-                t = self._batches_taken
-                position = train_batches(self._model, data, rule, size, position, stop, t, loss)
-            self._count(-(-(position - start) // size))
-            if position < stop:
+                status = train_minibatch(
+                    self._model, samples, rule, run, batch, 1, self._slices.length * size
+                )
+            self._count(int(position[STEP] - before))
+            if status == WEIGHTLESS:
                 raise ZeroDivisionError("Weights sum to zero, can't be normalized")
-            n_batches = -(-(stop - start) // size)
-            self._slices.took(n_batches, time.perf_counter() - began, SLICE_SECONDS)
-        return float(loss[0]) / n
-
-    @property
-    def _batches_taken(self) -> int:
-        return getattr(self._optimizer, "t", 0)
+            self._slices.took(int(position[STEP] - before), time.perf_counter() - began, SLICE_SECONDS)
+        return float(run.sums[0, LOSS] + batch.penalties[0]) / n
 
     def _count(self, n_batches: int) -> None:
         """Bring adam's step and the rate of the last one up to date."""

@@ -1,4 +1,4 @@
-"""scikit-learn's checked samples as the kernels take them, and the scratch that a batch of them needs."""
+"""scikit-learn's checked samples and parameters as the kernels of mini-batches take them."""
 
 from typing import Any
 
@@ -6,66 +6,66 @@ import numpy as np
 from scipy import sparse
 
 from ..checks.host_samples import for_kernels
-from ..compiler.arrays import aligned_zeros
-from ..kernels.batches.state import ACTIVATIONS, Data, Model
+from ..functions.activations import ACTIVATIONS
+from ..kernels.layout import layout
+from ..kernels.minibatch.batch import Batch, BatchSamples, batch_layout, batch_samples, make_batch
+from ..kernels.sparse import SparseSamples
+from ..kernels.state import Model, Run, Samples
+from ..kernels.update_rules import SGD, Rule
+from ..planning.network_cpu import threads_of_products
 
-NOTHING = np.empty(0, np.int64)
-LARGEST_INDEX = np.iinfo(np.int32).max
+NAMES = {"logistic": "sigmoid", **{name: name for name in ("identity", "tanh", "relu", "softmax", "exp")}}
+"""scikit-learn's activations, and what they are called here."""
+NO_RULE = Rule(SGD, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-def make_data(X: Any, y: np.ndarray, sample_weight: np.ndarray | None, dtype: np.dtype) -> Data:
-    """Dense or sparse samples; what has the right dtype and lies by rows is not copied."""
+def make_samples(X: Any, y: np.ndarray, sample_weight: np.ndarray | None, dtype: np.dtype) -> BatchSamples:
+    """Dense or sparse samples as they stand; what has the right dtype and lies by rows is not copied."""
     targets = np.ascontiguousarray(y, dtype)
     weights = np.empty(0, dtype) if sample_weight is None else np.ascontiguousarray(sample_weight, dtype)
-    if sparse.issparse(X):
-        rows = X.tocsr()
-        inputs = np.empty((0, X.shape[1]), dtype)
-        values, columns = rows.data.astype(dtype, copy=False), rows.indices.astype(np.int32, copy=False)
-        starts = rows.indptr.astype(np.int64, copy=False)
+    about = targets, weights, np.arange(len(targets))
+    if not sparse.issparse(X):
+        given: Any = Samples(np.ascontiguousarray(X, dtype), *about)
     else:
-        inputs = np.ascontiguousarray(X, dtype)
-        values, columns, starts = np.empty(0, dtype), np.empty(0, np.int32), np.empty(0, np.int64)
-    arrays = (inputs, values, columns, starts, targets, weights, NOTHING)
-    return Data(*(for_kernels(array) for array in arrays))
+        rows = X.tocsr()
+        columns = rows.indices.astype(np.int32, copy=False).view(np.uint32)
+        starts = rows.indptr.astype(np.int64, copy=False)
+        given = SparseSamples(rows.data.astype(dtype, copy=False), columns, starts, *about)
+    return BatchSamples(*(for_kernels(array) for array in batch_samples(given)))
 
 
 def make_model(
     parameters: np.ndarray,
-    moments: tuple[np.ndarray, ...],
-    coefs: list[np.ndarray],
-    activations: tuple[str, str],
-    room: tuple[int, bool],
-) -> Model:
-    """The parameters with scratch for a batch.
+    moments: np.ndarray,
+    layers: tuple[list[int], tuple[str, str]],
+    samples: BatchSamples,
+    room: tuple[int, int | None],
+) -> tuple[Model, Batch]:
+    """The parameters with room for a batch.
 
     Parameters
     ----------
     parameters, moments
-        Vectors; up to two moments.
-    coefs
-        Weights, for their shapes.
-    activations
-        scikit-learn's names, of the hidden layers and of the output layer.
+        Layer by layer, the weights and then the biases; T (n_parameters,) and (n, n_parameters).
+    layers
+        Their sizes, with the inputs, and scikit-learn's names of the hidden and the output activation.
+    samples
+        To be trained with.
     room
-        Samples of the largest batch, and whether there must be room for a copy of their inputs.
+        Samples of a batch, and how many are taken at a time for the gradient as a whole (see `make_batch`).
     """
-    dtype = parameters.dtype
-    n_rows, copies = room
-    weights, biases = 0, sum(w.size for w in coefs)
-    unit = n_rows * coefs[0].shape[0] if copies else 0
-    n_inputs = unit
-    layout = []
-    for layer, w in enumerate(coefs):
-        code = ACTIVATIONS[activations[layer == len(coefs) - 1]]
-        layout.append((*w.shape, weights, biases, unit, code))
-        weights, biases, unit = weights + w.size, biases + w.shape[1], unit + n_rows * w.shape[1]
-    first, second = (*moments, np.empty(0, dtype), np.empty(0, dtype))[:2]
-    return Model(
-        parameters=parameters,
-        first=first,
-        second=second,
-        gradient=aligned_zeros(parameters.size, dtype),
-        units=aligned_zeros(unit, dtype),
-        deltas=aligned_zeros(unit - n_inputs, dtype),
-        layout=np.array(layout, np.int64),
-    )
+    sizes, (hidden, output) = layers
+    names = [hidden] * (len(sizes) - 2) + [output]
+    own = layout(tuple(sizes), tuple(ACTIVATIONS[NAMES[name]] for name in names))
+    by_blas = threads_of_products(min(room[0], samples.order.size), sizes) > 1
+    batch, gradient = make_batch(own, samples, room[0], NO_RULE, by_blas, room[1])
+    nothing, dtype = np.empty(0, parameters.dtype), parameters.dtype
+    own = batch_layout(own, len(batch.picks), samples.starts.size > 0)
+    model = Model(parameters, moments, gradient, np.empty((3, 0), dtype), nothing, own, loss=-1)
+    return model, batch._replace(penalties=np.zeros(1))
+
+
+def make_run(rate: float = 0.0, steps: int = 0) -> Run:
+    """The record of one epoch before it begins, after so many steps."""
+    position, no_shuffle = np.array([0, 0, steps, 0]), np.empty(0, np.uint64)
+    return Run(position, no_shuffle, np.array([rate]), np.empty(0, np.int64), np.zeros((1, 2)))

@@ -10,17 +10,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from ..kernels.batches.state import ACTIVATIONS
 from .loop import Epochs, moment_vectors, moments_of
 from .objective import Objective
-from .samples import make_data, make_model
+from .samples import NAMES, make_model, make_samples
 from .scikit_learn import AdamOptimizer, SGDOptimizer, trains_as_known
-from .vectors import as_vector
+from .vectors import as_vector, by_kinds, by_layers
 
 LOSSES = {"log_loss": ("logistic", "softmax"), "squared_error": ("identity",), "poisson": ("exp",)}
 """Output activations that go with a loss: those for which dLoss/dz is output minus target."""
@@ -74,7 +72,7 @@ class CompiledTraining:
             and y.shape[1] == sizes[-1]
             and self.n_layers_ == len(sizes)
             and self.out_activation_ in LOSSES.get(self.loss, ())
-            and self.activation in ACTIVATIONS
+            and self.activation in NAMES
         )
         return dtype if known else None
 
@@ -138,22 +136,17 @@ class CompiledTraining:
                     stacklevel=2,
                 )
             batch_size = min(self.batch_size, n_samples)
-        parameters = self._parameters_as_vector()
-        model = make_model(
-            parameters,
-            moment_vectors(self._optimizer),
-            self.coefs_,
-            (self.activation, self.out_activation_),
-            (batch_size, self.shuffle and not sparse.issparse(X)),
-        )
-        data = make_data(X, y, sample_weight, dtype)
-        return Epochs(model, data, self._optimizer, self.alpha, int(batch_size))
+        samples = make_samples(X, y, sample_weight, dtype)
+        layers = [X.shape[1], *(b.size for b in self.intercepts_)], (self.activation, self.out_activation_)
+        vectors = self._parameters_as_vector(), moment_vectors(self._optimizer)
+        model, batch = make_model(*vectors, layers, samples, (int(batch_size), None))
+        return Epochs(model, batch, samples, self._optimizer, self.alpha)
 
     def _parameters_as_vector(self) -> np.ndarray:
-        """All weights, then all biases; the attributes become views of it."""
-        arrays = [*self.coefs_, *self.intercepts_]
-        vector = as_vector(arrays)
-        n = len(self.coefs_)
+        """Layer by layer; the attributes become views of it."""
+        arrays = by_layers([*self.coefs_, *self.intercepts_])
+        vector, n = as_vector(arrays), len(self.coefs_)
+        arrays = by_kinds(arrays)
         self.coefs_[:], self.intercepts_[:] = arrays[:n], arrays[n:]
         return vector
 
@@ -223,4 +216,5 @@ class CompiledTraining:
         if sample_weight is not None and np.sum(sample_weight) == 0:
             raise ZeroDivisionError("Weights sum to zero, can't be normalized")
         activations = self.activation, self.out_activation_
-        return Objective(self.coefs_, activations, self.alpha, make_data(X, y, sample_weight, dtype))
+        arrays = [*self.coefs_, *self.intercepts_]
+        return Objective(arrays, activations, self.alpha, make_samples(X, y, sample_weight, dtype))

@@ -1,8 +1,20 @@
-"""Lists of arrays as one vector: scikit-learn keeps parameters and moments in lists, kernels want vectors."""
+"""Lists of arrays as one vector: scikit-learn keeps parameters and moments in lists, kernels want vectors.
 
-from collections.abc import Sequence
+Its lists have all weights first, then all biases; a vector has them layer by layer.
+"""
 
 import numpy as np
+
+
+def by_layers(arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """All weights and then all biases as a layer's weights and biases, a layer after the other."""
+    n = len(arrays) // 2
+    return [array for pair in zip(arrays[:n], arrays[n:], strict=True) for array in pair]
+
+
+def by_kinds(arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """Back from `by_layers`."""
+    return arrays[::2] + arrays[1::2]
 
 
 def as_vector(arrays: list[np.ndarray]) -> np.ndarray:
@@ -16,18 +28,14 @@ def as_vector(arrays: list[np.ndarray]) -> np.ndarray:
     vector = _vector_under(arrays)
     if vector is None:
         vector = np.concatenate([array.ravel() for array in arrays])
-        arrays[:] = views(vector, [array.shape for array in arrays])
+        arrays[:] = views(vector, arrays)
     return vector
 
 
-def views(vector: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
-    """Consecutive parts of a vector in these shapes, without a copy."""
-    found, start = [], 0
-    for shape in shapes:
-        size = int(np.prod(shape))
-        found.append(vector[start : start + size].reshape(shape))
-        start += size
-    return found
+def views(vector: np.ndarray, like: list[np.ndarray]) -> list[np.ndarray]:
+    """Consecutive parts of a vector in these arrays' shapes, without a copy."""
+    parts = np.split(vector, np.cumsum([array.size for array in like])[:-1])
+    return [part.reshape(array.shape) for part, array in zip(parts, like, strict=True)]
 
 
 def _vector_under(arrays: list[np.ndarray]) -> np.ndarray | None:

@@ -160,14 +160,14 @@ def test_penalty_shared_by_the_batch():
     problem = draw_problem(0, (6, 5, 2), ("tanh", "identity"), "squared_error")
     weights, alpha, rate, size = WEIGHTS + 0.25, 0.3, 0.05, 10
     options = Options(learning_rate=rate, batch_size=size, l2=alpha)
-    own = {"by_weight": True, "penalties": np.zeros(1)}
+    own = {"penalties": np.zeros(1)}
     samples, model, rule, run, batch = prepared(problem, options, 1, weights, **own)
     train_minibatch(model, samples, rule, run, batch, 1, 1000)
     W, b = [w.copy() for w in problem.weights], [c.copy() for c in problem.biases]
     penalty = 0.0
     for first in range(0, 25, size):
         X, Y, of = (part[first : first + size] for part in (problem.X, problem.Y, weights))
-        penalty += sum(0.5 * alpha * np.sum(w * w) for w in W)
+        penalty += sum(0.5 * alpha * np.sum(w * w) for w in W) / of.sum() * len(X)
         a = np.tanh(X @ W[0] + b[0])
         delta = (a @ W[1] + b[1] - Y) * of[:, None] / of.sum()
         below = delta @ W[1].T * (1 - a * a)

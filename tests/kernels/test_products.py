@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from numbabp.compiler.compiling import kernel
-from numbabp.compiler.tiles import Grid, rows_of_tile
 from numbabp.kernels.layout import ONE, ZERO
 from numbabp.kernels.products.tiled import block_size, product
+from numbabp.kernels.products.tiles import Grid, rows_of_tile
 
 MARGIN = 40
 SIZES = [

@@ -10,9 +10,9 @@ import numpy as np
 
 from ...compiler.arrays import aligned_zeros
 from ...compiler.compiling import subroutine
-from ...compiler.tiles import TILE_ROWS
 from ..layout import BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS, n_parameters, n_units
 from ..products.tiled import TERMS, block_size, packed_size
+from ..products.tiles import TILE_ROWS
 from ..sparse import SparseSamples
 from ..state import Samples, sample_weight
 from ..update_rules import Rule
@@ -48,8 +48,10 @@ class Batch(NamedTuple):
     picks: np.ndarray  # int64 (rows,), positions of the samples in the order
     size: int  # samples of a mini-batch, those of weight 0 too
     by_blas: bool  # whether products are BLAS's, whose threads share them, instead of our own
-    by_weight: bool  # a mini-batch's mean is over its weight and shares the penalty, as scikit-learn has it
-    penalties: np.ndarray  # float64 (epochs,), sums of l2/2 W^2 before every step; or (0,)
+    # None, or float64 (epochs,) for a mean as scikit-learn has it: of a mini-batch's weight, which divides
+    # the penalty, too; the record is its loss (see `reports`), and here is l2/2 W^2 before every step
+    penalties: Any = None
+    gain: float = 1.0  # factor of gradients that are so: -eta, with a rate of -1, puts it into velocities
 
 
 def batch_layout(layout: np.ndarray, rows: int, is_sparse: bool) -> np.ndarray:
@@ -72,7 +74,12 @@ def batch_samples(samples: Samples | SparseSamples) -> BatchSamples:
 
 
 def make_batch(
-    layout: np.ndarray, samples: BatchSamples, size: int, rule: Rule, by_blas: bool = False
+    layout: np.ndarray,
+    samples: BatchSamples,
+    size: int,
+    rule: Rule,
+    by_blas: bool = False,
+    most: int | None = None,
 ) -> tuple[Batch, np.ndarray]:
     """Mini-batches of `size` samples, and room for what `train_minibatch` needs of their gradient.
 
@@ -86,19 +93,20 @@ def make_batch(
         Samples of a mini-batch; more than there are make one of all.
     by_blas
         See `Batch`.
+    most
+        How many are taken at a time, if that is known, and the gradient is wanted as a whole.
     """
     dtype, is_sparse = samples.targets.dtype, samples.starts.size > 0
     size = min(size, samples.order.size)
     of_row = n_units(layout) - (int(layout[0, OUTPUTS]) if is_sparse else 0)
-    rows = min(size, max(LEAST_PART, PART_BYTES // (of_row * dtype.itemsize)))
+    rows = min(size, max(LEAST_PART, PART_BYTES // (of_row * dtype.itemsize)) if most is None else most)
     units = aligned_zeros((3, rows * of_row), dtype)
     largest = n_parameters(layout)
-    if rows == size and rule.clip_norm == 0:  # of one layer at a time
+    if rows == size and rule.clip_norm == 0 and most is None:  # of one layer at a time
         weights = (layout[:, BIASES] - layout[:, WEIGHTS]).astype(np.int64)
         largest = max(int(weights.max()), int(layout[:, FAN_OUT].max()))
     sizes = layout[:, [FAN_IN, FAN_OUT]]
     packed = max(block_size(dtype), *(packed_size(rows, int(n), dtype) for n in layout[:, FAN_OUT]))
-    picks, no_penalties = np.zeros(rows, np.int64), np.empty(0, np.float64)
     batch = Batch(
         units[0],
         units[1],
@@ -106,11 +114,9 @@ def make_batch(
         aligned_zeros(packed, dtype),
         aligned_zeros(int(TERMS * GRADIENT_ROWS), dtype),
         aligned_zeros(int(sizes.max()), dtype),
-        picks,
+        np.zeros(rows, np.int64),
         size,
         by_blas,
-        False,
-        no_penalties,
     )
     return batch, aligned_zeros(largest, dtype)
 
@@ -141,5 +147,5 @@ def divisor_of(samples: Any, batch: Any, first: Any, last: Any) -> float:
     for i in range(first, last):
         weight = samples.weights[samples.order[i]]
         if weight != 0:
-            total += np.float64(weight) if batch.by_weight else 1.0
+            total += 1.0 if batch.penalties is None else np.float64(weight)
     return total

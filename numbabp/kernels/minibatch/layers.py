@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 
 from ...compiler.compiling import subroutine
-from ...compiler.tiles import Grid, n_columns
 from ...compiler.views import matrix_at
 from ...functions import activations as act
-from ..layers import activate, backward_activation, multiply_by_derivative, observe
+from ..layers import activate, affine, backward_activation, multiply_by_derivative, observe
 from ..layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, ONE, OUTPUTS, WEIGHTS, ZERO
 from ..products.blas import add_product
 from ..products.tiled import PANELS, TERMS, multiply_packed, pack, product
+from ..products.tiles import Grid, n_columns
 from ..state import sample_weight
 from ..update_rules import ADAMW, add_penalties, apply, clip_values, shrink_weights
 from .batch import GRADIENT_ROWS
+from .reports import observe_canonical
 
 STRIP = np.uint64(2048)
 """Numbers that passes take at a time, about, so that the next pass finds them in the first cache."""
@@ -34,6 +35,8 @@ def forward_layer(model: Any, samples: Any, batch: Any, layer: Any, n: Any) -> N
     x, out = layout[layer, INPUTS], layout[layer, OUTPUTS]
     if layer == 0 and samples.starts.size > 0:
         _sparse_product(model, samples, batch, n)
+    elif n == 1:  # neither BLAS nor tiles are for one sample
+        affine(parameters, layout, layer, a, z)
     elif batch.by_blas or fan_out == ONE:  # of one unit a tile would be nearly empty
         for t in range(rows):
             for k in range(fan_out):
@@ -80,10 +83,11 @@ def _sparse_product(model: Any, samples: Any, batch: Any, n: Any) -> None:
 
 
 @subroutine
-def observe_rows(model: Any, samples: Any, run: Any, batch: Any, n: Any, divisor: Any) -> int:
+def observe_rows(model: Any, samples: Any, run: Any, batch: Any, n: Any, divisor: Any, size: Any) -> int:
     """Losses on record, and delta of the outputs; how many samples are finite, up to one that is not.
 
-    A view that begins with a sample's row has its outputs where the layout has those of the first.
+    `size` is that of the mini-batch. A view that begins with a sample's row has its outputs where the layout
+    has those of the first.
     """
     layout = model.layout
     last = len(layout) - 1
@@ -94,10 +98,14 @@ def observe_rows(model: Any, samples: Any, run: Any, batch: Any, n: Any, divisor
         weight = sample_weight(samples, s)
         row = t * np.int64(fan_out)
         z, a, delta = batch.z[row:], batch.a[row:], batch.delta[row:]
-        if not observe(model, samples, run, s, weight, z, a, delta):
-            return t
-        backward_activation(model.loss, layout, last, z, a, delta)
         share = real(weight / divisor)
+        if batch.penalties is None:
+            if not observe(model, samples, run, s, weight, z, a, delta):
+                return t
+            backward_activation(model.loss, layout, last, z, a, delta)
+        else:  # goes on, however far
+            observe_canonical(model, samples, run, s, weight / divisor * size, a, delta)
+            share *= real(batch.gain)
         for k in range(fan_out):
             delta[out + k] *= share
     return n
@@ -224,19 +232,55 @@ def bias_gradient(model: Any, batch: Any, layer: Any, n: Any, at: Any, kept: Any
 
 
 @subroutine
-def step_weights(model: Any, rule: Any, step: Any, decay: Any, start: Any, first: Any, n: Any) -> None:
-    """Penalties, clipping by value and the rule for n weights from `start`, gradient from `first`."""
+def step_weights(model: Any, rule: Any, step: Any, decay: Any, start: Any, first: Any, n: Any) -> float:
+    """Penalties, clipping by value and the rule for n weights from `start`, gradient from `first`.
+
+    Returns the sum of the weights' squares before the step, where there is a penalty.
+    """
     parameters, gradient = model.parameters, model.gradient
+    squares = 0.0
     for at in range(ZERO, n, STRIP):
         size = min(STRIP, n - at)
         w, g = start + at, first + at
-        if rule.l1 > 0 or rule.l2 > 0:
-            add_penalties(rule, parameters, w, gradient, g, size)
+        if rule.l1 != 0 or rule.l2 != 0:
+            squares += add_penalties(rule, parameters, w, gradient, g, size)
         if rule.clip_value > 0:
             clip_values(rule, gradient, g, size)
         if rule.code == ADAMW:
             shrink_weights(parameters, w, size, decay)
         apply(rule.code, step, parameters, model.moments, w, gradient, g, size)
+    return squares
+
+
+@subroutine
+def step_by_rows(model: Any, rule: Any, step: Any, batch: Any, decay: Any, layer: Any) -> float:
+    """`send_back`, `weight_gradient` and `step_weights` for a single sample, in one pass over the weights.
+
+    The gradient is an outer product, which is written down some rows at a time, in the first cache.
+    """
+    parameters, gradient, layout = model.parameters, model.gradient, model.layout
+    a, delta = batch.a, batch.delta
+    fan_in, fan_out = layout[layer, FAN_IN], layout[layer, FAN_OUT]
+    x, out = layout[layer, INPUTS], layout[layer, OUTPUTS]
+    at_once = STRIP // fan_out + ONE
+    squares = 0.0
+    for first in range(ZERO, fan_in, at_once):
+        last = min(first + at_once, fan_in)
+        start = layout[layer, WEIGHTS] + first * fan_out
+        for i in range(first, last):
+            row, value = (i - first) * fan_out, a[x + i]
+            if layer > 0:
+                total = value - value
+                for k in range(fan_out):
+                    total += parameters[start + row + k] * delta[out + k]
+                delta[x + i] = total
+            for k in range(fan_out):
+                gradient[row + k] = value * delta[out + k]
+        n = (last - first) * fan_out
+        squares += step_weights(model, rule, step, decay, start, ZERO, n)
+    if layer > 0:
+        multiply_by_derivative(layout[layer - 1, ACTIVATION], batch.z, a, delta, x, fan_in)
+    return squares
 
 
 @subroutine

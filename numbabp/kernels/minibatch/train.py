@@ -9,9 +9,10 @@ import numpy as np
 
 from ...compiler.compiling import kernel, subroutine
 from ..layout import BIASES, FAN_IN, FAN_OUT, WEIGHTS, ZERO
-from ..state import BATCH, DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, begin_epoch, end_epoch
-from ..update_rules import ADAMW, SGD, add_penalties, clip_norm, clip_values, numbers, with_l2, without_limits
+from ..state import BATCH, DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, WEIGHTLESS, begin_epoch, end_epoch
+from ..update_rules import SGD, add_penalties, clip_norm, clip_values, numbers, with_l2, without_limits
 from .batch import divisor_of, gather
+from .gradient import add_gradients
 from .layers import (
     bias_gradient,
     forward_layer,
@@ -21,14 +22,17 @@ from .layers import (
     send_back,
     sparse_gradient,
     step_biases,
+    step_by_rows,
     step_weights,
     weight_gradient,
 )
 
 
 @subroutine
-def _step_at_once(model: Any, samples: Any, rule: Any, run: Any, batch: Any, n: Any) -> None:
+def _step_at_once(model: Any, samples: Any, rule: Any, run: Any, batch: Any, n: Any) -> float:
     """Backpropagate a whole mini-batch, and use the gradient of a layer as soon as it is there.
+
+    Returns the sum of the weights' squares before it, where that is asked for (see `step_weights`).
 
     Without BLAS a layer's gradient comes some rows at a time and never leaves the cache.
     """
@@ -38,28 +42,34 @@ def _step_at_once(model: Any, samples: Any, rule: Any, run: Any, batch: Any, n: 
     step = numbers(rule, parameters, rate, run.position[STEP])
     decay = real(rate * rule.l2)
     is_sparse = samples.starts.size > 0
+    squares = 0.0
     for layer in range(len(layout) - 1, -1, -1):
         fan_in, fan_out = layout[layer, FAN_IN], layout[layer, FAN_OUT]
         w = layout[layer, WEIGHTS]
-        if layer > 0:
+        by_rows = n == 1 and not (layer == 0 and is_sparse)
+        if layer > 0 and not by_rows:
             send_back(model, batch, layer, n)
-        if layer == 0 and is_sparse and rule.code == SGD and _is_plain(rule):
+        if by_rows:
+            squares += step_by_rows(model, rule, step, batch, decay, layer)
+        elif layer == 0 and is_sparse and rule.code == SGD and _is_plain(rule):
             sparse_gradient(model, samples, batch, n, parameters, -step.eta)
         elif layer == 0 and is_sparse:
             size = fan_in * fan_out
             for j in range(size):
                 gradient[j] = 0
             sparse_gradient(model, samples, batch, n, gradient, real(1))
-            step_weights(model, rule, step, decay, w, ZERO, size)
+            squares += step_weights(model, rule, step, decay, w, ZERO, size)
         else:
             pack_deltas(model, batch, layer, n)
             rows = rows_at_once(batch, fan_in, fan_out)
             for first in range(ZERO, fan_in, rows):
                 some = min(rows, fan_in - first)
                 weight_gradient(model, batch, layer, n, first, some, ZERO, real(0))
-                step_weights(model, rule, step, decay, w + first * fan_out, ZERO, some * fan_out)
+                size, start = some * fan_out, w + first * fan_out
+                squares += step_weights(model, rule, step, decay, start, ZERO, size)
         bias_gradient(model, batch, layer, n, ZERO, real(0))
         step_biases(model, rule, step, layer, ZERO)
+    return squares
 
 
 @subroutine
@@ -69,29 +79,8 @@ def _is_plain(rule: Any) -> bool:
 
 
 @subroutine
-def _add_gradients(model: Any, samples: Any, batch: Any, n: Any, has_begun: Any) -> None:
-    """Backpropagate some samples of a mini-batch, and add to its gradient in model.gradient."""
-    gradient, layout = model.gradient, model.layout
-    real = gradient.dtype.type
-    kept = real(1) if has_begun else real(0)
-    for layer in range(len(layout) - 1, -1, -1):
-        w, b = layout[layer, WEIGHTS], layout[layer, BIASES]
-        if layer > 0:
-            send_back(model, batch, layer, n)
-        if layer == 0 and samples.starts.size > 0:
-            if not has_begun:
-                for j in range(w, b):
-                    gradient[j] = 0
-            sparse_gradient(model, samples, batch, n, gradient, real(1))
-        else:
-            pack_deltas(model, batch, layer, n)
-            weight_gradient(model, batch, layer, n, ZERO, layout[layer, FAN_IN], w, kept)
-        bias_gradient(model, batch, layer, n, b, kept)
-
-
-@subroutine
-def _step_with_all(model: Any, rule: Any, run: Any) -> None:
-    """One step with the whole gradient in model.gradient."""
+def _step_with_all(model: Any, rule: Any, run: Any) -> float:
+    """One step with the whole gradient in model.gradient; returns what `_step_at_once` does."""
     parameters, gradient, layout = model.parameters, model.gradient, model.layout
     rate = run.learning_rates[run.position[EPOCH]]
     step = numbers(rule, parameters, rate, run.position[STEP])
@@ -105,22 +94,12 @@ def _step_with_all(model: Any, rule: Any, run: Any) -> None:
             clip_values(rule, gradient, ZERO, np.uint64(gradient.size))
         clip_norm(rule, gradient)
         rule = without_limits(rule)
+    squares = 0.0
     for layer in range(len(layout)):
         w, b = layout[layer, WEIGHTS], layout[layer, BIASES]
-        step_weights(model, rule, step, decay, w, w, b - w)
+        squares += step_weights(model, rule, step, decay, w, w, b - w)
         step_biases(model, rule, step, layer, b)
-
-
-@subroutine
-def _record_penalty(model: Any, rule: Any, run: Any, batch: Any) -> None:
-    """Add l2/2 W^2 to the epoch's sum of them, where it is asked for."""
-    if batch.penalties.size == 0 or rule.code == ADAMW:
-        return
-    total = 0.0
-    for layer in range(len(model.layout)):
-        for j in range(model.layout[layer, WEIGHTS], model.layout[layer, BIASES]):
-            total += np.float64(model.parameters[j]) * np.float64(model.parameters[j])
-    batch.penalties[run.position[EPOCH]] += 0.5 * rule.l2 * total
+    return squares
 
 
 @kernel
@@ -147,7 +126,8 @@ def train_minibatch(
     -------
     int
         `PAUSED`, or `DIVERGED` when the loss of the sample at run.position is not finite; its
-        mini-batch has changed nothing but the record.
+        mini-batch has changed nothing but the record. With `batch.penalties` it goes on instead, and returns
+        `WEIGHTLESS` at a mini-batch whose weights sum to 0.
     """
     position = run.position
     n_samples, rows = samples.order.size, len(batch.picks)
@@ -162,24 +142,30 @@ def train_minibatch(
         done += until - start
         divisor = divisor_of(samples, batch, first, last)
         n = gather(samples, batch, start, until)
-        own = with_l2(rule, rule.l2 / divisor) if batch.by_weight else rule
+        own = rule
+        if batch.penalties is not None:
+            if divisor == 0:
+                return WEIGHTLESS
+            own = with_l2(rule, batch.gain * rule.l2 / divisor)
         if n > 0:  # not where all of them weigh 0
             for layer in range(len(model.layout)):
                 forward_layer(model, samples, batch, layer, n)
-            finite = observe_rows(model, samples, run, batch, n, divisor)
+            finite = observe_rows(model, samples, run, batch, n, divisor, last - first)
             if finite < n:
                 position[SAMPLE] = batch.picks[finite]
                 return DIVERGED
             if not at_once:
-                _add_gradients(model, samples, batch, n, position[BATCH] > 0)
+                add_gradients(model, samples, batch, n, position[BATCH] > 0)
             position[BATCH] += n
         if until == last and position[BATCH] > 0:
             position[STEP] += 1
-            _record_penalty(model, rule, run, batch)
             if at_once:
-                _step_at_once(model, samples, own, run, batch, n)
+                squares = _step_at_once(model, samples, own, run, batch, n)
             else:
-                _step_with_all(model, own, run)
+                squares = _step_with_all(model, own, run)
+            if batch.penalties is not None:
+                penalty = 0.5 * rule.l2 * squares / divisor
+                batch.penalties[position[EPOCH]] += penalty * (last - first)
             position[BATCH] = 0
         position[SAMPLE] = until
         end_epoch(samples, run)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ...compiler.compiling import subroutine
-from ...compiler.tiles import (
+from ..layout import ONE, ZERO
+from .tiles import (
     Grid,
     multiply_tile,
     n_columns,
@@ -19,7 +20,6 @@ from ...compiler.tiles import (
     rows_of_tile,
     tile_width,
 )
-from ..layout import ONE, ZERO
 
 TERMS = np.uint64(512)
 """Terms of a sum that are done at a time.

@@ -14,8 +14,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .compiling import scalar_function
-from .vectors import call, has_avx512
+from ...compiler.compiling import scalar_function
+from ...compiler.vectors import call, has_avx512
 
 FLAGS = ("contract", "nsz")
 VECTORS = 2
