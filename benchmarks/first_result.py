@@ -64,6 +64,7 @@ print(json.dumps({"cpu": used.ru_utime + used.ru_stime, "compiled": compiled}))
 def measure(run, package, cache):
     """One process: seconds of wall and processor time, and what it compiled."""
     environment = {**os.environ, "PYTHONPATH": str(package), "NUMBA_CACHE_DIR": str(cache)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     started = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-P", "-c", PROGRAM, RUNS[run]],

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..atomic_files import check_writable, write_atomically
-from .sweep import Outcome, Sweep, heading
 
 if TYPE_CHECKING:
+    from .sweep import Outcome, Sweep
     from .xor_experiments import Experiment
 
 KINDS = (".png", ".svg", ".pdf")
@@ -72,7 +72,7 @@ def draw_xor(run: "Experiment") -> Any:
     return figure
 
 
-def draw_sweep(result: Sweep) -> Any:
+def draw_sweep(result: "Sweep") -> Any:
     """Figure of a sweep: losses of the best settings and, where two parameters vary, a map of all scores."""
     from matplotlib.figure import Figure
 
@@ -85,8 +85,10 @@ def draw_sweep(result: Sweep) -> Any:
     return figure
 
 
-def _draw_losses(axis: Any, result: Sweep) -> None:
+def _draw_losses(axis: Any, result: "Sweep") -> None:
     """Median and quantile band of the loss of the best settings against the epoch."""
+    from .sweep import heading  # which imports populations
+
     shown, colours = _shown(result)
     names = list(result.varied)
     epochs = np.arange(1, result.epochs + 1)
@@ -116,7 +118,7 @@ def _draw_losses(axis: Any, result: Sweep) -> None:
         _add_legend(axis, title)
 
 
-def _shown(result: Sweep) -> tuple[list[Outcome], Any]:
+def _shown(result: "Sweep") -> tuple[list["Outcome"], Any]:
     """The best outcomes, as many as there are colours, and theirs."""
     from matplotlib import colormaps
 
@@ -166,8 +168,10 @@ def _add_legend(axis: Any, title: str) -> None:
     )
 
 
-def _draw_scores(axis: Any, result: Sweep) -> None:
+def _draw_scores(axis: Any, result: "Sweep") -> None:
     """Median score against both parameters, as colours and figures."""
+    from .sweep import heading
+
     (down, rows), (across, columns) = sorted(result.varied.items(), key=lambda item: len(item[1]))
     scores = np.full((len(rows), len(columns)), np.nan)
     for outcome in result.outcomes:
