@@ -50,7 +50,7 @@ class Population(OfArchitecture):
         (n_inputs, ..., n_outputs), as for `Network`.
     n_networks : int
         How many.
-    hidden_activation, output_activation, loss, init, dtype
+    hidden_activation, output_activation, loss, quantile, init, dtype
         As for `Network`, for all networks.
     random_state : None, int, numpy.random.RandomState, or sequence of n_networks ints
         A seed for each network's initial weights; or what draws the seeds, and then the orders of samples.

@@ -113,11 +113,23 @@ def _loss_of_constant(network: Network, Y: np.ndarray, weights: np.ndarray | Non
         with np.errstate(divide="ignore", invalid="ignore"):
             of_rows = xlogy(Y, Y / np.where(mean > 0, mean, 1.0)).sum(axis=1)
         return float(np.average(of_rows, weights=weights))
-    residuals = np.abs(Y - (mean if network.loss == "squared_error" else np.median(Y, axis=0)))
+    best = mean if network.loss == "squared_error" else _quantile(Y, network.quantile, weights)
+    residuals = np.abs(Y - best)
     if network.loss == "absolute_error":
         losses = residuals
+    elif network.loss == "quantile":
+        losses = residuals * np.where(best < Y, network.quantile, 1 - network.quantile)
     else:
         losses = residuals**2 / 2
         if network.loss == "huber":
             losses = np.where(residuals > 1, residuals - 0.5, losses)
     return float(np.average(losses.sum(axis=1), weights=weights))
+
+
+def _quantile(Y: np.ndarray, level: float, weights: np.ndarray | None) -> np.ndarray:
+    """Of every column the least of its numbers up to which lies this part of the weight."""
+    order = np.argsort(Y, axis=0)
+    of_rows = np.ones(len(Y)) if weights is None else weights.astype(float)
+    below = np.cumsum(of_rows[order], axis=0)
+    places = (below < level * below[-1]).sum(axis=0)
+    return np.take_along_axis(np.take_along_axis(Y, order, axis=0), places[np.newaxis], axis=0)[0]

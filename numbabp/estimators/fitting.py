@@ -368,6 +368,7 @@ def _check_unchanged(network: Network, architecture: dict[str, Any]) -> None:
         "hidden_activation": list(network.activations[:-1]),
         "output_activation": network.activations[-1],
         "loss": network.loss,
+        "quantile": network.quantile,
     }
     for name, value in architecture.items():
         if value != present[name]:

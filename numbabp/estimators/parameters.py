@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from ..architecture import check_quantile
 from ..checks.arguments import check_bool, check_choice, check_integer, check_real
 from ..devices.placement import check_device
 from ..functions.activations import HIDDEN_ACTIVATIONS
@@ -84,6 +85,7 @@ def architecture_of(model: BaseEstimator, n_features: int, targets: Targets) -> 
         "hidden_activation": hidden_activations(model, len(hidden)),
         "output_activation": output_activation,
         "loss": loss,
+        "quantile": check_quantile(getattr(model, "quantile", 0.5), loss),  # classifiers have none
     }
 
 

@@ -16,10 +16,14 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, BaseMLP):
     """Regressor: a multi-layer perceptron trained sample by sample.
 
     {parameters}
-    loss : {"squared_error", "absolute_error", "huber", "poisson"}, default="squared_error"
+    loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, default="squared_error"
         Half the squared residual, its size, or half the square up to 1 and growing linearly from there on; of
-        counts and other numbers >= 0 half the Poisson deviance y log(y / a) - y + a. `score` is R^2 with all
-        of them. The first positional parameter, as in scikit-learn.
+        counts and other numbers >= 0 half the Poisson deviance y log(y / a) - y + a; or the pinball loss,
+        least for the `quantile` of y. `score` is R^2 with all of them: for quantiles take
+        `sklearn.metrics.d2_pinball_score`. The first positional parameter, as in scikit-learn.
+    quantile : float, default=0.5
+        For loss="quantile" its level, between 0 and 1: what part of the targets is to lie below predictions.
+        Any other than 0.5 is refused with another loss.
     output_activation : str, optional
         By default "exp" for "poisson", which takes no other, and "identity" for the others, which also take
         "exp" and any of the activations of hidden layers.
@@ -76,6 +80,7 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, BaseMLP):
         output_activation: str | None = None,
         init: str = "glorot_uniform",
         bias_init: str = "uniform",
+        quantile: float = 0.5,
         standardize: bool = True,
         device: str = "auto",
     ) -> None:

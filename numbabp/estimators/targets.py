@@ -22,7 +22,7 @@ from .validation import naming
 from .weights import root_mean_square
 
 OF_CLASSES = ("binary_cross_entropy", "categorical_cross_entropy", "squared_error", "absolute_error", "huber")
-OF_NUMBERS = ("squared_error", "absolute_error", "huber", "poisson")
+OF_NUMBERS = ("squared_error", "absolute_error", "huber", "poisson", "quantile")
 """The losses of classifiers and of regressors."""
 
 
