@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 
 from ..architecture import Architecture
 from ..checks.arguments import check_random_state
-from ..checks.host_samples import check_target_range, has_range
+from ..checks.host_samples import check_target_range
 from ..devices.placement import beside, gpu_of, resolve, where, where_X_lies
 from ..errors import DivergenceError
 from ..network import Network
@@ -259,7 +259,7 @@ def _with_validation(
 def _targets(model: BaseEstimator, targets: Targets, name: str, y: Any) -> Any:
     """Encoded, and within what the loss takes: labels always are."""
     Y = targets.encode(name, y)
-    if isinstance(model, RegressorMixin) and has_range(model.loss):
+    if model.loss == "poisson":
         check_target_range(name, model.loss, float(Y.min()), float(Y.max()))
     return Y
 
