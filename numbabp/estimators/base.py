@@ -107,8 +107,7 @@ class BaseMLP(BaseEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n, n_features)
-            Samples. A sparse X stays sparse for solver="sgd" with batch_size=1; otherwise it is made dense in
-            slices, never whole. An array on a GPU stays there.
+            Samples. A sparse X stays sparse, and is trained with on the CPU. An array on a GPU stays there.
         y : array-like of shape (n,) or (n, n_outputs)
             Labels or numbers; a 0/1 matrix for several labels a sample.
         sample_weight : array-like of shape (n,), optional

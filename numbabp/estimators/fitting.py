@@ -18,7 +18,6 @@ from ..options import Options
 from ..planning.planner import make_plan
 from ..planning.problem import Problem
 from ..samples import mean_nonzeros
-from . import sparse_slices as dense_slices
 from .convergence import Pace, Watch
 from .parameters import (
     architecture_of,
@@ -29,7 +28,6 @@ from .parameters import (
     rate_falls_to_zero,
     rates,
     step_options,
-    takes_sparse,
 )
 from .standardizing import Standardization
 from .targets import Labels, Targets, check_class_weight, learn_targets, values_of
@@ -95,10 +93,6 @@ class Fitting:
         options = {"shuffle": bool(model.shuffle), "device": model.device}
         options |= step_options(model, n, self.penalty)
         with where(samples.X):
-            # the sparse kernel has plain steps, one a sample
-            if sparse.issparse(samples.X) and not takes_sparse(model, n):
-                dense_slices.train(model.inner_network_, samples, of_epochs, watch, options)
-                return
             model.inner_network_.fit(
                 samples.X,
                 samples.Y,

@@ -128,11 +128,6 @@ def batch_size_of(model: BaseEstimator, n_samples: int) -> int:
     return min(AUTO_BATCH_SIZE if model.batch_size == "auto" else int(model.batch_size), n_samples)
 
 
-def takes_sparse(model: BaseEstimator, n_samples: int) -> bool:
-    """Whether steps can be taken with a sparse X as it is."""
-    return model.solver == "sgd" and batch_size_of(model, n_samples) == 1
-
-
 def penalty_of(model: BaseEstimator, n_samples: int, in_parts: bool) -> float:
     """The L2 penalty of a step, for so many samples of some weight.
 

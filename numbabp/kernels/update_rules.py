@@ -163,6 +163,15 @@ def add_penalties(rule: Any, parameters: Any, start: Any, gradient: Any, first: 
 
 
 @subroutine
+def sum_of_squares(parameters: Any, start: Any, n: Any) -> float:
+    """Of n parameters from `start`."""
+    total = parameters.dtype.type(0)
+    for j in range(n):
+        total += parameters[start + j] * parameters[start + j]
+    return np.float64(total)
+
+
+@subroutine
 def clip_values(rule: Any, gradient: Any, first: Any, n: Any) -> None:
     """Cut each of n elements from `first` to +-clip_value."""
     highest = gradient.dtype.type(rule.clip_value)

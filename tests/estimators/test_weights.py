@@ -18,7 +18,6 @@ from sklearn.utils import compute_sample_weight
 
 import numbabp as nbp
 from numbabp.estimators import MLPClassifier, MLPRegressor
-from numbabp.estimators import sparse_slices as dense_slices
 from numbabp.estimators.weights import MeanWeight, excess, normalised
 from tests import reference
 
@@ -149,8 +148,7 @@ def test_means_of_streams():
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 @pytest.mark.parametrize("batch_size", [1, 4, 60])
 @pytest.mark.parametrize(("cls", "y"), [(MLPClassifier, THREE), (MLPRegressor, NUMBERS_2)])
-def test_steps_and_losses_are_those_of_the_reference(cls, y, batch_size, solver, as_sparse, monkeypatch):
-    monkeypatch.setattr(dense_slices, "SLICE_BYTES", 8 * 5 * 16)  # several slices
+def test_steps_and_losses_are_those_of_the_reference(cls, y, batch_size, solver, as_sparse):
     options = {"shuffle": False, "random_state": 0, "alpha": 0.06, "learning_rate_init": 0.02}
     options |= {"batch_size": batch_size, "hidden_layer_sizes": 6, "solver": solver}
     options |= {"learning_rate": "constant", "standardize": False}
@@ -255,8 +253,7 @@ def test_what_gives_weights_does_as_well_as_with_theirs(make, data):
 @pytest.mark.parametrize("as_sparse", [False, True])
 @pytest.mark.parametrize("options", KINDS)
 @pytest.mark.parametrize("cls", BOTH)
-def test_weight_zero_is_no_sample(cls, options, as_sparse, monkeypatch):
-    monkeypatch.setattr(dense_slices, "SLICE_BYTES", 8 * 5 * 8)
+def test_weight_zero_is_no_sample(cls, options, as_sparse):
     y = target(cls).copy()
     y[0] = 2 if cls is MLPClassifier else 1e9
     weights = np.where(SOME, WEIGHTS, 0)

@@ -18,7 +18,7 @@ from ..base import BaseMLP
 from ..convergence import warn_unless_converged
 from ..diagnosis import warn_unless_learnt
 from ..fitting import Fitting, begin_like, with_counts
-from ..parameters import rate_falls_to_zero, schedule, step_options, takes_sparse
+from ..parameters import batch_size_of, rate_falls_to_zero, schedule, step_options
 
 
 def why_alone(model: BaseMLP, X: Any) -> str:
@@ -40,7 +40,9 @@ def why_alone(model: BaseMLP, X: Any) -> str:
         return f"device={model.device!r}"
     if is_on_device(X):
         return "X lies on a GPU"
-    if sparse.issparse(X) and not takes_sparse(model, X.shape[0]):
+    # kernels of populations have plain steps for it, one a sample
+    plain = model.solver == "sgd" and batch_size_of(model, X.shape[0]) == 1
+    if sparse.issparse(X) and not plain:
         return f"X is sparse with solver={model.solver!r} and batch_size={model.batch_size!r}"
     return ""
 

@@ -17,11 +17,11 @@ from ..products.blas import add_product
 from ..products.tiled import PANELS, TERMS, multiply_packed, pack, product
 from ..products.tiles import Grid, n_columns
 from ..state import sample_weight
-from ..update_rules import ADAMW, add_penalties, apply, clip_values, shrink_weights
+from ..update_rules import ADAMW, add_penalties, apply, clip_values, shrink_weights, sum_of_squares
 from .batch import GRADIENT_ROWS
 from .reports import observe_canonical
 
-STRIP = np.uint64(2048)
+STRIP = np.uint64(1024)
 """Numbers that passes take at a time, about, so that the next pass finds them in the first cache."""
 
 
@@ -263,21 +263,27 @@ def step_by_rows(model: Any, rule: Any, step: Any, batch: Any, decay: Any, layer
     fan_in, fan_out = layout[layer, FAN_IN], layout[layer, FAN_OUT]
     x, out = layout[layer, INPUTS], layout[layer, OUTPUTS]
     at_once = STRIP // fan_out + ONE
+    # the usual penalty goes with the gradient
+    is_usual = rule.l1 == 0 and rule.clip_value == 0 and rule.code != ADAMW
+    l2 = parameters.dtype.type(rule.l2 if is_usual else 0.0)
     squares = 0.0
     for first in range(ZERO, fan_in, at_once):
         last = min(first + at_once, fan_in)
-        start = layout[layer, WEIGHTS] + first * fan_out
+        start, n = layout[layer, WEIGHTS] + first * fan_out, (last - first) * fan_out
         for i in range(first, last):
-            row, value = (i - first) * fan_out, a[x + i]
+            row, w, value = (i - first) * fan_out, start + (i - first) * fan_out, a[x + i]
             if layer > 0:
-                total = value - value
+                back = value - value
                 for k in range(fan_out):
-                    total += parameters[start + row + k] * delta[out + k]
-                delta[x + i] = total
+                    back += parameters[w + k] * delta[out + k]
+                delta[x + i] = back
             for k in range(fan_out):
-                gradient[row + k] = value * delta[out + k]
-        n = (last - first) * fan_out
-        squares += step_weights(model, rule, step, decay, start, ZERO, n)
+                gradient[row + k] = value * delta[out + k] + l2 * parameters[w + k]
+        if is_usual:
+            squares += sum_of_squares(parameters, start, n)
+            apply(rule.code, step, parameters, model.moments, start, gradient, ZERO, n)
+        else:
+            squares += step_weights(model, rule, step, decay, start, ZERO, n)
     if layer > 0:
         multiply_by_derivative(layout[layer - 1, ACTIVATION], batch.z, a, delta, x, fan_in)
     return squares

@@ -16,21 +16,19 @@ from ..state import EPOCH, LOSS, WEIGHT
 
 
 @scalar_function
-def _x_log_y(x: Any, y: Any) -> float:
-    """X log y, and 0 where x is 0."""
-    return 0.0 if x == 0 else x * math.log(y)
+def _cross_entropy(p: Any, y: Any, epsilon: Any) -> float:
+    """-y log p, with p kept `epsilon` away from 0 and 1."""
+    if y == 0:
+        return 0.0
+    p = np.float64(p)
+    return -y * math.log(min(max(p, epsilon), 1 - epsilon) if p == p else p)
 
 
 @scalar_function
-def _loss(code: Any, a: Any, y: Any, epsilon: Any, n: Any) -> float:
-    """Part of one of n outputs in a sample's loss; probabilities are kept `epsilon` away from 0 and 1."""
-    if code == act.IDENTITY:
-        return 0.5 * (y - a) * (y - a) / n
-    if code == act.EXP:
-        return _x_log_y(y, y / a) - y + a
-    p = min(max(a, epsilon), 1 - epsilon) if a == a else a
-    loss = -_x_log_y(y, p)
-    return loss - _x_log_y(1 - y, 1 - p) if code == act.SIGMOID else loss
+def _deviance(a: Any, y: Any) -> float:
+    """Half of Poisson's, for a mean of a."""
+    a = np.float64(a)
+    return a - y + (0.0 if y == 0 else y * math.log(y / a))
 
 
 @subroutine
@@ -42,8 +40,16 @@ def observe_canonical(model: Any, samples: Any, run: Any, s: Any, weight: Any, a
     loss = 0.0
     for k in range(n):
         y = samples.targets[s, k]
-        loss += _loss(code, np.float64(a[out + k]), np.float64(y), epsilon, n)
         delta[out + k] = a[out + k] - y
+        if code == act.SOFTMAX or code == act.SIGMOID:
+            loss += _cross_entropy(a[out + k], y, epsilon)
+            if code == act.SIGMOID:
+                loss += _cross_entropy(1 - np.float64(a[out + k]), 1 - y, epsilon)
+        elif code == act.EXP:
+            loss += _deviance(a[out + k], y)
+        else:
+            residual = np.float64(delta[out + k])
+            loss += 0.5 * residual * residual / n
     sums = run.sums[run.position[EPOCH]]
     sums[LOSS] += weight * loss
     sums[WEIGHT] += weight

@@ -1,1 +1,0 @@
-"""Mini-batches as scikit-learn takes them."""
