@@ -24,7 +24,7 @@ from .parameters import (
     Missing,
     Separator,
     Source,
-    Target,
+    Targets,
     Task,
     TaskName,
     Texts,
@@ -114,7 +114,7 @@ def smoke(as_json: Json = False) -> None:
 @reported
 def train(
     data: Data = None,
-    target: Target = None,
+    target: Targets = None,
     dataset: DatasetName = None,
     output: Annotated[Path | None, typer.Option(help="Where to save the model.")] = None,
     hidden: Annotated[
@@ -208,7 +208,7 @@ def train(
             batch_size=batch_size,
             l2=l2,
             # classes have the accuracy
-            monitor=() if split.pipeline.classes is not None else ("squared_error",),
+            monitor=() if split.pipeline.target.classes is not None else ("squared_error",),
             validation_data=split.held_out,
             early_stopping=early_stopping,
             device=device,
@@ -239,7 +239,7 @@ def train(
 @reported
 def sweep(
     data: Data = None,
-    target: Target = None,
+    target: Targets = None,
     dataset: DatasetName = None,
     grid: Annotated[
         list[str] | None,

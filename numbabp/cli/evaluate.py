@@ -10,6 +10,9 @@ from .outputs import check_outputs
 from .parameters import Decimal, Header, Separator
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from ..data.columns import Column
     from .scoring.evaluation import Evaluation
 
 STANDARD_OUTPUT = Path("-")
@@ -36,10 +39,13 @@ def evaluate(
     """Measure a saved model on a table: how often it is right, or how far it is off.
 
     For classes: accuracy, precision, recall, F1, ROC AUC, log loss and the confusion matrix. For numbers:
-    RMSE, MAE and R^2, in the target's units. The table should not be the one that the model was trained on.
+    RMSE, MAE and R^2, in the target's units. For several targets: these of each, and how many rows are right
+    in all. The table should not be the one that the model was trained on.
     """
     from ..atomic_files import write_atomically
     from . import plots
+    from .scoring.evaluation import print_evaluation
+    from .scoring.several import Evaluations, print_evaluations
 
     printed = json == STANDARD_OUTPUT
     if plot is not None:
@@ -47,9 +53,11 @@ def evaluate(
     inputs = {"the model": model, "the data": data}
     check_outputs({"--json": None if printed else json, "--plot": plot}, inputs)
     told = {"separator": separator, "decimal": decimal, "has_header": header}
-    found = _evaluation(model, data, told)
+    of_each = _of_each(model, data, told)
+    several = Evaluations.of(of_each) if len(of_each) > 1 else None
     if json is not None:
-        text = json_text({"model": str(model), "data": str(data), **found.to_dict()}) + "\n"
+        figures = (several or of_each[0]).to_dict()
+        text = json_text({"model": str(model), "data": str(data), **figures}) + "\n"
         if printed:
             typer.echo(text, nl=False)
         else:
@@ -57,58 +65,73 @@ def evaluate(
     if plot is not None:
         from .scoring.pictures import draw_evaluation
 
-        plots.write(draw_evaluation(found, f"{model.name} on {data.name}"), plot)
+        plots.write(draw_evaluation(of_each, f"{model.name} on {data.name}"), plot)
     if not printed:
-        from .scoring.evaluation import print_evaluation
-
-        typer.echo(f"{model} on {data}: {len(found.truth)} rows, target {found.target}")
-        print_evaluation(found)
+        names = [found.target for found in of_each]
+        word = "target" if several is None else "targets"
+        typer.echo(f"{model} on {data}: {len(of_each[0].truth)} rows, {word} {', '.join(names)}")
+        if several is None:
+            print_evaluation(of_each[0])
+        else:
+            print_evaluations(several)
     for what, path in (("figures", None if printed else json), ("picture", plot)):
         if path is not None:
             typer.echo(f"{what} written to {path}", err=True)
 
 
-def _evaluation(model: Path, data: Path, told: dict[str, Any]) -> "Evaluation":
+def _of_each(model: Path, data: Path, told: dict[str, Any]) -> "list[Evaluation]":
+    """Of each of the model's targets."""
+    from ..data.table_model import load_table_model
+    from .scoring.evaluation import of_target
+
+    saved = load_table_model(model)
+    table = saved.read(data, part="test", **told)
+    values = [
+        _truth(data, table.column(name), saved.target.classes is not None) for name in saved.target_names
+    ]
+    inputs, notes = saved.preparation.matrix(table)
+    for note in (*table.notes, *notes):
+        typer.echo(f"note: {note}", err=True)
+    found = of_target(saved.target, values, saved.network.forward(inputs))
+    for one in found:
+        _tell_of_unknown(data, one)
+    return found
+
+
+def _truth(data: Path, column: "Column", are_classes: bool) -> "np.ndarray":
+    """True values of a target: names of classes, or numbers."""
     import numpy as np
 
     from ..data.columns import TEXT
-    from ..data.table_model import load_table_model
-    from .scoring.evaluation import of_classes, of_numbers
 
-    saved = load_table_model(model)
-    if len(saved.target.names) > 1:
-        raise ValueError(f"{model}: it has several targets, but evaluate measures one.")
-    (target,) = saved.target.names
-    table = saved.read(data, part="test", **told)
-    column = table.column(target)
+    target = column.name
     bad = np.flatnonzero(column.is_missing)
     if len(bad):
         others = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
         raise ValueError(
             f"{data}: target {target!r} has no value in row {bad[0] + 1}{others}; leave such rows out first."
         )
-    if saved.classes_ is None and column.kind == TEXT:
+    if are_classes:
+        return column.texts().astype(str)
+    if column.kind == TEXT:
         trouble = f": {column.trouble}" if column.trouble else ""
         raise ValueError(
             f"{data}: column {target!r} has text, but the model predicts numbers: it is not its "
             f"target{trouble}."
         )
-    inputs, notes = saved.preparation.matrix(table)
-    for note in (*table.notes, *notes):
-        typer.echo(f"note: {note}", err=True)
-    outputs = saved.network.forward(inputs)
-    if saved.classes_ is None:
-        truth = np.asarray(column.values, float)
-        if not np.isfinite(truth).all():
-            raise ValueError(f"{data}: target {target!r} has infinite values.")
-        return of_numbers(target, truth, saved.target.decoded(outputs))
-    classes = saved.classes_.astype(str).tolist()
-    found = of_classes(target, column.texts().astype(str), saved.target.probabilities(outputs), classes)
-    if found.unknown:
-        shown = ", ".join(map(repr, found.unknown[:5])) + (" ..." if len(found.unknown) > 5 else "")
-        n_rows = int(np.isin(found.truth, found.unknown).sum())
-        warn(
-            f"{data}: the model does not know {shown} of column {target!r} ({n_rows} rows); these rows count "
-            "as errors, and the log loss is infinite."
-        )
-    return found
+    truth = np.asarray(column.values, float)
+    if not np.isfinite(truth).all():
+        raise ValueError(f"{data}: target {target!r} has infinite values.")
+    return truth
+
+
+def _tell_of_unknown(data: Path, found: "Evaluation") -> None:
+    """Warn of classes that the model has not learnt."""
+    if not found.unknown:
+        return
+    shown = ", ".join(map(repr, found.unknown[:5])) + (" ..." if len(found.unknown) > 5 else "")
+    n_rows = sum(name in found.unknown for name in found.truth.tolist())
+    warn(
+        f"{data}: the model does not know {shown} of column {found.target!r} ({n_rows} rows); these rows "
+        "count as errors, and the log loss is infinite."
+    )

@@ -1,6 +1,7 @@
 """What train and sweep both take from the command line, and the samples that it names."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from ..data.datasets import Dataset
     from ..data.files.reading import Reading
     from ..data.split import Split
+    from ..data.tables import Table
 
 
 class Task(StrEnum):
@@ -44,7 +46,12 @@ Header = Annotated[
         "--header/--no-header", help="Whether the first line names the columns.", show_default=False
     ),
 ]
-Target = Annotated[str | None, typer.Option(help="Column to predict.")]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target", help="Column to predict; may be repeated for several, of numbers or of two classes each."
+    ),
+]
 DatasetName = Annotated[
     str | None,
     typer.Option("--dataset", help="Instead of a file: xor, iris, wine, breast_cancer, digits, diabetes."),
@@ -65,10 +72,10 @@ Device = Annotated[
 
 @dataclass(frozen=True)
 class Source:
-    """What is to be learnt, as the command line names it: a table and its target, or a bundled set."""
+    """What is to be learnt, as the command line names it: a table and its targets, or a bundled set."""
 
     data: Path | None
-    target: str | None
+    targets: Sequence[str] | None
     dataset: str | None
     task: Task
     ignore: str
@@ -96,29 +103,42 @@ class Source:
     def _bundled(self, name: str) -> "Dataset":
         from ..data.datasets import load_dataset
 
-        if self.target is not None or self.ignore or self.task is not Task.auto:
+        if self.targets or self.ignore or self.task is not Task.auto:
             raise ValueError("--target, --task and --ignore go with a file: a --dataset has its own.")
         return load_dataset(name)
 
     def _from_table(self, path: Path | None) -> "Dataset":
         from ..data.datasets import Dataset
         from ..data.table_files import read_table
-        from ..data.tables import listed
-        from ..data.targets import read_target
+        from ..data.targets import read_targets
 
         assert path is not None
         table = read_table(path, self.reading)
-        target = self.target or (table.targets[0] if len(table.targets) == 1 else None)
-        if target is None:
-            named = f"; there are: {listed(table.columns)}"
-            raise ValueError(f"name the column to predict with --target{named}.")
-        column, kind = read_target(table, target, self.task.value)
-        left_out = {target, *table.targets, *names_in(self.ignore)}
+        targets = self._targets(table)
+        columns, task = read_targets(table, targets, self.task.value)
+        left_out = {*targets, *table.targets, *names_in(self.ignore)}
         for name in left_out:
             table.column(name)  # raises for one that there is not
         names = [name for name in table.columns if name not in left_out]
         missing = () if self.reading is None else self.reading.missing
-        return Dataset(table, names, (column,), kind, missing)
+        return Dataset(table, names, columns, task, missing)
+
+    def _targets(self, table: "Table") -> Sequence[str]:
+        """Those that are named, or the one that the kind of file sets apart."""
+        from ..data.tables import listed
+
+        if not self.targets:
+            if len(table.targets) == 1:
+                return table.targets
+            repeat = ", once for each" if len(table.targets) > 1 else ""
+            there_are = listed(table.targets or table.columns)
+            raise ValueError(f"name the column to predict with --target{repeat}; there are: {there_are}.")
+        for name in self.targets:
+            parts = names_in(name)
+            if name not in table.columns and len(parts) > 1 and set(parts) <= set(table.columns):
+                repeated = " ".join(f"--target {part}" for part in parts)
+                raise ValueError(f"there is no column {name!r}; name several targets as {repeated}.")
+        return self.targets
 
 
 def reading(

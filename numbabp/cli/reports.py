@@ -12,6 +12,7 @@ import numpy as np
 import typer
 
 from ..data.datasets import xor
+from ..data.pipeline import Score
 from ..data.split import Split
 from ..history import History
 from ..network import Network
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 SMOKE_HEADING = f"{'device':6}  {'kernel':10}  {'dtype':7}   ns/step      CUPS  largest error"
 TOP = 10
 """Settings that a sweep prints."""
+MOST_TARGETS = 30
+"""Targets that a training prints the scores of."""
 
 
 def report_xor(name: str, run: Experiment, as_json: bool) -> None:
@@ -161,7 +164,7 @@ class TrainingReport:
 
     Attributes
     ----------
-    scores : dict of str to float
+    scores : dict of str to Score
         By part of the rows.
     baselines : Baselines or None
         What simpler models reach, unless nobody asked for them.
@@ -174,7 +177,7 @@ class TrainingReport:
     network: Network
     history: History
     split: Split
-    scores: dict[str, float]
+    scores: dict[str, Score]
     baselines: "Baselines | None"
     complaint: str
     folds: "Folds | None"
@@ -187,44 +190,27 @@ class TrainingReport:
         scores = split.scores(network)
         if seed is None:
             return cls(network, history, split, scores, None, "", folds)
-        from .scoring.baselines import Baselines, complaint
+        from .scoring.baselines import Baselines, comparisons, complaint
 
         baselines = Baselines.of(split, seed)
-        return cls(
-            network, history, split, scores, baselines, complaint(split, history, scores, baselines), folds
-        )
+        found = complaint(history, comparisons(split, scores, baselines))
+        return cls(network, history, split, scores, baselines, found, folds)
 
     @property
     def measured(self) -> str:
         """The score that counts, in words."""
         part, score = list(self.scores.items())[-1]
-        return f"{part} {self.split.pipeline.metric} {score:.4f}"
+        return f"{part} {self.split.pipeline.metric} {score.overall:.4f}"
 
 
 def report_training(report: TrainingReport, output: Path | None, as_json: bool) -> None:
     """Print how training went and what came of it."""
-    network, history, split, baselines = report.network, report.history, report.split, report.baselines
-    metric = split.pipeline.metric
     if report.complaint:
         warn(report.complaint)
     if as_json:
-        print_json(
-            {
-                "layer_sizes": network.layer_sizes,
-                "columns": split.told(),
-                "n_training": split.n_training,
-                "n_validation": split.n_validation,
-                "n_test": split.n_test,
-                "metric": metric,
-                "scores": report.scores,
-                "baselines": None if baselines is None else baselines.to_dict(),
-                "warnings": [report.complaint] if report.complaint else [],
-                "cross_validation": None if report.folds is None else report.folds.to_dict(),
-                "history": history.to_dict(),
-                "output": None if output is None else str(output),
-            }
-        )
+        print_json(_described(report, output))
         return
+    network, history, split, baselines = report.network, report.history, report.split, report.baselines
     for line in split.told():
         typer.echo(line)
     steps = history.n_epochs * split.n_training
@@ -235,18 +221,62 @@ def report_training(report: TrainingReport, output: Path | None, as_json: bool) 
         f"{history.n_epochs} epochs in {history.seconds:.3g} s ({history.seconds / steps * 1e6:.3g} us a "
         f"sample), {history.stop_reason}; last loss {history.loss[-1]:.6g}"
     )
+    metric = split.pipeline.metric
     for part, score in report.scores.items():
-        typer.echo(f"{part} {metric} {score:.4f}")
+        typer.echo(f"{part} {metric} {_score(score.overall)}")
     if baselines is not None:
         few = f", fitted to {baselines.n_fitted} rows" if baselines.n_fitted < split.n_training else ""
         typer.echo(
-            f"to compare, {baselines.part} {metric} of a constant {_score(baselines.constant)}, "
-            f"of a linear model {_score(baselines.linear)}{few}"
+            f"to compare, {baselines.part} {metric} of a constant {_score(baselines.constant.overall)}, "
+            f"of a linear model {_score(baselines.linear.overall)}{few}"
         )
     if report.folds is not None:
         typer.echo(str(report.folds))
+    if split.pipeline.target.are_several:
+        _print_targets(report)
     if output is not None:
         typer.echo(f"saved to {output}")
+
+
+def _described(report: TrainingReport, output: Path | None) -> dict[str, Any]:
+    """What goes into JSON."""
+    split = report.split
+    return {
+        "layer_sizes": report.network.layer_sizes,
+        "columns": split.told(),
+        "targets": split.pipeline.target.names,
+        "n_training": split.n_training,
+        "n_validation": split.n_validation,
+        "n_test": split.n_test,
+        "metric": split.pipeline.metric,
+        "scores": {part: score.overall for part, score in report.scores.items()},
+        "scores_by_target": {part: dict(score.by_target) for part, score in report.scores.items()},
+        "baselines": None if report.baselines is None else report.baselines.to_dict(),
+        "warnings": [report.complaint] if report.complaint else [],
+        "cross_validation": None if report.folds is None else report.folds.to_dict(),
+        "history": report.history.to_dict(),
+        "output": None if output is None else str(output),
+    }
+
+
+def _print_targets(report: TrainingReport) -> None:
+    """A table of each target's scores, in the last part of the rows and in folds."""
+    (part, score), folds = list(report.scores.items())[-1], report.folds
+    columns = {part: score.by_target}
+    if report.baselines is not None:
+        columns |= {"constant": report.baselines.constant.by_target}
+        columns |= {"linear model": report.baselines.linear.by_target}
+    if folds is not None:
+        columns |= {
+            f"{len(folds.network)} folds": {name: s["network"].mean() for name, s in folds.by_target.items()}
+        }
+    names = report.split.pipeline.target.names
+    table = new_table(f"{report.split.pipeline.target.metric} of", *columns)
+    for name in names[:MOST_TARGETS]:
+        table.add_row(name, *(_score(of_target[name]) for of_target in columns.values()))
+    print_table(table)
+    if len(names) > MOST_TARGETS:
+        typer.echo(f"{len(names) - MOST_TARGETS} more targets; --json has all")
 
 
 def _score(value: float) -> str:

@@ -20,7 +20,7 @@ class Dataset:
     table : Table
     feature_names : list of str
     targets : tuple of Column
-        One of classes, or one or more of amounts.
+        One of classes, or several of two classes each, or one or more of amounts.
     task : {"classification", "regression"}
     missing : tuple of str
         Texts that stood for no value besides the common ones.
@@ -39,9 +39,24 @@ class Dataset:
 
     @property
     def y(self) -> np.ndarray:
-        """Class names (str), or numbers: (n,)."""
-        column = self.targets[0]
-        return column.texts().astype(str) if self.task == "classification" else column.values
+        """Class names (str), or numbers: (n,), or (n, n_targets) of several."""
+        are_classes = self.task == "classification"
+        columns = [c.texts().astype(str) if are_classes else c.values for c in self.targets]
+        return columns[0] if len(columns) == 1 else np.column_stack(columns)
+
+    @property
+    def strata(self) -> np.ndarray | None:
+        """What should be as frequent in each part of the rows: classes, or of several targets all together.
+
+        None for amounts, and for several targets whose rarest combination stands in one row alone: of many
+        targets most combinations may, and which rows are set aside would hang on that.
+        """
+        if self.task != "classification":
+            return None
+        if len(self.targets) == 1:
+            return self.y
+        _, combination, counts = np.unique(self.y, axis=0, return_inverse=True, return_counts=True)
+        return None if counts.min() < 2 else combination.reshape(-1).astype(str)
 
 
 def xor() -> tuple[np.ndarray, np.ndarray]:

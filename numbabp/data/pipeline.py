@@ -1,10 +1,11 @@
 """What stands before and behind a network: columns of a table in, class labels or units of the target out."""
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,6 +21,14 @@ FORMAT = 1
 """Of what model files say of a table."""
 OTHER_BYTES = 1 << 13
 """Of a header, for all but the table."""
+
+
+class Predictor(Protocol):
+    """A network, or whatever else learns the same: class indices or standardised amounts."""
+
+    def predict(self, X: Any) -> Any:
+        """Of shape (n,), or (n, n_targets) of several targets."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ class Pipeline:
         """From the given rows, and the classes of all."""
         preparation = Preparation.fitted(samples.table, samples.feature_names, rows, samples.missing)
         if samples.task == "classification":
-            return cls(preparation, Target.of_classes(samples.targets[0]))
+            return cls(preparation, Target.of_classes(samples.targets))
         return cls(preparation, Target.of_amounts([column.rows(rows) for column in samples.targets]))
 
     @staticmethod
@@ -116,19 +125,53 @@ class Pipeline:
         }
 
     @property
-    def classes(self) -> np.ndarray | None:
-        """Labels, or None for a regression."""
-        return self.target.classes
-
-    @property
     def metric(self) -> str:
         """What `score` is."""
-        return self.target.metric
+        return self.target.overall_metric
 
-    def score(self, network: Network, inputs: np.ndarray, targets: np.ndarray) -> float:
+    def score(self, network: Predictor, inputs: np.ndarray, targets: np.ndarray) -> float:
+        """What `Score.overall` is."""
+        return self.measured(network, inputs, targets).overall
+
+    def measured(self, network: Predictor, inputs: np.ndarray, targets: np.ndarray) -> "Score":
         """Accuracy, or R^2, which is the same in standardised units; NaN where all targets are equal."""
         predicted = network.predict(inputs)
-        if self.classes is not None:
-            return float((predicted == targets).mean())
-        spread = ((targets - targets.mean()) ** 2).sum()
-        return float(1 - ((targets - predicted) ** 2).sum() / spread) if spread > 0 else float("nan")
+        columns = zip(_columns(targets), _columns(predicted), strict=True)
+        if self.target.classes is not None:
+            right = np.column_stack([truth == guess for truth, guess in columns])
+            each, overall = right.mean(axis=0).tolist(), float(right.all(axis=1).mean())
+        else:
+            each = [_r2(truth, guess) for truth, guess in columns]
+            defined = [value for value in each if not math.isnan(value)]
+            overall = float(np.mean(defined)) if defined else math.nan
+        return Score(overall, dict(zip(self.target.names, each, strict=True)))
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good predictions are.
+
+    Attributes
+    ----------
+    overall : float
+        Part of the rows in which all targets are right; or the mean of the targets' R^2, of those that vary.
+    by_target : dict of str to float
+        Accuracy or R^2 of each.
+    """
+
+    overall: float
+    by_target: Mapping[str, float]
+
+    def of(self, name: str | None) -> float:
+        """That of one target, or of all together."""
+        return self.overall if name is None else self.by_target[name]
+
+
+def _columns(values: np.ndarray) -> np.ndarray:
+    """Rows that are columns of (n,) or (n, n_targets)."""
+    return np.atleast_2d(values.T)
+
+
+def _r2(truth: np.ndarray, predicted: np.ndarray) -> float:
+    spread = ((truth - truth.mean()) ** 2).sum()
+    return float(1 - ((truth - predicted) ** 2).sum() / spread) if spread > 0 else math.nan

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..network import Network
 from .datasets import Dataset
-from .pipeline import Pipeline
+from .pipeline import Pipeline, Score
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,13 @@ class Split:
         """How the table was read and what is done to its columns, in short lines."""
         return [*self.notes, *self.pipeline.preparation.told()]
 
-    def scores(self, network: Network) -> dict[str, float]:
+    def scores(self, network: Network) -> dict[str, Score]:
         """Score on each part."""
-        return {name: self.pipeline.score(network, *part) for name, part in self.parts.items()}
+        return {name: self.pipeline.measured(network, *part) for name, part in self.parts.items()}
 
 
 def split_rows(samples: Dataset, rows: np.ndarray, n_aside: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of some rows those to keep and those set aside, with the same part of every class where there are any.
+    """Of some rows those to keep and those set aside, with the same part of every one of `Dataset.strata`.
 
     Rows of a class that has no other are kept; where fewer rows than classes would be set aside, they are
     drawn from all alike.
@@ -105,9 +105,10 @@ def split_rows(samples: Dataset, rows: np.ndarray, n_aside: int, seed: int) -> t
     from sklearn.model_selection import train_test_split
 
     order = np.random.RandomState(seed).permutation(rows)
-    if not n_aside or samples.task != "classification":
+    labels = samples.strata
+    if not n_aside or labels is None:
         return order[n_aside:], order[:n_aside]
-    labels = samples.targets[0].texts().astype(str)[rows]
+    labels = labels[rows]
     _, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
     has_others = counts[places] > 1
     n_classes = (counts > 1).sum()

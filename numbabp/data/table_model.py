@@ -9,8 +9,9 @@ import numpy as np
 from ..loading import load_with_metadata
 from ..network import Network
 from .columns import TableError
-from .pipeline import Pipeline
-from .tables import Table, listed, table_of
+from .pipeline import Pipeline, Score
+from .tables import Table, is_data_frame, listed, table_of
+from .targets import Target
 
 
 class TableWarning(UserWarning):
@@ -38,8 +39,11 @@ class TableModel:
         What the outputs stand for.
     columns : list of str
         Those that a table must have.
+    target_names : list of str
+        Those that are predicted.
     classes_ : ndarray, or None for a regression
-        Labels in the order of the columns of `predict_proba`.
+        Labels in the order of the columns of `predict_proba`; of several targets a list of ndarrays of two
+        labels.
     """
 
     def __init__(self, network: Network, pipeline: Pipeline) -> None:
@@ -47,16 +51,20 @@ class TableModel:
         self.pipeline = pipeline
         self.preparation = pipeline.preparation
         self.target = pipeline.target
-        self.classes_ = pipeline.classes
+        self.target_names = list(self.target.names)
+        self.classes_ = _classes(self.target)
         self.columns = list(self.preparation.columns)
 
     def __repr__(self) -> str:
-        names = ", ".join(map(repr, self.target.names))
-        what = names if self.classes_ is None else f"{names} ({len(self.classes_)} classes)"
+        names = listed(self.target.names, 6)
+        what = names
+        if self.target.classes is not None:
+            n_classes = len(self.target.classes[0])
+            what += f" ({n_classes} classes{' each' if self.target.are_several else ''})"
         sizes = "-".join(map(str, self.network.layer_sizes))
         return f"<TableModel of {what} from {listed(self.columns, 6)}: {sizes} network>"
 
-    def predict(self, table: Any) -> np.ndarray:
+    def predict(self, table: Any) -> Any:
         """Labels of the classes, or amounts in the target's own unit.
 
         Parameters
@@ -66,17 +74,30 @@ class TableModel:
         Returns
         -------
         ndarray of shape (n,), or (n, n_targets) of several
-            Of the labels' own dtype, or float64.
+            Of the labels' own dtype, or float64. Several targets of a pandas.DataFrame come as a
+            pandas.DataFrame with their names and the same index; as an ndarray they stand in the order of
+            `target_names`, as objects where their labels are of different kinds.
 
         Raises
         ------
         TableError
             If a column is not there, or is of another kind than in training.
         """
-        return self.target.decoded(self.outputs(table))
+        predicted = self.target.decoded(self.outputs(table))
+        if not self.target.are_several:
+            return predicted[self.target_names[0]]
+        if is_data_frame(table):
+            return type(table)(predicted, index=table.index)
+        columns = list(predicted.values())
+        if len({column.dtype.kind for column in columns}) > 1:
+            columns = [column.astype(object) for column in columns]
+        return np.column_stack(columns)
 
     def predict_proba(self, table: Any) -> np.ndarray:
         """Probability of each class: float64 (n, n_classes), in the order of `classes_`.
+
+        Of several targets float64 (n, n_targets): of the second class of each, as of scikit-learn's
+        MLPClassifier with several labels.
 
         Raises
         ------
@@ -90,12 +111,22 @@ class TableModel:
         return self.target.probabilities(self.outputs(table))
 
     def score(self, table: Any) -> float:
-        """Accuracy, or R^2, on a table that has the target, too."""
+        """Accuracy, or R^2, on a table that has the target, too.
+
+        Of several targets the part of the rows in which all are right, or the mean of R^2 over them.
+        """
+        return self._measured(table).overall
+
+    def scores(self, table: Any) -> dict[str, float]:
+        """Accuracy, or R^2, of each target by its name."""
+        return dict(self._measured(table).by_target)
+
+    def _measured(self, table: Any) -> Score:
         read = self.read(table)
         truth = self.target.encoded([read.column(name) for name in self.target.names])
         inputs, notes = self.preparation.matrix(read)
         _warn(notes)
-        return self.pipeline.score(self.network, inputs, truth)
+        return self.pipeline.measured(self.network, inputs, truth)
 
     def outputs(self, table: Any) -> np.ndarray:
         """What the network gives, in its own dtype and units: (n, n_outputs)."""
@@ -150,6 +181,12 @@ def load_table_model(path: str | os.PathLike[str]) -> TableModel:
     """The same of a file that must be one by `numbabp train`; else a ValueError says that it is not."""
     network, metadata = load_with_metadata(path)
     return TableModel(network, Pipeline.loaded(path, metadata, network))
+
+
+def _classes(target: Target) -> Any:
+    if target.classes is None:
+        return None
+    return list(target.classes) if target.are_several else target.classes[0]
 
 
 def _warn(notes: list[str]) -> None:

@@ -89,7 +89,12 @@ def table_of(data: Any, names: Sequence[str] = (), texts: Iterable[str] = ()) ->
     return Table("the table", read)
 
 
-def listed(names: Iterable[str], most: int = 12) -> str:
+def is_data_frame(data: Any) -> bool:
+    """Whether it is pandas' kind of table."""
+    return hasattr(data, "columns") and hasattr(data, "iloc")
+
+
+def listed(names: Iterable[Any], most: int = 12) -> str:
     """Names for a message, not too many."""
     shown = [repr(name) for name in names]
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
@@ -103,7 +108,7 @@ def _columns(data: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
         from .files.arrow import arrays_of
 
         return arrays_of(data)
-    if hasattr(data, "columns") and hasattr(data, "iloc"):
+    if is_data_frame(data):
         return _unique((str(name), _of_series(data.iloc[:, j])) for j, name in enumerate(data.columns))
     if hasattr(data, "to_arrow"):
         return _columns(data.to_arrow(), names)

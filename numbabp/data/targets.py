@@ -7,11 +7,49 @@ from typing import Any
 import numpy as np
 
 from .columns import BOOLEAN, DATE, FEW, TEXT, UNDECIDED, Column, TableError
-from .tables import Table
+from .tables import Table, listed
 
 CLASSIFICATION, REGRESSION = "classification", "regression"
 EXACT = 2**53
 """Whole numbers up to here are told apart in float64."""
+
+
+def read_targets(table: Table, names: Sequence[str], task: str = "auto") -> tuple[tuple[Column, ...], str]:
+    """One or several target columns of a table, and whether they hold classes or amounts.
+
+    Several are what scikit-learn takes for y of several columns: amounts, or classes of two each.
+
+    Raises
+    ------
+    TableError
+        For what `read_target` refuses in one, for a mixture, and for more than two classes in one of several.
+    """
+    twice = [name for place, name in enumerate(names) if name in names[:place]]
+    if twice:
+        raise TableError(f"{table.path}: --target {twice[0]} is given twice.")
+    read = {name: read_target(table, name, task) for name in names}
+    columns = tuple(column for column, _ in read.values())
+    classes = [column for column, kind in read.values() if kind == CLASSIFICATION]
+    if len(names) == 1 or not classes:
+        return columns, REGRESSION if not classes else CLASSIFICATION
+    way_out = "train a model for each"
+    if all(column.kind != TEXT for column in classes):
+        way_out = f"--task regression takes whole numbers for amounts, or {way_out}"
+    if len(classes) < len(columns):
+        amounts = [name for name, (_, kind) in read.items() if kind == REGRESSION]
+        raise TableError(
+            f"{table.path}: targets must be all classes or all amounts, but "
+            f"{listed([column.name for column in classes], 3)} would be classes, {listed(amounts, 3)} "
+            f"amounts; {way_out}."
+        )
+    for column in columns:
+        labels = np.unique(labels_of(column))
+        if len(labels) > 2:
+            raise TableError(
+                f"{table.path}: several targets of classes must have two classes each, but {column.name!r} "
+                f"has {len(labels)}, such as {listed(labels.tolist(), 3)}; {way_out}."
+            )
+    return columns, CLASSIFICATION
 
 
 def read_target(table: Table, name: str, task: str = "auto") -> tuple[Column, str]:
@@ -82,22 +120,24 @@ class Target:
     Attributes
     ----------
     names : tuple of str
-        Of the columns: several only for amounts.
-    classes : ndarray, or None for amounts
-        Sorted; int64, float64, bool or str.
+        Of the columns.
+    classes : tuple of ndarray, or None for amounts
+        Of each column, sorted; int64, float64, bool or str. Where there are several columns, two of each.
     mean, scale : ndarray of float64, shape (len(names),)
         Of amounts, which are learnt in units of their own spread.
     """
 
     names: tuple[str, ...]
-    classes: np.ndarray | None
+    classes: tuple[np.ndarray, ...] | None
     mean: np.ndarray
     scale: np.ndarray
 
     @classmethod
-    def of_classes(cls, column: Column) -> "Target":
+    def of_classes(cls, columns: Sequence[Column]) -> "Target":
         """From all labels."""
-        return cls((column.name,), np.unique(labels_of(column)), np.zeros(1), np.ones(1))
+        names = tuple(column.name for column in columns)
+        classes = tuple(np.unique(labels_of(column)) for column in columns)
+        return cls(names, classes, np.zeros(len(names)), np.ones(len(names)))
 
     @classmethod
     def of_amounts(cls, columns: Sequence[Column]) -> "Target":
@@ -109,26 +149,41 @@ class Target:
         return cls(tuple(column.name for column in columns), None, scaler.mean_, scaler.scale_)
 
     @property
+    def are_several(self) -> bool:
+        """Whether there is more than one column."""
+        return len(self.names) > 1
+
+    @property
     def n_outputs(self) -> int:
-        """Outputs of the network: one a class, but one for two classes; one an amount."""
-        if self.classes is None:
+        """Outputs of the network: one a column, but one a class of one column of more than two."""
+        if self.classes is None or self.are_several:
             return len(self.names)
-        return 1 if len(self.classes) == 2 else len(self.classes)
+        return 1 if len(self.classes[0]) == 2 else len(self.classes[0])
 
     @property
     def loss(self) -> str:
         """What such outputs are learnt by."""
         if self.classes is None:
             return "squared_error"
-        return "binary_cross_entropy" if self.n_outputs == 1 else "categorical_cross_entropy"
+        is_one_hot = len(self.classes[0]) > 2
+        return "categorical_cross_entropy" if is_one_hot else "binary_cross_entropy"
 
     @property
     def metric(self) -> str:
-        """How predictions are measured."""
+        """How predictions for one column are measured."""
         return "R^2" if self.classes is None else "accuracy"
 
+    @property
+    def overall_metric(self) -> str:
+        """How predictions for all columns are measured, as scikit-learn's `score` does."""
+        if not self.are_several:
+            return self.metric
+        return "mean R^2" if self.classes is None else "subset accuracy"
+
     def encoded(self, columns: Sequence[Column]) -> np.ndarray:
-        """What the network is to learn: indices of classes, or standardised amounts, (n,) of one.
+        """What the network is to learn: indices of classes, or standardised amounts, (n,) of one column.
+
+        Of several columns (n, len(names)).
 
         Raises
         ------
@@ -137,35 +192,40 @@ class Target:
         """
         if self.classes is None:
             values = np.column_stack([np.asarray(column.values, float) for column in columns])
-            scaled = (values - self.mean) / self.scale
-            return scaled[:, 0] if len(self.names) == 1 else scaled
-        labels = labels_of(columns[0], self.classes.dtype.kind == "U")
-        places = np.searchsorted(self.classes, labels).clip(0, len(self.classes) - 1)
-        wrong = np.flatnonzero(self.classes[places] != labels)
-        if len(wrong):
-            raise TableError(
-                f"column {self.names[0]!r} has {labels[wrong[0]]} in row {wrong[0] + 1}, "
-                f"which is not one of the {len(self.classes)} classes that were learnt."
-            )
-        return places
+            values = (values - self.mean) / self.scale
+        else:
+            values = np.column_stack(list(map(_places, columns, self.classes)))
+        return values if self.are_several else values[:, 0]
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
-        """Of each class: float64 (n, n_classes)."""
+        """Of each class: float64 (n, n_classes); of the second class of each of several columns."""
         outputs = outputs.astype(float)
+        if self.are_several:
+            return outputs
         return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
 
-    def decoded(self, outputs: np.ndarray) -> np.ndarray:
-        """Labels, (n,), or amounts, (n,) of one and (n, len(names)) of several."""
-        if self.classes is not None:
-            return self.classes[self.probabilities(outputs).argmax(axis=1)]
-        values = outputs.astype(float) * self.scale + self.mean
-        return values[:, 0] if len(self.names) == 1 else values
+    def probabilities_of_each(self, outputs: np.ndarray) -> list[np.ndarray]:
+        """Of each class of each column: float64 (n, n_classes)."""
+        if not self.are_several:
+            return [self.probabilities(outputs)]
+        return [np.column_stack([1 - p, p]) for p in self.probabilities(outputs).T]
+
+    def decoded(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Labels or amounts, (n,), by the columns' names."""
+        if self.classes is None:
+            return dict(zip(self.names, (outputs.astype(float) * self.scale + self.mean).T, strict=True))
+        of_each = zip(self.names, self.classes, self.probabilities_of_each(outputs), strict=True)
+        return {name: classes[probabilities.argmax(axis=1)] for name, classes, probabilities in of_each}
 
     def as_json(self) -> dict[str, Any]:
-        """As model files hold it; floats are written with all their digits."""
+        """As model files hold it: a list of classes, or of such lists; floats have all their digits."""
+        classes: list[Any] | None = None
+        if self.classes is not None:
+            of_each = [labels.tolist() for labels in self.classes]
+            classes = of_each if self.are_several else of_each[0]
         return {
             "names": list(self.names),
-            "classes": None if self.classes is None else self.classes.tolist(),
+            "classes": classes,
             "mean": self.mean.tolist(),
             "scale": self.scale.tolist(),
         }
@@ -186,16 +246,41 @@ class Target:
         classes = described.get("classes", "absent")
         if classes is None:
             return cls(tuple(names), None, mean, scale)
-        kinds = {type(label) for label in classes} if isinstance(classes, list) else set()
-        if len(names) != 1 or len(kinds) != 1 or not kinds <= {int, float, bool, str} or len(classes) < 2:
-            raise ValueError("classes must be null, or at least two labels of one kind for one target")
-        try:
-            array = np.array(classes)
-        except OverflowError:
-            raise ValueError("classes must be within int64") from None
-        if array.dtype.kind not in "ifbU" or not (array[1:] > array[:-1]).all():
-            raise ValueError("classes must be sorted, all different and within int64")
-        return cls(tuple(names), array, mean, scale)
+        if len(names) == 1:
+            return cls(tuple(names), (_classes_from_json(classes),), mean, scale)
+        if not isinstance(classes, list) or len(classes) != len(names):
+            raise ValueError("classes must be null, or a list for each of several targets")
+        of_each = tuple(map(_classes_from_json, classes))
+        if any(len(labels) != 2 for labels in of_each):
+            raise ValueError("classes of several targets must be two of each")
+        return cls(tuple(names), of_each, mean, scale)
+
+
+def _places(column: Column, classes: np.ndarray) -> np.ndarray:
+    """Indices of a column's labels among the classes."""
+    labels = labels_of(column, classes.dtype.kind == "U")
+    places = np.searchsorted(classes, labels).clip(0, len(classes) - 1)
+    wrong = np.flatnonzero(classes[places] != labels)
+    if len(wrong):
+        raise TableError(
+            f"column {column.name!r} has {labels[wrong[0]]} in row {wrong[0] + 1}, "
+            f"which is not one of the {len(classes)} classes that were learnt."
+        )
+    return places
+
+
+def _classes_from_json(labels: Any) -> np.ndarray:
+    """Labels of one column."""
+    kinds = {type(label) for label in labels} if isinstance(labels, list) else set()
+    if len(kinds) != 1 or not kinds <= {int, float, bool, str} or len(labels) < 2:
+        raise ValueError("classes must be null, or at least two labels of one kind for a target")
+    try:
+        array = np.array(labels)
+    except OverflowError:
+        raise ValueError("classes must be within int64") from None
+    if array.dtype.kind not in "ifbU" or not (array[1:] > array[:-1]).all():
+        raise ValueError("classes must be sorted, all different and within int64")
+    return array
 
 
 def labels_of(column: Column, as_text: bool = False) -> np.ndarray:

@@ -64,7 +64,7 @@ def test_tables_hold_what_the_networks_give_alone(folder):
             random_state=5,
         )
         assert float(row["loss"]) == pytest.approx(history.loss[-1], rel=1e-9)
-        assert float(row["score"]) == split.scores(alone)["validation"]
+        assert float(row["score"]) == split.scores(alone)["validation"].overall
         assert (row["epochs"], row["diverged"], row["l2"]) == ("4", "False", "0.0")
     settings = read("settings.csv")
     assert len(settings) == 8

@@ -7,10 +7,11 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import r2_score
 
-from numbabp.cli.scoring.baselines import Baselines, complaint
+from numbabp.cli.scoring.baselines import Baselines, comparisons, complaint
 from numbabp.cli.scoring.cross_validation import cross_validate
 from numbabp.data.columns import NUMBER, Column, as_texts
 from numbabp.data.datasets import Dataset, load_dataset
+from numbabp.data.pipeline import Score
 from numbabp.data.split import Split
 from numbabp.data.tables import Table
 from numbabp.history import History
@@ -83,9 +84,10 @@ def test_networks_above_baselines_get_none():
 
 def complaint_of(score, loss, training=0.75, constant=0.5, linear=0.9, n=100, reason="finished"):
     split = Split.of(load_dataset("iris"), 0.2, 0)
-    scores = {"training": training, "validation": score}
+    scores = {"training": Score(training, {}), "validation": Score(score, {})}
+    simple = (Score(constant, {}), Score(linear, {}))
     history = History({"loss": np.array(loss)}, learning_rate=np.ones(len(loss)), stop_reason=reason)
-    return complaint(split, history, scores, Baselines("validation", n, constant, linear, 100))
+    return complaint(history, comparisons(split, scores, Baselines("validation", n, *simple, 100)))
 
 
 def test_what_to_change():
@@ -111,7 +113,7 @@ def test_a_linear_model_of_many_rows_is_fitted_to_a_part():
     split = Split.of(samples_of(X, X[:, 0]), 0.1, 0)
     found = Baselines.of(split, 0)
     assert found.n_fitted == 20_000
-    assert found.linear > 0.99
+    assert found.linear.overall > 0.99
 
 
 def test_early_stopping_has_rows_of_its_own_to_stop_by():

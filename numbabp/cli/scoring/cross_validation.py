@@ -1,40 +1,66 @@
 """Cross-validation of what `numbabp train` trains."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ...data.datasets import Dataset
+from ...data.pipeline import Score
 from ...data.split import Split
 from ...network import Network
 from ..console import warn
 from .baselines import Baselines
 
+MODELS = ("network", "constant", "linear")
+
 
 @dataclass(frozen=True)
 class Folds:
-    """Scores on each fold, of models trained on the others."""
+    """Scores on each fold, of models trained on the others.
+
+    Attributes
+    ----------
+    metric : str
+    is_stratified : bool
+    network, constant, linear : ndarray of shape (n_folds,)
+        Overall scores.
+    by_target : dict of str to dict of str to ndarray
+        The same three of each target.
+    """
 
     metric: str
     is_stratified: bool
     network: np.ndarray
     constant: np.ndarray
     linear: np.ndarray
+    by_target: Mapping[str, Mapping[str, np.ndarray]]
+
+    @classmethod
+    def of(
+        cls, metric: str, is_stratified: bool, targets: Sequence[str], scores: Sequence[Sequence[Score]]
+    ) -> "Folds":
+        """From the scores of `MODELS` on each fold."""
+        network, constant, linear = np.array([[score.overall for score in fold] for fold in scores]).T
+        by_target = {
+            name: {
+                model: np.array([fold[k].by_target[name] for fold in scores])
+                for k, model in enumerate(MODELS)
+            }
+            for name in targets
+        }
+        return cls(metric, is_stratified, network, constant, linear, by_target)
 
     def to_dict(self) -> dict[str, Any]:
         """What goes into JSON."""
-        models = {"network": self.network, "constant": self.constant, "linear": self.linear}
         return {
             "metric": self.metric,
             "folds": len(self.network),
             "stratified": self.is_stratified,
-            **{
-                name: {"mean": float(v.mean()), "std": float(v.std(ddof=1)), "scores": v.tolist()}
-                for name, v in models.items()
-            },
+            **_described({model: getattr(self, model) for model in MODELS}),
+            "by_target": {name: _described(scores) for name, scores in self.by_target.items()},
         }
 
     def __str__(self) -> str:
@@ -79,24 +105,24 @@ def cross_validate(
         network = train(split)
         baselines = Baselines.of(split, seed)
         found.append((split.scores(network)["test"], baselines.constant, baselines.linear))
-    metric = split.pipeline.metric
-    return Folds(metric, samples.task == "classification", *np.array(found).T)
+    target = split.pipeline.target
+    return Folds.of(target.overall_metric, samples.strata is not None, target.names, found)
 
 
 def _splits(samples: Dataset, folds: int, seed: int, validation_fraction: float) -> Iterator[Split]:
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    n = samples.table.n_rows
-    if samples.task == "classification":
+    n, strata = samples.table.n_rows, samples.strata
+    if strata is not None:
         counts: Any
-        names, counts = np.unique(samples.y, return_counts=True)
-        if counts.min() < folds:
+        names, counts = np.unique(strata, return_counts=True)
+        if counts.min() < folds and len(samples.targets) == 1:
             warn(
                 f"class {str(names[counts.argmin()])!r} has {counts.min()} rows, fewer than the {folds} "
                 "folds: some folds lack it."
             )
         # scikit-learn refuses if every class has fewer rows than there are folds
-        labels = samples.y if counts.max() >= folds else np.zeros(n)
+        labels = strata if counts.max() >= folds else np.zeros(n)
         parts = StratifiedKFold(folds, shuffle=True, random_state=seed).split(np.zeros(n), labels)
     else:
         parts = KFold(folds, shuffle=True, random_state=seed).split(np.zeros(n))
@@ -106,6 +132,13 @@ def _splits(samples: Dataset, folds: int, seed: int, validation_fraction: float)
         order = np.random.RandomState(seed).permutation(kept)
         n_validation = int(validation_fraction * len(order))
         yield Split.of_rows(samples, order[n_validation:], order[:n_validation], fold)
+
+
+def _described(scores: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    return {
+        name: {"mean": float(v.mean()), "std": float(v.std(ddof=1)), "scores": v.tolist()}
+        for name, v in scores.items()
+    }
 
 
 def _spread(scores: np.ndarray) -> str:

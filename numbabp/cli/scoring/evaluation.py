@@ -1,7 +1,7 @@
 """Metrics of predictions, by scikit-learn, and how they are told."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import typer
 from sklearn import metrics
 
 from ...data.split import Split
+from ...data.targets import Target
 from ...network import Network
 from ..console import new_table, print_table
 
@@ -24,6 +25,12 @@ HEADINGS = {
     "rmse": "RMSE",
     "mae": "MAE",
     "r2": "R^2",
+    "mean_r2": "R^2, mean of targets",
+    "subset_accuracy": "subset accuracy",
+    "hamming_loss": "Hamming loss",
+    "micro_f1": "F1, all targets",
+    "mean_f1": "F1, mean of targets",
+    "mean_roc_auc": "ROC AUC, mean of targets",
 }
 
 
@@ -73,15 +80,41 @@ class Evaluation:
         return values
 
 
-def of_split(split: Split, network: Network) -> Evaluation:
-    """Of a network on the last part of a split, in the target's units."""
+def of_split(split: Split, network: Network) -> list[Evaluation]:
+    """Of a network on the last part of a split, for each target, in its units."""
     inputs, truth = list(split.parts.values())[-1]
     target, outputs = split.pipeline.target, network.forward(inputs)
-    (name,) = target.names
+    columns = truth.T if target.are_several else [truth]
     if target.classes is None:
-        return of_numbers(name, truth * target.scale[0] + target.mean[0], target.decoded(outputs))
-    classes = target.classes.astype(str)
-    return of_classes(name, classes[truth], target.probabilities(outputs), classes.tolist())
+        values = [
+            column * scale + mean
+            for column, scale, mean in zip(columns, target.scale, target.mean, strict=True)
+        ]
+    else:
+        values = [classes[column] for column, classes in zip(columns, target.classes, strict=True)]
+    return of_target(target, values, outputs)
+
+
+def of_target(target: Target, values: Sequence[np.ndarray], outputs: np.ndarray) -> list[Evaluation]:
+    """Of a network's outputs, for each column of the target, whose true values are known.
+
+    Parameters
+    ----------
+    target : Target
+    values : sequence of ndarray of shape (n,)
+        True amounts, or names of classes, of each column.
+    outputs : ndarray of shape (n, n_outputs)
+    """
+    if target.classes is None:
+        decoded = target.decoded(outputs)
+        return [
+            of_numbers(name, truth, decoded[name]) for name, truth in zip(target.names, values, strict=True)
+        ]
+    of_each = zip(target.names, values, target.probabilities_of_each(outputs), target.classes, strict=True)
+    return [
+        of_classes(name, truth, probabilities, classes.astype(str).tolist())
+        for name, truth, probabilities, classes in of_each
+    ]
 
 
 def of_numbers(target: str, truth: np.ndarray, predicted: np.ndarray) -> Evaluation:
@@ -148,17 +181,22 @@ def _log_loss(truth: np.ndarray, probabilities: np.ndarray, known: np.ndarray) -
     return float(metrics.log_loss(truth, wide / wide.sum(axis=1, keepdims=True), labels=known[order]))
 
 
+def print_metrics(found: Mapping[str, float]) -> None:
+    """A table of metrics."""
+    table = new_table("", "")
+    for name, value in found.items():
+        table.add_row(HEADINGS[name], shown(value))
+    print_table(table)
+
+
 def print_evaluation(found: Evaluation) -> None:
     """Tables of the metrics, of the classes and of which is taken for which."""
-    table = new_table("", "")
-    for name, value in found.metrics.items():
-        table.add_row(HEADINGS[name], _text(value))
-    print_table(table)
+    print_metrics(found.metrics)
     if found.confusion is None:
         return
     table = new_table("class", "precision", "recall", "F1", "ROC AUC", "rows")
     for row in found.per_class:
-        figures = (_text(row[name]) for name in ("precision", "recall", "f1", "roc_auc"))
+        figures = (shown(row[name]) for name in ("precision", "recall", "f1", "roc_auc"))
         table.add_row(row["class"], *figures, str(row["rows"]))
     print_table(table)
     if len(found.classes) > MOST_CLASSES:
@@ -171,5 +209,6 @@ def print_evaluation(found: Evaluation) -> None:
     print_table(table)
 
 
-def _text(value: float) -> str:
+def shown(value: float) -> str:
+    """A figure for readers."""
     return "-" if math.isnan(value) else f"{value:.4g}"

@@ -1,5 +1,7 @@
 """Pictures of a training and of a model's errors, drawn with matplotlib."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,26 +16,55 @@ MOST_COUNTED = 12
 """Classes that have room for their counts."""
 MOST_POINTS = 20_000
 """Of a scatter plot; more are drawn at random."""
+MOST_TARGETS = 9
+"""Targets that have a picture."""
 
 
-def draw_evaluation(found: Evaluation, title: str) -> Any:
-    """Figure of the confusion matrix, or of predicted against true values."""
+def draw_evaluation(found: Sequence[Evaluation], title: str) -> Any:
+    """Figure of the confusion matrix, or of predicted against true values; of each of several targets."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 5.4), layout="constrained")
-    _draw_errors(figure.subplots(), found, title)
+    rows, columns = _grid(len(found))
+    figure = Figure(
+        figsize=(6, 5.4) if len(found) == 1 else (4.2 * columns, 3.9 * rows), layout="constrained"
+    )
+    _draw_all_errors(figure, found, title)
     return figure
 
 
-def draw_training(history: History, loss: str, found: Evaluation, title: str) -> Any:
+def draw_training(history: History, loss: str, found: Sequence[Evaluation], title: str) -> Any:
     """Figure of the losses against the epoch, and of the errors on the rows that were set aside."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11.5, 5), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    _draw_losses(left, history, loss)
-    _draw_errors(right, found, title)
+    rows, columns = _grid(len(found))
+    size = (11.5, 5) if len(found) == 1 else (5.7 + 4.2 * columns, max(5, 3.9 * rows))
+    figure = Figure(figsize=size, layout="constrained")
+    parts: Any = figure.subfigures(1, 2, width_ratios=(5.7, size[0] - 5.7))
+    left, right = parts
+    _draw_losses(left.subplots(), history, loss)
+    _draw_all_errors(right, found, title)
     return figure
+
+
+def _grid(n_pictures: int) -> tuple[int, int]:
+    """Rows and columns of so many pictures, of the most at most."""
+    columns = math.ceil(math.sqrt(min(n_pictures, MOST_TARGETS)))
+    return math.ceil(min(n_pictures, MOST_TARGETS) / columns), columns
+
+
+def _draw_all_errors(figure: Any, found: Sequence[Evaluation], title: str) -> None:
+    """One picture, or one a target."""
+    if len(found) == 1:
+        _draw_errors(figure.subplots(), found[0], title)
+        return
+    if len(found) > MOST_TARGETS:
+        title += f"; the first {MOST_TARGETS} of {len(found)} targets"
+    figure.suptitle(_title(title))
+    axes = figure.subplots(*_grid(len(found)), squeeze=False).flat
+    for axis, one in zip(axes, found, strict=False):
+        _draw_errors(axis, one, one.target)
+    for axis in list(axes)[len(found) :]:
+        axis.remove()
 
 
 def _draw_losses(axis: Any, history: History, loss: str) -> None:
@@ -59,7 +90,7 @@ def _draw_errors(axis: Any, found: Evaluation, title: str) -> None:
         _draw_numbers(axis, found)
     else:
         _draw_confusion(axis, found)
-    axis.set_title(_plain(title).replace("R^2", "R$^2$"), wrap=True)
+    axis.set_title(_title(title), wrap=True)
 
 
 def _draw_confusion(axis: Any, found: Evaluation) -> None:
@@ -93,6 +124,10 @@ def _draw_numbers(axis: Any, found: Evaluation) -> None:
     axis.set(xlabel=_plain(f"true {found.target}"), ylabel=_plain(f"predicted {found.target}"))
     axis.grid(alpha=0.2)
     axis.legend(frameon=False)
+
+
+def _title(text: str) -> str:
+    return _plain(text).replace("R^2", "R$^2$")
 
 
 def _plain(text: str) -> str:

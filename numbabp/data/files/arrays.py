@@ -40,14 +40,18 @@ def read_npz(source: Source, part: str) -> tuple[dict[str, np.ndarray], tuple[st
                 f"{source.name}: there are no arrays for this part, whose names end in {ending}."
             )
     columns: dict[str, np.ndarray] = {}
+    targets: list[str] = []
     for name, array in arrays.items():
         if array.ndim == 2 and array.shape[1] == 1 and name in TARGETS:
             array = array[:, 0]
-        columns.update(columns_of(source.name, name, array))
+        found = columns_of(source.name, name, array)
+        columns.update(found)
+        if name in TARGETS:  # all of its columns, so that none of them is learnt from
+            targets.extend(found)
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise TableError(f"{source.name}: arrays have different lengths: {lengths}.")
-    return columns, tuple(name for name in arrays if name in TARGETS and name in columns)
+    return columns, tuple(targets)
 
 
 def columns_of(path: str, name: str, array: np.ndarray) -> dict[str, np.ndarray]:
