@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from numbabp import Network
-from numbabp.data.pipeline import Pipeline
+from numbabp.data.columns import TableError
+from numbabp.data.predictions import columns_of
 from numbabp.data.table_files import read_table
-from numbabp.data.tables import TableError
+from numbabp.data.table_model import load
+from numbabp.data.tables import table_of
 from numbabp.loading import load_with_metadata, save
 
 CHANGES = (0xFF, 0x01, 0x80)
@@ -91,20 +93,29 @@ def test_archives_with_odd_headers(folder, header, version):
         read_table("a.npz")
 
 
-SETTINGS = {
-    "feature_names": ["a"],
-    "target_name": "y",
-    "classes": ["no", "yes"],
+PREPARATION = {
+    "columns": ["a"],
+    "kinds": {},
+    "forms": {},
     "mean": [0.0],
     "scale": [1.0],
-    "target_mean": 0.0,
-    "target_scale": 1.0,
+    "gaps": [],
+    "categories": {},
+    "left_out": {},
+    "missing": [],
 }
+ONE_TARGET = {"names": ["y"], "classes": ["no", "yes"], "mean": [0.0], "scale": [1.0]}
+LABELS = {"names": ["y", "z"], "classes": [["no", "yes"], [0, 1]], "mean": [0.0] * 2, "scale": [1.0] * 2}
+AMOUNTS = {"names": ["y", "z"], "classes": None, "mean": [0.0] * 2, "scale": [1.0] * 2}
+
+
+def settings_with(target):
+    return {"table": {"format": 1, "preparation": PREPARATION, "target": target}}
 
 
 def test_damaged_models(folder):
     network = Network((1, 1), loss="binary_cross_entropy")
-    save(network, "net", SETTINGS)
+    save(network, "net", settings_with(ONE_TARGET))
     content = Path("net").read_bytes()
     for other in damaged(content):
         Path("net").write_bytes(other)
@@ -115,20 +126,42 @@ def test_damaged_models(folder):
 ODD_VALUES = [
     *(None, True, "", "x", 0, -1, 10**400, 1e308, [], {}, ["a"], [[]], [None], [True], [10**400], ["b", "a"]),
     *([0.0], [-1.0], ["x", "x"], {"a": 1}, [{}], [1e308, 1], [0.5] * 3),
+    *([["a", "b"]], [["a", "b"], ["a"]], [[0, 1], [1, 0]], [[0, 1], ["a", 1]], [[0, 1], None]),
+    *([["a", "b"], [0, 1, 2]], [["a", "b"], ["c", "d"]]),
 ]
 
 
-def test_models_with_odd_metadata(folder):
+@pytest.mark.parametrize("target", [ONE_TARGET, LABELS, AMOUNTS], ids=["one", "labels", "amounts"])
+def test_models_with_odd_metadata(folder, target):
     """Whatever is in the metadata, it is refused in one line or predictions come out."""
-    network = Network((1, 1), loss="binary_cross_entropy")
-    for name in SETTINGS:
-        for value in ODD_VALUES:
-            save(network, "net", {**SETTINGS, name: value})
-            loaded, settings = load_with_metadata("net")
-            try:
-                pipeline = Pipeline.loaded(Path("net"), settings, loaded)
-            except ValueError as error:
-                assert str(error).startswith("net: ")
-            else:
-                columns = pipeline.predictions(loaded, np.ones((2, 1)))
-                assert all(len(column) == 2 for column in columns.values()), json.dumps(value)
+    loss = "squared_error" if target is AMOUNTS else "binary_cross_entropy"
+    network = Network((1, len(target["names"])), loss=loss)
+    table = table_of({"a": [0.0, 1.0]})
+
+    def is_read(described):
+        save(network, "net", {"table": described})
+        try:
+            model = load("net")
+        except ValueError as error:
+            assert str(error).startswith("net: ")
+            assert "\n" not in str(error)
+            return False
+        try:
+            columns, _ = columns_of(model, table)
+        except TableError:  # of a column that the table has not
+            return True
+        assert all(len(column) == 2 for column in columns.values()), json.dumps(described)
+        return True
+
+    sound = settings_with(target)["table"]
+    assert is_read(sound)
+    n_refused = 0
+    for part in ("preparation", "target"):
+        for name in sound[part]:
+            for value in ODD_VALUES:
+                n_refused += not is_read({**sound, part: {**sound[part], name: value}})
+            without = {key: value for key, value in sound[part].items() if key != name}
+            n_refused += not is_read({**sound, part: without})
+    for name in sound:
+        n_refused += sum(not is_read({**sound, name: value}) for value in ODD_VALUES)
+    assert n_refused > 200
