@@ -37,7 +37,7 @@ Separator = Annotated[
 ]
 Decimal = Annotated[str | None, typer.Option(help="Decimal sign, . or , where the numbers leave it open.")]
 Missing = Annotated[
-    str, typer.Option(help="Texts that stand for no value besides NA, ? and the like: n.d.,-999")
+    str, typer.Option(help="What stands for no value besides NA, ? and the like: n.d.,-999")
 ]
 Texts = Annotated[str, typer.Option("--text", help="Columns of numbers to take for names: zip,code.")]
 Header = Annotated[

@@ -124,16 +124,32 @@ def column_of_texts(
     decimal : {".", ","}, optional
         What the decimal sign is where these texts don't show it.
     """
-    stripped = [None if value is None else value.strip() for value in values]
+    values = list(values)
+    stripped = {value: None if value is None else value.strip() for value in dict.fromkeys(values)}
     none = none_of(missing)
-    distinct = [text for text in dict.fromkeys(stripped) if text is not None and text.lower() not in none]
+    distinct = [t for t in dict.fromkeys(stripped.values()) if t is not None and t.lower() not in none]
     read = _read(distinct, decimal)
     if read.kind != TEXT:
-        of_text, nan = read.numbers, float("nan")
-        return Column(name, read.kind, np.array([of_text.get(v, nan) for v in stripped], float), read.form)
-    trouble = read.trouble and replace(read.trouble, row=stripped.index(read.trouble.text) + 1)
-    texts: dict[str | None, str] = dict(zip(distinct, distinct, strict=True))
-    return Column(name, TEXT, np.array([texts.get(v) for v in stripped], object), "", trouble)
+        number_of = {value: read.numbers.get(text, float("nan")) for value, text in stripped.items()}
+        found = np.fromiter(map(number_of.__getitem__, values), float, len(values))
+        if read.kind == NUMBER:
+            found = without_missing(found, missing)
+        return Column(name, read.kind, found, read.form)
+    kept = set(distinct)
+    text_of = {value: text if text in kept else None for value, text in stripped.items()}
+    texts = np.array(list(map(text_of.__getitem__, values)), object)
+    trouble = read.trouble
+    if trouble is not None:
+        row = next(row for row, value in enumerate(values, start=1) if stripped[value] == trouble.text)
+        trouble = replace(trouble, row=row)
+    return Column(name, TEXT, texts, "", trouble)
+
+
+def without_missing(values: np.ndarray, missing: Iterable[str]) -> np.ndarray:
+    """Numbers with NaN for those that are told to stand for no value, -999 say, however they are written."""
+    told = [number for text in missing if (number := plain_number(text)) is not None and number == number]
+    is_missing = np.isin(values, told) if told else np.zeros(0, bool)
+    return np.where(is_missing, np.nan, values) if is_missing.any() else values
 
 
 def none_of(missing: Iterable[str]) -> frozenset[str]:
@@ -143,10 +159,10 @@ def none_of(missing: Iterable[str]) -> frozenset[str]:
 
 def as_texts(name: str, values: Iterable[str | None], missing: Iterable[str] = ()) -> Column:
     """A column of texts, whatever they look like."""
-    none = none_of(missing)
-    stripped = [None if value is None else value.strip() for value in values]
-    kept = [None if value is None or value.lower() in none else value for value in stripped]
-    return Column(name, TEXT, np.array(kept, object))
+    none, values = none_of(missing), list(values)
+    stripped = {value: None if value is None else value.strip() for value in dict.fromkeys(values)}
+    text_of = {v: None if text is None or text.lower() in none else text for v, text in stripped.items()}
+    return Column(name, TEXT, np.array(list(map(text_of.__getitem__, values)), object))
 
 
 def column_of_array(
@@ -163,7 +179,8 @@ def column_of_array(
     if kind in "UTO":
         return _column_of_objects(name, values.tolist(), missing, as_text)
     if kind in "iufb":
-        column = Column(name, BOOLEAN if kind == "b" else NUMBER, values)
+        of_numbers = Column(name, NUMBER, without_missing(values, missing))
+        column = Column(name, BOOLEAN, values) if kind == "b" else of_numbers
     elif kind == "M":
         column = Column(name, DATE, days_of_array(values))
     elif kind == "m":
@@ -183,7 +200,8 @@ def _column_of_objects(name: str, values: list[Any], missing: Iterable[str], as_
     if all(isinstance(value, bool | np.bool_) for value in present):
         return Column(name, BOOLEAN, np.array([nan if _is_none(v) else float(v) for v in values]))
     if all(isinstance(v, numbers.Real | Decimal) and not isinstance(v, bool) for v in present):
-        return Column(name, NUMBER, np.array([nan if _is_none(v) else float(v) for v in values]))
+        found = np.array([nan if _is_none(v) else float(v) for v in values])
+        return Column(name, NUMBER, without_missing(found, missing))
     if all(isinstance(value, datetime.date) for value in present):
         moments = np.array([None if _is_none(value) else str(value) for value in values], "datetime64[us]")
         return Column(name, DATE, days_of_array(moments))

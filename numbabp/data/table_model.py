@@ -143,7 +143,7 @@ class TableModel:
             told["missing"] = (*self.preparation.missing, *told.get("missing", ()))
             told["texts"] = (*self.preparation.texts, *told.get("texts", ()))
             return read_table(table, Reading(**told))
-        return table_of(table, self.columns, self.preparation.texts)
+        return table_of(table, self.columns, self.preparation.texts, self.preparation.missing)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to a safetensors file, which `numbabp.load` reads; see `Network.save`."""

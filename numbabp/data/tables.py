@@ -56,7 +56,9 @@ class Table:
         return replace(self, columns={name: column.rows(rows) for name, column in self.columns.items()})
 
 
-def table_of(data: Any, names: Sequence[str] = (), texts: Iterable[str] = ()) -> Table:
+def table_of(
+    data: Any, names: Sequence[str] = (), texts: Iterable[str] = (), missing: Iterable[str] = ()
+) -> Table:
     """A table of whatever holds columns, or of an array.
 
     Parameters
@@ -67,6 +69,8 @@ def table_of(data: Any, names: Sequence[str] = (), texts: Iterable[str] = ()) ->
         The columns of an array that has no names, in their order.
     texts : iterable of str
         Columns to take as texts, whatever they look like.
+    missing : iterable of str
+        Texts, and numbers as texts, that stand for no value besides those that always do.
 
     Raises
     ------
@@ -84,8 +88,8 @@ def table_of(data: Any, names: Sequence[str] = (), texts: Iterable[str] = ()) ->
         raise TableError(f"columns have different lengths: {shown}.")
     if not next(iter(lengths.values())):
         raise TableError("the table has no rows.")
-    wanted = set(texts)
-    read = {name: column_of_array(name, values, (), name in wanted) for name, values in columns.items()}
+    wanted, missing = set(texts), tuple(missing)
+    read = {name: column_of_array(name, values, missing, name in wanted) for name, values in columns.items()}
     return Table("the table", read)
 
 

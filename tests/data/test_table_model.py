@@ -157,6 +157,29 @@ def test_new_tables_that_differ(trained):
         assert len(model.predict(numbers_for_texts)) == 5
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet", "npz"])
+def test_numbers_that_stand_for_no_value(folder, kind):
+    """-999 is none however it is written, in every kind of file and in tables in memory."""
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    x = np.arange(60.0)
+    frame = pd.DataFrame(
+        {"x": np.where(x % 5 == 0, -999, x), "n": -999 * (x % 7 == 0).astype(int), "y": 2.0 * x}
+    )
+    frame.to_csv("d.csv", index=False)
+    frame.to_parquet("d.parquet")
+    np.savez("d.npz", **{name: frame[name].to_numpy() for name in frame})
+    told = run_json(
+        "train", f"d.{kind}", "--target", "y", "--missing", "-999", "--output", "net", "--epochs", 1
+    )
+    assert "missing values set to the mean, and marked: 'x', 'n'" in told["columns"]
+    model = nbp.load("net")
+    printed = run_json("predict", "net", f"d.{kind}")["y"]
+    assert model.predict(frame).tolist() == printed
+    assert model.predict({name: frame[name].tolist() for name in ("x", "n")}).tolist() == printed
+    assert np.array_equal(model.predict(frame.replace(-999, np.nan)), printed)
+
+
 def test_regressions_have_no_probabilities(folder):
     x = np.linspace(0, 1, 60)
     (folder / "d.csv").write_text("x;y\n" + "".join(f"{v:.3f};{2 * v:.3f}\n".replace(".", ",") for v in x))

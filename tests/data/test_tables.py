@@ -89,6 +89,9 @@ def test_what_is_told_of_a_file(tmp_path):
     path = write(tmp_path, "a;b\n1,010;1.010\n")
     assert values(read_table(path, Reading(decimal=","))) == {"a": [1.01], "b": [1010]}
     assert values(read_table(path, Reading(decimal="."))) == {"a": [1010], "b": [1.01]}
+    path = write(tmp_path, 'a,b,c,d\n1,-999,"1,000.5",x\n-999.0,2,-999,-999\n')
+    told = read_table(path, Reading(missing=("-999",)))
+    assert values(told) == {"a": [1, NAN], "b": [NAN, 2], "c": [1000.5, NAN], "d": ["x", None]}
     for wrong in ({"separator": "ab"}, {"decimal": "x"}):
         with pytest.raises(ValueError, match=r"must be .* got"):
             Reading(**wrong)

@@ -61,6 +61,11 @@ class Source:
         return cls(path, name, head, content, is_compressed)
 
     @property
+    def n_bytes(self) -> int:
+        """How many there are, compressed if they are."""
+        return os.path.getsize(self.path) if self._content is None else len(self._content)
+
+    @property
     def suffix(self) -> str:
         """The ending of its name in lower case, without that of a compressed file."""
         path = Path(self.path)

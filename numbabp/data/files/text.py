@@ -4,14 +4,13 @@ import csv
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from ..columns import NUMBER, Column, TableError, as_texts, column_of_texts, none_of
-from ..numerals import plain_number
+from ..columns import NUMBER, Column, TableError, none_of
 from ..tables import Table
+from .by_arrow import NotPlainError, chunks_of, is_for_arrow
+from .chunks import Chunk, ColumnReader, TextChunk
 from .layouts import Layout, find_separator, rows_of
 from .reading import Reading
 from .sources import Source
@@ -64,8 +63,8 @@ def _encoding(source: Source) -> tuple[str, list[str]]:
 
 def _read(source: Source, reading: Reading, encoding: str) -> tuple[dict[str, Column], list[str]]:
     """Columns, and what there is to say of them."""
-    with source.opened_as_text(encoding) as file:
-        lines = _first_lines(file)
+    with source.opened_as_text(encoding) as text:
+        lines = _first_lines(text)
     if not lines:
         raise TableError(f"{source.name}: there is no text in the file.")
     n_skipped = int(lines[0].lower().startswith("sep=") and len(lines[0].strip()) == 5)  # Excel's
@@ -75,10 +74,10 @@ def _read(source: Source, reading: Reading, encoding: str) -> tuple[dict[str, Co
     texts = set(reading.texts)
     if reading.decimal == ",":  # a plain 1.234 may be a thousand then
         texts |= set(layout.names)
+    file = _File(source, encoding, separator, n_skipped, layout)
+    by_arrow = _is_one_row(lines[0], separator) and is_for_arrow(source, encoding, separator)
     while True:
-        with source.opened_as_text(encoding) as file:
-            rows = rows_of(itertools.islice(file, n_skipped, None), separator)
-            readers = _read_once(source, rows, layout, reading, texts)
+        readers, by_arrow = _read_once(file, reading, texts, by_arrow)
         turned = {name for name, reader in readers.items() if reader.turned_into_text}
         if not turned:
             break
@@ -113,23 +112,64 @@ def _layout(source: Source, lines: Sequence[str], separator: str, reading: Readi
     return Layout.of(source.name, [rows[0], *filter(None, rows[1:])], reading.has_header)
 
 
-def _read_once(
-    source: Source, rows: Any, layout: Layout, reading: Reading, texts: set[str]
-) -> dict[str, "_ColumnReader"]:
-    """Read the file with the given columns as texts from the start."""
-    none = none_of(reading.missing)
-    readers = {name: _ColumnReader(name in texts, none) for name in layout.names}
+@dataclass(frozen=True)
+class _File:
+    """Where the rows are, and what they look like."""
+
+    source: Source
+    encoding: str
+    separator: str
+    n_skipped: int
+    layout: Layout
+
+
+def _is_one_row(line: str, separator: str) -> bool:
+    """Whether a row ends where its first line does."""
     try:
-        full_rows = _full_rows(source, rows, layout)
-        n_rows = min(ROWS_AT_A_TIME, max(16, FIELDS_AT_A_TIME // len(layout.names)))
-        while chunk := list(itertools.islice(full_rows, n_rows)):
-            for reader, values in zip(readers.values(), zip(*chunk, strict=True), strict=True):
-                reader.add(values)
-    except csv.Error as error:
-        raise TableError(f"{source.name}: line {rows.line_num}: {error}.") from None
-    if not readers[layout.names[0]].has_rows:
-        raise TableError(f"{source.name}: there are no rows below the header.")
-    return readers
+        return len(list(rows_of(iter([line]), separator))) == 1
+    except csv.Error:
+        return False
+
+
+def _read_once(
+    file: _File, reading: Reading, texts: set[str], by_arrow: bool
+) -> tuple[dict[str, ColumnReader], bool]:
+    """Read the file with the given columns as texts from the start; and whether pyarrow could."""
+    none = none_of(reading.missing)
+    for chunks in [_by_arrow, _by_csv] if by_arrow else [_by_csv]:
+        readers = {name: ColumnReader(name in texts, none) for name in file.layout.names}
+        with suppress(NotPlainError):
+            for chunk in chunks(file):
+                for reader, values in zip(readers.values(), chunk, strict=True):
+                    reader.add(values)
+            break
+    if not readers[file.layout.names[0]].has_rows:
+        raise TableError(f"{file.source.name}: there are no rows below the header.")
+    return readers, chunks is _by_arrow
+
+
+def _by_arrow(file: _File) -> Iterator[Sequence[Chunk]]:
+    """Chunks of all columns; what is empty at the end of every row is none of them."""
+    n_fields, layout = len(file.layout.names), file.layout
+    n_skipped = file.n_skipped + layout.n_header_rows
+    found = chunks_of(file.source, file.encoding, file.separator, n_fields + layout.n_trailing, n_skipped)
+    for chunk in found:
+        if any(value for rest in chunk[n_fields:] for value in rest.texts({})):
+            raise NotPlainError("a row has one field more")
+        yield chunk[:n_fields]
+
+
+def _by_csv(file: _File) -> Iterator[Sequence[Chunk]]:
+    """Chunks of all columns."""
+    n_rows = min(ROWS_AT_A_TIME, max(16, FIELDS_AT_A_TIME // len(file.layout.names)))
+    with file.source.opened_as_text(file.encoding) as lines:
+        rows = rows_of(itertools.islice(lines, file.n_skipped, None), file.separator)
+        full_rows = _full_rows(file.source, rows, file.layout)
+        try:
+            while chunk := list(itertools.islice(full_rows, n_rows)):
+                yield list(map(TextChunk, zip(*chunk, strict=True)))
+        except csv.Error as error:
+            raise TableError(f"{file.source.name}: line {rows.line_num}: {error}.") from None
 
 
 def _full_rows(source: Source, rows: Any, layout: Layout) -> Iterator[list[str]]:
@@ -145,53 +185,3 @@ def _full_rows(source: Source, rows: Any, layout: Layout) -> Iterator[list[str]]
                 f"{source.name}: line {rows.line_num} has {len(row)} fields, but the header has {n_fields}; "
                 "--separator says what stands between fields."
             )
-
-
-class _ColumnReader:
-    """Gathers a column chunk by chunk, as numbers for as long as each value is one or missing.
-
-    So a large file is never in memory as text; the few columns that turn into text late are read again.
-    """
-
-    def __init__(self, is_text: bool, none: frozenset[str]) -> None:
-        self.turned_into_text = False
-        self.has_rows = False
-        self._is_text = is_text
-        self._none = none
-        self._parts: list[np.ndarray] = []
-        self._distinct: dict[str, str] = {}  # one object for all equal texts
-
-    def add(self, values: Sequence[str]) -> None:
-        if self.turned_into_text:
-            return
-        if not self._is_text:
-            numbers = self._numbers(values)
-            if numbers is not None:
-                self._parts.append(numbers)
-                self.has_rows = True
-                return
-            self._is_text = True
-            self.turned_into_text = bool(self._parts)
-        texts = map(str.strip, values)
-        self._parts.append(np.array([self._distinct.setdefault(text, text) for text in texts], object))
-        self.has_rows = True
-
-    def _numbers(self, values: Sequence[str]) -> np.ndarray | None:
-        if "_" not in "".join(values):
-            with suppress(ValueError):
-                return np.fromiter(map(float, values), float, len(values))
-        of_text = {text: self._number(text) for text in set(values)}
-        if None in of_text.values():
-            return None
-        return np.array([of_text[text] for text in values], float)
-
-    def _number(self, text: str) -> float | None:
-        return float("nan") if text.strip().lower() in self._none else plain_number(text)
-
-    def column(self, name: str, reading: Reading) -> Column:
-        values = np.concatenate(self._parts)
-        if not self._is_text:
-            return Column(name, NUMBER, values)
-        if name in reading.texts:
-            return as_texts(name, values, reading.missing)
-        return column_of_texts(name, values, reading.missing, reading.decimal)
