@@ -36,9 +36,7 @@ Separator = Annotated[
     typer.Option(help="What stands between a text file's fields, such as ; or tab; by default found."),
 ]
 Decimal = Annotated[str | None, typer.Option(help="Decimal sign, . or , where the numbers leave it open.")]
-Missing = Annotated[
-    str, typer.Option(help="What stands for no value besides NA, ? and the like: n.d.,-999")
-]
+Missing = Annotated[str, typer.Option(help="What stands for no value besides NA, ? and the like: n.d.,-999")]
 Texts = Annotated[str, typer.Option("--text", help="Columns of numbers to take for names: zip,code.")]
 Header = Annotated[
     bool | None,

@@ -99,8 +99,8 @@ class Column:
         """Values as texts, None where there is none: whole numbers without a point, False and True."""
         if self.kind == TEXT:
             return self.values
-        text = {value: self._text(value) for value in np.unique(self.values).tolist()}
-        return np.array([text.get(value) for value in self.values.tolist()], object)
+        distinct, places = np.unique(self.values, return_inverse=True)
+        return np.array([self._text(value) for value in distinct.tolist()], object)[places]
 
     def _text(self, value: float) -> str | None:
         if value != value:

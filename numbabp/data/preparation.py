@@ -8,6 +8,7 @@
 Scikit-learn fits what is written down here: StandardScaler, SimpleImputer and OneHotEncoder give the same.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ LARGEST = 1e100
 """Whose squares can be added up."""
 MOST_CATEGORIES = 100
 """Inputs of one column of texts; the rarest categories share the last one."""
+UNKNOWN = -1
+"""Place of a text that sets no input."""
 
 
 @dataclass(frozen=True)
@@ -168,19 +171,18 @@ class Preparation:
     def _fill(self, inputs: np.ndarray, column: Column, notes: list[str]) -> int:
         """Fill in a column's categories, and say how many inputs they take."""
         own = self.categories[column.name]
-        places = {name: place for place, name in enumerate(own.names)}
-        texts = column.texts()
-        unknown: dict[str, int] = {}
-        for row, text in enumerate(texts.tolist()):
-            if text in places:
-                inputs[row, places[text]] = 1
-            elif text is None and own.has_missing:
-                inputs[row, len(own.names)] = 1
-            elif own.has_rare and text is not None:
-                inputs[row, own.n_inputs - 1] = 1
-            else:
-                shown = "no value" if text is None else repr(text)
-                unknown[shown] = unknown.get(shown, 0) + 1
+        place_of: dict[str | None, int] = {name: place for place, name in enumerate(own.names)}
+        if own.has_missing:
+            place_of[None] = len(own.names)
+        texts = column.texts().tolist()
+        for text in dict.fromkeys(texts):  # a column has few different ones
+            if text not in place_of:
+                place_of[text] = own.n_inputs - 1 if own.has_rare and text is not None else UNKNOWN
+        places = np.fromiter(map(place_of.__getitem__, texts), np.intp, len(texts))
+        is_known = places != UNKNOWN
+        inputs[np.flatnonzero(is_known), places[is_known]] = 1
+        names = ("no value" if texts[row] is None else repr(texts[row]) for row in np.flatnonzero(~is_known))
+        unknown = Counter(names)
         if unknown:
             shown = ", ".join(f"{text} ({n} rows)" for text, n in list(unknown.items())[:3])
             more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
