@@ -158,6 +158,7 @@ def _numeric_array(name: str, value: Any) -> np.ndarray:
     if hasattr(value, "tocsr"):
         raise TypeError(f"{name} is a sparse matrix, which is not taken here; use {name}.toarray().")
     check_on_host(name, value)
+    check_nothing_masked(name, value)
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -172,6 +173,17 @@ def check_on_host(name: str, value: Any) -> None:
         raise TypeError(
             f"{name} lies on a GPU, but is needed in the host's memory: copy it there, with {name}.get() or "
             f"cupy.asnumpy({name})."
+        )
+
+
+def check_nothing_masked(name: str, value: Any) -> None:
+    """Raise for an array in which something is masked: NumPy would compute with what is behind the mask."""
+    rows = value if isinstance(value, list | tuple) else [value]
+    n_masked = sum(np.ma.count_masked(row) for row in rows if np.ma.isMaskedArray(row))
+    if n_masked:
+        raise ValueError(
+            f"{name} is a masked array of which {n_masked} values are masked: put others in their place, "
+            f"with {name}.filled(value) or an imputer, or leave these rows out."
         )
 
 

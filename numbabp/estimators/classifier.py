@@ -7,12 +7,13 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted
 
+from ..checks.host_samples import check_nothing_masked
 from ..devices.memory import to_host
 from ..devices.placement import beside, gpu_of, is_on_device, module_of, where_X_lies
 from .base import BaseMLP
 from .documentation import ATTRIBUTES, PARAMETERS, documented
 from .targets import Labels, has_several_labels
-from .validation import check_data, check_nothing_masked, dense_targets
+from .validation import check_data, dense_targets
 
 
 @documented(parameters=PARAMETERS, attributes=ATTRIBUTES)

@@ -5,10 +5,11 @@ from typing import Any
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ..checks.host_samples import check_nothing_masked
 from ..devices.placement import beside, gpu_of, is_on_device, where_X_lies
 from .base import BaseMLP
 from .documentation import ATTRIBUTES, PARAMETERS, documented
-from .validation import check_data, check_nothing_masked, dense_targets
+from .validation import check_data, dense_targets
 
 
 @documented(parameters=PARAMETERS, attributes=ATTRIBUTES)

@@ -16,6 +16,7 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from ..checks.device_samples import check_features, check_finite, check_weights
+from ..checks.host_samples import check_nothing_masked
 from ..devices.memory import as_array
 from ..devices.placement import beside, gpu_of, is_on_device
 
@@ -75,30 +76,29 @@ def check_inputs(model: BaseEstimator, X: Any, *, reset: bool = False, finite: b
     check_nothing_masked("X", X)
     if is_on_device(X):
         return validate_data(model, check_features(X, finite), reset=reset, skip_check_array=True)
-    _check_no_text("X", X)
+    _check_numbers("X", X)
     dtype = (np.float64, np.float32)
     return validate_data(model, X, accept_sparse="csr", dtype=dtype, order="C", reset=reset)
 
 
-def check_nothing_masked(name: str, values: Any) -> None:
-    """Raise for an array in which something is masked: NumPy would compute with what is behind the mask."""
-    if np.ma.isMaskedArray(values) and np.ma.is_masked(values):
-        raise ValueError(
-            f"{name} is a masked array of which {np.ma.count_masked(values)} values are masked: put others "
-            f"in their place, with {name}.filled(value) or an imputer, or leave these rows out."
-        )
+def _check_numbers(name: str, given: Any) -> None:
+    """Raise where X, or numbers y, as users give them, hold strings or dates.
 
-
-def _check_no_text(name: str, given: Any) -> None:
-    """Raise where X, or numbers y, as users give them, hold strings, even those that read like numbers."""
+    Even strings that read like numbers; and of dates that are missing NumPy makes the lowest of all numbers.
+    """
     if sparse.issparse(given):
         return
     if hasattr(given, "columns") and hasattr(given, "loc"):  # a table: only columns that are not numbers
         given = given.loc[:, [getattr(dtype, "kind", "O") not in "biufc" for dtype in given.dtypes]]
+        dates = [column for column, dtype in given.dtypes.items() if getattr(dtype, "kind", "O") in "mM"]
+        if dates:
+            raise _no_dates(f"{name} has dates or times in column {dates[0]!r}")
     try:
         values = given if isinstance(given, np.ndarray) else np.asarray(given)
     except ValueError:  # of no shape, which others tell better
         return
+    if values.dtype.kind in "mM":
+        raise _no_dates(f"{name} has dates or times ({values.dtype})")
     if values.dtype.kind not in "OUS":
         return
     for value in values.flat:
@@ -107,6 +107,13 @@ def _check_no_text(name: str, given: Any) -> None:
                 f"{name} has strings, such as {str(value)!r}, but needs numeric values: convert those that "
                 f"stand for numbers, for instance with {name}.astype(float), and encode others."
             )
+
+
+def _no_dates(what: str) -> ValueError:
+    return ValueError(
+        f"{what}, but numeric values are needed: convert them, for instance to days since one of them with "
+        "(dates - dates.min()) / np.timedelta64(1, 'D')."
+    )
 
 
 def check_unlabelled(model: BaseEstimator, X: Any) -> Any:
@@ -138,7 +145,7 @@ def _check_targets(model: BaseEstimator, name: str, y: Any) -> Any:
         dtype = None  # labels may be strings
         if isinstance(model, RegressorMixin):
             dtype = "numeric"
-            _check_no_text(name, y)
+            _check_numbers(name, y)
         y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=dtype, input_name="y", estimator=model)
     y = dense_targets(y)
     return _column(y) if y.ndim == 2 and y.shape[1] == 1 else y

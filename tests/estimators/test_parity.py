@@ -226,6 +226,38 @@ def test_what_is_masked_is_not_trained_on(cls, name):
             model.score(**{"X": X, "y": target(cls), name: hidden})
 
 
+@pytest.mark.parametrize("cls", BOTH)
+def test_masked_rows_of_a_list_are_not_trained_on(cls):
+    rows = [np.ma.masked_greater(row, 1e9) for row in X]
+    cls(max_iter=2, random_state=0).fit(rows, target(cls))
+    rows[3][:2] = np.ma.masked
+    with pytest.raises(ValueError, match="X is a masked array of which 2 values"):
+        cls(max_iter=2).fit(rows, target(cls))
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("cls", BOTH)
+def test_dates_are_no_numbers(cls, missing):
+    dates = np.datetime64("2024-01-01") + np.arange(60)[:, None]
+    if missing:
+        dates[7] = np.datetime64("NaT")
+    table = pd.DataFrame({"a": X[:, 0], "when": dates[:, 0]})
+    given = [
+        dates,
+        dates - np.datetime64("2024-01-01"),
+        table,
+        table.assign(when=pd.to_datetime(dates[:, 0], utc=True)),
+    ]
+    for values in given:
+        with pytest.raises(
+            ValueError, match=r"X has dates or times.* but numeric values are needed: convert"
+        ):
+            cls(max_iter=2).fit(values, target(cls))
+    days = (dates - dates.min()) / np.timedelta64(1, "D")
+    if not missing:
+        cls(max_iter=2, random_state=0).fit(days, target(cls))
+
+
 @pytest.mark.parametrize(
     "make",
     [
