@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from .dates import days_of_array, days_of_text, formats_of
-from .numerals import Numerals, is_nearly_number, number, plain_number
+from .dates import days_of_array, days_of_text, formats_of, not_like_the_first
+from .numerals import Numerals, have_a_unit, is_nearly_number, number, plain_number
 
 NUMBER, BOOLEAN, DATE, TEXT = "number", "boolean", "date", "text"
-UNDECIDED, SLIP, NEARLY = "undecided", "slip", "nearly"
+UNDECIDED, SLIP, NEARLY, WITH_UNIT = "undecided", "slip", "nearly", "with unit"
 MISSING = frozenset({"", "na", "n/a", "nan", "-nan", "null", "none", "nat", "?", "<na>", "#n/a", "#na"})
 """Texts that stand for no value, in lower case."""
 BOOLEANS = {"false": 0.0, "true": 1.0}
@@ -21,6 +21,9 @@ FEW = 20
 """Different values that are taken for classes or categories rather than for amounts."""
 MOSTLY = 0.5
 """Part of a column's different texts that are numbers, from which on the others are taken for slips."""
+
+LONGEST_SHOWN = 40
+"""Characters of a value in a message."""
 
 
 class TableError(ValueError):
@@ -43,8 +46,9 @@ class Trouble:
     row : int
         Where it stands, from 1.
     why, way_out : str
-    kind : {"undecided", "slip", "nearly"}
-        Texts may be one number or date or another; some are none among many numbers; all are with a unit.
+    kind : {"undecided", "slip", "nearly", "with unit"}
+        Texts may be one number or date or another; some are none among many numbers; most have little around
+        digits; and the same, such as a percent sign, around numbers.
     """
 
     text: str
@@ -170,23 +174,23 @@ def column_of_array(
 ) -> Column:
     """A column of an array of one dimension: of numbers, booleans, dates, texts, or objects.
 
-    Raises
-    ------
-    TableError
-        For values of any other kind.
+    Of any other kind it has the trouble that says so: it may be one that nobody asks for.
     """
     kind = values.dtype.kind
-    if kind in "UTO":
-        return _column_of_objects(name, values.tolist(), missing, as_text)
+    if values.ndim != 1 or kind not in "iufbmMSUTO":
+        what = f"of shape {values.shape[1:]}" if values.ndim != 1 else f"of dtype {values.dtype}"
+        return _strange(name, [str(value) for value in values], 0, what)
+    if kind in "SUTO":
+        objects = values.tolist()
+        texts = [_decoded(value) for value in objects] if kind == "S" else objects
+        return _column_of_objects(name, texts, missing, as_text)
     if kind in "iufb":
         of_numbers = Column(name, NUMBER, without_missing(values, missing))
         column = Column(name, BOOLEAN, values) if kind == "b" else of_numbers
     elif kind == "M":
         column = Column(name, DATE, days_of_array(values))
-    elif kind == "m":
-        column = Column(name, NUMBER, days_of_array(values.astype("timedelta64[us]").view("datetime64[us]")))
     else:
-        raise TableError(f"column {name!r} has values of dtype {values.dtype}; numbers or text are needed.")
+        column = Column(name, NUMBER, days_of_array(values.astype("timedelta64[us]").view("datetime64[us]")))
     return Column(name, TEXT, column.texts()) if as_text else column
 
 
@@ -195,8 +199,8 @@ def _column_of_objects(name: str, values: list[Any], missing: Iterable[str], as_
     present = [value for value in values if not _is_none(value)]
     nan = float("nan")
     if all(isinstance(value, str) for value in present) or as_text:
-        texts = (None if _is_none(value) else str(value) for value in values)
-        return as_texts(name, texts, missing) if as_text else column_of_texts(name, texts, missing)
+        read = as_texts if as_text else column_of_texts
+        return read(name, (None if _is_none(value) else str(value) for value in values), missing)
     if all(isinstance(value, bool | np.bool_) for value in present):
         return Column(name, BOOLEAN, np.array([nan if _is_none(v) else float(v) for v in values]))
     if all(isinstance(v, numbers.Real | Decimal) and not isinstance(v, bool) for v in present):
@@ -205,11 +209,33 @@ def _column_of_objects(name: str, values: list[Any], missing: Iterable[str], as_
     if all(isinstance(value, datetime.date) for value in present):
         moments = np.array([None if _is_none(value) else str(value) for value in values], "datetime64[us]")
         return Column(name, DATE, days_of_array(moments))
-    for value in present:
-        if not isinstance(value, str | bool | numbers.Real | Decimal | datetime.date | np.generic):
-            kind = type(value).__name__
-            raise TableError(f"column {name!r} has values of type {kind}; numbers or text are needed.")
-    return column_of_texts(name, (None if _is_none(value) else str(value) for value in values), missing)
+    if all(isinstance(value, datetime.timedelta) for value in present):
+        days = [nan if _is_none(value) else value / datetime.timedelta(days=1) for value in values]
+        return Column(name, NUMBER, np.array(days, float))
+    texts = [None if _is_none(value) else str(value) for value in values]
+    for row, value in enumerate(values):
+        if not (_is_none(value) or isinstance(value, _TAKEN)):
+            return _strange(name, texts, row, f"of type {type(value).__name__}")
+    return column_of_texts(name, texts, missing)
+
+
+_TAKEN = (str, bool, numbers.Real, Decimal, datetime.date, np.generic)
+
+
+def _decoded(value: bytes) -> str:
+    """Text of bytes, UTF-8 or else Latin-1."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _strange(name: str, texts: list[str | None], row: int, what: str) -> Column:
+    """A column of what can't be learnt from, lists or images say."""
+    text = texts[row] or ""
+    shown = text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
+    trouble = Trouble(shown, row + 1, f"is {what}", "numbers, texts or dates are needed", UNDECIDED)
+    return Column(name, TEXT, np.array(texts, object), "", trouble)
 
 
 def _is_none(value: Any) -> bool:
@@ -252,7 +278,7 @@ def _read(distinct: list[str], decimal: str | None) -> _Read:
         form: {text: days_of_text(text, form) or 0.0 for text in distinct} for form in formats_of(distinct)
     }
     if not days:
-        return _Read(TEXT, {}, trouble=_slip(distinct))
+        return _Read(TEXT, {}, trouble=_of_mixed_dates(distinct) or _slip(distinct))
     form, of_form = next(iter(days.items()))
     if all(others == of_form for others in days.values()):
         return _Read(DATE, of_form, form)
@@ -272,7 +298,16 @@ def _of_points_and_commas(numerals: Numerals) -> Trouble:
 
 def _of_days_and_months(text: str) -> Trouble:
     why = "is a date whose day and month can't be told apart"
-    return Trouble(text, 0, why, "write the year first, or leave the column out with --ignore", UNDECIDED)
+    return Trouble(text, 0, why, "write the year first", UNDECIDED)
+
+
+def _of_mixed_dates(distinct: list[str]) -> Trouble | None:
+    """A text that is written otherwise than the first, where most are dates."""
+    others = not_like_the_first(distinct)
+    if not others:
+        return None
+    why = f"is not written as the date {distinct[0]!r} is"
+    return Trouble(others[0], 0, why, "write dates alike, the year first", SLIP)
 
 
 def _slip(distinct: list[str]) -> Trouble | None:
@@ -288,7 +323,8 @@ def _slip(distinct: list[str]) -> Trouble | None:
     nearly = [text for text in distinct if is_nearly_number(text)]
     if len(nearly) > MOSTLY * len(distinct):
         way_out = "write plain numbers, or take the column for categories with --text"
-        return Trouble(nearly[0], 0, "is a number with something around it", way_out, NEARLY)
+        kind = WITH_UNIT if have_a_unit(nearly) else NEARLY
+        return Trouble(nearly[0], 0, "is a number with something around it", way_out, kind)
     return None
 
 

@@ -17,6 +17,9 @@ _PATTERNS = {
 _NOT_DIGITS = re.compile(rf"[,{_SPACES}]")
 _NEARLY = re.compile(r"[^\w]{0,3}\d[\d.,'’\s]*[^\d]{0,4}")
 """Digits with a unit, a currency or the like around them."""
+_UNIT = re.compile(rf"([^\w#+-]{{0,3}}?)\s*([+-]?\d[\d.,{_SPACES}]*?(?:[eE][+-]?\d+)?)\s*([^\d]{{0,4}})")
+FEW_UNITS = 3
+"""Such as EUR, USD and GBP in one column."""
 
 
 def plain_number(text: str) -> float | None:
@@ -31,7 +34,7 @@ def plain_number(text: str) -> float | None:
 
 def number(text: str, decimal: str) -> float | None:
     """A number with this decimal sign, `.` or `,`, and perhaps marks between thousands; else None."""
-    text = text.strip()
+    text = text.strip().replace("\u2212", "-")  # the minus sign of typesetters
     if _PATTERNS[decimal].fullmatch(text):
         digits = text.replace(".", "").replace(",", ".") if decimal == "," else text
         return float(_NOT_DIGITS.sub("", digits))
@@ -41,6 +44,15 @@ def number(text: str, decimal: str) -> float | None:
 def is_nearly_number(text: str) -> bool:
     """Whether a text has digits with little around them, as `12 %`, `$1,000` and `<0.1` have."""
     return bool(_NEARLY.fullmatch(text.strip()))
+
+
+def have_a_unit(texts: Collection[str]) -> bool:
+    """Whether all texts are numbers with one of a few units, currencies or the like."""
+    parts = [_UNIT.fullmatch(text.strip()) for text in texts]
+    units = {(part[1], part[3]) for part in parts if part}
+    return len(units) <= FEW_UNITS and all(
+        part and (number(part[2], ".") is not None or number(part[2], ",") is not None) for part in parts
+    )
 
 
 @dataclass(frozen=True)

@@ -234,7 +234,8 @@ class Preparation:
             lines.append(f"missing values set to the mean, and marked: {listed(self.gaps, 6)}")
         for name, own in self.categories.items():
             rest = [*["missing"] * own.has_missing, *["the rare"] * own.has_rare]
-            lines.append(f"{name!r}: {len(own.names)} categories{''.join(f', {r}' for r in rest)}")
+            what = "category" if len(own.names) == 1 else "categories"
+            lines.append(f"{name!r}: {len(own.names)} {what}{''.join(f', {r}' for r in rest)}")
         return lines + [f"left out: {name!r} {why}" for name, why in self.left_out.items()]
 
     def as_json(self) -> dict[str, Any]:

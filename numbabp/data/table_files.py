@@ -18,11 +18,10 @@ from .tables import Table
 TEXT = "text"
 TABS = (".tsv", ".tab")
 LIBSVM = (".svm", ".libsvm", ".svmlight")
-EXCEL = (".xlsx", ".xls", ".ods")
 
 
 def read_table(path: str | os.PathLike[str], reading: Reading | None = None) -> Table:
-    """Read a table: CSV and its kin, Parquet, NPY, NPZ, IDX, ARFF, libsvm or FANN's, .gz or not.
+    """Read a table: CSV and its kin, Parquet, Feather, NPY, NPZ, IDX, ARFF, libsvm or FANN's, .gz or not.
 
     The first bytes tell what it is, or the ending of the name where they don't. `-` is standard input.
 
@@ -39,7 +38,7 @@ def read_table(path: str | os.PathLike[str], reading: Reading | None = None) -> 
     """
     reading = reading or Reading()
     source = Source.of(path)
-    kind = _kind(source)
+    kind = _kind(source, reading)
     if kind == TEXT:
         from .files.text import read_delimited
 
@@ -48,14 +47,13 @@ def read_table(path: str | os.PathLike[str], reading: Reading | None = None) -> 
         return _checked(read_delimited(source, reading))
     arrays, targets = _arrays(source, kind, reading)
     wanted = set(reading.texts)
-    try:
-        columns = {
-            name: column_of_array(name, values, reading.missing, name in wanted)
-            for name, values in arrays.items()
-        }
-    except TableError as error:
-        raise TableError(f"{source.name}: {error}") from None
-    return _checked(Table(source.name, columns, targets, (), 0.0 if kind == "libsvm" else None))
+    columns = {
+        name: column_of_array(name, values, reading.missing, name in wanted)
+        for name, values in arrays.items()
+    }
+    is_libsvm = kind == "libsvm"
+    notes = ("queries (qid) are left out",) if is_libsvm and b" qid:" in source.head else ()
+    return _checked(Table(source.name, columns, targets, notes, 0.0 if is_libsvm else None))
 
 
 def _checked(table: Table) -> Table:
@@ -66,37 +64,42 @@ def _checked(table: Table) -> Table:
     return table
 
 
-def _kind(source: Source) -> str:
+def _kind(source: Source, reading: Reading) -> str:
     """Which kind of file it is, by its first bytes, or by its name where they don't tell."""
     from .files.arrays import is_idx
+    from .files.strangers import stranger
     from .files.training_sets import is_fann, is_libsvm
 
     head, suffix = source.head, source.suffix
     by_suffix = {".parquet": "parquet", ".pq": "parquet", ".npy": "npy", ".npz": "npz", ".arff": "arff"}
     if suffix in by_suffix:
         return by_suffix[suffix]
-    if suffix == ".zip" or suffix in EXCEL:
-        raise TableError(f"{source.name}: such files are not read; save the table as CSV or Parquet.")
+    if why := stranger(head, suffix):
+        raise TableError(f"{source.name}: {why}")
     if head.startswith(b"PAR1"):
         return "parquet"
+    if head.startswith((b"ARROW1", b"FEA1")):
+        return "feather"
     if head.startswith(b"\x93NUMPY"):
         return "npy"
     if is_idx(head):
         return "idx"
     if suffix in LIBSVM or (suffix != ".csv" and is_libsvm(head)):
         return "libsvm"
-    return "fann" if suffix != ".csv" and is_fann(head) else TEXT
+    if reading.has_header is None and suffix != ".csv" and is_fann(head, suffix):
+        return "fann"
+    return TEXT
 
 
 def _arrays(source: Source, kind: str, reading: Reading) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Columns by name, and those of them that are to be predicted."""
     from .files import arrays, training_sets
 
-    if kind == "parquet":
-        from .files.arrow import read_parquet
+    if kind in ("parquet", "feather"):
+        from .files.arrow import read_arrow
 
         with source.opened() as file:
-            return read_parquet(source.name, file), ()
+            return read_arrow(source.name, file, kind), ()
     if kind == "npz":
         return arrays.read_npz(source, reading.part)
     readers = {

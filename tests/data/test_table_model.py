@@ -82,6 +82,22 @@ def test_many_categories_share_the_last_input():
     assert notes == []
 
 
+@pytest.mark.parametrize("around", ["{}%", "{:.1f} %", "${:,.2f}", "{} €", "{} kg", "{} EUR", '="{}"'])
+def test_numbers_with_a_unit_are_no_names(around):
+    texts = [around.format(value) for value in range(1000, 1100)]
+    with pytest.raises(TableError, match=r"'a': .* in row 1 .*write plain numbers.*--ignore a leaves it out"):
+        Preparation.fitted(table_of({"a": texts}), ["a"], np.arange(100))
+    few = Preparation.fitted(table_of({"a": texts[:4] * 25}), ["a"], np.arange(100))
+    assert few.categories["a"].names == tuple(sorted(texts[:4]))  # as people were asked for one of them
+
+
+@pytest.mark.parametrize("around", ["#{}", "A{}", "10.0.{}.1", "+49 228 {0} 1{0}", "{}/7", "{0}-{0}"])
+def test_names_with_digits_are_left_out(around):
+    texts = [around.format(value) for value in range(1000, 1100)]
+    prepared = Preparation.fitted(table_of({"a": texts, "b": np.arange(100)}), ["a", "b"], np.arange(100))
+    assert prepared.left_out == {"a": "is different in almost every row, as a name is"}
+
+
 def test_the_command_line_and_python_give_the_same(trained):
     pd, pa = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
     model = nbp.load("net")

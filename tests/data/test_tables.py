@@ -1,18 +1,25 @@
 """Files and other libraries' tables into columns."""
 
+import bz2
+import datetime
 import gzip
 import io
+import lzma
 import os
+import pickle
 import sys
 import threading
 from decimal import Decimal
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from numbabp.data.columns import Column, TableError, column_of_array, column_of_texts
+from numbabp.data.dates import days_of_array
 from numbabp.data.files import text
 from numbabp.data.files.reading import Reading
+from numbabp.data.preparation import Preparation
 from numbabp.data.table_files import read_table
 from numbabp.data.tables import Table, table_of
 from numbabp.data.targets import labels_of, read_target
@@ -47,6 +54,14 @@ SAME = [
     ("t.csv", "a,b,c\n1,x,\n-2500,é,4\n".encode("utf-16")),
     ("t.csv", "a;b;c\n1,0;x;\n-2.500,00;é;4\n"),
     ("t.csv", 'a,b,c\n1,x,\n"-2,500.0",é,4\n'),
+    ("t.csv", "a,b,c\n1,x,\n-2500,é,4\n".encode("utf-16-le")),
+    ("t.csv", "a,b,c\n1,x,\n-2500,é,4\n".encode("utf-16-be")),
+    ("t.csv", "a,b,c\n1,x,\n-2500,é,4\n".encode("utf-32")),
+    ("t.csv", "a,b,c\n1,x,\n\u22122500,é,4\n"),
+    ("t.csv", "# measured\n#\n# by us, in 2024\na,b,c\n1,x,\n-2500,é,4\n"),
+    ("t.csv", "\ufeff% measured\ra;b;c\r1;x;\r-2500;é;4\r"),
+    ("t.csv", "# a,b,c\n1,x,\n-2500,é,4\n"),
+    ("t.txt", "# measured\n# a b c\n1 x ?\n-2500 é 4\n"),
 ]
 
 
@@ -57,6 +72,13 @@ def test_text_files(tmp_path, name, content):
         "b": ["x", "é"],
         "c": [NAN, 4],
     }
+
+
+def test_signs_of_comments_may_begin_names_and_values(tmp_path):
+    table = read_table(write(tmp_path, "#id,colour\n#1,#ff0000\n#2,#00ff00\n"))
+    assert values(table) == {"#id": ["#1", "#2"], "colour": ["#ff0000", "#00ff00"]}
+    np.savetxt(tmp_path / "t.txt", [[1, 2], [3, 4]], header="a b")
+    assert values(read_table(tmp_path / "t.txt")) == {"a": [1, 3], "b": [2, 4]}
 
 
 def test_pipes_and_standard_input(tmp_path, monkeypatch):
@@ -131,6 +153,20 @@ def test_kinds_of_columns():
         )
     exact = column_of_array("a", np.array(["2020-03-01T12:00", "NaT"], "datetime64[ns]"))
     assert (exact.kind, exact.values.tolist()) == ("date", [18322.5, NAN])
+    many = {
+        "2020-03-31": ["31.03.2020", "03/31/20", "31.03.20", "31-Mar-20", "2020.03.31", "Tue, 31 Mar 2020"],
+        "2020-03-31T15:30": ["3/31/2020 3:30 PM", "31.03.2020 15:30", "03/31/20 03:30:00 pm"],
+        "2020-03-01": ["2020-03", "Mar 2020", "March 2020", "2020/03", "03/2020"],
+    }
+    for moment, forms in many.items():
+        days = days_of_array(np.array([moment], "datetime64[us]")).tolist()
+        for form in forms:
+            dates = column_of_texts("a", [form])
+            assert (dates.kind, dates.values.tolist()) == ("date", days)
+    for form in ("1.10.12", "10.0.0.1", "2010-13", "12 Monkeys", "Tue, 31", "3/4"):
+        assert column_of_texts("a", [form]).kind == "text"
+    mixed = column_of_texts("a", ["2020-03-01", "2020-03-02", "02.03.2020"])
+    assert "'02.03.2020' in row 3 is not written as the date '2020-03-01' is" in str(mixed.trouble)
     assert column_of_texts("a", ["1_0"]).kind == "text"
     assert column_of_texts("a", ["1 010", "1'010,5"]).values.tolist() == [1010, 1010.5]
     assert column_of_texts("a", ["1,234,567", "2"]).values.tolist() == [1234567, 2]
@@ -157,13 +193,33 @@ def test_npz(tmp_path):
     assert (values(test)["x0"], values(test)["y"], test.targets) == ([12], [1], ("y",))
 
 
+def test_other_arrays(tmp_path):
+    images = np.arange(16, dtype=np.uint8).reshape(4, 2, 2)
+    parts = {"train_images": images[:3], "train_labels": [[0], [1], [0]], "val_images": images[:1]}
+    np.savez(tmp_path / "medical.npz", **parts, test_images=images[3:], test_labels=[[1]])
+    table = read_table(tmp_path / "medical.npz")
+    assert (values(table)["images3"], values(table)["labels"], table.targets) == (
+        [3, 7, 11],
+        [0, 1, 0],
+        ("labels",),
+    )
+    assert values(read_table(tmp_path / "medical.npz", Reading(part="test")))["images0"] == [12]
+    np.save(tmp_path / "t.npy", np.array([(1, "é".encode())], [("a", int), ("b", "S2")]))
+    assert values(read_table(tmp_path / "t.npy")) == {"a": [1], "b": ["é"]}
+    sparse.save_npz(tmp_path / "t.npz", sparse.eye_array(3, format="csr"))
+    with pytest.raises(TableError, match="is a sparse matrix: save"):
+        read_table(tmp_path / "t.npz")
+
+
 def test_bad_npz(tmp_path):
     path = tmp_path / "t.npz"
     np.savez(path, X=np.zeros((3, 2)), y=np.zeros(2))
     with pytest.raises(TableError, match="different lengths"):
         read_table(path)
     np.savez(path, X=np.array([{}], object))
-    with pytest.raises(TableError, match="not an NPZ file of plain arrays"):  # and nothing was unpickled
+    with pytest.raises(
+        TableError, match="not an NPZ file of plain arrays: it has Python's objects"
+    ):  # and nothing was unpickled
         read_table(path)
     np.savez(path, X=np.array(3.0))
     with pytest.raises(TableError, match="'X' has shape"):
@@ -223,12 +279,23 @@ def test_files_of_other_programs(tmp_path):
     assert read_table(write(tmp_path, "+1 1:0.5 3:2\n-1 2:1\n", "t.txt")).targets == ("target",)
     table = read_table(write(tmp_path, "2 2 1\n0 1\n1\n1 1\n0\n", "xor.data"))
     assert values(table) == {"x1": [0, 1], "x2": [1, 1], "y": [1, 0]}
+    assert values(read_table(write(tmp_path, "2 2 1\n0 1 1 1\n1 0\n", "xor.data")))["x2"] == [1, 1]
+    ranked = read_table(write(tmp_path, "1 qid:1 1:2\n0 qid:1 1:3\n", "t.svm"))
+    assert (values(ranked), ranked.notes) == (
+        {"1": [2, 3], "target": [1, 0]},
+        ("queries (qid) are left out",),
+    )
     with pytest.raises(TableError, match="2 pairs of 2 and 1 numbers are 6 numbers, but there are 5"):
         read_table(write(tmp_path, "2 2 1\n0 1\n1\n1 1\n", "xor.data"))
     arff = "@relation r\n@attribute a numeric\n@attribute class {u,v}\n@data\n1,u\n?,v\n"
     table = read_table(write(tmp_path, arff, "t.arff"))
     assert values(table) == {"a": [1, NAN], "class": ["u", "v"]}
     assert table.targets == ("class",)
+    latin = write(tmp_path, arff.replace("attribute a", "attribute ä").encode("cp1252"), "t.arff")
+    assert values(read_table(latin)) == {"ä": [1, NAN], "class": ["u", "v"]}
+    for row in ("1,u,{2}", "{0 1, 1 u}, {0.5}"):
+        with pytest.raises(TableError, match=r"line 5 gives its row a weight, .*: delete the weights"):
+            read_table(write(tmp_path, arff.replace("1,u", row), "t.arff"))
 
 
 def test_parquet(tmp_path):
@@ -249,13 +316,97 @@ def test_parquet(tmp_path):
         read_table(path)
 
 
+def test_parquet_of_every_kind(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    feather, parquet = pytest.importorskip("pyarrow.feather"), pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "t"  # the first bytes tell
+    moment = datetime.datetime(2020, 3, 1, 12)
+    table = pa.table(
+        {
+            "id": [10**18 + 1, 3],
+            "unsigned": pa.array([2**63, 1], pa.uint64()),
+            "took": [datetime.timedelta(hours=36), None],
+            "when": pa.array([moment, None], pa.timestamp("ns", "UTC")),
+            "day": [moment.date(), None],
+            "bytes": [b"u", "é".encode()],
+            "category": pa.array([3, 1]).dictionary_encode(),
+            "none": pa.nulls(2),
+        }
+    )
+    expected = {
+        "id": [1e18, 3],
+        "unsigned": [2.0**63, 1],
+        "took": [1.5, NAN],
+        "when": [18322.5, NAN],
+        "day": [18322, NAN],
+        "bytes": ["u", "é"],
+        "category": [3, 1],
+        "none": [None, None],
+    }
+    found = {}
+    for write_file in (parquet.write_table, feather.write_feather):
+        write_file(table, path)
+        found = values(read_table(path))
+        none = found.pop("none")
+        assert all(value is None or value != value for value in none)
+        assert found == {name: column for name, column in expected.items() if name != "none"}
+    parquet.write_table(pa.table([[1], [2]], ["a", "a"]), path)
+    with pytest.raises(TableError, match=f"{path}: the table has the column 'a' more than once"):
+        read_table(path)
+    write(tmp_path, b"ARROW1\0\0 but no more", "t")
+    with pytest.raises(TableError, match="damaged, or not a Feather file"):
+        read_table(path)
+
+
+def test_columns_that_are_no_columns_are_told_where_they_are_used(tmp_path):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    strange = {"list": [[1.0], [2.0]], "record": [{"x": 1}] * 2, "time": [datetime.time(3), None]}
+    parquet.write_table(pa.table({**strange, "a": [1, 2]}), tmp_path / "t.parquet")
+    parts = np.zeros(2, [("list", float, (3,)), ("complex", complex), ("a", float)])
+    np.save(tmp_path / "t.npy", parts)
+    frame = {"list": [[1.0], [2.0]], "bytes": [b"u", b"v"], "a": [1, 2]}
+    for table in (read_table(tmp_path / "t.parquet"), read_table(tmp_path / "t.npy"), table_of(frame)):
+        assert table.columns["a"].trouble is None
+        for name in set(table.columns) - {"a"}:
+            needed = "in row 1 is of .*; numbers, texts or dates are needed"
+            with pytest.raises(TableError, match=rf"target '{name}': .* {needed}"):
+                read_target(table, name, "auto")
+            with pytest.raises(TableError, match=rf"{needed}; --ignore {name} leaves it out"):
+                Preparation.fitted(table, [name], np.arange(2))
+
+
 def test_parquet_without_pyarrow(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(TableError, match=r"needs pyarrow; .*numbabp\[tables\]"):
         read_table(write(tmp_path, b"PAR1", "t.parquet"))
 
 
+STRANGE = [
+    (b"PK\x03\x04...", "is a ZIP archive or a workbook of a spreadsheet: unpack it, or save"),
+    (gzip.compress(gzip.compress(b"a,b\n1,2\n")), "is compressed twice by gzip: unpack it once"),
+    (bz2.compress(b"a,b\n1,2\n"), "is compressed by bzip2: unpack it first"),
+    (lzma.compress(b"a,b\n1,2\n"), "is compressed by xz: unpack it first"),
+    (b"ORC\0", "is an ORC file: save the table as CSV or Parquet"),
+    (b"SQLite format 3\0", "is a database of SQLite"),
+    (b"\x89HDF\r\n", "is an HDF5 file"),
+    (pickle.dumps([1]), "is a pickle, which is never loaded"),
+    (b'\n[{"a": 1}]', "is JSON"),
+    (b'{"a": 1}\n', "is JSON"),
+    (b"<!DOCTYPE html>\n", "is a web page: download the file itself"),
+    (b"version https://git-lfs.github.com/spec/v1\n", "fetch it with: git lfs pull"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), STRANGE)
+def test_files_of_other_kinds_are_named(tmp_path, content, message):
+    path = write(tmp_path, content, "t.csv")
+    with pytest.raises(TableError, match=message) as caught:
+        read_table(path)
+    assert str(path) in str(caught.value)
+
+
 def test_other_files(tmp_path):
+    assert values(read_table(write(tmp_path, "ORC,b\n1,2\n"))) == {"ORC": [1], "b": [2]}
     with pytest.raises(TableError, match="save the table as CSV or Parquet"):
         read_table(write(tmp_path, "a,b\n1,2\n", "t.xlsx"))
     with pytest.raises(TableError, match="no such file"):

@@ -32,13 +32,12 @@ def read_npz(source: Source, part: str) -> tuple[dict[str, np.ndarray], tuple[st
         raise TableError(
             f"{source.name}: damaged, or not an NPZ file of plain arrays: it is a single array, no archive."
         )
-    if any(name.endswith("_train") for name in arrays):
-        ending = f"_{part}"
-        arrays = {n.removesuffix(ending): array for n, array in arrays.items() if n.endswith(ending)}
-        if not arrays:
-            raise TableError(
-                f"{source.name}: there are no arrays for this part, whose names end in {ending}."
-            )
+    if "indptr" in arrays:
+        raise TableError(
+            f"{source.name}: is a sparse matrix: save X.toarray(), or take scipy.sparse.load_npz and "
+            "MLPClassifier or MLPRegressor in Python."
+        )
+    arrays = _part_of(source.name, arrays, part)
     columns: dict[str, np.ndarray] = {}
     targets: list[str] = []
     for name, array in arrays.items():
@@ -48,15 +47,32 @@ def read_npz(source: Source, part: str) -> tuple[dict[str, np.ndarray], tuple[st
         columns.update(found)
         if name in TARGETS:  # all of its columns, so that none of them is learnt from
             targets.extend(found)
-    lengths = {name: len(column) for name, column in columns.items()}
+    lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
-        raise TableError(f"{source.name}: arrays have different lengths: {lengths}.")
+        raise TableError(
+            f"{source.name}: arrays have different lengths: {lengths}; save only those that have a row for "
+            "each sample."
+        )
     return columns, tuple(targets)
+
+
+def _part_of(path: str, arrays: dict[str, np.ndarray], part: str) -> dict[str, np.ndarray]:
+    """Arrays for training or tests, x_train or train_images say, by names without it; all if none is so."""
+    if not any(name.endswith("_train") or name.startswith("train_") for name in arrays):
+        return arrays
+    of_part = {
+        name.removesuffix(f"_{part}").removeprefix(f"{part}_"): array
+        for name, array in arrays.items()
+        if name.endswith(f"_{part}") or name.startswith(f"{part}_")
+    }
+    if not of_part:
+        raise TableError(f"{path}: there are no arrays for this part, whose names end in _{part}.")
+    return of_part
 
 
 def columns_of(path: str, name: str, array: np.ndarray) -> dict[str, np.ndarray]:
     """An array of one dimension as a column, or one of more, X say, as X0, X1, ..."""
-    if array.ndim < 1 or array.dtype.kind not in "biufUM":
+    if array.ndim < 1 or array.dtype.kind not in "biufUMS":
         raise TableError(
             f"{path}: array {name!r} has shape {array.shape} and dtype {array.dtype}; "
             "columns must be arrays of numbers or text, with a row for each sample."
@@ -76,7 +92,14 @@ def _load(source: Source, what: str) -> Any:
             return {name: loaded[name] for name in loaded.files}
     except TableError:
         raise
-    except Exception as error:  # wrong bytes make NumPy and zipfile raise some ten kinds of them
+    except Exception as error:
+        if "allow_pickle" in str(error):
+            raise TableError(
+                f"{source.name}: not an {what}: it has Python's objects (dtype=object), which only "
+                "unpickling could read, and that is never done; save numbers or text, with "
+                "array.astype(float) or array.astype(str)."
+            ) from None
+        # wrong bytes make NumPy and zipfile raise some ten kinds of them
         raise TableError(f"{source.name}: damaged, or not an {what}: {said(error)}.") from None
 
 

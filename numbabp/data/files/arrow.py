@@ -1,6 +1,7 @@
 """Tables of pyarrow, and the files that it reads."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,23 @@ from ..columns import TableError, said
 INSTALL = "install it with: pip install 'numbabp[tables]'"
 
 
-def read_parquet(path: str, file: Any) -> dict[str, np.ndarray]:
-    """Columns of a Parquet file, but for the index that pandas puts there."""
+def read_arrow(path: str, file: Any, kind: str) -> dict[str, np.ndarray]:
+    """Columns of a Parquet or a Feather file, but for the index that pandas puts there."""
+    name = kind.capitalize()
     try:
-        from pyarrow import parquet
+        from pyarrow import feather, parquet
     except ImportError:
-        raise TableError(f"{path}: reading Parquet needs pyarrow; {INSTALL}") from None
+        raise TableError(f"{path}: reading {name} needs pyarrow; {INSTALL}") from None
     try:
-        return arrays_of(parquet.read_table(file))
-    except (TableError, MemoryError):
+        # which can be read even if two columns have the same name
+        table = parquet.ParquetFile(file).read() if kind == "parquet" else feather.read_table(file)
+        return arrays_of(table)
+    except MemoryError:
         raise
+    except TableError as error:
+        raise TableError(f"{path}: {error}") from None
     except Exception as error:  # also UnicodeDecodeError of text that is none, when it is first looked at
-        raise TableError(f"{path}: damaged, or not a Parquet file: {said(error)}.") from None
+        raise TableError(f"{path}: damaged, or not a {name} file: {said(error)}.") from None
 
 
 def arrays_of(table: Any) -> dict[str, np.ndarray]:
@@ -54,11 +60,17 @@ def _array(column: Any) -> np.ndarray:
     if types.is_dictionary(kind):
         return _array(column.cast(kind.value_type))
     if types.is_decimal(kind) or types.is_integer(kind) or types.is_floating(kind):
-        return column.cast(pyarrow.float64()).to_numpy()
+        return column.cast(pyarrow.float64(), safe=False).to_numpy()  # large whole numbers are rounded
     if types.is_boolean(kind) and column.null_count == 0:
         return column.to_numpy()
     if types.is_timestamp(kind) or types.is_date(kind):
         return column.cast(pyarrow.timestamp("us")).to_numpy()
+    if types.is_duration(kind):
+        return column.to_numpy()
+    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
+        text = column.cast(pyarrow.large_binary())
+        with suppress(pyarrow.ArrowInvalid):  # bytes that are no text are told as such
+            column = text.cast(pyarrow.large_string())
     values = np.empty(len(column), object)
     values[:] = column.to_pylist()
     return values

@@ -12,10 +12,29 @@ from ..columns import TableError
 from ..numerals import plain_number
 
 SEPARATORS = ",;\t|"
+COMMENTS = "#%"
+"""Before the header, lines that begin so say something else."""
 SPACES = " "
 """Any number of them between fields."""
 _INDEX = re.compile(r"Unnamed: 0(?:\.\d+)?|__index_level_\d+__|")
 """Names of a first column that is the index of a pandas.DataFrame, which `to_csv` leaves without a name."""
+
+
+def without_comments(lines: Sequence[str]) -> list[str]:
+    """Lines from the header on.
+
+    The last comment is the header where the next line has as many fields and begins with a number: so
+    `numpy.savetxt` writes it.
+    """
+    n = next((k for k, line in enumerate(lines) if line.strip() and line[0] not in COMMENTS), 0)
+    if not n:
+        return list(lines)
+    separator = find_separator(lines[n:])
+    header = re.sub(rf"^[{COMMENTS}]\s+", "", lines[n - 1])
+    last, first = ([*next(rows_of(iter([line]), separator), ())] for line in (header, lines[n]))
+    if len(last) == len(first) > 1 and _is_number(first[0]) and not _is_number(last[-1]):
+        return [header, *lines[n:]]
+    return list(lines[n:])
 
 
 def rows_of(lines: Iterator[str], separator: str) -> Any:

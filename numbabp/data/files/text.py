@@ -7,11 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..columns import NUMBER, Column, TableError, none_of
+from ..columns import MOSTLY, NUMBER, Column, TableError, none_of
 from ..tables import Table
 from .by_arrow import NotPlainError, chunks_of, is_for_arrow
 from .chunks import Chunk, ColumnReader, TextChunk
-from .layouts import Layout, find_separator, rows_of
+from .layouts import Layout, find_separator, rows_of, without_comments
 from .reading import Reading
 from .sources import Source
 
@@ -53,12 +53,20 @@ def _shown(names: Sequence[str], most: int = 6) -> str:
 
 
 def _encoding(source: Source) -> tuple[str, list[str]]:
-    """By the byte-order mark, if there is one."""
-    if source.head.startswith((b"\xff\xfe", b"\xfe\xff")):
+    """By the byte-order mark, if there is one, or by the zeros in UTF-16 without."""
+    head = source.head
+    if head.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "utf-32", ["read as UTF-32"]
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16", ["read as UTF-16"]
-    if b"\0" in source.head:
-        raise TableError(f"{source.name}: neither a table of text nor a file of a kind that is known.")
-    return "utf-8-sig", []
+    n_zeros = [half.count(0) for half in (head[::2], head[1::2])]
+    if n_zeros[0] + n_zeros[1] == 0:
+        return "utf-8-sig", []
+    if min(n_zeros) == 0 and max(n_zeros) > MOSTLY * len(head) / 2:
+        return ("utf-16-be" if n_zeros[0] else "utf-16-le"), ["read as UTF-16"]
+    raise TableError(
+        f"{source.name}: neither a table of text nor a file of a kind that is known; save it as CSV."
+    )
 
 
 def _read(source: Source, reading: Reading, encoding: str) -> tuple[dict[str, Column], list[str]]:
@@ -67,8 +75,9 @@ def _read(source: Source, reading: Reading, encoding: str) -> tuple[dict[str, Co
         lines = _first_lines(text)
     if not lines:
         raise TableError(f"{source.name}: there is no text in the file.")
-    n_skipped = int(lines[0].lower().startswith("sep=") and len(lines[0].strip()) == 5)  # Excel's
-    lines = lines[n_skipped:]
+    is_told = lines[0].lower().startswith("sep=") and len(lines[0].strip()) == 5  # Excel's
+    kept = lines[1:] if is_told else without_comments(lines)
+    n_skipped, lines = len(lines) - len(kept), kept
     separator = reading.separator or find_separator(lines)
     layout = _layout(source, lines, separator, reading)
     texts = set(reading.texts)

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ..columns import TableError
+from ..columns import TableError, said
 from .sources import Source
 
 _LIBSVM = re.compile(rb"^[-+\w.,]+(?:\s+qid:\d+)?(?:\s+\d+:[-+\w.]+)+\s*(?:#.*)?$")
 _FANN = re.compile(rb"^\s*\d+\s+\d+\s+\d+\s*$")
+_WEIGHTED = re.compile(r"\n[^%@\n]*,\s*(\{\s*[-+\d.eE]+\s*\})\s*$", re.MULTILINE)
+"""A row of an ARFF file with a weight behind it."""
 MOST_VALUES = 1 << 28
 """Of a libsvm file with its zeros, which are in memory."""
 
@@ -20,11 +22,16 @@ def is_libsvm(head: bytes) -> bool:
     return bool(_LIBSVM.match(_first_line(head)))
 
 
-def is_fann(head: bytes) -> bool:
-    """Whether the first line is three whole numbers, and the next has as many as the second of them says."""
+def is_fann(head: bytes, suffix: str = "") -> bool:
+    """Whether the first line is three whole numbers, and the next has as many as the second of them says.
+
+    With FANN's own ending numbers may go on in any line.
+    """
     first = _first_line(head)
     if not _FANN.match(first):
         return False
+    if suffix == ".data":
+        return True
     second = head[len(first) :].strip().split(b"\n")[0]
     return len(second.split()) == int(first.split()[1])
 
@@ -41,7 +48,7 @@ def read_libsvm(source: Source) -> tuple[dict[str, np.ndarray], tuple[str, ...]]
         with source.opened() as file:
             X, y = load_svmlight_file(io.BytesIO(file.read()), zero_based=True)
     except (ValueError, IndexError, OverflowError) as error:
-        raise TableError(f"{source.name}: not a libsvm file: {error}.") from None
+        raise TableError(f"{source.name}: not a libsvm file: {said(error)}.") from None
     if X.shape[0] * X.shape[1] > MOST_VALUES:
         raise TableError(
             f"{source.name}: {X.shape[0]} rows of {X.shape[1]} columns are too many for a table in memory; "
@@ -60,7 +67,7 @@ def read_fann(source: Source) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     try:
         values = np.array(numbers, float)
     except ValueError as error:
-        raise TableError(f"{source.name}: not a file of FANN's: {error}.") from None
+        raise TableError(f"{source.name}: not a file of FANN's: {said(error)}.") from None
     if not n or len(values) != n * (n_inputs + n_outputs):
         raise TableError(
             f"{source.name}: not a file of FANN's: {n} pairs of {n_inputs} and {n_outputs} numbers are "
@@ -74,11 +81,19 @@ def read_fann(source: Source) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
 
 def read_arff(source: Source) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Columns of an ARFF file by the names of its attributes; a `class` is there to be predicted."""
-    with source.opened_as_text("utf-8") as file:
-        try:
-            text = file.read()
-        except UnicodeDecodeError:
-            raise TableError(f"{source.name}: the file is not UTF-8 text.") from None
+    with source.opened() as file:
+        content = file.read()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", "replace")
+    weighted = _WEIGHTED.search(text)
+    if weighted:
+        line = text.count("\n", 0, weighted.start() + 1) + 1
+        raise TableError(
+            f"{source.name}: line {line} gives its row a weight, {weighted[1]}, and tables have none: delete "
+            "the weights, or take sample_weight of MLPClassifier or MLPRegressor in Python."
+        )
     columns = _arff_by_scipy(text)
     if columns is None:
         columns = _arff_by_liac(source.name, text)
@@ -113,7 +128,7 @@ def _arff_by_liac(path: str, text: str) -> dict[str, np.ndarray]:
     try:
         loaded: dict[str, Any] = arff.loads(text)
     except (arff.ArffException, ValueError, StopIteration) as error:
-        raise TableError(f"{path}: not an ARFF file: {error}.") from None
+        raise TableError(f"{path}: not an ARFF file: {said(error)}.") from None
     columns: dict[str, np.ndarray] = {}
     for (name, kind), values in zip(loaded["attributes"], zip(*loaded["data"], strict=True), strict=True):
         is_number = isinstance(kind, str) and kind.upper() in ("NUMERIC", "REAL", "INTEGER")
