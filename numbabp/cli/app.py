@@ -333,9 +333,12 @@ def sweep(
         write_csv(networks, [row for outcome in result.outcomes for row in outcome.rows()])
     if plot is not None:
         plots.write(plots.draw_sweep(result), plot)
-        typer.echo(f"curves drawn into {plot}", err=True)
     if save is not None:
         split.pipeline.save(result.outcomes[0].network, save)
+    written = {"settings written to": output, "networks written to": networks, "curves drawn into": plot}
+    for what, path in {**written, "the best setting's best network saved to": save}.items():
+        if path is not None:
+            typer.echo(f"{what} {path}", err=True)
     report_sweep(result, split, output, as_json)
 
 

@@ -114,7 +114,8 @@ def test_regression_and_the_saved_network(folder):
     x = np.linspace(-2, 2, 200)
     np.savez("data.npz", x=x, z=x**2, y=1e6 * np.sin(x) + 5e6)
     arguments = ("sweep", "data.npz", "--target", "y", "--hidden", "6,none", "--seeds", 3, "--epochs", 30)
-    result = run_json(*arguments, "--grid", "learning_rate=0.02", "--save", "net", "--activation", "tanh")
+    arguments = (*arguments, "--grid", "learning_rate=0.02", "--save", "net", "--activation", "tanh")
+    result = run_json(*arguments)
     assert result["metric"] == "validation R^2"
     best = result["settings"][0]
     assert best["hidden"] == "6"
@@ -123,6 +124,13 @@ def test_regression_and_the_saved_network(folder):
     y = 1e6 * np.sin(x[samples_split]) + 5e6
     r2 = 1 - ((y - predicted) ** 2).sum() / ((y - y.mean()) ** 2).sum()
     assert r2 == pytest.approx(best["score_best"], abs=1e-4)
+    others = ("--output", "settings.csv", "--networks", "networks.csv", "--plot", "sweep.png")
+    assert run(*arguments, *others).stderr.splitlines() == [
+        "settings written to settings.csv",
+        "networks written to networks.csv",
+        "curves drawn into sweep.png",
+        "the best setting's best network saved to net",
+    ]
 
 
 def test_divergence_counts_as_the_worst(folder):
