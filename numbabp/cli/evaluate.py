@@ -86,6 +86,8 @@ def _of_each(model: Path, data: Path, told: dict[str, Any]) -> "list[Evaluation]
 
     saved = load_table_model(model)
     table = saved.read(data, part="test", **told)
+    if saved.preparation.missing:  # as it was in training
+        table = table.with_values_of(saved.target_names)
     values = [
         _truth(data, table.column(name), saved.target.classes is not None) for name in saved.target_names
     ]

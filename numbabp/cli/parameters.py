@@ -36,7 +36,13 @@ Separator = Annotated[
     typer.Option(help="What stands between a text file's fields, such as ; or tab; by default found."),
 ]
 Decimal = Annotated[str | None, typer.Option(help="Decimal sign, . or , where the numbers leave it open.")]
-Missing = Annotated[str, typer.Option(help="What stands for no value besides NA, ? and the like: n.d.,-999")]
+Missing = Annotated[
+    str,
+    typer.Option(
+        help="What stands for no value besides NA, ? and the like: n.d.,-999. Rows whose target has none are "
+        "left out then."
+    ),
+]
 Texts = Annotated[str, typer.Option("--text", help="Columns of numbers to take for names: zip,code.")]
 Header = Annotated[
     bool | None,
@@ -113,12 +119,14 @@ class Source:
         assert path is not None
         table = read_table(path, self.reading)
         targets = self._targets(table)
+        missing = () if self.reading is None else self.reading.missing
+        if missing:
+            table = table.with_values_of(targets)
         columns, task = read_targets(table, targets, self.task.value)
         left_out = {*targets, *table.targets, *names_in(self.ignore)}
         for name in left_out:
             table.column(name)  # raises for one that there is not
         names = [name for name in table.columns if name not in left_out]
-        missing = () if self.reading is None else self.reading.missing
         return Dataset(table, names, columns, task, missing)
 
     def _targets(self, table: "Table") -> Sequence[str]:

@@ -55,6 +55,17 @@ class Table:
         """Some of the rows."""
         return replace(self, columns={name: column.rows(rows) for name, column in self.columns.items()})
 
+    def with_values_of(self, names: Sequence[str]) -> "Table":
+        """Without the rows that miss a value in one of these columns, which it notes; all if all do."""
+        has_all = np.ones(self.n_rows, bool)
+        for name in names:
+            has_all &= ~self.column(name).is_missing
+        n_without = self.n_rows - int(has_all.sum())
+        if n_without in (0, self.n_rows):
+            return self
+        note = f"left out: rows without a value of {listed(names, 3)}: {n_without}"
+        return replace(self.rows(np.flatnonzero(has_all)), notes=(*self.notes, note))
+
 
 def table_of(
     data: Any, names: Sequence[str] = (), texts: Iterable[str] = (), missing: Iterable[str] = ()

@@ -74,7 +74,7 @@ def read_target(table: Table, name: str, task: str = "auto") -> tuple[Column, st
     if len(missing):
         raise TableError(
             f"{table.path}: column {name!r} has no value in row {missing[0] + 1}{_others(missing)}, "
-            "but is the target: leave such rows out."
+            "but is the target: leave such rows out, in the file or with --missing."
         )
     if column.kind == TEXT:
         return _classes(what, column, task), CLASSIFICATION

@@ -1,5 +1,7 @@
 """What `train` says of a network: simpler models, a part of its own for the last word, folds, pictures."""
 
+import json
+
 import numpy as np
 import pytest
 from commands import refused, run, run_json
@@ -212,3 +214,22 @@ def test_divergence_names_an_option():
     line = refused("train", "--dataset", "wine", "--learning-rate", 100)
     assert "training diverged in epoch" in line
     assert line.endswith("Nothing is saved; try a lower --learning-rate.")
+
+
+def test_rows_without_a_target_are_left_out_where_that_is_asked_for(folder):
+    rows = [f"{i},{i / 7:.2f}\n" for i in range(400)]
+    (folder / "whole.csv").write_text("x,y\n" + "".join([*rows[:56], *rows[57:]]))
+    (folder / "gaps.csv").write_text("x,y\n" + "".join([*rows[:56], "56,n.d.\n", *rows[57:]]))
+    (folder / "empty.csv").write_text("x,y\n" + "".join([*rows[:56], "56,\n", *rows[57:]]))
+    options = ("--target", "y", "--epochs", 3, "--hidden", 4)
+    assert "'n.d.' in row 57 is no number" in refused("train", "gaps.csv", *options)
+    assert "no value in row 57" in refused("train", "empty.csv", *options)
+    whole = run_json("train", "whole.csv", *options)
+    for name in ("gaps.csv", "empty.csv"):
+        asked = (*options, "--missing", "n.d.")
+        assert run_json("train", name, *asked)["scores"] == whole["scores"]
+        printed = run("train", name, *asked, "--output", "net").stdout
+        assert "left out: rows without a value of 'y': 1\n" in printed
+        run("evaluate", "net", name, "--json", "figures.json")
+        assert json.loads((folder / "figures.json").read_text())["n_rows"] == 399
+        assert len(run_json("predict", "net", name)["y"]) == 400
