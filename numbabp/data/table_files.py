@@ -45,15 +45,14 @@ def read_table(path: str | os.PathLike[str], reading: Reading | None = None) -> 
         if reading.separator is None and source.suffix in TABS:
             reading = replace(reading, separator="\t")
         return _checked(read_delimited(source, reading))
-    arrays, targets = _arrays(source, kind, reading)
+    arrays, targets, notes = _arrays(source, kind, reading)
     wanted = set(reading.texts)
     columns = {
         name: column_of_array(name, values, reading.missing, name in wanted)
         for name, values in arrays.items()
     }
-    is_libsvm = kind == "libsvm"
-    notes = ("queries (qid) are left out",) if is_libsvm and b" qid:" in source.head else ()
-    return _checked(Table(source.name, columns, targets, notes, 0.0 if is_libsvm else None))
+    absent = 0.0 if kind == "libsvm" else None
+    return _checked(Table(source.name, columns, targets, tuple(notes), absent))
 
 
 def _checked(table: Table) -> Table:
@@ -91,17 +90,20 @@ def _kind(source: Source, reading: Reading) -> str:
     return TEXT
 
 
-def _arrays(source: Source, kind: str, reading: Reading) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """Columns by name, and those of them that are to be predicted."""
+def _arrays(
+    source: Source, kind: str, reading: Reading
+) -> tuple[dict[str, np.ndarray], tuple[str, ...], Sequence[str]]:
+    """Columns by name, those of them that are to be predicted, and what there is to say."""
     from .files import arrays, training_sets
 
     if kind in ("parquet", "feather"):
         from .files.arrow import read_arrow
 
         with source.opened() as file:
-            return read_arrow(source.name, file, kind), ()
+            columns, notes = read_arrow(source.name, file, kind)
+        return columns, (), notes
     if kind == "npz":
-        return arrays.read_npz(source, reading.part)
+        return *arrays.read_npz(source, reading.part), ()
     readers = {
         "npy": arrays.read_npy,
         "idx": arrays.read_idx,
@@ -109,7 +111,8 @@ def _arrays(source: Source, kind: str, reading: Reading) -> tuple[dict[str, np.n
         "fann": training_sets.read_fann,
         "arff": training_sets.read_arff,
     }
-    return readers[kind](source)
+    notes = ["queries (qid) are left out"] if kind == "libsvm" and b" qid:" in source.head else []
+    return *readers[kind](source), notes
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:

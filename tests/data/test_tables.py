@@ -310,7 +310,10 @@ def test_parquet(tmp_path):
     assert values(read) == {"a": [1, NAN, 3], "b": [1, 0, 1], "c": ["u", None, "v"], "d": [1.5, NAN, 2]}
     assert read.columns["b"].kind == "boolean"
     pd.DataFrame({"a": [1.0, 2.0]}, index=[7, 3]).to_parquet(path)  # has __index_level_0__
+    assert (values(read_table(path)), read_table(path).notes) == ({"a": [1, 2]}, ())
+    pd.DataFrame({"a": [1.0, 2.0]}, pd.Index([7, 3], name="key")).to_parquet(path)
     assert values(read_table(path)) == {"a": [1, 2]}
+    assert read_table(path).notes == ("left out: 'key' is the index of a pandas.DataFrame",)
     write(tmp_path, b"PAR1", "t.parquet")
     with pytest.raises(TableError, match="not a Parquet file"):
         read_table(path)

@@ -1,6 +1,7 @@
 """Tables of pyarrow, and the files that it reads."""
 
 import json
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -8,11 +9,12 @@ import numpy as np
 
 from ..columns import TableError, said
 
+_UNNAMED = re.compile(r"__index_level_\d+__")
 INSTALL = "install it with: pip install 'numbabp[tables]'"
 
 
-def read_arrow(path: str, file: Any, kind: str) -> dict[str, np.ndarray]:
-    """Columns of a Parquet or a Feather file, but for the index that pandas puts there."""
+def read_arrow(path: str, file: Any, kind: str) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Columns of a Parquet or a Feather file but for the index of pandas, and what to say of that."""
     name = kind.capitalize()
     try:
         from pyarrow import feather, parquet
@@ -21,7 +23,8 @@ def read_arrow(path: str, file: Any, kind: str) -> dict[str, np.ndarray]:
     try:
         # which can be read even if two columns have the same name
         table = parquet.ParquetFile(file).read() if kind == "parquet" else feather.read_table(file)
-        return arrays_of(table)
+        named = sorted(name for name in _index_of(table.schema.metadata) if not _UNNAMED.fullmatch(name))
+        return arrays_of(table), [f"left out: {name!r} is the index of a pandas.DataFrame" for name in named]
     except MemoryError:
         raise
     except TableError as error:
