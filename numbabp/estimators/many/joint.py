@@ -41,8 +41,7 @@ def why_alone(model: BaseMLP, X: Any) -> str:
     if is_on_device(X):
         return "X lies on a GPU"
     # kernels of populations have plain steps for it, one a sample
-    plain = model.solver == "sgd" and batch_size_of(model, X.shape[0]) == 1
-    if sparse.issparse(X) and not plain:
+    if sparse.issparse(X) and (model.solver != "sgd" or batch_size_of(model, X.shape[0]) > 1):
         return f"X is sparse with solver={model.solver!r} and batch_size={model.batch_size!r}"
     return ""
 
