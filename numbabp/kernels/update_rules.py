@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..compiler.compiling import scalar_function, subroutine
+from ..compiler.constants import constant, one_of
 
 SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM, ADAMW, RPROP, ADAM_HAT = range(9)
 UPDATE_RULES: dict[str, int] = {
@@ -39,6 +40,7 @@ UPDATE_RULES: dict[str, int] = {
     "adamw": ADAMW,
     "rprop": RPROP,
 }
+_THEIR_CODES = one_of(SGD, MOMENTUM, NESTEROV, ADAM_HAT)
 OF_ALL_SAMPLES = ("rprop",)
 """Rules that compare one step's gradient with the next one's, and so need that of the whole training set."""
 RPROP_FASTER, RPROP_SLOWER, RPROP_LARGEST = 1.2, 0.5, 50.0
@@ -114,19 +116,19 @@ def numbers(rule: Any, like: Any, rate: Any, t: Any) -> Any:
 
 
 @scalar_function
-def with_l2(rule: Any, l2: Any) -> Any:
-    """The rule with another penalty."""
+def as_scikit_learn(rule: Any, l2: Any) -> Any:
+    """A rule that scikit-learn has, known to be one, with another penalty."""
     return Rule(
-        rule.code,
+        _THEIR_CODES(rule.code),
         rule.momentum,
         rule.rho,
         rule.beta_1,
         rule.beta_2,
         rule.epsilon,
-        rule.l1,
+        constant(0),
         l2,
-        rule.clip_norm,
-        rule.clip_value,
+        constant(0),
+        constant(0),
     )
 
 
@@ -145,7 +147,6 @@ def add_penalties(rule: Any, parameters: Any, start: Any, gradient: Any, first: 
     Returns the sum of the weights' squares.
     """
     real = parameters.dtype.type
-    l1 = real(rule.l1)
     l2 = real(0.0 if rule.code == ADAMW else rule.l2)
     squares = real(0)
     if rule.l1 == 0:  # the usual one is half as long
@@ -154,6 +155,7 @@ def add_penalties(rule: Any, parameters: Any, start: Any, gradient: Any, first: 
             gradient[first + j] += l2 * w
             squares += w * w
         return np.float64(squares)
+    l1 = real(rule.l1)
     for j in range(n):
         w = parameters[start + j]
         sign = real(1) if w > real(0) else (real(-1) if w < real(0) else real(0))

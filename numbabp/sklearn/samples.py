@@ -31,7 +31,8 @@ def make_samples(X: Any, y: np.ndarray, sample_weight: np.ndarray | None, dtype:
         columns = rows.indices.astype(np.int32, copy=False).view(np.uint32)
         starts = rows.indptr.astype(np.int64, copy=False)
         given = SparseSamples(rows.data.astype(dtype, copy=False), columns, starts, *about)
-    return BatchSamples(*(for_kernels(array) for array in batch_samples(given)))
+    found = batch_samples(given)
+    return BatchSamples._make([array if array is None else for_kernels(array) for array in found])
 
 
 def make_model(
@@ -39,7 +40,7 @@ def make_model(
     moments: np.ndarray,
     layers: tuple[list[int], tuple[str, str]],
     samples: BatchSamples,
-    room: tuple[int, int | None],
+    room: tuple[int, int],
 ) -> tuple[Model, Batch]:
     """The parameters with room for a batch.
 
@@ -52,7 +53,7 @@ def make_model(
     samples
         To be trained with.
     room
-        Samples of a batch, and how many are taken at a time for the gradient as a whole (see `make_batch`).
+        Samples of a batch, and how many are taken at a time (see `make_batch`).
     """
     sizes, (hidden, output) = layers
     names = [hidden] * (len(sizes) - 2) + [output]
@@ -60,7 +61,7 @@ def make_model(
     by_blas = threads_of_products(min(room[0], samples.order.size), sizes) > 1
     batch, gradient = make_batch(own, samples, room[0], NO_RULE, by_blas, room[1])
     nothing, dtype = np.empty(0, parameters.dtype), parameters.dtype
-    own = batch_layout(own, len(batch.picks), samples.starts.size > 0)
+    own = batch_layout(own, len(batch.picks), samples.starts is not None)
     model = Model(parameters, moments, gradient, np.empty((3, 0), dtype), nothing, own, loss=-1)
     return model, batch._replace(penalties=np.zeros(1))
 

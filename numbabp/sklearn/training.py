@@ -139,7 +139,7 @@ class CompiledTraining:
         samples = make_samples(X, y, sample_weight, dtype)
         layers = [X.shape[1], *(b.size for b in self.intercepts_)], (self.activation, self.out_activation_)
         vectors = self._parameters_as_vector(), moment_vectors(self._optimizer)
-        model, batch = make_model(*vectors, layers, samples, (int(batch_size), None))
+        model, batch = make_model(*vectors, layers, samples, (int(batch_size), int(batch_size)))
         return Epochs(model, batch, samples, self._optimizer, self.alpha)
 
     def _parameters_as_vector(self) -> np.ndarray:

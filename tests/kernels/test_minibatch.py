@@ -12,8 +12,9 @@ from scipy import sparse
 
 import numbabp as nbp
 from numbabp.kernels.minibatch import batch as batches
+from numbabp.kernels.minibatch.gradient import mean_gradient
 from numbabp.kernels.minibatch.train import train_minibatch
-from numbabp.kernels.state import Model, Run, Samples
+from numbabp.kernels.state import PAUSED, WEIGHTLESS, Model, Run, Samples
 from numbabp.options import Options
 
 TOLERANCE = {"float64": 1e-11, "float32": 1e-4}
@@ -155,30 +156,70 @@ def test_products_of_blas(sizes):
         assert not np.array_equal(found[0], network_of(problem).parameters)
 
 
-def test_penalty_shared_by_the_batch():
-    """As in scikit-learn: alpha/2 W^2 is divided by the batch's weight, as the sum of losses is."""
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("size", [1, 8, 10, 25])
+def test_mean_as_scikit_learn_has_it(size, momentum):
+    """alpha/2 W^2 is divided by the batch's weight, as losses are; the rate is within the velocity."""
     problem = draw_problem(0, (6, 5, 2), ("tanh", "identity"), "squared_error")
-    weights, alpha, rate, size = WEIGHTS + 0.25, 0.3, 0.05, 10
-    options = Options(learning_rate=rate, batch_size=size, l2=alpha)
-    own = {"penalties": np.zeros(1)}
+    weights, alpha, rate = WEIGHTS + 0.25, 0.3, 0.05
+    name = "momentum" if momentum else "sgd"
+    options = Options(learning_rate=rate, batch_size=size, l2=alpha, momentum=momentum, update_rule=name)
+    own = {"penalties": np.zeros(1), "gain": -rate if momentum else 1.0}
     samples, model, rule, run, batch = prepared(problem, options, 1, weights, **own)
+    run.learning_rates[:] = -1.0 if momentum else rate
     train_minibatch(model, samples, rule, run, batch, 1, 1000)
-    W, b = [w.copy() for w in problem.weights], [c.copy() for c in problem.biases]
-    penalty = 0.0
+    parameters = [W.copy() for W in problem.weights] + [b.copy() for b in problem.biases]
+    velocities = [np.zeros_like(p) for p in parameters]
+    penalty = loss = 0.0
     for first in range(0, 25, size):
         X, Y, of = (part[first : first + size] for part in (problem.X, problem.Y, weights))
-        penalty += sum(0.5 * alpha * np.sum(w * w) for w in W) / of.sum() * len(X)
-        a = np.tanh(X @ W[0] + b[0])
-        delta = (a @ W[1] + b[1] - Y) * of[:, None] / of.sum()
-        below = delta @ W[1].T * (1 - a * a)
-        steps = a.T @ delta + alpha / of.sum() * W[1], X.T @ below + alpha / of.sum() * W[0]
-        W[1] -= rate * steps[0]
-        W[0] -= rate * steps[1]
-        b[1] -= rate * delta.sum(0)
-        b[0] -= rate * below.sum(0)
-    expected = np.concatenate([W[0].ravel(), b[0], W[1].ravel(), b[1]])
-    np.testing.assert_allclose(model.parameters, expected, rtol=1e-11)
+        V, W, c, b = parameters
+        penalty += 0.5 * alpha * (np.sum(V * V) + np.sum(W * W)) / of.sum() * len(X)
+        a = np.tanh(X @ V + c)
+        residual = a @ W + b - Y
+        loss += np.average(0.5 * np.mean(residual**2, axis=1), weights=of) * len(X)
+        delta = residual * of[:, None] / of.sum()
+        below = delta @ W.T * (1 - a * a)
+        gradient = X.T @ below + alpha / of.sum() * V, a.T @ delta + alpha / of.sum() * W
+        for p, v, g in zip(parameters, velocities, (*gradient, below.sum(0), delta.sum(0)), strict=True):
+            v[...] = momentum * v - rate * g
+            p += v
+    V, W, c, b = parameters
+    expected = np.concatenate([V.ravel(), c, W.ravel(), b])
+    np.testing.assert_allclose(model.parameters, expected, rtol=1e-11, atol=1e-14)
     assert batch.penalties[0] == pytest.approx(penalty, rel=1e-12)
+    assert run.sums[0].tolist() == pytest.approx([loss, 25], rel=1e-12)
+
+
+def test_a_batch_without_weight_ends_the_call_where_it_begins():
+    problem = draw_problem(0, (6, 5, 2), ("tanh", "identity"), "squared_error")
+    weights = np.repeat([1.0, 0.0, 1.0], [10, 10, 5])
+    own = {"penalties": np.zeros(1)}
+    samples, model, rule, run, batch = prepared(problem, Options(batch_size=5), 1, weights, **own)
+    assert train_minibatch(model, samples, rule, run, batch, 1, 1000) == WEIGHTLESS
+    assert run.position.tolist() == [0, 10, 2, 0]
+
+
+@pytest.mark.parametrize("rows", [4, 25])
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_mean_gradient(weights, rows):
+    problem = draw_problem(0, SIZES, ACTIVATIONS, LOSS)
+    samples, model, _, run, batch = prepared(problem, Options(batch_size=25), 1, weights)
+    batch = batch._replace(picks=batch.picks[:rows])
+    gradient = np.zeros(model.parameters.size)
+    assert mean_gradient(model._replace(gradient=gradient), samples, run, batch) == PAUSED
+    expected, total = np.zeros_like(gradient), 0.0
+    of = np.ones(25) if weights is None else weights
+    for i in np.flatnonzero(of):
+        W, b = reference.gradient(
+            problem.weights, problem.biases, ACTIVATIONS, LOSS, problem.X[i], problem.Y[i]
+        )
+        parts = [part.ravel() for pair in zip(W, b, strict=True) for part in pair]
+        expected += of[i] / np.count_nonzero(of) * np.concatenate(parts)
+        z, _ = reference.forward(problem.weights, problem.biases, ACTIVATIONS, problem.X[i])
+        total += of[i] * reference.loss_value(LOSS, ACTIVATIONS[-1], z[-1], problem.Y[i])
+    np.testing.assert_allclose(gradient, expected, rtol=1e-11, atol=1e-14)
+    assert run.sums[0].tolist() == pytest.approx([total, of.sum()], rel=1e-12)
 
 
 def test_divergence_leaves_the_last_finite_step():

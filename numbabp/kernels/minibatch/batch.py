@@ -30,7 +30,9 @@ class BatchSamples(NamedTuple):
     inputs: np.ndarray  # T (n, n_inputs), or (0, 0) where the samples are sparse
     values: np.ndarray  # T (n_nonzeros,)
     columns: np.ndarray  # uint32 (n_nonzeros,)
-    starts: np.ndarray  # int64 (n + 1,), where each sample's non-zeros begin; (0,) where they are dense
+    starts: (
+        np.ndarray | None
+    )  # int64 (n + 1,), where each sample's non-zeros begin; None where they are dense
     targets: np.ndarray  # T (n, n_outputs)
     weights: np.ndarray  # T (n,), or (0,) where every sample weighs 1
     order: np.ndarray  # int64 (n,), the order of the current epoch
@@ -48,8 +50,9 @@ class Batch(NamedTuple):
     picks: np.ndarray  # int64 (rows,), positions of the samples in the order
     size: int  # samples of a mini-batch, those of weight 0 too
     by_blas: bool  # whether products are BLAS's, whose threads share them, instead of our own
-    # None, or float64 (epochs,) for a mean as scikit-learn has it: of a mini-batch's weight, which divides
-    # the penalty, too; the record is its loss (see `reports`), and here is l2/2 W^2 before every step
+    # None, or float64 (epochs,) for a mean as scikit-learn has it: over the weight of a mini-batch, which is
+    # not taken in parts, and which divides the penalty, too; what is recorded is its loss (see `reports`),
+    # and here l2/2 W^2 before every step
     penalties: Any = None
     gain: float = 1.0  # factor of gradients that are so: -eta, with a rate of -1, puts it into velocities
 
@@ -69,7 +72,7 @@ def batch_samples(samples: Samples | SparseSamples) -> BatchSamples:
     if isinstance(samples, SparseSamples):
         dense = np.empty((0, 0), dtype)
         return BatchSamples(dense, *samples)
-    nothing = np.empty(0, dtype), np.empty(0, np.uint32), np.empty(0, np.int64)
+    nothing = np.empty(0, dtype), np.empty(0, np.uint32), None
     return BatchSamples(samples.inputs, *nothing, targets, samples.weights, samples.order)
 
 
@@ -96,7 +99,7 @@ def make_batch(
     most
         How many are taken at a time, if that is known, and the gradient is wanted as a whole.
     """
-    dtype, is_sparse = samples.targets.dtype, samples.starts.size > 0
+    dtype, is_sparse = samples.targets.dtype, samples.starts is not None
     size = min(size, samples.order.size)
     of_row = n_units(layout) - (int(layout[0, OUTPUTS]) if is_sparse else 0)
     rows = min(size, max(LEAST_PART, PART_BYTES // (of_row * dtype.itemsize)) if most is None else most)

@@ -27,7 +27,7 @@ def add_gradients(model: Any, samples: Any, batch: Any, n: Any, has_begun: Any) 
         w, b = layout[layer, WEIGHTS], layout[layer, BIASES]
         if layer > 0:
             send_back(model, batch, layer, n)
-        if layer == 0 and samples.starts.size > 0:
+        if samples.starts is not None and layer == 0:
             if not has_begun:
                 for j in range(w, b):
                     gradient[j] = 0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...compiler.compiling import subroutine
+from ...compiler.constants import one_of
 from ...compiler.views import matrix_at
 from ...functions import activations as act
 from ..layers import activate, affine, backward_activation, multiply_by_derivative, observe
@@ -25,6 +26,31 @@ STRIP = np.uint64(1024)
 """Numbers that passes take at a time, about, so that the next pass finds them in the first cache."""
 
 
+_HIDDEN = one_of(act.IDENTITY, act.SIGMOID, act.TANH, act.RELU)
+_OF_ANY_LAYER = one_of(act.IDENTITY, act.SIGMOID, act.TANH, act.RELU, act.SOFTMAX, act.EXP)
+"""Activations that scikit-learn has."""
+
+
+@subroutine
+def _activate(model: Any, batch: Any, layer: Any, start: Any, n: Any) -> None:
+    """Activations of n units of a layer, from `start`."""
+    code = model.layout[layer, ACTIVATION]
+    if batch.penalties is None:
+        activate(code, batch.z, batch.a, start, n)
+    else:
+        activate(_OF_ANY_LAYER(code), batch.z, batch.a, start, n)
+
+
+@subroutine
+def _times_derivative(model: Any, batch: Any, layer: Any, start: Any, n: Any) -> None:
+    """From dLoss/da to dLoss/dz for n units of a hidden layer, from `start`."""
+    code = model.layout[layer, ACTIVATION]
+    if batch.penalties is None:
+        multiply_by_derivative(code, batch.z, batch.a, batch.delta, start, n)
+    else:
+        multiply_by_derivative(_HIDDEN(code), batch.z, batch.a, batch.delta, start, n)
+
+
 @subroutine
 def forward_layer(model: Any, samples: Any, batch: Any, layer: Any, n: Any) -> None:
     """Pre-activations and activations of a layer for n samples."""
@@ -33,21 +59,21 @@ def forward_layer(model: Any, samples: Any, batch: Any, layer: Any, n: Any) -> N
     fan_in, fan_out, rows = layout[layer, FAN_IN], layout[layer, FAN_OUT], np.uint64(n)
     w, b, code = layout[layer, WEIGHTS], layout[layer, BIASES], layout[layer, ACTIVATION]
     x, out = layout[layer, INPUTS], layout[layer, OUTPUTS]
-    if layer == 0 and samples.starts.size > 0:
+    if samples.starts is not None and layer == 0:
         _sparse_product(model, samples, batch, n)
-    elif n == 1:  # neither BLAS nor tiles are for one sample
+    elif batch.penalties is not None and n == 1:  # a tile would be nearly empty, and BLAS packs
         affine(parameters, layout, layer, a, z)
-    elif batch.by_blas or fan_out == ONE:  # of one unit a tile would be nearly empty
+    elif fan_out == ONE:  # likewise
+        for t in range(rows):
+            z[out + t] = parameters[b]
+            for i in range(fan_in):
+                z[out + t] += a[x + t * fan_in + i] * parameters[w + i]
+    elif batch.by_blas:
         for t in range(rows):
             for k in range(fan_out):
                 z[out + t * fan_out + k] = parameters[b + k]
-        if fan_out == ONE:
-            for t in range(rows):
-                for i in range(fan_in):
-                    z[out + t] += a[x + t * fan_in + i] * parameters[w + i]
-        else:
-            whole = matrix_at(parameters, w, fan_in, fan_out)
-            add_product(1, matrix_at(z, out, n, fan_out), matrix_at(a, x, n, fan_in), whole)
+        whole = matrix_at(parameters, w, fan_in, fan_out)
+        add_product(1, matrix_at(z, out, n, fan_out), matrix_at(a, x, n, fan_in), whole)
     else:
         product(
             Grid(z, out, fan_out, ONE),
@@ -60,9 +86,9 @@ def forward_layer(model: Any, samples: Any, batch: Any, layer: Any, n: Any) -> N
         )
     if code == act.SOFTMAX:  # which is of a row
         for t in range(rows):
-            activate(code, z, a, out + t * fan_out, fan_out)
+            _activate(model, batch, layer, out + t * fan_out, fan_out)
     else:
-        activate(code, z, a, out, rows * fan_out)
+        _activate(model, batch, layer, out, rows * fan_out)
 
 
 @subroutine
@@ -135,8 +161,7 @@ def send_back(model: Any, batch: Any, layer: Any, n: Any) -> None:
             batch.packed,
             (np.uint64(n), fan_out, fan_in),
         )
-    code, size = layout[layer - 1, ACTIVATION], np.uint64(n) * fan_in
-    multiply_by_derivative(code, batch.z, batch.a, delta, below, size)
+    _times_derivative(model, batch, layer - 1, below, np.uint64(n) * fan_in)
 
 
 @subroutine
@@ -285,7 +310,7 @@ def step_by_rows(model: Any, rule: Any, step: Any, batch: Any, decay: Any, layer
         else:
             squares += step_weights(model, rule, step, decay, start, ZERO, n)
     if layer > 0:
-        multiply_by_derivative(layout[layer - 1, ACTIVATION], batch.z, a, delta, x, fan_in)
+        _times_derivative(model, batch, layer - 1, x, fan_in)
     return squares
 
 

@@ -10,7 +10,15 @@ import numpy as np
 from ...compiler.compiling import kernel, subroutine
 from ..layout import BIASES, FAN_IN, FAN_OUT, WEIGHTS, ZERO
 from ..state import BATCH, DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, WEIGHTLESS, begin_epoch, end_epoch
-from ..update_rules import SGD, add_penalties, clip_norm, clip_values, numbers, with_l2, without_limits
+from ..update_rules import (
+    SGD,
+    add_penalties,
+    as_scikit_learn,
+    clip_norm,
+    clip_values,
+    numbers,
+    without_limits,
+)
 from .batch import divisor_of, gather
 from .gradient import add_gradients
 from .layers import (
@@ -41,32 +49,31 @@ def _step_at_once(model: Any, samples: Any, rule: Any, run: Any, batch: Any, n: 
     rate = run.learning_rates[run.position[EPOCH]]
     step = numbers(rule, parameters, rate, run.position[STEP])
     decay = real(rate * rule.l2)
-    is_sparse = samples.starts.size > 0
     squares = 0.0
     for layer in range(len(layout) - 1, -1, -1):
         fan_in, fan_out = layout[layer, FAN_IN], layout[layer, FAN_OUT]
         w = layout[layer, WEIGHTS]
-        by_rows = n == 1 and not (layer == 0 and is_sparse)
-        if layer > 0 and not by_rows:
-            send_back(model, batch, layer, n)
-        if by_rows:
+        size = fan_in * fan_out
+        if samples.starts is not None and layer == 0:
+            if rule.code == SGD and _is_plain(rule):
+                sparse_gradient(model, samples, batch, n, parameters, -step.eta)
+            else:
+                for j in range(size):
+                    gradient[j] = 0
+                sparse_gradient(model, samples, batch, n, gradient, real(1))
+                squares += step_weights(model, rule, step, decay, w, ZERO, size)
+        elif batch.penalties is not None and n == 1:  # a Network's have kernels of their own
             squares += step_by_rows(model, rule, step, batch, decay, layer)
-        elif layer == 0 and is_sparse and rule.code == SGD and _is_plain(rule):
-            sparse_gradient(model, samples, batch, n, parameters, -step.eta)
-        elif layer == 0 and is_sparse:
-            size = fan_in * fan_out
-            for j in range(size):
-                gradient[j] = 0
-            sparse_gradient(model, samples, batch, n, gradient, real(1))
-            squares += step_weights(model, rule, step, decay, w, ZERO, size)
         else:
+            if layer > 0:
+                send_back(model, batch, layer, n)
             pack_deltas(model, batch, layer, n)
             rows = rows_at_once(batch, fan_in, fan_out)
             for first in range(ZERO, fan_in, rows):
                 some = min(rows, fan_in - first)
                 weight_gradient(model, batch, layer, n, first, some, ZERO, real(0))
-                size, start = some * fan_out, w + first * fan_out
-                squares += step_weights(model, rule, step, decay, start, ZERO, size)
+                start = w + first * fan_out
+                squares += step_weights(model, rule, step, decay, start, ZERO, some * fan_out)
         bias_gradient(model, batch, layer, n, ZERO, real(0))
         step_biases(model, rule, step, layer, ZERO)
     return squares
@@ -79,27 +86,44 @@ def _is_plain(rule: Any) -> bool:
 
 
 @subroutine
-def _step_with_all(model: Any, rule: Any, run: Any) -> float:
+def _step_with_all(model: Any, rule: Any, run: Any, decay: Any) -> float:
     """One step with the whole gradient in model.gradient; returns what `_step_at_once` does."""
-    parameters, gradient, layout = model.parameters, model.gradient, model.layout
+    parameters, layout = model.parameters, model.layout
     rate = run.learning_rates[run.position[EPOCH]]
     step = numbers(rule, parameters, rate, run.position[STEP])
-    decay = parameters.dtype.type(rate * rule.l2)
-    if rule.clip_norm > 0:  # which is of the gradient with penalties, cut to the largest values
-        if rule.l1 > 0 or rule.l2 > 0:
-            for layer in range(len(layout)):
-                w, b = layout[layer, WEIGHTS], layout[layer, BIASES]
-                add_penalties(rule, parameters, w, gradient, w, b - w)
-        if rule.clip_value > 0:
-            clip_values(rule, gradient, ZERO, np.uint64(gradient.size))
-        clip_norm(rule, gradient)
-        rule = without_limits(rule)
     squares = 0.0
     for layer in range(len(layout)):
         w, b = layout[layer, WEIGHTS], layout[layer, BIASES]
         squares += step_weights(model, rule, step, decay, w, w, b - w)
         step_biases(model, rule, step, layer, b)
     return squares
+
+
+@subroutine
+def _clip_all(model: Any, rule: Any) -> None:
+    """Clip the norm of the whole gradient, with penalties and cut to the largest values."""
+    gradient, layout = model.gradient, model.layout
+    if rule.l1 > 0 or rule.l2 > 0:
+        for layer in range(len(layout)):
+            w, b = layout[layer, WEIGHTS], layout[layer, BIASES]
+            add_penalties(rule, model.parameters, w, gradient, w, b - w)
+    if rule.clip_value > 0:
+        clip_values(rule, gradient, ZERO, np.uint64(gradient.size))
+    clip_norm(rule, gradient)
+
+
+@subroutine
+def _step(model: Any, samples: Any, rule: Any, run: Any, batch: Any, n: Any) -> float:
+    """One step from n samples at once, or with the gradient that is already there if n is 0."""
+    if batch.penalties is not None:
+        return _step_at_once(model, samples, rule, run, batch, n)
+    if n > 0:
+        return _step_at_once(model, samples, rule, run, batch, n)
+    decay = model.parameters.dtype.type(run.learning_rates[run.position[EPOCH]] * rule.l2)
+    if rule.clip_norm > 0:
+        _clip_all(model, rule)
+        return _step_with_all(model, without_limits(rule), run, decay)
+    return _step_with_all(model, rule, run, decay)
 
 
 @kernel
@@ -134,7 +158,8 @@ def train_minibatch(
     at_once = batch.size <= rows and rule.clip_norm == 0
     done = 0
     while position[EPOCH] < stop_epoch and done < max_samples:
-        begin_epoch(samples, run)
+        if batch.penalties is None:
+            begin_epoch(samples, run)
         start = position[SAMPLE]
         first = start - start % batch.size
         last = min(first + batch.size, n_samples)
@@ -142,11 +167,12 @@ def train_minibatch(
         done += until - start
         divisor = divisor_of(samples, batch, first, last)
         n = gather(samples, batch, start, until)
-        own = rule
-        if batch.penalties is not None:
+        if batch.penalties is None:
+            own = rule
+        else:
             if divisor == 0:
                 return WEIGHTLESS
-            own = with_l2(rule, batch.gain * rule.l2 / divisor)
+            own = as_scikit_learn(rule, batch.gain * rule.l2 / divisor)
         if n > 0:  # not where all of them weigh 0
             for layer in range(len(model.layout)):
                 forward_layer(model, samples, batch, layer, n)
@@ -154,15 +180,12 @@ def train_minibatch(
             if finite < n:
                 position[SAMPLE] = batch.picks[finite]
                 return DIVERGED
-            if not at_once:
+            if batch.penalties is None and not at_once:
                 add_gradients(model, samples, batch, n, position[BATCH] > 0)
             position[BATCH] += n
         if until == last and position[BATCH] > 0:
             position[STEP] += 1
-            if at_once:
-                squares = _step_at_once(model, samples, own, run, batch, n)
-            else:
-                squares = _step_with_all(model, own, run)
+            squares = _step(model, samples, own, run, batch, n if at_once else 0)
             if batch.penalties is not None:
                 penalty = 0.5 * rule.l2 * squares / divisor
                 batch.penalties[position[EPOCH]] += penalty * (last - first)

@@ -110,7 +110,7 @@ class Minibatch(CpuEngine):
         self._batch, gradient = make_batch(
             of.layout, self._samples, options.batch_size, self._rule, by_blas=plan.n_threads > 1
         )
-        layout = batch_layout(of.layout, len(self._batch.picks), self._samples.starts.size > 0)
+        layout = batch_layout(of.layout, len(self._batch.picks), self._samples.starts is not None)
         no_units, no_scratch = np.empty((3, 0), of.dtype), np.empty(0, of.dtype)
         own = subject.parameters, subject.moments, gradient, no_units, no_scratch, layout
         self.model = Model(*own, of.loss_code, level=of.quantile)
