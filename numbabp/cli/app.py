@@ -32,6 +32,7 @@ from .parameters import (
     check_fractions,
     hidden_layers,
     reading,
+    step_size,
 )
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def xor(
 @app.command()
 @reported
 def smoke(as_json: Json = False) -> None:
-    """Train XOR through every kernel available here and check the figures."""
+    """Check the figures of every kernel available here, on XOR."""
     from . import smoke as smoke_run
     from .reports import report_smoke
 
@@ -128,10 +129,17 @@ def train(
         str, typer.Option(help="constant, invscaling, exponential, step, cosine, adaptive.")
     ] = "cosine",
     update_rule: Annotated[
-        str, typer.Option(help="sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw.")
+        str, typer.Option(help="sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, rprop.")
     ] = "sgd",
-    batch_size: Annotated[int, typer.Option(help="Samples a step.")] = 1,
-    l2: Annotated[float, typer.Option(help="L2 penalty.")] = 0.0,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Samples a step; by default 1, or with rprop all.")
+    ] = None,
+    l2: Annotated[
+        float | None,
+        typer.Option(
+            help="L2 penalty; by default 1 / training rows, which is that of scikit-learn's linear models."
+        ),
+    ] = None,
     validation_fraction: ValidationFraction = 0.2,
     early_stopping: Annotated[
         bool, typer.Option("--early-stopping", help="Stop when the validation loss no longer improves.")
@@ -205,8 +213,8 @@ def train(
             epochs=epochs,
             schedule=schedule,
             update_rule=update_rule,
-            batch_size=batch_size,
-            l2=l2,
+            batch_size=step_size(update_rule, split.n_training) if batch_size is None else batch_size,
+            l2=1 / split.n_training if l2 is None else l2,
             # classes have the accuracy
             monitor=() if split.pipeline.target.classes is not None else ("squared_error",),
             validation_data=split.held_out,
@@ -271,7 +279,8 @@ def sweep(
         str, typer.Option(help="constant, invscaling, exponential, step, cosine.")
     ] = "constant",
     update_rule: Annotated[
-        str | None, typer.Option(help="As for train; by default sgd, or momentum where --grid has it.")
+        str | None,
+        typer.Option(help="Of those of train; by default sgd, or momentum where --grid has it."),
     ] = None,
     validation_fraction: ValidationFraction = 0.2,
     task: TaskName = Task.auto,
@@ -289,10 +298,11 @@ def sweep(
     n_threads: Annotated[int | None, typer.Option(help="Threads; by default all there are.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Train every combination of settings, layouts and seeds on a table, all at once, and rank the settings.
+    """Train and rank all combinations of settings, layouts and seeds.
 
-    A setting ranks by its median score over the seeds on rows set aside for it (on the training rows where
-    there are none); a network that diverges counts as the worst. The best score of many is an optimistic one.
+    They learn from the same rows, all at once. A setting ranks by its median score over the seeds on rows set
+    aside for it (on the training rows where there are none); a network that diverges counts as the worst. The
+    best score of many is an optimistic one.
     """
     from ..data.table_files import write_csv
     from . import plots
@@ -323,6 +333,7 @@ def sweep(
         epochs=epochs,
         schedule=schedule,
         update_rule=update_rule,
+        batch_size=step_size(update_rule, split.n_training),
         n_threads=n_threads,
         device=device,
         progress=False if as_json else None,
@@ -353,7 +364,10 @@ def predict(
     header: Header = None,
     as_json: Json = False,
 ) -> None:
-    """Predict with a saved model: a column of predictions, and of each class's probability."""
+    """Predict with a saved model.
+
+    There is a column of predictions a target, and one a class with its probability.
+    """
     from ..data.predictions import columns_of
     from ..data.table_files import csv_text, write_csv
     from ..data.table_model import load_table_model
@@ -386,7 +400,10 @@ def info(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show versions, processor, threads, GPU, cache folder and where the planner's constants are from."""
+    """Show versions, processor, threads and GPU.
+
+    Also the cache folder, and where the planner's constants are from.
+    """
     from .machine_facts import facts
 
     if calibrate:

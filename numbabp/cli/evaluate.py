@@ -36,7 +36,7 @@ def evaluate(
     decimal: Decimal = None,
     header: Header = None,
 ) -> None:
-    """Measure a saved model on a table: how often it is right, or how far it is off.
+    """Measure how good a saved model is on a table.
 
     For classes: accuracy, precision, recall, F1, ROC AUC, log loss and the confusion matrix. For numbers:
     RMSE, MAE and R^2, in the target's units. For several targets: these of each, and how many rows are right

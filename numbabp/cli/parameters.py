@@ -65,7 +65,12 @@ Ignore = Annotated[str, typer.Option(help="Columns to leave out, such as id,date
 ValidationFraction = Annotated[
     float, typer.Option(help="Part of the rows set aside to measure on; 0 for none.")
 ]
-Activation = Annotated[str, typer.Option(help="Of the hidden layers.")]
+Activation = Annotated[
+    str,
+    typer.Option(
+        help="Of the hidden layers: identity, sigmoid, tanh, relu, leaky_relu, elu, softplus, silu, gelu."
+    ),
+]
 Epochs = Annotated[int, typer.Option(help="Passes over the samples.")]
 Dtype = Annotated[str, typer.Option(help="float32 or float64.")]
 Device = Annotated[
@@ -174,6 +179,13 @@ def check_fractions(validation: float, test: float = 0.0) -> None:
             f"--test-fraction must be at least 0 and leave rows to train on beside the validation's "
             f"{validation:g}, got {test:g}."
         )
+
+
+def step_size(update_rule: str, n_training: int) -> int:
+    """Samples of a step where none are asked for: one, or all for a rule that needs the whole gradient."""
+    from ..kernels.update_rules import OF_ALL_SAMPLES
+
+    return n_training if update_rule in OF_ALL_SAMPLES else 1
 
 
 def hidden_layers(text: str, separator: str = "x") -> tuple[int, ...]:

@@ -48,6 +48,38 @@ def test_version_and_help():
         assert output.isascii()
 
 
+def test_help_lists_all_names():
+    """It is written down, so that help needs no compiler; and the list of commands has whole sentences."""
+    from numbabp.functions.activations import HIDDEN_ACTIVATIONS
+    from numbabp.kernels.update_rules import UPDATE_RULES
+    from numbabp.schedules import SCHEDULE_OPTIONS
+
+    text = " ".join(run("train", "--help").stdout.split())
+    for names in (HIDDEN_ACTIVATIONS, UPDATE_RULES, SCHEDULE_OPTIONS):
+        assert f"{', '.join(names)}." in text
+    text = " ".join(run("sweep", "--help").stdout.split())
+    assert f"{', '.join(name for name in SCHEDULE_OPTIONS if name != 'adaptive')}." in text
+    assert "..." not in run("--help").stdout.partition("Commands")[2]
+
+
+def test_a_rule_of_all_rows_needs_no_size_of_its_steps(folder):
+    folds = run_json("train", "--dataset", "iris", "--update-rule", "rprop", "--cv", 4)["cross_validation"]
+    assert folds["network"]["mean"] > 0.9
+    result = run_json("sweep", "--dataset", "iris", "--update-rule", "rprop", "--seeds", 2, "--hidden", 4)
+    assert result["settings"][0]["score_median"] > 0.8
+    assert "batch_size=7 takes" in refused(
+        "train", "--dataset", "iris", "--update-rule", "rprop", "--batch-size", 7
+    )
+
+
+def test_the_penalty_is_that_of_linear_models(folder):
+    """Half the squared weights beside the sum of the rows' losses, as Ridge(alpha=1) and C=1 have it."""
+    told = run_json("train", "--dataset", "iris", "--epochs", 3)
+    same = run_json("train", "--dataset", "iris", "--epochs", 3, "--l2", 1 / told["n_training"])
+    none = run_json("train", "--dataset", "iris", "--epochs", 3, "--l2", 0)
+    assert told["history"]["loss"] == same["history"]["loss"] != none["history"]["loss"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -64,7 +64,7 @@ def test_baselines_are_told(folder):
             "the training loss was still falling; try more --epochs",
         ),
         (
-            ("diabetes", "--epochs", 200, "--schedule", "constant"),
+            ("diabetes", "--epochs", 200, "--schedule", "constant", "--l2", 0),
             "no better than a constant's, -0.0031: training 0.9",
         ),
     ],
@@ -211,7 +211,7 @@ def test_pictures_of_a_training(folder):
 
 
 def test_divergence_names_an_option():
-    line = refused("train", "--dataset", "wine", "--learning-rate", 100)
+    line = refused("train", "--dataset", "wine", "--learning-rate", 100, "--l2", 0)
     assert "training diverged in epoch" in line
     assert line.endswith("Nothing is saved; try a lower --learning-rate.")
 

@@ -204,7 +204,7 @@ def _advice(history: History, found: Comparison) -> str:
         stop = "" if has_stopped else "--early-stopping, "
         return (
             f"training {found.training:.4f} is much better, so the network has learnt its rows by heart; "
-            f"try {stop}--l2, a lower --learning-rate, or fewer units in --hidden"
+            f"try {stop}a higher --l2, a lower --learning-rate, or fewer units in --hidden"
         )
     if has_stopped:
         return f"early stopping ended training after {len(loss)} epochs; try a lower --learning-rate"
