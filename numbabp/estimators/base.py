@@ -41,6 +41,7 @@ class BaseMLP(BaseEstimator):
     best_validation_score_: float | None
     should_stop_: bool
     learning_rate_init_: float
+    max_iter_: int
     _fitted: Fitted
 
     def _keep(self, arguments: dict[str, Any]) -> None:
@@ -141,8 +142,8 @@ class BaseMLP(BaseEstimator):
         try:
             try:
                 # in several runs where epochs are many, and in one for each adaptive rate
-                while self.n_iter_ < self.max_iter and not self.should_stop_:
-                    fitting.run(self.n_iter_, self.max_iter - self.n_iter_, watch)
+                while self.n_iter_ < self.max_iter_ and not self.should_stop_:
+                    fitting.run(self.n_iter_, self.max_iter_ - self.n_iter_, watch)
             finally:  # however training ends
                 if watch.best_parameters is not None:
                     self.inner_network_.parameters[:] = watch.best_parameters

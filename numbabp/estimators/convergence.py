@@ -35,7 +35,7 @@ class Watch:
     ----------
     model
         Has the parameters and the record: n_iter_, t_, loss_, loss_curve_, best_loss_, validation_scores_,
-        best_validation_score_, should_stop_.
+        best_validation_score_, should_stop_, max_iter_.
     pace
         Kept up to date.
     n_samples
@@ -43,7 +43,7 @@ class Watch:
     score
         Accuracy or R^2 on validation samples, of the present parameters; None to watch the loss.
     ends_by_itself
-        Whether the rate falls to zero in max_iter epochs, with which training is over
+        Whether the rate falls to zero in max_iter_ epochs, with which training is over
         whatever the loss does.
     """
 
@@ -77,7 +77,7 @@ class Watch:
         self._say(f"Iteration {model.n_iter_}, loss = {model.loss_:.8f}")
         is_over = self._loss_is_over() if self._score is None else self._score_is_over(self._score())
         if self._ends_by_itself:
-            model.should_stop_ = model.n_iter_ >= model.max_iter > FEW_EPOCHS
+            model.should_stop_ = model.n_iter_ >= model.max_iter_ > FEW_EPOCHS
             return False
         pace.waited = self._patience.waited
         model.should_stop_ = is_over and (
@@ -129,10 +129,10 @@ class Watch:
 
 
 def warn_unless_converged(model: BaseEstimator) -> None:
-    """scikit-learn's warning after max_iter epochs, at the line that called the caller."""
+    """scikit-learn's warning after max_iter_ epochs, at the line that called the caller."""
     if not model.should_stop_:
         warnings.warn(
-            f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) reached and the "
+            f"Stochastic Optimizer: Maximum iterations ({model.max_iter_}) reached and the "
             "optimization hasn't converged yet.",
             ConvergenceWarning,
             stacklevel=3,

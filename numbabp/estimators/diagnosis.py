@@ -57,7 +57,7 @@ def _finding(model: BaseEstimator, network: Network, samples: Samples) -> str:
     loss, of_constant = network.evaluate(X, Y, weights)["loss"], _loss_of_constant(network, Y, weights)
     if loss < (1 - LEARNT) * of_constant:
         return ""
-    if model.should_stop_ and model.n_iter_ < model.max_iter:
+    if model.should_stop_ and model.n_iter_ < model.max_iter_:
         return (
             f"training stopped after {model.n_iter_} epochs, before it had learnt: predictions are no "
             f"better than a constant. It stops when loss does not fall by tol={model.tol:g} for "

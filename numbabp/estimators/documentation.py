@@ -19,7 +19,7 @@ momentum           0.0    0.9
 learning_rate      "auto" "constant"
 learning_rate_init "auto" 0.001
 alpha              "auto" 0.0001
-max_iter           100    200
+max_iter           "auto" 200
 ================== ====== =========================
 
 Inputs, and a regressor's targets, may have any scale: they are standardised inside (`standardize`).
@@ -48,8 +48,9 @@ standardize : bool, default=True
     stream began are forgotten.
 alpha : float or "auto", default="auto"
     Strength of the L2 penalty on weights, divided by batch_size in every step; "adamw" takes it as decoupled
-    decay. "auto" is for n samples of d columns a penalty in every step of 0.8 d / n, at most 0.02, of
-    classifiers 0.2 d / n, at most 0.005, of both at most n / 10,000, and 0.0001 in `partial_fit`.
+    decay. "auto" is for n samples of d columns a penalty in every step of 0.8 d / n, of classifiers
+    1.2 g d / n with g the mean over the outputs of p (1 - p) at a class's frequency p (1/4 for two equally
+    frequent ones), of both at most 0.02 and n / 10,000, and 0.0001 in `partial_fit`.
 batch_size : int or "auto", default=1
     Samples a step; "auto" is 200, or with "rprop", which takes no part of them, all samples.
 learning_rate : str or callable, default="auto"
@@ -59,15 +60,20 @@ learning_rate : str or callable, default="auto"
     that returns the rate.
 learning_rate_init : float or "auto", default="auto"
     First, or largest, learning rate. "auto" is 0.01 (1 - momentum) for "sgd", 0.01 for "adagrad", 0.1 for
-    "rprop" and 0.001 for the others. With "sgd" and more than 100 columns it is 1 / their number instead of
-    0.01, of a sparse X 1 / the mean sum of squares of a sample. Where targets are not standardised, a
-    regressor of squared error or poisson divides it by the root mean square of the first call's, where that
-    is more than 1. Both, since the largest rate that does not diverge falls with their size. Sample weights,
-    which make some steps longer, divide it by the mean square of theirs (`estimators.weights`).
+    "rprop" and 0.001 for the others. With standardize=True and a rate that falls to zero "sgd" has twice as
+    much; it is at most 1 / the mean sum of squares of a sample, that is about 1 / the number of columns, and
+    for a regressor of squared error 2 / the largest sum of squares of a sample: outlying rows would make it
+    diverge. Where targets are not standardised, a regressor of squared error or poisson divides it by the
+    root mean square of the first call's, where that is more than 1. All, since the largest rate that does not
+    diverge falls with their size. Sample weights, which make some steps longer, divide it by the mean square
+    of theirs (`estimators.weights`).
 power_t : float, default=0.5
     Exponent of "invscaling": the rate is learning_rate_init / (samples seen + 1)^power_t.
-max_iter : int, default=100
-    Epochs at most; as many with learning_rate="auto" or "cosine", whose rates reach zero then.
+max_iter : int or "auto", default="auto"
+    Epochs at most; as many with learning_rate="auto" or "cosine", whose rates reach zero then. "auto" is for
+    n samples 15,000 / n, at least 40 and at most 1,000; up to 100 where outlying rows, or many columns, take
+    a lower learning rate, and at least 100 with another solver than "sgd", a batch_size of more than 1 or a
+    rate that does not fall to zero.
 shuffle : bool, default=True
     Whether every epoch has an order of its own.
 random_state : None, int or RandomState, default=None
@@ -123,6 +129,8 @@ should_stop_ : bool
     Whether it is time to end training, as n_iter_no_change says; what `partial_fit` leaves to the caller.
 learning_rate_init_ : float
     The number that learning_rate_init stands for.
+max_iter_ : int
+    The number that max_iter stands for.
 n_iter_, t_ : int
     Epochs of the last call; samples taken since training began.
 n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_

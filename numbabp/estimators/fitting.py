@@ -22,11 +22,13 @@ from .convergence import Pace, Watch
 from .parameters import (
     architecture_of,
     check_parameters,
+    epochs_of,
     first_rate,
     new_network,
     penalty_of,
     rate_falls_to_zero,
     rates,
+    safe_rate,
     step_options,
 )
 from .standardizing import Standardization
@@ -288,7 +290,7 @@ def _start(
     weights = normalised(samples.weights, len(Y), mean_weight, X.dtype)
     samples = replace(samples, weights=beside(X, weights))
     architecture = architecture_of(model, X.shape[1], targets)
-    penalty = penalty_of(model, len(Y), in_parts)
+    penalty = penalty_of(model, Y, samples.weights, in_parts)
     _check_plan(model, samples, architecture, penalty)  # before anything changes
     if fitted is not None:
         _check_unchanged(model.inner_network_, architecture)
@@ -299,6 +301,7 @@ def _start(
     if fitted is None:
         model.inner_network_ = new_network(model, architecture, X.dtype, goes_on_from)
         _begin_record(model, architecture)
+    safe = safe_rate(model, samples.X, in_parts)
     # what "auto" stands for is fixed by the samples of the first call
     if model.learning_rate_init != "auto":
         model.learning_rate_init_ = float(model.learning_rate_init)
@@ -307,10 +310,11 @@ def _start(
         largeness = (
             targets.largeness(model.loss, Y, samples.weights) if standardization.targets is None else 1.0
         )
-        model.learning_rate_init_ = first_rate(model, samples.X, largeness, samples.weights)
+        model.learning_rate_init_ = first_rate(model, len(Y), safe, largeness, samples.weights)
     if pace is None:
         pace = Pace(model.learning_rate_init_)
         model.should_stop_ = False
+    model.max_iter_ = epochs_of(model, len(Y), safe)
     model.n_iter_ = 0
     fitted = Fitted(targets, pace, mean_weight, standardization)
     model._fitted = fitted  # the estimator's own, which it hands in when it goes on
@@ -352,7 +356,7 @@ def _check_plan(model: BaseEstimator, samples: Samples, architecture: dict[str, 
     if place.device is not None:
         how = Options(device=model.device, **step_options(model, n, penalty))
         of = Architecture.checked(**architecture, dtype=X.dtype)
-        make_plan(Problem(of, n, model.max_iter, how, place, mean_nonzeros(X), with_l2=how.l2 > 0))
+        make_plan(Problem(of, n, epochs_of(model, n), how, place, mean_nonzeros(X), with_l2=how.l2 > 0))
 
 
 def _check_unchanged(network: Network, architecture: dict[str, Any]) -> None:

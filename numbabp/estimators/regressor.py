@@ -63,7 +63,7 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, BaseMLP):
         learning_rate: Any = "auto",
         learning_rate_init: float | str = "auto",
         power_t: float = 0.5,
-        max_iter: int = 100,
+        max_iter: int | str = "auto",
         shuffle: bool = True,
         random_state: Any = None,
         tol: float = 1e-4,

@@ -33,7 +33,7 @@ def why_alone(model: BaseMLP, X: Any) -> str:
     if model.learning_rate == "adaptive":
         return "learning_rate='adaptive'"
     # what is recorded of all networks is allocated beforehand
-    if model.max_iter > fitting.EPOCHS_A_CALL:
+    if model.max_iter != "auto" and model.max_iter > fitting.EPOCHS_A_CALL:
         return f"max_iter={model.max_iter}, more than {fitting.EPOCHS_A_CALL}"
     # threads are on the CPU
     if model.device not in ("auto", "cpu"):
@@ -94,14 +94,14 @@ def train_together(
     per_network = {name: np.array([own[name] for own in options]) for name in PER_NETWORK}
     population = Population.from_networks([model.inner_network_ for model in models])
     # chosen as for one thread, so that no bit depends on how many there are
-    plan = population.plan(samples.X, epochs=first.max_iter, **(options[0] | {"n_threads": 1}))
+    plan = population.plan(samples.X, epochs=first.max_iter_, **(options[0] | {"n_threads": 1}))
     never = first.n_iter_no_change == np.inf or rate_falls_to_zero(first)
     how = {
         **options[0],
         **per_network,
         **schedule(first, n),
         "sample_weight": _common([each.samples.weights for each in fittings]),
-        "epochs": first.max_iter,
+        "epochs": first.max_iter_,
         "shuffle": bool(first.shuffle),
         "tol": first.tol,
         "n_iter_no_change": None if never else first.n_iter_no_change,

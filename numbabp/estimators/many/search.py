@@ -25,6 +25,7 @@ from ...checks.host_samples import check_on_host
 from ...devices.processor import n_threads
 from ...training.dask_client import check_client
 from ..base import BaseMLP
+from ..parameters import epochs_of
 from .search_jobs import Data, Fit, Job, candidate_of, make_jobs, parts_of, run_here, run_on
 
 
@@ -239,7 +240,10 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         name = f"{parts_of(self.estimator)[1]}max_iter"
         if any(name in candidate for candidate in candidates):
             raise ValueError(f"halving gives out {name}, which therefore can't be searched.")
-        most = check_integer(name, self.estimator.get_params()[name], minimum=1)
+        most = self.estimator.get_params()[name]
+        if most == "auto":
+            most = epochs_of(parts_of(self.estimator)[2], evaluate.n_training_samples)
+        most = check_integer(name, most, minimum=1)
         rounds = _rounds(len(candidates), most, self.halving)
         self.n_resources_, self.n_candidates_ = [], []
         for i, max_iter in enumerate(rounds):
@@ -291,6 +295,7 @@ class _Evaluation:
         self._data = data
         self._scorers = scorers
         self.n_splits = len(data.splits)
+        self.n_training_samples = data.n_training_samples
         self.candidates: list[dict[str, Any]] = []
         self.results: list[dict[str, Any]] = []
         self.more: dict[str, list[Any]] = {}

@@ -20,7 +20,7 @@ from sklearn.utils.validation import _check_method_params, _num_features
 from ...devices.processor import blas_threads
 from ...training.dask_client import one_blas_thread, run_jobs
 from ..base import BaseMLP
-from ..parameters import check_parameters, hidden_layer_sizes
+from ..parameters import check_parameters, epochs_of, hidden_layer_sizes
 from .joint import begin, finish, train_together, why_alone
 
 OF_EACH_NETWORK = ("learning_rate_init", "momentum", "alpha")
@@ -38,6 +38,11 @@ class Data:
     splits: list[tuple[np.ndarray, np.ndarray]]
     fit_params: dict[str, Any]
     score_params: dict[str, Any]
+
+    @property
+    def n_training_samples(self) -> int:
+        """Of the first fold, about as many as of every other."""
+        return len(self.splits[0][0])
 
     def training(self, estimator: Any, fold: int) -> tuple[Any, Any, dict[str, Any]]:
         """Samples and arguments of a fit."""
@@ -58,14 +63,14 @@ class Job:
     together: bool  # as a population, or by themselves
     transformers: Any  # what they share of preparing samples, or None without any
 
-    def work(self, n_features: int) -> int:
-        """About proportional to the time it takes, for populations."""
+    def work(self, n_features: int, n_samples: int) -> int:
+        """About proportional to the time it takes, for populations; of samples there are about so many."""
         if not self.together:
             return 0
         model = parts_of(self.estimators[0])[2]
         sizes = (n_features, *hidden_layer_sizes(model), 1)
         n_weights = sum(a * b for a, b in itertools.pairwise(sizes))
-        return len(self.estimators) * model.max_iter * n_weights
+        return len(self.estimators) * epochs_of(model, n_samples) * n_weights
 
 
 @dataclass(frozen=True)
@@ -158,7 +163,7 @@ def _largest_first(jobs: Sequence[Job], data: Data) -> list[Job]:
         n_features = _num_features(data.X)
     except TypeError:  # texts, say, which a pipeline makes numbers of; else the estimator says what is wrong
         n_features = 1
-    return sorted(jobs, key=lambda job: -job.work(n_features))
+    return sorted(jobs, key=lambda job: -job.work(n_features, data.n_training_samples))
 
 
 def prepare(job: Job, data: Data) -> tuple[Pipeline, Any]:
