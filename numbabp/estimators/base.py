@@ -11,7 +11,8 @@ from ..errors import DivergenceError
 from ..network import Network
 from .convergence import warn_unless_converged
 from .diagnosis import warn_unless_learnt
-from .fitting import Fitted, begin, begin_epoch
+from .fitting import Fitted, Fitting, begin, begin_epoch
+from .parameters import LBFGS
 from .validation import check_unlabelled
 from .views import Views
 
@@ -103,7 +104,7 @@ class BaseMLP(BaseEstimator):
         return Views(called, parts, take)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Any:
-        """Train for at most `max_iter` epochs.
+        """Train for at most `max_iter` epochs, or iterations of "lbfgs".
 
         Parameters
         ----------
@@ -136,24 +137,29 @@ class BaseMLP(BaseEstimator):
         """
         goes_on = self.warm_start and hasattr(self, "inner_network_")
         fitting = begin(self, X, y, sample_weight, X_val, y_val, self._fitted if goes_on else None)
-        watch = fitting.watch()
-        if goes_on:
-            watch.take_present_for_best()
         try:
-            try:
-                # in several runs where epochs are many, and in one for each adaptive rate
-                while self.n_iter_ < self.max_iter_ and not self.should_stop_:
-                    fitting.run(self.n_iter_, self.max_iter_ - self.n_iter_, watch)
-            finally:  # however training ends
-                if watch.best_parameters is not None:
-                    self.inner_network_.parameters[:] = watch.best_parameters
-            warn_unless_converged(self)
+            reason = fitting.minimise() if self.solver == LBFGS else self._take_epochs(fitting, goes_on)
+            warn_unless_converged(self, reason)
             warn_unless_learnt(self, self.inner_network_, fitting.samples)
         except KeyboardInterrupt:  # what was learnt is worth keeping, as scikit-learn does
             warnings.warn("Training interrupted by user.", stacklevel=2)
         except DivergenceError as error:
             raise fitting.located(self.n_iter_, error) from None
         return self
+
+    def _take_epochs(self, fitting: Fitting, goes_on: bool) -> str:
+        """Until max_iter of them have been, or the rule says that it is time; no further reason for that."""
+        watch = fitting.watch()
+        if goes_on:
+            watch.take_present_for_best()
+        try:
+            # in several runs where epochs are many, and in one for each adaptive rate
+            while self.n_iter_ < self.max_iter_ and not self.should_stop_:
+                fitting.run(self.n_iter_, self.max_iter_ - self.n_iter_, watch)
+        finally:  # however training ends
+            if watch.best_parameters is not None:
+                self.inner_network_.parameters[:] = watch.best_parameters
+        return ""
 
     def _partial_fit(
         self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, classes: Any = None

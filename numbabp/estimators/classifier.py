@@ -4,6 +4,7 @@ from typing import Any, cast
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted
 
@@ -12,6 +13,7 @@ from ..devices.memory import to_host
 from ..devices.placement import beside, gpu_of, is_on_device, module_of, where_X_lies
 from .base import BaseMLP
 from .documentation import ATTRIBUTES, PARAMETERS, documented
+from .parameters import takes_epochs
 from .targets import Labels, has_several_labels
 from .validation import check_data, dense_targets
 
@@ -110,6 +112,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _labels(self) -> Labels:
         return cast(Labels, self._fitted.targets)
 
+    @available_if(takes_epochs)
     def partial_fit(
         self,
         X: Any,

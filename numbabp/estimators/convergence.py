@@ -128,12 +128,20 @@ class Watch:
             print(message)
 
 
-def warn_unless_converged(model: BaseEstimator) -> None:
-    """scikit-learn's warning after max_iter_ epochs, at the line that called the caller."""
-    if not model.should_stop_:
-        warnings.warn(
-            f"Stochastic Optimizer: Maximum iterations ({model.max_iter_}) reached and the "
-            "optimization hasn't converged yet.",
-            ConvergenceWarning,
-            stacklevel=3,
+def warn_unless_converged(model: BaseEstimator, reason: str = "") -> None:
+    """scikit-learn's warning after max_iter epochs, at the line that called the caller.
+
+    `reason` is why L-BFGS ended, if not by its own rule.
+    """
+    if model.should_stop_:
+        return
+    message = (
+        f"Stochastic Optimizer: Maximum iterations ({model.max_iter_}) reached and the "
+        "optimization hasn't converged yet."
+    )
+    if reason:
+        message = (
+            f"solver='lbfgs' ended after {model.n_iter_} iterations, before the gradient fell to "
+            f"tol={model.tol:g} ({reason}): max_iter={model.max_iter_}, max_fun={model.max_fun}."
         )
+    warnings.warn(message, ConvergenceWarning, stacklevel=3)

@@ -15,6 +15,7 @@ from ..architecture import Architecture
 from ..devices.memory import to_host
 from ..devices.placement import beside, is_on_device
 from ..network import Network
+from .parameters import LBFGS
 from .validation import Samples
 
 MOST_ROWS = 1000
@@ -41,22 +42,32 @@ def _finding(model: BaseEstimator, network: Network, samples: Samples) -> str:
     if not np.isfinite(outputs).all():
         return "predictions are not finite. A smaller learning_rate_init, or standardize=True, may help."
     unscaled = "" if model.standardize else " standardize=True takes columns of any scale."
+    is_lbfgs = model.solver == LBFGS
     if (np.ptp(outputs, axis=0) < ALIKE).all():
         layer = dead_layer(network, X)
         if not layer:
             return (
-                f"predictions are the same for every sample after {model.n_iter_} epochs with "
-                f"learning_rate_init={model.learning_rate_init_:g}, init={model.init!r} and "
-                f"alpha={model.alpha!r}: change one of them." + unscaled
+                f"predictions are the same for every sample after {_passes(model)} with "
+                f"{'' if is_lbfgs else f'learning_rate_init={model.learning_rate_init_:g}, '}"
+                f"init={model.init!r} and alpha={model.alpha!r}: change one of them." + unscaled
             )
+        smaller = f"a smaller learning_rate_init than {model.learning_rate_init_:g}"
+        if is_lbfgs:
+            smaller = f"a smaller alpha than {model.alpha!r}, another init"
         return (
-            f"all units of hidden layer {layer} put out the same for every sample, and so do predictions. A "
-            f"smaller learning_rate_init than {model.learning_rate_init_:g}, or an activation other than "
-            f"{network.activations[layer - 1]!r}, keeps them alive." + unscaled
+            f"all units of hidden layer {layer} put out the same for every sample, and so do predictions: "
+            f"{smaller}, or an activation other than {network.activations[layer - 1]!r}, keeps them alive."
+            + unscaled
         )
     loss, of_constant = network.evaluate(X, Y, weights)["loss"], _loss_of_constant(network, Y, weights)
     if loss < (1 - LEARNT) * of_constant:
         return ""
+    if is_lbfgs:
+        return (
+            f"after {_passes(model)} predictions are no better than a constant, even of samples it was "
+            f"trained with: raise max_iter ({model.max_iter_}), lower tol ({model.tol:g}) or alpha "
+            f"({model.alpha!r}), or take another init, unless X tells nothing of y." + unscaled
+        )
     if model.should_stop_ and model.n_iter_ < model.max_iter_:
         return (
             f"training stopped after {model.n_iter_} epochs, before it had learnt: predictions are no "
@@ -71,6 +82,10 @@ def _finding(model: BaseEstimator, network: Network, samples: Samples) -> str:
         f"trained with: {change} learning_rate_init ({model.learning_rate_init_:g}), or lower alpha "
         f"({model.alpha!r}), unless X tells nothing of y." + unscaled
     )
+
+
+def _passes(model: BaseEstimator) -> str:
+    return f"{model.n_iter_} {'iterations' if model.solver == LBFGS else 'epochs'}"
 
 
 def _some_rows(samples: Samples) -> tuple[Any, np.ndarray, np.ndarray | None]:

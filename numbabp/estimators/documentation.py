@@ -34,8 +34,11 @@ hidden_layer_sizes : int or sequence of int, default=(100,)
 activation : str or sequence of str, default="relu"
     Of the hidden layers, one name for all or one for each: "identity", "logistic" (or "sigmoid"), "tanh",
     "relu", "leaky_relu", "elu", "softplus", "silu", "gelu".
-solver : {"sgd", "adagrad", "rmsprop", "adam", "adamw", "rprop"}, default="sgd"
-    Update rule. "lbfgs" is refused: it does not go sample by sample.
+solver : {"sgd", "adagrad", "rmsprop", "adam", "adamw", "rprop", "lbfgs"}, default="sgd"
+    Update rule; or "lbfgs", SciPy's L-BFGS-B with the gradient of all samples at once, in float64 and on the
+    CPU, for small tables and linear models (Byrd, Lu, Nocedal and Zhu 1995). It has no use for rates,
+    momentum, batch_size, shuffle and n_iter_no_change, and leaves them alone; early_stopping is refused, and
+    there is no `partial_fit`.
 standardize : bool, default=True
     Whether the network gets every column of X less its mean and divided by its standard deviation, as from a
     `StandardScaler`, both of the samples that it is trained with (weighted; those held out for validation
@@ -47,10 +50,11 @@ standardize : bool, default=True
     and standard deviation are of all rows so far, of which the t-th has the weight t^3: those with which a
     stream began are forgotten.
 alpha : float or "auto", default="auto"
-    Strength of the L2 penalty on weights, divided by batch_size in every step; "adamw" takes it as decoupled
-    decay. "auto" is for n samples of d columns a penalty in every step of 0.8 d / n, of classifiers
-    1.2 g d / n with g the mean over the outputs of p (1 - p) at a class's frequency p (1/4 for two equally
-    frequent ones), of both at most 0.02 and n / 10,000, and 0.0001 in `partial_fit`.
+    Strength of the L2 penalty on weights, divided by batch_size in every step, with "lbfgs" by the number of
+    samples; "adamw" takes it as decoupled decay. "auto" is for n samples of d columns a penalty in every step
+    of 0.8 d / n, of classifiers 1.2 g d / n with g the mean over the outputs of p (1 - p) at a class's
+    frequency p (1/4 for two equally frequent ones), of both at most 0.02 and n / 10,000, and 0.0001 in
+    `partial_fit`.
 batch_size : int or "auto", default=1
     Samples a step; "auto" is 200, or with "rprop", which takes no part of them, all samples.
 learning_rate : str or callable, default="auto"
@@ -73,7 +77,8 @@ max_iter : int or "auto", default="auto"
     Epochs at most; as many with learning_rate="auto" or "cosine", whose rates reach zero then. "auto" is for
     n samples 15,000 / n, at least 40 and at most 1,000; up to 100 where outlying rows, or many columns, take
     a lower learning rate, and at least 100 with another solver than "sgd", a batch_size of more than 1 or a
-    rate that does not fall to zero.
+    rate that does not fall to zero. Of "lbfgs" iterations, by default 200, after which a
+    `ConvergenceWarning` says that they were not enough.
 shuffle : bool, default=True
     Whether every epoch has an order of its own.
 random_state : None, int or RandomState, default=None
@@ -82,7 +87,8 @@ tol, n_iter_no_change : float, int, default=1e-4, 10
     With learning_rate="auto" or "cosine" of meaning only to early_stopping and `partial_fit`, else training
     ends when for more than n_iter_no_change epochs in a row the training loss (with early stopping: the
     validation score) has not improved by at least tol. With learning_rate="adaptive" the rate is then divided
-    by 5, and training ends when it is no more than 1e-6.
+    by 5, and training ends when it is no more than 1e-6. "lbfgs" ends where no entry of the gradient is
+    larger than tol, or an iteration lowers the loss by less than 2.2e-5 tol of it.
 verbose : bool or int, default=False
     Whether to print the loss of every epoch.
 warm_start : bool, default=False
@@ -95,7 +101,7 @@ early_stopping, validation_fraction : bool, float, default=False, 0.1
 beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
     Of "adam" and "adamw"; epsilon also of "adagrad" and "rmsprop".
 max_fun : int, default=15000
-    Without effect, as in scikit-learn for every solver but "lbfgs".
+    Evaluations of all samples that "lbfgs" takes at most; without effect for the others.
 device : str, default="auto"
     Where to train, as in `Network.fit`: "auto", "cpu", "cuda", or "cuda:0", "cuda:1", ... Predictions are
     made where X lies. An X on a GPU (CuPy's, or any array with the CUDA array interface) stays there, with y
@@ -119,7 +125,7 @@ loss_, loss_curve_ : float, list of float
     Prequential loss of the last epoch, and of every one since training began: the mean over the samples,
     weighted by their weights, of `loss` summed over the outputs, each on the prediction made just before the
     step that the sample takes part in; without the penalty of alpha; in units of standardised
-    targets; so for every solver and batch size.
+    targets; so for every solver and batch size. Of "lbfgs" the mean loss after each iteration.
     (scikit-learn's adds the penalty, and takes the mean of squared errors over the outputs.)
 best_loss_ : float or None
     The lowest of them; None with early stopping.
@@ -132,7 +138,7 @@ learning_rate_init_ : float
 max_iter_ : int
     The number that max_iter stands for.
 n_iter_, t_ : int
-    Epochs of the last call; samples taken since training began.
+    Epochs, or iterations, of the last call; samples taken since training began, of "lbfgs" in its iterations.
 n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
     As in scikit-learn.\
 """

@@ -8,9 +8,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
 
+from .. import samples as network_samples
 from ..architecture import Architecture
 from ..checks.arguments import check_random_state
-from ..checks.host_samples import check_target_range
+from ..checks.host_samples import check_on_host, check_target_range
 from ..devices.placement import beside, gpu_of, resolve, where, where_X_lies
 from ..errors import DivergenceError
 from ..network import Network
@@ -18,8 +19,10 @@ from ..options import Options
 from ..planning.planner import make_plan
 from ..planning.problem import Problem
 from ..samples import mean_nonzeros
+from ..training.lbfgs import Objective, minimise
 from .convergence import Pace, Watch
 from .parameters import (
+    LBFGS,
     architecture_of,
     check_parameters,
     epochs_of,
@@ -106,6 +109,40 @@ class Fitting:
                 progress=False,
                 **options,
             )
+
+    def minimise(self) -> str:
+        """Train with all samples at once, by L-BFGS; why it ended before its time, or "".
+
+        Raises
+        ------
+        ValueError
+            If the loss is not finite to begin with.
+        """
+        model, network, n = self.model, self.model.inner_network_, len(self.samples.Y)
+        of = network.architecture.with_dtype(np.float64)
+        given = (self.samples.X, self.samples.Y, self.samples.weights)
+        objective = Objective(of, network_samples.Samples.checked(of, *given), self.penalty)
+        start = network.parameters.astype(np.float64)
+        if not np.isfinite(objective(start)[0]):
+            raise ValueError(
+                f"the loss of row {int(self.samples.rows[objective.sample])} of X is not finite before the "
+                "first iteration: y, or X where standardize=False, is too large."
+            )
+
+        def keep(parameters: np.ndarray, loss: float) -> None:
+            network.parameters[:] = parameters
+            model.n_iter_ += 1
+            model.t_ += n
+            model.loss_ = loss - objective.penalty(parameters)
+            model.loss_curve_.append(model.loss_)
+            model.best_loss_ = min(model.loss_curve_)
+            if model.verbose:
+                print(f"Iteration {model.n_iter_}, loss = {model.loss_:.8f}")
+
+        limits = {"max_iter": model.max_iter_, "max_fun": model.max_fun, "tol": model.tol}
+        reason = minimise(objective, start, **limits, callback=keep)
+        model.should_stop_ = not reason
+        return reason
 
     def located(self, epoch: int, error: DivergenceError) -> DivergenceError:
         """The error as an estimator's users know things: with the row of their X, and their settings."""
@@ -220,6 +257,8 @@ def _encoded(
     Their weights are not divided by their mean yet. `of_stream` is for a part of a stream, and has the
     `classes` of the whole.
     """
+    if model.solver == LBFGS:
+        check_on_host("X", X)
     X, y, sample_weight = check_data(model, X, y, sample_weight, reset=targets is None)
     samples = Samples(X, y, None, None, np.arange(X.shape[0]), y, sample_weight)  # not yet encoded
     samples = _of_some_weight(samples, sample_weight)
@@ -318,7 +357,7 @@ def _start(
     model.n_iter_ = 0
     fitted = Fitted(targets, pace, mean_weight, standardization)
     model._fitted = fitted  # the estimator's own, which it hands in when it goes on
-    if model.batch_size != "auto" and model.batch_size > len(Y):
+    if model.solver != LBFGS and model.batch_size != "auto" and model.batch_size > len(Y):
         warnings.warn(
             f"batch_size={model.batch_size} is more than the {len(Y)} samples, which make one batch.",
             stacklevel=3,

@@ -18,7 +18,8 @@ from ..schedules import SCHEDULE_OPTIONS, learning_rates
 from .targets import Targets
 from .weights import excess
 
-SOLVERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw", "rprop")
+LBFGS = "lbfgs"
+SOLVERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw", "rprop", LBFGS)
 AUTO_BATCH_SIZE = 200
 BIAS_INITS = ("uniform", "zeros")
 LEAST_PENALTY = 1e-4
@@ -33,6 +34,8 @@ LEAST_EPOCHS, MOST_EPOCHS = 40, 1000
 """within these limits."""
 EPOCHS = 100
 """At most for a lower rate, and at least for other kinds of steps."""
+ITERATIONS = 200
+"""Of L-BFGS; scikit-learn's number."""
 
 
 def check_parameters(model: BaseEstimator) -> None:
@@ -40,12 +43,6 @@ def check_parameters(model: BaseEstimator) -> None:
 
     What depends on the targets, loss and output_activation, is checked with these.
     """
-    # a name of its own for what users of scikit-learn may expect to find
-    if model.solver == "lbfgs":
-        raise ValueError(
-            "solver='lbfgs' is not supported: it does not go sample by sample; "
-            f"allowed: {', '.join(SOLVERS)}."
-        )
     check_choice("solver", model.solver, SOLVERS)
     hidden_activations(model, len(hidden_layer_sizes(model)))
     # a function of the epoch is checked by what it returns
@@ -56,9 +53,31 @@ def check_parameters(model: BaseEstimator) -> None:
     for name in ("standardize", "shuffle", "warm_start", "nesterovs_momentum", "early_stopping"):
         check_bool(name, getattr(model, name))
     check_device(model.device)
+    if model.solver == LBFGS:
+        _check_for_lbfgs(model)
     class_weight = getattr(model, "class_weight", None)  # regressors have none
     if not (class_weight is None or isinstance(class_weight, dict | list)):
         check_choice("class_weight", class_weight, ("balanced",))
+
+
+def takes_epochs(model: BaseEstimator) -> bool:
+    """Whether there is a `partial_fit`, for scikit-learn's `available_if`; raises for a solver without."""
+    if model.solver == LBFGS:
+        raise AttributeError(f"partial_fit takes an epoch, and solver={LBFGS!r} has none.")
+    return True
+
+
+def _check_for_lbfgs(model: BaseEstimator) -> None:
+    """Raise for what would silently not be done; rates, batches and orders are what it has no use for."""
+    if model.early_stopping:
+        raise ValueError(
+            "early_stopping=True goes with solvers that take epochs, but solver='lbfgs' takes iterations "
+            "with all samples: set a larger alpha, or fewer iterations by max_iter."
+        )
+    if str(model.device).startswith("cuda"):
+        raise ValueError(
+            f"device={model.device!r} does not go with solver='lbfgs', which is on the CPU: take 'cpu'."
+        )
 
 
 def _check_numbers(model: BaseEstimator) -> None:
@@ -134,7 +153,7 @@ def hidden_activations(model: BaseEstimator, n_hidden: int) -> list[str]:
 
 def batch_size_of(model: BaseEstimator, n_samples: int) -> int:
     """Samples a step."""
-    if model.batch_size == "auto" and model.solver in OF_ALL_SAMPLES:
+    if model.solver == LBFGS or (model.batch_size == "auto" and model.solver in OF_ALL_SAMPLES):
         return n_samples
     return min(AUTO_BATCH_SIZE if model.batch_size == "auto" else int(model.batch_size), n_samples)
 
@@ -150,6 +169,8 @@ def epochs_of(model: BaseEstimator, n_samples: int, rate: float = HIGHEST_RATE) 
     """
     if model.max_iter != "auto":
         return model.max_iter
+    if model.solver == LBFGS:
+        return ITERATIONS
     small = min(MOST_EPOCHS, math.ceil(STEPS / n_samples))
     if model.solver != "sgd" or batch_size_of(model, n_samples) > 1 or not rate_falls_to_zero(model):
         return max(EPOCHS, small)

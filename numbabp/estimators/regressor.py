@@ -3,12 +3,14 @@
 from typing import Any
 
 from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ..checks.host_samples import check_nothing_masked
 from ..devices.placement import beside, gpu_of, is_on_device, where_X_lies
 from .base import BaseMLP
 from .documentation import ATTRIBUTES, PARAMETERS, documented
+from .parameters import takes_epochs
 from .validation import check_data, dense_targets
 
 
@@ -87,6 +89,7 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, BaseMLP):
     ) -> None:
         self._keep(locals())
 
+    @available_if(takes_epochs)
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
     ) -> "MLPRegressor":

@@ -18,7 +18,7 @@ from ..base import BaseMLP
 from ..convergence import warn_unless_converged
 from ..diagnosis import warn_unless_learnt
 from ..fitting import Fitting, begin_like, with_counts
-from ..parameters import batch_size_of, rate_falls_to_zero, schedule, step_options
+from ..parameters import LBFGS, batch_size_of, rate_falls_to_zero, schedule, step_options
 
 
 def why_alone(model: BaseMLP, X: Any) -> str:
@@ -30,6 +30,8 @@ def why_alone(model: BaseMLP, X: Any) -> str:
     for name in ("early_stopping", "warm_start"):
         if getattr(model, name):
             return f"{name}={getattr(model, name)!r}"
+    if model.solver == LBFGS:
+        return f"solver={LBFGS!r}"
     if model.learning_rate == "adaptive":
         return "learning_rate='adaptive'"
     # what is recorded of all networks is allocated beforehand
