@@ -56,7 +56,9 @@ class Objective:
         self._n = int(np.count_nonzero(samples.weights)) if samples.weights.size else samples.n
         options = Options(batch_size=samples.n)
         rows = min(CHUNK, samples.n)
-        self._batch, gradient = make_batch(architecture.layout, self._samples, samples.n, options.rule, rows)
+        self._batch, gradient = make_batch(
+            architecture.layout, self._samples, samples.n, options.rule, most=rows
+        )
         n_parameters = architecture.n_parameters
         self._in_call = max(rows, int(OPERATIONS_A_CALL / (3 * n_parameters)))
         self._model = state.Model(
