@@ -338,10 +338,13 @@ def sweep(
         device=device,
         progress=False if as_json else None,
     )
-    if output is not None:
-        write_csv(output, [outcome.summary() for outcome in result.outcomes])
-    if networks is not None:
-        write_csv(networks, [row for outcome in result.outcomes for row in outcome.rows()])
+    tables = {
+        output: [outcome.summary() for outcome in result.outcomes],
+        networks: [row for outcome in result.outcomes for row in outcome.rows()],
+    }
+    for path, rows in tables.items():
+        if path is not None:
+            write_csv(path, rows[0], [row.values() for row in rows])
     if plot is not None:
         plots.write(plots.draw_sweep(result), plot)
     if save is not None:
@@ -381,11 +384,11 @@ def predict(
     if as_json:
         print_json({name: column.tolist() for name, column in columns.items()})
         return
-    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
     if output is None:
-        sys.stdout.write(csv_text(rows))
+        sys.stdout.write(csv_text(columns, rows))
     else:
-        write_csv(output, rows)
+        write_csv(output, columns, rows)
         typer.echo(f"{table.n_rows} predictions written to {output}.")
 
 

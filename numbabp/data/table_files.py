@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -115,15 +115,15 @@ def _arrays(
     return *readers[kind](source), notes
 
 
-def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Text of a CSV file; the first row's keys are the header."""
+def csv_text(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Text of a CSV file: the header, and rows of as many fields."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-    writer.writeheader()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
     writer.writerows(rows)
     return text.getvalue()
 
 
-def write_csv(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Put rows into a CSV file, whole or not at all."""
-    write_atomically(path, lambda file: file.write(csv_text(rows).encode()))
+def write_csv(path: str | os.PathLike[str], names: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Put these into a CSV file, whole or not at all."""
+    write_atomically(path, lambda file: file.write(csv_text(names, rows).encode()))
