@@ -27,8 +27,8 @@ class Task(StrEnum):
 Data = Annotated[
     Path | None,
     typer.Argument(
-        help="Table: CSV and its kin, Parquet, NPY, NPZ, IDX, ARFF, libsvm or FANN's, .gz or not; - is "
-        "standard input."
+        help="Table: CSV and its kin, Parquet, Feather, NPY, NPZ, IDX, ARFF, libsvm or FANN's, .gz or not; - "
+        "is standard input."
     ),
 ]
 Separator = Annotated[
@@ -68,7 +68,7 @@ ValidationFraction = Annotated[
 Activation = Annotated[
     str,
     typer.Option(
-        help="Of the hidden layers: identity, sigmoid, tanh, relu, leaky_relu, elu, softplus, silu, gelu."
+        help="Of the hidden layers: relu, leaky_relu, elu, gelu, silu, softplus, tanh, sigmoid, identity."
     ),
 ]
 Epochs = Annotated[int, typer.Option(help="Passes over the samples.")]
