@@ -322,6 +322,7 @@ def _start(
     been through already.
     """
     X, Y = samples.X, samples.Y
+    goes_on = isinstance(goes_on_from, Fitted)
     fitted = goes_on_from if isinstance(goes_on_from, Fitted) else None
     # of a stream, what came before counts, too
     mean_weight = fitted.mean_weight if in_parts and fitted is not None else MeanWeight()
@@ -353,7 +354,9 @@ def _start(
     if pace is None:
         pace = Pace(model.learning_rate_init_)
         model.should_stop_ = False
-    model.max_iter_ = epochs_of(model, len(Y), safe)
+    # also for a stream, in whose schedule every part is an epoch
+    if not (in_parts and goes_on and model.max_iter == "auto"):
+        model.max_iter_ = epochs_of(model, len(Y), safe)
     model.n_iter_ = 0
     fitted = Fitted(targets, pace, mean_weight, standardization)
     model._fitted = fitted  # the estimator's own, which it hands in when it goes on

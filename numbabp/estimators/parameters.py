@@ -231,7 +231,7 @@ def safe_rate(model: BaseEstimator, X: Any, in_parts: bool) -> float:
     """
     if not model.standardize:
         return HIGHEST_RATE / 2
-    rate = HIGHEST_RATE if rate_falls_to_zero(model) and not in_parts else HIGHEST_RATE / 2
+    rate = HIGHEST_RATE if schedule_name(model, in_parts) == "cosine" else HIGHEST_RATE / 2
     squares = squared_lengths(X)
     rate = min(rate, 1 / max(float(squares.mean()), 1.0))
     if model.loss == "squared_error" and isinstance(model, RegressorMixin):

@@ -60,10 +60,25 @@ def test_outlying_rows_take_lower_rates_and_more_epochs(R):
     np.testing.assert_allclose(model.learning_rate_init_, 2 / squares.max())
     assert model.max_iter_ == 100
     # slopes of these are bounded
-    for other in (MLPRegressor("huber", (2,)), MLPClassifier((2,))):
+    for other in (MLPRegressor("huber", random_state=0), MLPClassifier(random_state=0)):
         other.fit(X, X[:, 1] > 0)
         assert (other.learning_rate_init_, other.max_iter_) == (0.02, 40)
     assert safe_rate(model, np.zeros((5, 2)), in_parts=True) == 0.01
+
+
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
+def test_parts_go_through_the_schedule_that_a_fit_does(cls, R):
+    X = R.normal(size=(700, 3))
+    options = {"learning_rate": "cosine", "shuffle": False, "random_state": 0, "alpha": 1e-3}
+    options |= {"hidden_layer_sizes": 2, "standardize": False}
+    whole, parts = cls(**options).fit(X, X[:, 0] > 0), cls(**options)
+    assert whole.n_iter_ == 43  # 30,000 / 700, at a rate of 0.01
+    for _ in range(43):
+        parts.partial_fit(X, X[:, 0] > 0, **({"classes": [False, True]} if cls is MLPClassifier else {}))
+    np.testing.assert_array_equal(parts.inner_network_.parameters, whole.inner_network_.parameters)
+    # a short part doesn't change what is left of it
+    parts.partial_fit(X[:10], X[:10, 0] > 0)
+    assert parts.max_iter_ == 43
 
 
 def test_squared_lengths(R):

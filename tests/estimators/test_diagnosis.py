@@ -21,6 +21,7 @@ def test_nothing_is_said_of_what_has_learnt():
         MLPClassifier(random_state=0).fit(X, y)
         MLPRegressor(random_state=0).fit(X, y * 1e6)
         MLPRegressor(random_state=0).fit(X, np.full(len(y), 3.0))
+        MLPRegressor(random_state=0, standardize=False).fit(X[:, :1] - 13, y == 0)  # of True and False
         for loss in ("absolute_error", "huber"):
             MLPRegressor(loss, random_state=0).fit(sparse.csr_matrix(X), y, np.arange(len(y)) % 3)
 
