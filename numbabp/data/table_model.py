@@ -123,6 +123,8 @@ class TableModel:
 
     def _measured(self, table: Any) -> Score:
         read = self.read(table)
+        if self.preparation.missing:  # as it was in training
+            read = read.with_values_of(self.target_names)
         truth = self.target.encoded([read.column(name) for name in self.target.names])
         inputs, notes = self.preparation.matrix(read)
         _warn(notes)

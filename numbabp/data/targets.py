@@ -188,11 +188,10 @@ class Target:
         Raises
         ------
         TableError
-            For a class that is not one of `classes`.
+            For a class that is not one of `classes`, and for texts, infinite and missing values of amounts.
         """
         if self.classes is None:
-            values = np.column_stack([np.asarray(column.values, float) for column in columns])
-            values = (values - self.mean) / self.scale
+            values = (np.column_stack(list(map(_amounts, columns))) - self.mean) / self.scale
         else:
             values = np.column_stack(list(map(_places, columns, self.classes)))
         return values if self.are_several else values[:, 0]
@@ -254,6 +253,17 @@ class Target:
         if any(len(labels) != 2 for labels in of_each):
             raise ValueError("classes of several targets must be two of each")
         return cls(tuple(names), of_each, mean, scale)
+
+
+def _amounts(column: Column) -> np.ndarray:
+    """Numbers of a column, if all are there."""
+    if column.kind == TEXT:
+        raise TableError(f"column {column.name!r} has text, but amounts were learnt.")
+    values = np.asarray(column.values, float)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise TableError(f"column {column.name!r} has no finite value in row {bad[0] + 1}{_others(bad)}.")
+    return values
 
 
 def _places(column: Column, classes: np.ndarray) -> np.ndarray:

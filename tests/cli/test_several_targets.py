@@ -135,6 +135,23 @@ def test_scores_are_those_of_scikit_learn(trained):
             assert overall == pytest.approx(np.mean(list(of_each)))
 
 
+def test_scores_of_tables_that_lack_values_of_a_target(folder):
+    """They are refused, and left out where --missing was told in training, as commands do."""
+    write(folder / "d.csv", columns())
+    table = columns(50, 2)
+    table["v"] = np.where(np.arange(50) == 7, -999, table["v"])
+    rows = np.arange(50) != 7
+    present = {name: values[rows] for name, values in table.items()}
+    run("train", "d.csv", *options("amounts"), "--missing", "-999", "--output", "net", "--epochs", 5)
+    assert nbp.load("net").scores(table) == nbp.load("net").scores(present)
+    run("train", "d.csv", *options("amounts"), "--output", "net", "--epochs", 5)
+    model = nbp.load("net")
+    for gap, message in ((np.nan, "'v' has no finite value in row 8"), ("high", "'v' has text")):
+        values = [gap if value == -999 else value for value in table["v"].tolist()]
+        with pytest.raises(TableError, match=message):
+            model.score({**table, "v": values})
+
+
 def samples_of(names):
     table = {
         name: as_texts(name, values.tolist()) if values.dtype.kind == "U" else Column(name, NUMBER, values)
