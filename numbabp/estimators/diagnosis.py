@@ -36,7 +36,7 @@ def warn_unless_learnt(model: BaseEstimator, network: Network, samples: Samples)
 def _finding(model: BaseEstimator, network: Network, samples: Samples) -> str:
     """What there is to say, or nothing."""
     X, Y, weights = _some_rows(samples)
-    if (Y == Y[:1]).all():  # then a constant is right
+    if (Y[:1] == Y).all():  # then a constant is right
         return ""
     outputs = network.forward(X)
     if not np.isfinite(outputs).all():
