@@ -9,7 +9,7 @@ import numpy as np
 
 from . import storage
 from .architecture import Architecture, OfArchitecture
-from .checks.arguments import check_choice, check_integer, check_random_state
+from .checks.arguments import check_bool, check_choice, check_integer, check_random_state
 from .compiler.arrays import aligned_zeros
 from .devices.placement import Placement, gpu_of, resolve
 from .functions.initializers import INITIALIZERS, draw_weights
@@ -21,6 +21,7 @@ from .planning.planner import make_plan
 from .planning.problem import Problem
 from .samples import Samples, check_inputs, how_many
 from .schedules import check_schedule, learning_rates
+from .training.checkpoints.kept_state import Going, kept_of
 from .training.loop import Callback, Training
 from .training.state import RuleState, draw_order_seed
 
@@ -414,9 +415,16 @@ class Network(OfArchitecture):
         """What the update rule carries from step to step, begun anew if the last one was another."""
         return RuleState.going_on(self._rule_state, update_rule, self.parameters)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, training_state: bool = True) -> None:
         """Write the network to a safetensors file, atomically; see `numbabp.loading.save`."""
-        storage.write_network(path, self.architecture, self.init, self.parameters)
+        self.save_with(path, None, training_state)
+
+    def save_with(self, path: str | os.PathLike[str], metadata: Any, training_state: bool) -> None:
+        """`save` with metadata; see `numbabp.loading.save`."""
+        check_bool("training_state", training_state)
+        going = Going(self.random_state, self._rule_state, self.history)
+        kept = kept_of(going) if training_state else None
+        storage.write_network(path, self.architecture, self.init, self.parameters, metadata, kept)
 
     def _problem(
         self, n_samples: int, n_nonzeros: float | None, place: Placement, epochs: int, options: Options

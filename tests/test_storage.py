@@ -1,5 +1,6 @@
 """Files: bit for bit there and back, and nothing but ValueError from files that are not whole."""
 
+import copy
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import numbabp as nbp
+from numbabp import storage
 from numbabp.atomic_files import write_atomically
 from numbabp.loading import load_metadata, load_with_metadata, save
 
@@ -62,6 +64,113 @@ def test_the_level_of_a_quantile_is_kept(tmp_path):
     assert population[1].quantile == network.astype("float32").quantile == 0.9
 
 
+def trained(update_rule, **options):
+    """A network after three epochs, and the samples."""
+    X, y = np.random.RandomState(0).standard_normal((20, 3)), np.arange(20) % 2
+    network = small_network()
+    network.fit(X, y, epochs=3, update_rule=update_rule, learning_rate=0.01, **options)
+    return network, X, y
+
+
+@pytest.mark.parametrize("how", ["load", "pickle", "deepcopy"])
+@pytest.mark.parametrize("update_rule", ["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw", "rprop"])
+def test_training_goes_on_as_if_never_saved(tmp_path, how, update_rule):
+    options = {"batch_size": 20} if update_rule == "rprop" else {}
+    network, X, y = trained(update_rule, **options)
+    if how == "load":
+        network.save(tmp_path / "net")
+        twin = nbp.load(tmp_path / "net")
+    else:
+        twin = copy.deepcopy(network) if how == "deepcopy" else pickle.loads(pickle.dumps(network))
+    assert twin.history.to_dict() == network.history.to_dict()
+    for net in (network, twin):
+        net.fit(X, y, epochs=3, update_rule=update_rule, learning_rate=0.01, **options)
+        net.fit(X, y, epochs=2)
+    assert network.parameters.tobytes() == twin.parameters.tobytes()
+    assert network.random_state.randint(2**31) == twin.random_state.randint(2**31)
+
+
+@pytest.mark.parametrize("update_rule", ["adam", "momentum"])
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_a_copy_made_by_a_callback_has_the_rules_whole_state(update_rule, batch_size):
+    options = {"update_rule": update_rule, "learning_rate": 0.01, "batch_size": batch_size, "shuffle": False}
+    X, y = np.random.RandomState(0).standard_normal((20, 3)), np.arange(20) % 2
+    network, copies = small_network(), []
+    network.fit(X, y, epochs=6, callback=lambda *_: copies.append(pickle.dumps(network)), **options)
+    for done, pickled in enumerate(copies[:-1], start=1):
+        twin = pickle.loads(pickled)
+        twin.fit(X, y, epochs=6 - done, **options)
+        assert twin.parameters.tobytes() == network.parameters.tobytes()
+
+
+def test_a_file_without_state_is_smaller_and_readable_by_older_versions(tmp_path):
+    network, *_ = trained("adam")
+    network.save(tmp_path / "whole")
+    network.save(tmp_path / "small", training_state=False)
+    whole, small = (load_file(tmp_path / name) for name in ("whole", "small"))
+    assert set(whole) - set(small) == {
+        "training.moments",
+        "training.random_state",
+        "training.history.loss",
+        "training.history.accuracy",
+        "training.history.learning_rate",
+    }
+    header = json.loads((tmp_path / "small").read_bytes()[8:].split(b"}}")[0] + b"}}")
+    assert header["__metadata__"]["version"] == "1"
+    loaded = nbp.load(tmp_path / "small")
+    assert loaded.history is None and loaded.rule_state("adam").steps == 0
+    with pytest.raises(TypeError, match="training_state"):
+        network.save(tmp_path / "net", training_state="no")
+
+
+def test_damaged_state_is_refused(tmp_path):
+    path = tmp_path / "net"
+    network, *_ = trained("adam")
+    network.save(path)
+    whole = path.read_bytes()
+    draw = np.random.RandomState(0)
+    for _ in range(300):
+        altered = bytearray(whole)
+        at = draw.randint(len(whole))
+        altered[at] ^= 1 << draw.randint(8)
+        path.write_bytes(altered[: draw.randint(len(whole))] if draw.rand() < 0.2 else altered)
+        with pytest.raises(ValueError, match="net: "):
+            nbp.load(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"update_rule": "nothing"},
+        {"update_rule": ["adam"]},
+        {"update_rule": "momentum"},
+        {"steps": -1},
+        {"steps": 2**70},
+        {"history": {}},
+        {"history": None},
+        {"history": {"names": ["loss", "other"], "stop_reason": "", "seconds": 0.0}},
+        {"random_state": {"position": 625, "has_gauss": 0, "gauss": 0.0}},
+        {"random_state": None},
+        {"more": 1},
+    ],
+)
+def test_state_that_does_not_fit_is_refused(tmp_path, changes):
+    network, *_ = trained("adam")
+    network.save(tmp_path / "net")
+    stored = storage.read_network(tmp_path / "net")
+    kept = stored.kept._replace(facts={**stored.kept.facts, **changes})
+    storage.write_network(tmp_path / "net", stored.architecture, stored.init, stored.parameters, kept=kept)
+    with pytest.raises(ValueError, match="net: "):
+        nbp.load(tmp_path / "net")
+
+
+def test_other_generators_are_named(tmp_path):
+    network = nbp.Network((2, 1), random_state=np.random.RandomState(np.random.PCG64(0)))
+    with pytest.raises(ValueError, match=r"PCG64.*training_state=False"):
+        network.save(tmp_path / "net")
+    network.save(tmp_path / "net", training_state=False)
+
+
 def test_metadata(tmp_path):
     save(small_network(), tmp_path / "net", {"classes": ["a", "é"], "n": 3})
     assert load_metadata(tmp_path / "net") == {"classes": ["a", "é"], "n": 3}
@@ -74,7 +183,7 @@ def test_missing_file(tmp_path):
 
 def test_every_truncation_is_refused(tmp_path):
     path = tmp_path / "net"
-    small_network().save(path)
+    small_network().save(path, training_state=False)
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
@@ -85,7 +194,7 @@ def test_every_truncation_is_refused(tmp_path):
 def test_altered_bytes_are_refused(tmp_path):
     path = tmp_path / "net"
     network = small_network()
-    save(network, path, {"classes": ["a", "b"]})
+    save(network, path, {"classes": ["a", "b"]}, training_state=False)
     whole = path.read_bytes()
     n_header = 8 + struct.unpack("<Q", whole[:8])[0]
     for position in range(len(whole)):
@@ -254,7 +363,7 @@ def test_loading_takes_no_more_memory_than_the_file(tmp_path):
 
 def test_other_programs_read_the_tensors(tmp_path):
     network = small_network()
-    network.save(tmp_path / "net")
+    network.save(tmp_path / "net", training_state=False)
     tensors = load_file(tmp_path / "net")
     assert sorted(tensors) == ["layers.0.biases", "layers.0.weights", "layers.1.biases", "layers.1.weights"]
     assert np.array_equal(tensors["layers.1.weights"], network.weights[1])

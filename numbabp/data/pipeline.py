@@ -112,7 +112,7 @@ class Pipeline:
 
     def save(self, network: Network, path: str | os.PathLike[str]) -> None:
         """Write network and pipeline."""
-        save(network, path, self._described())
+        save(network, path, self._described(), training_state=False)
 
     def network_arguments(self, hidden: tuple[int, ...], activation: str, dtype: str) -> dict[str, Any]:
         """Arguments of `Network` and `Population`."""

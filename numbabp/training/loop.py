@@ -249,6 +249,7 @@ class Training:
     def _watch(self, epoch: int, stopping: "Stopping") -> bool:
         """Validate, call back, adapt the rate; True if training should end."""
         self._engine.catch_up()
+        self.state.steps[...] = self.run.position[STEP]  # for copies that a callback makes
         metrics = {"loss": self._mean(epoch)}
         for m, name in enumerate(self._names):
             metrics[name] = self._mean(epoch, FIRST_METRIC + m)

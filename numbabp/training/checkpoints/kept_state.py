@@ -1,0 +1,105 @@
+"""What goes on from one call of `fit` to the next, as files of networks hold it, and back.
+
+Facts go into JSON and arrays into tensors, as the format has no other way; what is read is checked before it
+is used, since a file may come from anywhere.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...architecture import Architecture
+from ...history import History
+from ...kernels.update_rules import N_MOMENTS
+from ...storage import Kept
+from ..state import RuleState
+from . import random_states
+
+HISTORY = "history."
+"""What the names of a history's arrays begin with."""
+LEARNING_RATE = "learning_rate"
+
+
+class Going(NamedTuple):
+    """What a network goes on with."""
+
+    random_state: np.random.RandomState
+    rule_state: RuleState | None
+    history: History | None
+
+
+def kept_of(going: Going) -> Kept:
+    """As a file holds it."""
+    facts: dict[str, Any] = {"update_rule": None, "steps": 0, "history": None}
+    arrays: dict[str, np.ndarray] = {}
+    facts["random_state"], arrays[random_states.KEY] = random_states.described(going.random_state)
+    if going.rule_state is not None:
+        state = going.rule_state
+        facts["update_rule"], facts["steps"] = state.update_rule, int(state.steps)
+        arrays["moments"] = np.ascontiguousarray(state.moments)
+    if going.history is not None:
+        history = going.history
+        facts["history"] = {
+            "names": list(history),
+            "stop_reason": history.stop_reason,
+            "seconds": float(history.seconds),
+        }
+        arrays |= {HISTORY + name: values for name, values in history.items()}
+        arrays[HISTORY + LEARNING_RATE] = history.learning_rate
+    return Kept(facts, arrays)
+
+
+def going_of(kept: Kept, architecture: Architecture) -> Going:
+    """From what a file holds.
+
+    Raises
+    ------
+    ValueError
+        If it does not belong to the architecture or is not whole.
+    """
+    facts, arrays = kept
+    if set(facts) != {"update_rule", "steps", "history", "random_state"}:
+        raise ValueError("what it keeps for training is not update_rule, steps, history and random_state")
+    generator = np.random.RandomState()
+    random_states.put_back(generator, facts["random_state"], arrays.pop(random_states.KEY, None))
+    going = Going(generator, _rule_state(facts, arrays, architecture), _history(facts["history"], arrays))
+    if arrays:
+        raise ValueError(f"tensor {next(iter(arrays))!r} kept for training is too many")
+    return going
+
+
+def _rule_state(
+    facts: dict[str, Any], arrays: dict[str, np.ndarray], architecture: Architecture
+) -> RuleState | None:
+    rule, steps = facts["update_rule"], facts["steps"]
+    if rule is None:
+        return None
+    if not isinstance(rule, str) or rule not in N_MOMENTS or type(steps) is not int or not 0 <= steps < 2**63:
+        raise ValueError(f"its update rule {rule!r} after {steps!r} steps is none of numbabp's")
+    moments, shape = arrays.pop("moments", None), (N_MOMENTS[rule], architecture.n_parameters)
+    if moments is None or moments.shape != shape or moments.dtype != architecture.dtype:
+        raise ValueError(f"its moments are not {architecture.dtype} of shape {shape}, as {rule} has them")
+    return RuleState(rule, moments, np.array(steps, np.int64))
+
+
+def _history(facts: Any, arrays: dict[str, np.ndarray]) -> History | None:
+    if facts is None:
+        return None
+    is_whole = (
+        isinstance(facts, dict)
+        and set(facts) == {"names", "stop_reason", "seconds"}
+        and isinstance(facts["names"], list)
+        and all(isinstance(name, str) for name in facts["names"])
+        and "loss" in facts["names"]
+        and isinstance(facts["stop_reason"], str)
+        and isinstance(facts["seconds"], float)
+    )
+    if not is_whole:
+        raise ValueError("its history lacks names, stop_reason or seconds")
+    columns = {name: arrays.pop(HISTORY + name, None) for name in (*facts["names"], LEARNING_RATE)}
+    shapes = {None if values is None else (values.dtype, values.shape) for values in columns.values()}
+    if None in shapes or len(shapes) > 1:
+        raise ValueError("its history's columns are not of one length")
+    rates: Any = columns.pop(LEARNING_RATE)
+    metrics: Any = columns
+    return History(metrics, learning_rate=rates, stop_reason=facts["stop_reason"], seconds=facts["seconds"])
