@@ -9,7 +9,7 @@ import numpy as np
 
 from . import storage
 from .architecture import Architecture, OfArchitecture
-from .checks.arguments import check_bool, check_choice, check_integer, check_random_state
+from .checks.arguments import check_bool, check_choice, check_random_state
 from .compiler.arrays import aligned_zeros
 from .devices.placement import Placement, gpu_of, resolve
 from .functions.initializers import INITIALIZERS, draw_weights
@@ -20,9 +20,10 @@ from .planning.plan import Plan
 from .planning.planner import make_plan
 from .planning.problem import Problem
 from .samples import Samples, check_inputs, how_many
-from .schedules import check_schedule, learning_rates
 from .training.checkpoints.kept_state import Going, kept_of
+from .training.exclusive import trained_alone
 from .training.loop import Callback, Training
+from .training.network_setup import Run
 from .training.state import RuleState, draw_order_seed
 
 OF_A_RUN = ("epochs", "random_state", "sample_weight", "validation_data", "callback")
@@ -247,7 +248,7 @@ class Network(OfArchitecture):
         X: Any,
         y: Any,
         *,
-        epochs: int = 100,
+        epochs: int | None = 100,
         random_state: int | np.random.RandomState | None = None,
         sample_weight: Any = None,
         validation_data: tuple[Any, Any] | None = None,
@@ -266,8 +267,9 @@ class Network(OfArchitecture):
             Targets. With categorical cross-entropy also class indices of shape (n,).
         learning_rate : float
             Finite and not 0; a negative rate climbs the loss.
-        epochs : int
-            Passes over the samples.
+        epochs : int, optional
+            Passes over the samples; with None training goes on until a callback, early stopping, the adaptive
+            schedule or Ctrl-C ends it.
         shuffle : bool
             A new order every epoch, or the order of X.
         random_state : None, int or RandomState
@@ -338,22 +340,25 @@ class Network(OfArchitecture):
             If `device` asks for a GPU that can't be used, saying why; it is a RuntimeError.
         DivergenceError
             If the loss or the parameters stop being finite; the last finite parameters are kept.
+        RuntimeError
+            If this network is being trained already, in another thread.
         KeyboardInterrupt
             On Ctrl-C; the network is left after its last finished step, `history` up to the last finished
             epoch.
         """
         checked = Options.named("Network.fit", options, OF_A_RUN)
-        return self._train(X, y, sample_weight, checked, random_state, epochs, (validation_data, callback))
+        run = Run(epochs, random_state, sample_weight, validation_data, callback)
+        return self._train(X, y, checked, run)
 
-    def plan(self, X: Any, *, epochs: int = 100, **options: Any) -> Plan:
+    def plan(self, X: Any, *, epochs: int | None = 100, **options: Any) -> Plan:
         """How `fit` would train on X, without doing it.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n, n_inputs), or int
             Samples, of which only the number matters; or that number.
-        epochs : int
-            How long the run would be.
+        epochs : int, optional
+            How long the run would be; None, without end.
         **options
             Arguments of `fit` on how to take a step, and kernel, block_length, n_threads.
 
@@ -370,8 +375,9 @@ class Network(OfArchitecture):
         checked = Options.named("plan", options, ["epochs"])
         place = resolve(checked.device, gpu_of({"X": X}))
         n_samples, n_nonzeros = how_many(self.architecture, X)
-        epochs = check_integer("epochs", epochs, minimum=1)
-        return make_plan(self._problem(n_samples, n_nonzeros, place, epochs, checked))
+        run = Run(epochs)
+        run.check()
+        return make_plan(self._problem(n_samples, n_nonzeros, place, run.epochs_planned, checked))
 
     @takes_options(*OF_SEVERAL_EPOCHS)
     def partial_fit(
@@ -400,7 +406,7 @@ class Network(OfArchitecture):
         """
         check_names("partial_fit", options, NAMES - set(OF_SEVERAL_EPOCHS))
         checked = options_of({**options, "progress": progress})
-        return self._train(X, y, sample_weight, checked, random_state)
+        return self._train(X, y, checked, Run(1, random_state, sample_weight))
 
     def astype(self, dtype: Any) -> "Network":
         """Copy with the parameters in another dtype, without history and rule state."""
@@ -444,50 +450,30 @@ class Network(OfArchitecture):
             steps_beside=1 << steps.bit_length() - 1 if steps >= FEW_STEPS else 0,
         )
 
-    def _train(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        options: Options,
-        random_state: int | np.random.RandomState | None,
-        epochs: int = 1,
-        watched: tuple[tuple[Any, Any] | None, Callback | None] = (None, None),
-    ) -> History:
-        validation_data, callback = watched
-        epochs = check_integer("epochs", epochs, minimum=1)
-        data_on = gpu_of({"X": X, "y": y, "sample_weight": sample_weight})
-        place = resolve(options.device, data_on)  # before the checks, which are done where X lies
-        samples = Samples.checked(self.architecture, X, y, sample_weight)
-        validation = self._check_validation(X, validation_data)
-        if callback is not None and not callable(callback):
-            raise TypeError(f"callback must be callable, got {callback!r}.")
-        generator = check_random_state(self.random_state if random_state is None else random_state)
-        problem = self._problem(samples.n, samples.n_nonzeros, place, epochs, options)
-        plan = make_plan(problem)
-        schedule_options = check_schedule(options.schedule, options.schedule_options)
-        # before anything is drawn or changed: a schedule of the caller's may raise
-        rates = learning_rates(options.schedule, schedule_options, float(options.learning_rate), epochs)
-        order_seed = draw_order_seed(generator, options.shuffle)
-        state = self.rule_state(options.update_rule)
-        training = Training(
-            problem, plan, samples, self.parameters, state, rates, order_seed, validation, callback
-        )
-        self._rule_state = state  # also for copies that a callback makes
-        try:
-            return training()
-        finally:
-            if training.history is not None:  # else it has not begun
-                self.history = training.history
-
-    def _check_validation(self, X: Any, validation_data: tuple[Any, Any] | None) -> Samples | None:
-        if validation_data is None:
-            return None
-        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-            raise TypeError("validation_data must be a tuple (X, y).")
-        X_validation, y_validation = validation_data
-        gpu_of({"X": X, "validation_data X": X_validation, "validation_data y": y_validation})
-        return Samples.checked(self.architecture, X_validation, y_validation, None, "validation_data ")
+    def _train(self, X: Any, y: Any, options: Options, run: Run) -> History:
+        with trained_alone(self):
+            run.check()
+            data_on = gpu_of({"X": X, "y": y, "sample_weight": run.sample_weight})
+            place = resolve(options.device, data_on)  # before the checks, which are done where X lies
+            samples = Samples.checked(self.architecture, X, y, run.sample_weight)
+            validation = run.validation(self.architecture, X)
+            generator = check_random_state(
+                self.random_state if run.random_state is None else run.random_state
+            )
+            problem = self._problem(samples.n, samples.n_nonzeros, place, run.epochs_planned, options)
+            plan = make_plan(problem)
+            rates = run.rates(options)
+            order_seed = draw_order_seed(generator, options.shuffle)
+            state = self.rule_state(options.update_rule)
+            training = Training(
+                problem, plan, samples, self.parameters, state, rates, order_seed, validation, run.callback
+            )
+            self._rule_state = state  # also for copies that a callback makes
+            try:
+                return training()
+            finally:
+                if training.history is not None:  # else it has not begun
+                    self.history = training.history
 
 
 def _assign(name: str, views: tuple[np.ndarray, ...], values: Sequence[Any]) -> None:

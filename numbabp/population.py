@@ -28,6 +28,7 @@ from .planning.planner import make_plan
 from .planning.problem import Problem
 from .samples import Samples, check_inputs, how_many
 from .storage import PathLike
+from .training.exclusive import trained_alone
 from .training.population_setup import How, Run
 from .training.state import RuleState
 
@@ -284,6 +285,7 @@ class Population(OfArchitecture):
             tasks are trained, and the others unchanged.
         RuntimeError
             If a task fails on the client's workers again and again; networks are left as on Ctrl-C.
+            Or if this population is being trained already, in another thread.
         ImportError
             If a client is given, but distributed is not installed (the extra `dask`).
 
@@ -455,33 +457,36 @@ class Population(OfArchitecture):
         return run.place(problem)
 
     def _train(self, X: Any, y: Any, given: Mapping[str, Any], run: Run) -> PopulationHistory:
-        run.check()
-        how = How.checked("Population.fit", given, self.n_networks, OF_FIT)
-        place = resolve(how.options.device, gpu_of({"X": X, "y": y}))
-        with where(X):
-            samples = Samples.checked(self.architecture, X, y)
-        weights = check_weights_of_networks(run.sample_weight, self.n_networks, samples.n, self.dtype)
-        samples = replace(samples, weights=weights)
-        problem = self._problem(how, samples.n, samples.n_nonzeros, place, run, weights.size > 0)
-        plan = make_plan(problem)
-        state = RuleState.going_on(self._rule_state, how.options.update_rule, self.parameters)
-        generator = check_random_state(self.random_state if run.random_state is None else run.random_state)
-        training = run.begin(problem, plan, how, samples, self.parameters, state, generator)
-        self._rule_state = state
-        started = time.perf_counter()
-        try:
-            run.do(training)
-        finally:
-            records = training.records
-            self.history = PopulationHistory(
-                {**records.metrics, "learning_rate": training.shard.learning_rates},
-                records.diverged,
-                training.stop_reason,
-                time.perf_counter() - started - training.seconds_compiling,
-                records.n_epochs,
-                records.stopped,
+        with trained_alone(self):
+            run.check()
+            how = How.checked("Population.fit", given, self.n_networks, OF_FIT)
+            place = resolve(how.options.device, gpu_of({"X": X, "y": y}))
+            with where(X):
+                samples = Samples.checked(self.architecture, X, y)
+            weights = check_weights_of_networks(run.sample_weight, self.n_networks, samples.n, self.dtype)
+            samples = replace(samples, weights=weights)
+            problem = self._problem(how, samples.n, samples.n_nonzeros, place, run, weights.size > 0)
+            plan = make_plan(problem)
+            state = RuleState.going_on(self._rule_state, how.options.update_rule, self.parameters)
+            generator = check_random_state(
+                self.random_state if run.random_state is None else run.random_state
             )
-        return self.history
+            training = run.begin(problem, plan, how, samples, self.parameters, state, generator)
+            self._rule_state = state
+            started = time.perf_counter()
+            try:
+                run.do(training)
+            finally:
+                records = training.records
+                self.history = PopulationHistory(
+                    {**records.metrics, "learning_rate": training.shard.learning_rates},
+                    records.diverged,
+                    training.stop_reason,
+                    time.perf_counter() - started - training.seconds_compiling,
+                    records.n_epochs,
+                    records.stopped,
+                )
+            return self.history
 
 
 def fit_until(

@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from .checks.arguments import check_choice, check_integer, check_real
 
 Schedule = str | Callable[[int], float]
+
+FIRST_EPOCHS = 1 << 16
+"""Of a longer run so many are worked out before it begins."""
 
 SCHEDULE_OPTIONS: dict[str, dict[str, float]] = {
     "constant": {},
@@ -60,14 +63,37 @@ def check_schedule(schedule: Any, options: Mapping[str, float] | None) -> dict[s
     return {**known, **given}
 
 
-def learning_rates(schedule: Schedule, options: Mapping[str, float], rate: float, epochs: int) -> np.ndarray:
-    """Rate of every epoch, float64 (epochs,); "adaptive" starts as constant and is changed under way."""
-    epoch = np.arange(epochs)
+def learning_rates(
+    schedule: Schedule,
+    options: Mapping[str, float],
+    rate: float,
+    epochs: int | None,
+    span: tuple[int, int] | None = None,
+) -> np.ndarray:
+    """Rate of every epoch of a run, or of those of a span (first, last); "adaptive" is changed under way.
+
+    Parameters
+    ----------
+    schedule, options
+        As `check_schedule` gives them.
+    rate
+        The first one.
+    epochs
+        Of the run; None where its end is open, which "cosine" can't do with.
+    span
+        By default all epochs.
+
+    Returns
+    -------
+    ndarray of float64, an entry an epoch
+    """
+    first, last = (0, int(epochs or 0)) if span is None else span
+    epoch = np.arange(first, last)
     if callable(schedule):
         rates = np.array([schedule(int(e)) for e in epoch], dtype=float)
         if not np.isfinite(rates).all():
             bad = int(np.flatnonzero(~np.isfinite(rates))[0])
-            raise ValueError(f"schedule({bad}) returned {rates[bad]}; a finite rate is needed.")
+            raise ValueError(f"schedule({first + bad}) returned {rates[bad]}; a finite rate is needed.")
         return rates
     if schedule == "invscaling":
         return rate / (options["samples"] * epoch + 1.0) ** options["power"]
@@ -76,7 +102,52 @@ def learning_rates(schedule: Schedule, options: Mapping[str, float], rate: float
     if schedule == "step":
         return rate * options["gamma"] ** (epoch // options["every"])
     if schedule == "cosine":
+        if epochs is None:
+            raise ValueError(
+                "schedule='cosine' falls to its minimum in the last epoch: epochs can't be None."
+            )
         low, rising = options["minimum"], math.floor(options["warmup"] * epochs)
         falling = low + (rate - low) * (1 + np.cos(math.pi * (epoch - rising) / (epochs - rising))) / 2
         return np.where(epoch < rising, rate * (epoch + 1) / (rising + 1), falling) if rising else falling
-    return np.full(epochs, rate)
+    return np.full(len(epoch), rate)
+
+
+class Rates(Protocol):
+    """Learning rates of a run, worked out as it goes on."""
+
+    @property
+    def epochs(self) -> int | None:
+        """Of the run; None where its end is open."""
+
+    @property
+    def first(self) -> np.ndarray:
+        """Of its first epochs, float64; all of them where they are few."""
+
+    def between(self, first: int, last: int) -> np.ndarray:
+        """Of the epochs first to last - 1."""
+
+
+class ScheduledRates:
+    """`Rates` of a schedule; see `learning_rates`. One of the caller's may raise for the first ones."""
+
+    def __init__(
+        self, schedule: Schedule, options: Mapping[str, float], rate: float, epochs: int | None
+    ) -> None:
+        self.epochs = epochs
+        self._of = schedule, options, rate, epochs
+        self.first = self.between(0, FIRST_EPOCHS if epochs is None else min(epochs, FIRST_EPOCHS))
+
+    def between(self, first: int, last: int) -> np.ndarray:
+        """See `Rates`."""
+        return learning_rates(*self._of, (first, last))
+
+
+class GivenRates:
+    """`Rates` that are known."""
+
+    def __init__(self, rates: np.ndarray) -> None:
+        self.epochs, self.first = len(rates), rates
+
+    def between(self, first: int, last: int) -> np.ndarray:
+        """See `Rates`."""
+        return self.first[first:last]

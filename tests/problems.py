@@ -10,7 +10,7 @@ from numbabp.devices.placement import CPU
 from numbabp.planning.planner import make_plan
 from numbabp.planning.problem import Problem
 from numbabp.samples import Samples
-from numbabp.schedules import check_schedule, learning_rates
+from numbabp.schedules import ScheduledRates, check_schedule
 from numbabp.training.loop import Training
 from numbabp.training.state import RuleState
 
@@ -84,6 +84,6 @@ def training_of(net, X, y, weights, options, epochs, place=CPU, callback=None):
     samples = Samples(X, y, weights)
     asked = Problem(net.architecture, samples.n, epochs, options, place, with_l2=options.l2 > 0)
     schedule = check_schedule(options.schedule, options.schedule_options)
-    rates = learning_rates(options.schedule, schedule, float(options.learning_rate), epochs)
+    rates = ScheduledRates(options.schedule, schedule, float(options.learning_rate), epochs)
     state = RuleState.new(options.update_rule, net.parameters)
     return Training(asked, make_plan(asked), samples, net.parameters, state, rates, 0, callback=callback)

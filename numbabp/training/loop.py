@@ -20,7 +20,7 @@ from ..planning.plan import Plan
 from ..planning.planner import step_by_step
 from ..planning.problem import Problem
 from ..samples import Samples
-from ..schedules import check_schedule
+from ..schedules import Rates, check_schedule
 from . import slicing
 from .divergence import Snapshot, last_finite
 from .engines.network_engine import Engine, Subject
@@ -48,7 +48,7 @@ class Training:
     state
         What the update rule carries along; changed in place, too.
     rates
-        Learning rate of every epoch, float64 (epochs,).
+        Learning rates, and how many epochs there are at most.
     order_seed
         Of the shuffles.
     validation
@@ -64,7 +64,7 @@ class Training:
     samples: Samples
     parameters: np.ndarray
     state: RuleState
-    rates: np.ndarray
+    rates: Rates
     order_seed: int
     validation: Samples | None = None
     callback: Callback | None = None
@@ -79,12 +79,13 @@ class Training:
         self._names = self.problem.architecture.metric_names(options.monitor)
         position = np.zeros(4, np.int64)
         position[STEP] = self.state.steps
+        self._stopping = Stopping(options)
         self.run = Run(
             position,
             np.array([self.order_seed] if options.shuffle else [], np.uint64),
-            self.rates,
+            self.rates.first.copy(),  # an adaptive schedule changes them
             self.problem.architecture.metric_codes(self._names),
-            np.zeros((self.problem.epochs, FIRST_METRIC + len(self._names))),
+            np.zeros((len(self.rates.first), FIRST_METRIC + len(self._names))),
         )
         self._order = np.arange(n_samples, dtype=np.int64)
         self._use(self.plan, self.samples)
@@ -109,15 +110,16 @@ class Training:
         self._call_kernel(0, 0)  # compiles, or loads from the cache, before the clock runs
         self._engine.catch_up()  # likewise, before Ctrl-C
         started = time.perf_counter()
-        options, epochs = self.problem.options, self.problem.epochs
-        stopping = Stopping(options)
+        stopping, epochs = self._stopping, self.rates.epochs
         is_watched = self.validation is not None or self.callback is not None or stopping.watches
         try:
-            with ProgressBar(epochs, options.progress) as bar, np.errstate(all="ignore"):
-                while self.run.position[EPOCH] < epochs:
+            with ProgressBar(epochs, self.problem.options.progress) as bar, np.errstate(all="ignore"):
+                while epochs is None or self.run.position[EPOCH] < epochs:
                     epoch = int(self.run.position[EPOCH])
-                    self._advance(epoch + 1 if is_watched else epochs, bar)
-                    if is_watched and self._watch(epoch, stopping):
+                    if epoch == len(self.run.sums):
+                        self._make_room()
+                    self._advance(epoch + 1 if is_watched else len(self.run.sums), bar)
+                    if is_watched and self._watch(epoch):
                         break
             if stopping.best_parameters is not None:
                 self._engine.catch_up()  # now, not over them
@@ -130,6 +132,20 @@ class Training:
             self.state.steps[...] = self.run.position[STEP]
             self.history = self._history(time.perf_counter() - started)
         return self.history
+
+    def _make_room(self) -> None:
+        """Go on with room for twice as many epochs: what a long run takes grows with those that are done."""
+        run, stopping = self.run, self._stopping
+        have = len(run.sums)
+        room = 2 * have if self.rates.epochs is None else min(self.rates.epochs, 2 * have)
+        more = self.rates.between(have, room)
+        if stopping.adapts_rate:
+            more = np.full(len(more), stopping.rate)
+        self.run = run._replace(
+            learning_rates=np.concatenate([run.learning_rates, more]),
+            sums=np.concatenate([run.sums, np.zeros((room - have, run.sums.shape[1]))]),
+        )
+        self._engine.use_run(self.run)
 
     def _use(self, plan: Plan, samples: Samples) -> None:
         """Train with the plan's kernel from now on."""
@@ -195,7 +211,7 @@ class Training:
 
     def _is_finite(self) -> bool:
         parameters = self._engine.changing[0]
-        rate = self.run.learning_rates[min(self.run.position[EPOCH], self.problem.epochs - 1)]
+        rate = self.run.learning_rates[min(self.run.position[EPOCH], len(self.run.sums) - 1)]
         if self._engine.may_overflow(float(rate)):
             snapshot = Snapshot(self._changing())
             self._engine.catch_up()
@@ -246,8 +262,9 @@ class Training:
         epoch = int(self.run.position[EPOCH])
         return DivergenceError(epoch, sample, float(self.run.learning_rates[epoch]))
 
-    def _watch(self, epoch: int, stopping: "Stopping") -> bool:
+    def _watch(self, epoch: int) -> bool:
         """Validate, call back, adapt the rate; True if training should end."""
+        stopping = self._stopping
         self._engine.catch_up()
         self.state.steps[...] = self.run.position[STEP]  # for copies that a callback makes
         metrics = {"loss": self._mean(epoch)}
@@ -309,6 +326,8 @@ class Stopping:
         self._patience = Patience(options.patience, options.tol, strictly=True)
         self._patience_of_rate = Patience(self._schedule.get("patience", 0), options.tol, strictly=True)
         self.best_parameters: np.ndarray | None = None
+        self.rate = 0.0
+        """Of the next epoch, where it adapts."""
 
     def is_over(self, loss: float, parameters: np.ndarray) -> bool:
         """Whether `patience` epochs in a row have not improved the best loss by more than tol."""
@@ -320,11 +339,12 @@ class Stopping:
 
     def next_rate(self, loss: float, rate: float) -> float:
         """Rate of the next epoch under the adaptive schedule; 0 when it would fall below the minimum."""
-        if not self.adapts_rate or not self._patience_of_rate.is_over(loss):
-            return rate
-        self._patience_of_rate.wait_anew()
-        lower = rate / self._schedule["factor"]
-        return lower if abs(lower) >= self._schedule["minimum"] else 0.0
+        self.rate = rate
+        if self.adapts_rate and self._patience_of_rate.is_over(loss):
+            self._patience_of_rate.wait_anew()
+            lower = rate / self._schedule["factor"]
+            self.rate = lower if abs(lower) >= self._schedule["minimum"] else 0.0
+        return self.rate
 
 
 def _first_guess(architecture: Architecture, n_nonzeros: float | None) -> float:

@@ -26,12 +26,12 @@ class ProgressBar:
     Parameters
     ----------
     epochs
-        Epochs to come.
+        Epochs to come; None where the end is open.
     enabled
         True: always; False: never; None: if standard error is a terminal.
     """
 
-    def __init__(self, epochs: int, enabled: bool | None) -> None:
+    def __init__(self, epochs: int | None, enabled: bool | None) -> None:
         self._enabled = is_terminal(sys.stderr) if enabled is None else enabled
         self._show_at = time.perf_counter() + (0 if enabled else SHOW_AFTER)
         self._epochs = epochs
@@ -61,7 +61,10 @@ class ProgressBar:
         if not _foot.acquire(blocking=False):
             return False
         self._bar = Progress(
-            TextColumn("epoch {task.completed:.0f}/{task.total:.0f}", markup=False),
+            TextColumn(
+                "epoch {task.completed:.0f}" + ("" if self._epochs is None else "/{task.total:.0f}"),
+                markup=False,
+            ),
             BarColumn(),
             TextColumn("loss {task.fields[loss]:.5g}", markup=False),
             TimeRemainingColumn(),

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...devices import memory
+from ...kernels.state import Run
 from ...planning.plan import Plan
 from .network_engine import Engine, Subject
 
@@ -62,6 +63,13 @@ class CudaEngine(Engine):
                 if host.size:
                     memory.copy_to(device, host)
         self._is_ahead = False
+
+    def use_run(self, run: Run) -> None:
+        """See `Engine`; what records lies on the GPU, too."""
+        self.catch_up()
+        super().use_run(run)
+        with memory.on(self.device):
+            self._prepare()
 
     @contextmanager
     def open(self) -> Iterator[None]:

@@ -55,6 +55,10 @@ class Engine(ABC):
     def reread(self) -> None:  # noqa: B027
         """Take the subject's parameters, after others than `advance` may have changed them."""
 
+    def use_run(self, run: Run) -> None:
+        """Record in another run from now on, which has room for more epochs; between two epochs."""
+        self.subject = self.subject._replace(run=run)
+
     def may_overflow(self, learning_rate: float) -> bool:
         """Whether finite parameters may have put off steps to infinity."""
         return False

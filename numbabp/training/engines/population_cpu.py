@@ -14,6 +14,7 @@ from ...kernels.lanes.chunks import AT_NETWORK, Networks, PopulationSamples, mak
 from ...kernels.lanes.train import train_lanes
 from ...planning.problem import Problem
 from ...samples import Samples
+from ...schedules import GivenRates
 from .. import slicing
 from ..loop import Training
 from ..shard import Records, Shard
@@ -194,7 +195,7 @@ class Each(PopulationEngine):
             Samples(samples.inputs, samples.targets, weights),
             shard.parameters[i],
             shard.state.part(i),
-            shard.rates[shard.rate_of[i]].copy(),
+            GivenRates(shard.rates[shard.rate_of[i]]),
             shard.order_seed_of(i),
             callback=None if shard.n_iter_no_change is None else self._no_change(i),
             stop=self._stop,
