@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable
@@ -26,7 +27,7 @@ def write_atomically(path: PathLike, write: Callable[[BinaryIO], Any]) -> None:
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode):
             raise OSError(f"{path} exists and is not a regular file.")
-    temporary = os.path.join(folder, f".{os.path.basename(path)[:100]}.{secrets.token_hex(8)}.tmp")
+    temporary = os.path.join(folder, f"{_prefix(path)}{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb") as file:
             if mode is not None:
@@ -47,6 +48,21 @@ def write_atomically(path: PathLike, write: Callable[[BinaryIO], Any]) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def remove_leftovers(path: PathLike) -> None:
+    """Remove what processes that were killed while they wrote this file have left beside it."""
+    path = os.path.realpath(path)
+    known = re.compile(re.escape(_prefix(path)) + r"[0-9a-f]{16}\.tmp")
+    for entry in os.scandir(os.path.dirname(path)):
+        if known.fullmatch(entry.name):
+            with suppress(OSError):
+                os.unlink(entry.path)
+
+
+def _prefix(path: str) -> str:
+    """What the names of files begin with that are to become this one."""
+    return f".{os.path.basename(path)[:100]}."
 
 
 def check_writable(path: Path) -> None:

@@ -20,13 +20,18 @@ from .planning.plan import Plan
 from .planning.planner import make_plan
 from .planning.problem import Problem
 from .samples import Samples, check_inputs, how_many
+from .training.checkpoints import identities
+from .training.checkpoints.keeper import Checkpoint
 from .training.checkpoints.kept_state import Going, kept_of
 from .training.exclusive import trained_alone
 from .training.loop import Callback, Training
 from .training.network_setup import Run
 from .training.state import RuleState, draw_order_seed
 
-OF_A_RUN = ("epochs", "random_state", "sample_weight", "validation_data", "callback")
+OF_A_RUN = (
+    *("epochs", "random_state", "sample_weight", "validation_data", "callback"),
+    *("checkpoint", "checkpoint_every", "resume"),
+)
 """Arguments of `fit` that are no options of a step."""
 OF_SEVERAL_EPOCHS = ("early_stopping", "patience")
 """Options that make no sense for one."""
@@ -253,6 +258,9 @@ class Network(OfArchitecture):
         sample_weight: Any = None,
         validation_data: tuple[Any, Any] | None = None,
         callback: Callback | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 30.0,
+        resume: bool = True,
         **options: Any,
     ) -> History:
         """Train from the present parameters on.
@@ -310,6 +318,14 @@ class Network(OfArchitecture):
             See early_stopping; the adaptive schedule uses tol too.
         callback : callable, optional
             Called as callback(epoch, metrics) after every epoch; a true result ends training.
+        checkpoint : str or path-like, optional
+            A file in which the run is kept: the same call, in another process too, goes on from where the
+            file stands and ends with the bits of a run that was never stopped; one that is finished returns
+            at once what it found. docs/reliability.md tells what is in it and what is promised.
+        checkpoint_every : float
+            Seconds between two checkpoints. The last one is written when training ends, also by Ctrl-C.
+        resume : bool
+            False begins anew, and replaces the checkpoint.
         progress : bool, optional
             Show a progress bar; by default if standard error is a terminal.
         device : {"auto", "cpu", "cuda", "cuda:0", "cuda:1", ...}
@@ -335,7 +351,8 @@ class Network(OfArchitecture):
         Raises
         ------
         ValueError, TypeError
-            For an argument that is not allowed; the network is unchanged.
+            For an argument that is not allowed, or a checkpoint that is damaged, of another run or can't be
+            written; the network is unchanged.
         NoGPUError
             If `device` asks for a GPU that can't be used, saying why; it is a RuntimeError.
         DivergenceError
@@ -347,7 +364,8 @@ class Network(OfArchitecture):
             epoch.
         """
         checked = Options.named("Network.fit", options, OF_A_RUN)
-        run = Run(epochs, random_state, sample_weight, validation_data, callback)
+        kept_at = Checkpoint.asked(checkpoint, checkpoint_every, resume)
+        run = Run(epochs, random_state, sample_weight, validation_data, callback, kept_at)
         return self._train(X, y, checked, run)
 
     def plan(self, X: Any, *, epochs: int | None = 100, **options: Any) -> Plan:
@@ -463,11 +481,30 @@ class Network(OfArchitecture):
             problem = self._problem(samples.n, samples.n_nonzeros, place, run.epochs_planned, options)
             plan = make_plan(problem)
             rates = run.rates(options)
+            kept = run.kept(
+                lambda: identities.of_run(self.architecture, options, samples, validation),
+                rates,
+                self.random_state,
+            )
+            if kept is not None:
+                plan = kept.plan(plan)
             order_seed = draw_order_seed(generator, options.shuffle)
             state = self.rule_state(options.update_rule)
             training = Training(
-                problem, plan, samples, self.parameters, state, rates, order_seed, validation, run.callback
+                problem,
+                plan,
+                samples,
+                self.parameters,
+                state,
+                rates,
+                order_seed,
+                validation,
+                run.callback,
+                keeper=kept and kept.keeper,
+                found=kept and kept.standing,
             )
+            if kept is not None:
+                kept.put_back_random_states()
             self._rule_state = state  # also for copies that a callback makes
             try:
                 return training()

@@ -120,9 +120,7 @@ def read_tensors(
 
     def read(file: BinaryIO) -> tuple[dict[str, str], dict[str, np.ndarray]]:
         header, start, n_bytes = read_header(file)
-        strings = header.pop("__metadata__", None)
-        if not isinstance(strings, dict) or not all(isinstance(text, str) for text in strings.values()):
-            raise ValueError("its metadata are not strings")
+        strings = _strings_of(header)
         check(strings)
         tensors = located(header, n_bytes)
         arrays = {name: np.empty(tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
@@ -135,6 +133,18 @@ def read_tensors(
         return strings, arrays
 
     return opened(path, read)
+
+
+def read_strings(path: PathLike) -> dict[str, str]:
+    """The strings alone, of a file of any format; errors as of `read_tensors`."""
+    return opened(path, lambda file: _strings_of(read_header(file)[0]))
+
+
+def _strings_of(header: dict[str, Any]) -> dict[str, str]:
+    strings = header.pop("__metadata__", {})
+    if not isinstance(strings, dict) or not all(isinstance(text, str) for text in strings.values()):
+        raise ValueError("its metadata are not strings")
+    return strings
 
 
 def bytes_of(array: np.ndarray) -> Any:

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import os
 from collections.abc import Collection
 from typing import Any
 
@@ -54,6 +55,13 @@ def check_bool(name: str, value: Any) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, got {value!r}.")
     return bool(value)
+
+
+def check_path(name: str, value: Any) -> str:
+    """A path of a file, made absolute: where it leads must not change with the working folder."""
+    if not isinstance(value, str | os.PathLike) or not str(value):
+        raise TypeError(f"{name} must be a path, got {value!r} of type {type(value).__name__}.")
+    return os.path.abspath(value)
 
 
 def check_learning_rate(name: str, value: Any) -> float:

@@ -15,20 +15,22 @@ from ..history import History
 from ..inference.predictions import measure_one
 from ..kernels import state as kernel_state
 from ..kernels.state import DIVERGED, EPOCH, FIRST_METRIC, LOSS, SAMPLE, STEP, WEIGHT, Run
-from ..options import Options
 from ..planning.plan import Plan
 from ..planning.planner import step_by_step
 from ..planning.problem import Problem
 from ..samples import Samples
-from ..schedules import Rates, check_schedule
+from ..schedules import Rates
 from . import slicing
+from .checkpoints import plans
+from .checkpoints.keeper import Keeper
+from .checkpoints.standing import Standing, take
 from .divergence import Snapshot, last_finite
 from .engines.network_engine import Engine, Subject
 from .engines.network_registry import make_engine
 from .progress import ProgressBar
 from .slicing import Slices
 from .state import RuleState
-from .stopping import Patience
+from .stopping import Stopping
 
 Callback = Callable[[int, dict[str, float]], Any]
 
@@ -69,6 +71,10 @@ class Training:
     validation: Samples | None = None
     callback: Callback | None = None
     stop: threading.Event | None = None
+    keeper: Keeper | None = None
+    """Writes checkpoints."""
+    found: Standing | None = None
+    """Where to go on from, which belongs to this run."""
 
     history: History | None = field(init=False, default=None)
     """Up to the last finished epoch, once training has begun and ended."""
@@ -88,8 +94,15 @@ class Training:
             np.zeros((len(self.rates.first), FIRST_METRIC + len(self._names))),
         )
         self._order = np.arange(n_samples, dtype=np.int64)
-        self._use(self.plan, self.samples)
+        # a run that went over to the CPU goes on there
+        self._use(self.plan, self.samples.on_host() if self.plan.device == "cpu" else self.samples)
         self._validation_metrics: list[dict[str, float]] = []
+        self._n_watched = 0
+        """Epochs after which there was a look at validation, callback and stopping."""
+        self._has_ended = self._was_over = False
+        self._is_sound = True
+        """Whether an interruption now would leave what a run can go on from."""
+        self._started, self._seconds_before = time.perf_counter(), 0.0
         self._slices = Slices(_first_guess(self.problem.architecture, self.problem.n_nonzeros))
 
     def __call__(self) -> History:
@@ -107,31 +120,115 @@ class Training:
             return self._train()
 
     def _train(self) -> History:
-        self._call_kernel(0, 0)  # compiles, or loads from the cache, before the clock runs
-        self._engine.catch_up()  # likewise, before Ctrl-C
-        started = time.perf_counter()
-        stopping, epochs = self._stopping, self.rates.epochs
-        is_watched = self.validation is not None or self.callback is not None or stopping.watches
+        if self.found is None or not self._is_over(self.found):
+            self._call_kernel(0, 0)  # compiles, or loads from the cache, before the clock runs
+            self._engine.catch_up()  # likewise, before Ctrl-C
+        if self.found is not None:
+            self._go_on(self.found)
+        self._started = time.perf_counter()
         try:
-            with ProgressBar(epochs, self.problem.options.progress) as bar, np.errstate(all="ignore"):
-                while epochs is None or self.run.position[EPOCH] < epochs:
-                    epoch = int(self.run.position[EPOCH])
-                    if epoch == len(self.run.sums):
-                        self._make_room()
-                    self._advance(epoch + 1 if is_watched else len(self.run.sums), bar)
-                    if is_watched and self._watch(epoch):
-                        break
-            if stopping.best_parameters is not None:
+            enabled = self.problem.options.progress
+            with ProgressBar(self.rates.epochs, enabled) as bar, np.errstate(all="ignore"):
+                self._go_to_the_end(bar)
+            if self._stopping.best_parameters is not None:
                 self._engine.catch_up()  # now, not over them
-                self.parameters[:] = stopping.best_parameters
-        except BaseException:
+                self.parameters[:] = self._stopping.best_parameters
+        except BaseException as error:
             self.stop_reason = "interrupted"
+            if self.keeper is not None and isinstance(error, KeyboardInterrupt) and self._is_sound:
+                self.keeper.finish(self.standing())
             raise
         finally:
+            if self.keeper is not None:
+                self.keeper.close()
             self._engine.catch_up()
             self.state.steps[...] = self.run.position[STEP]
-            self.history = self._history(time.perf_counter() - started)
+            self.history = self._history()
         return self.history
+
+    def _go_to_the_end(self, bar: ProgressBar) -> None:
+        """Train and watch, epoch by epoch, until the last one or a reason to stop."""
+        epochs, position = self.rates.epochs, self.run.position
+        is_watched = self.validation is not None or self.callback is not None or self._stopping.watches
+        while not self._has_ended:
+            epoch = int(position[EPOCH])
+            if is_watched and self._n_watched < epoch:
+                self._has_ended = self._watch(self._n_watched)
+            elif epochs is not None and epoch >= epochs:
+                self._has_ended = True
+            else:
+                if epoch == len(self.run.sums):
+                    self._make_room()
+                self._advance(epoch + 1 if is_watched else len(self.run.sums), bar)
+            self._look()
+        if self.keeper is not None and not self._was_over:
+            self.keeper.finish(self.standing())
+
+    def _look(self) -> None:
+        """See whether it is time for a checkpoint, where the run can be gone on with."""
+        if self.keeper is not None and not self._has_ended:
+            self.keeper.look(self.standing)
+
+    def standing(self) -> Standing:
+        """Where the run stands: all that `found` needs to go on from there bit for bit."""
+        run, stopping, done = self.run, self._stopping, int(self.run.position[EPOCH])
+        facts = {
+            "plan": plans.described(self.plan),
+            "stop_reason": self.stop_reason if self._has_ended else None,
+            "seconds": self._seconds,
+            "n_watched": self._n_watched,
+        }
+        names = ["loss", *self._names]
+        validated = [[record[f"validation_{name}"] for name in names] for record in self._validation_metrics]
+        changing = {
+            **self._engine.kept(),
+            "position": run.position,
+            "order": self._order,
+            "random": run.random,
+            "learning_rates": run.learning_rates[: done + 1],
+            "sums": run.sums[: done + 1],
+            "validation": np.array(validated, float).reshape(len(validated), len(names)),
+            "stopping": stopping.numbers,
+        }
+        best = stopping.best_parameters
+        return Standing(facts, changing, {} if best is None else {"best_parameters": best})
+
+    def _is_over(self, found: Standing) -> bool:
+        """Whether a run that was found has ended, and is not to be longer now."""
+        position = found.arrays["position"]
+        ended, epochs = found.facts["stop_reason"], self.rates.epochs
+        is_longer = ended == "finished" and (epochs is None or epochs > position[EPOCH])
+        return ended is not None and not is_longer
+
+    def _go_on(self, found: Standing) -> None:
+        """From where another process has come to."""
+        arrays, n = found.arrays, len(found.arrays["sums"])
+        best = take(arrays, "best_parameters", self.parameters) if "best_parameters" in arrays else None
+        self._stopping.go_on(take(arrays, "stopping", self._stopping.numbers), best)
+        while len(self.run.sums) < n:
+            self._make_room()
+        run = self.run
+        run.position[:] = take(arrays, "position", run.position)
+        run.random[:] = take(arrays, "random", run.random)
+        run.sums[:n] = take(arrays, "sums", run.sums[:n])
+        run.learning_rates[:n] = take(arrays, "learning_rates", run.learning_rates[:n])
+        if self._stopping.adapts_rate:
+            run.learning_rates[n:] = self._stopping.rate
+        self._order[:] = take(arrays, "order", self._order)
+        self._engine.put_back(arrays)
+        names = [f"validation_{name}" for name in ("loss", *self._names)]
+        self._validation_metrics = [
+            dict(zip(names, row, strict=True)) for row in arrays["validation"].tolist()
+        ]
+        self._n_watched = found.facts["n_watched"]
+        self._seconds_before = found.facts["seconds"]
+        if self._is_over(found):
+            self.stop_reason, self._has_ended, self._was_over = found.facts["stop_reason"], True, True
+
+    @property
+    def _seconds(self) -> float:
+        """Of the run up to now, in all processes that it was trained by."""
+        return self._seconds_before + time.perf_counter() - self._started
 
     def _make_room(self) -> None:
         """Go on with room for twice as many epochs: what a long run takes grows with those that are done."""
@@ -182,11 +279,13 @@ class Training:
                 snapshot.take(self._changing())
             before = self._samples_done()
             started = time.perf_counter()
+            self._is_sound = False
             try:
                 status = self._call_kernel(stop_epoch, self._slices.length)
             except BaseException:
                 if not self._engine.stops_after_steps:
                     self._restore(snapshot)
+                self._is_sound = self._is_finite()
                 raise
             elapsed = time.perf_counter() - started
             done = self._samples_done() - before
@@ -195,6 +294,8 @@ class Training:
                 if error is not None:
                     raise error
                 snapshot = None  # the engine is another one now
+            self._is_sound = True
+            self._look()
             between = time.perf_counter() - begun - elapsed
             share = min(slicing.SLICE_SHARE * between, slicing.LONGEST_SLICE_SECONDS)
             self._slices.took(done, elapsed, max(slicing.SLICE_SECONDS, share))
@@ -265,6 +366,7 @@ class Training:
     def _watch(self, epoch: int) -> bool:
         """Validate, call back, adapt the rate; True if training should end."""
         stopping = self._stopping
+        self._is_sound = False
         self._engine.catch_up()
         self.state.steps[...] = self.run.position[STEP]  # for copies that a callback makes
         metrics = {"loss": self._mean(epoch)}
@@ -288,13 +390,14 @@ class Training:
             if self.callback(epoch, metrics):
                 self.stop_reason = "callback"
             self._engine.reread()
+        self._n_watched, self._is_sound = epoch + 1, True
         return self.stop_reason != "finished"
 
     def _mean(self, epoch: int, column: int = LOSS) -> float:
         weight = self.run.sums[epoch, WEIGHT]
         return float(self.run.sums[epoch, column] / weight) if weight > 0 else float("nan")
 
-    def _history(self, seconds: float) -> History:
+    def _history(self) -> History:
         done = int(self.run.position[EPOCH])
         sums = self.run.sums[:done]
         metrics = {"loss": sums[:, LOSS] / sums[:, WEIGHT]}
@@ -311,40 +414,8 @@ class Training:
             metrics,
             learning_rate=self.run.learning_rates[:done].copy(),
             stop_reason=self.stop_reason,
-            seconds=seconds,
+            seconds=self._seconds,
         )
-
-
-class Stopping:
-    """When to stop early, and the adaptive schedule: both count epochs without improvement."""
-
-    def __init__(self, options: Options) -> None:
-        self._schedule = check_schedule(options.schedule, options.schedule_options)
-        self.stops_early, self.adapts_rate = options.early_stopping, options.schedule == "adaptive"
-        self.watches = self.stops_early or self.adapts_rate
-        """Whether it has to be asked after every epoch."""
-        self._patience = Patience(options.patience, options.tol, strictly=True)
-        self._patience_of_rate = Patience(self._schedule.get("patience", 0), options.tol, strictly=True)
-        self.best_parameters: np.ndarray | None = None
-        self.rate = 0.0
-        """Of the next epoch, where it adapts."""
-
-    def is_over(self, loss: float, parameters: np.ndarray) -> bool:
-        """Whether `patience` epochs in a row have not improved the best loss by more than tol."""
-        if not self.stops_early:
-            return False
-        if loss < self._patience.best:
-            self.best_parameters = parameters.copy()
-        return self._patience.is_over(loss)
-
-    def next_rate(self, loss: float, rate: float) -> float:
-        """Rate of the next epoch under the adaptive schedule; 0 when it would fall below the minimum."""
-        self.rate = rate
-        if self.adapts_rate and self._patience_of_rate.is_over(loss):
-            self._patience_of_rate.wait_anew()
-            lower = rate / self._schedule["factor"]
-            self.rate = lower if abs(lower) >= self._schedule["minimum"] else 0.0
-        return self.rate
 
 
 def _first_guess(architecture: Architecture, n_nonzeros: float | None) -> float:

@@ -1,13 +1,24 @@
 """From the checked arguments of `Network.fit` to a training that can begin."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..architecture import Architecture
+from ..atomic_files import PathLike
 from ..checks.arguments import check_integer
 from ..devices.placement import gpu_of
+from ..kernels.state import EPOCH, SAMPLE
 from ..options import Options
+from ..planning.plan import Plan
 from ..samples import Samples
 from ..schedules import ScheduledRates, check_schedule
+from .checkpoints import files, random_states
+from .checkpoints.files import Identity
+from .checkpoints.keeper import Checkpoint, Keeper, own_generators, put_back_random_states
+from .checkpoints.plans import planned
+from .checkpoints.standing import Standing
 from .loop import Callback
 
 OPEN_END = 1000
@@ -22,6 +33,7 @@ class Run(NamedTuple):
     sample_weight: Any = None
     validation_data: Any = None
     callback: Callback | None = None
+    checkpoint: Checkpoint | None = None
 
     def check(self) -> None:
         """Raise for an argument that is not allowed."""
@@ -49,3 +61,64 @@ class Run(NamedTuple):
         """Learning rates of the run."""
         schedule_options = check_schedule(options.schedule, options.schedule_options)
         return ScheduledRates(options.schedule, schedule_options, float(options.learning_rate), self.epochs)
+
+    def kept(
+        self, identity: Callable[[], Identity], rates: ScheduledRates, own: np.random.RandomState
+    ) -> "KeptRun | None":
+        """What writes checkpoints, and what there is to go on from; None where none are asked for.
+
+        Raises
+        ------
+        ValueError
+            If the file is of another run, damaged, or can't be written.
+        """
+        if self.checkpoint is None:
+            return None
+        path = self.checkpoint.path
+        found = files.prepare(path, self.checkpoint.resume)
+        asked = identity()
+        if found is not None:
+            files.check_same_run(path, found.identity, asked)
+            check_rates(path, found.standing, rates)
+        generators = own_generators(network=own, fit=self.random_state)
+        for generator in generators.values():
+            random_states.described(generator)  # raises where it can't be kept
+        return KeptRun(Keeper(self.checkpoint, asked, generators), generators, found and found.standing)
+
+
+class KeptRun(NamedTuple):
+    """A run whose checkpoints are kept, and where it stands in the file, if it has begun."""
+
+    keeper: Keeper
+    generators: dict[str, np.random.RandomState]
+    standing: Standing | None
+
+    def plan(self, plan: Plan) -> Plan:
+        """The plan that it was begun with, or the one that is made for a new run."""
+        return plan if self.standing is None else planned(self.standing.facts["plan"], plan)
+
+    def put_back_random_states(self) -> None:
+        """After all that is drawn before a run begins."""
+        if self.standing is not None:
+            put_back_random_states(self.standing, self.generators)
+
+
+def check_rates(path: PathLike, found: Standing, rates: ScheduledRates) -> None:
+    """Raise ValueError unless the epochs that are done have the rates that they would have now.
+
+    So `epochs` may differ as long as that does not matter to them, and so may a schedule that is a function.
+    """
+    done, sample = (int(at) for at in found.arrays["position"][[EPOCH, SAMPLE]])
+    begun = done + (sample > 0)
+    if rates.epochs is not None and rates.epochs < begun:
+        raise ValueError(f"checkpoint {path} stands in epoch {begun}, beyond epochs={rates.epochs}.")
+    if rates.adapt:
+        return
+    differing = np.flatnonzero(found.arrays["learning_rates"][:begun] != rates.between(0, begun))
+    if differing.size:
+        first = int(differing[0])
+        raise ValueError(
+            f"checkpoint {path} is of another run: the learning rate of epoch {first} was "
+            f"{found.arrays['learning_rates'][first]:g}, and {rates.between(first, first + 1)[0]:g} is asked "
+            "for by schedule and epochs."
+        )

@@ -3,6 +3,11 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
+from ..options import Options
+from ..schedules import check_schedule
+
 
 @dataclass
 class Patience:
@@ -47,3 +52,48 @@ class Patience:
     def wait_anew(self) -> None:
         """Forget how long it has waited, but not the best loss: what a lower learning rate begins with."""
         self.waited = 0
+
+
+class Stopping:
+    """When to stop early, and the adaptive schedule: both count epochs without improvement."""
+
+    def __init__(self, options: Options) -> None:
+        self._schedule = check_schedule(options.schedule, options.schedule_options)
+        self.stops_early, self.adapts_rate = options.early_stopping, options.schedule == "adaptive"
+        self.watches = self.stops_early or self.adapts_rate
+        """Whether it has to be asked after every epoch."""
+        self._patience = Patience(options.patience, options.tol, strictly=True)
+        self._patience_of_rate = Patience(self._schedule.get("patience", 0), options.tol, strictly=True)
+        self.best_parameters: np.ndarray | None = None
+        self.rate = 0.0
+        """Of the next epoch, where it adapts."""
+
+    def is_over(self, loss: float, parameters: np.ndarray) -> bool:
+        """Whether `patience` epochs in a row have not improved the best loss by more than tol."""
+        if not self.stops_early:
+            return False
+        if loss < self._patience.best:
+            self.best_parameters = parameters.copy()
+        return self._patience.is_over(loss)
+
+    def next_rate(self, loss: float, rate: float) -> float:
+        """Rate of the next epoch under the adaptive schedule; 0 when it would fall below the minimum."""
+        self.rate = rate
+        if self.adapts_rate and self._patience_of_rate.is_over(loss):
+            self._patience_of_rate.wait_anew()
+            lower = rate / self._schedule["factor"]
+            self.rate = lower if abs(lower) >= self._schedule["minimum"] else 0.0
+        return self.rate
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """What it counts, float64 (5,): all that it goes on from beside the best parameters."""
+        counted = self._patience, self._patience_of_rate
+        return np.array([*(number for each in counted for number in (each.best, each.waited)), self.rate])
+
+    def go_on(self, numbers: np.ndarray, best_parameters: np.ndarray | None) -> None:
+        """Go on from `numbers` and parameters of another process."""
+        first, second = self._patience, self._patience_of_rate
+        first.best, second.best, self.rate = (float(number) for number in numbers[[0, 2, 4]])
+        first.waited, second.waited = (int(number) for number in numbers[[1, 3]])
+        self.best_parameters = best_parameters

@@ -1,5 +1,6 @@
 """Engines for one network on the CPU, one for each kernel."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ from ...devices.processor import blas_threads
 from ...kernels.general import ROWS_SIZE, train_general
 from ...kernels.layout import BY_ROWS, DELAYED, FAN_OUT, FORM, n_units
 from ...kernels.sequential import make_train_sgd, train_sgd
-from ...kernels.state import STEP, Model
+from ...kernels.state import BATCH, STEP, Model
 from ...planning.plan import Plan
+from ..checkpoints.standing import take
 from .network_engine import Engine, Subject
 
 USUAL_HIDDEN = frozenset({"sigmoid", "tanh", "relu"})
@@ -34,6 +36,21 @@ class CpuEngine(Engine):
     def changing(self) -> tuple[np.ndarray, ...]:
         """See `Engine`."""
         return self.model.parameters, self.model.moments, self.model.gradient
+
+    def kept(self) -> dict[str, np.ndarray]:
+        """See `Engine`."""
+        model = self.model
+        kept = {"parameters": model.parameters, "moments": model.moments}
+        if self.subject.run.position[BATCH] > 0:  # else it is scratch
+            kept["gradient"] = model.gradient
+        return kept
+
+    def put_back(self, kept: Mapping[str, np.ndarray]) -> None:
+        """See `Engine`."""
+        model = self.model
+        model.gradient[...] = 0
+        for name, array in self.kept().items():
+            array[...] = take(kept, name, array)
 
 
 class Sequential(CpuEngine):
@@ -188,6 +205,10 @@ class Sparse(CpuEngine):
     def changing(self) -> tuple[np.ndarray, ...]:
         """See `Engine`."""
         return (*super().changing, *([self._lazy.taken] if self._puts_off else []))
+
+    def kept(self) -> dict[str, np.ndarray]:
+        """See `Engine`; what is put off is not caught up on, which would change bits."""
+        return {**super().kept(), **({"taken": self._lazy.taken} if self._puts_off else {})}
 
     def catch_up(self) -> None:
         """See `Engine`."""

@@ -4,13 +4,16 @@ Parameters and moments stay on the GPU from one call to the next; `catch_up` bri
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from ...devices import memory
 from ...kernels.state import Run
 from ...planning.plan import Plan
+from ..checkpoints.standing import take
 from .network_engine import Engine, Subject
 
 
@@ -63,6 +66,18 @@ class CudaEngine(Engine):
                 if host.size:
                     memory.copy_to(device, host)
         self._is_ahead = False
+
+    def kept(self) -> dict[str, np.ndarray]:
+        """See `Engine`."""
+        with memory.on(self.device):
+            parameters, moments = (memory.to_host(array) for array in self.changing)
+        return {"parameters": parameters, "moments": moments}
+
+    def put_back(self, kept: Mapping[str, np.ndarray]) -> None:
+        """See `Engine`."""
+        for name, array in zip(("parameters", "moments"), self._on_host, strict=True):
+            array[...] = take(kept, name, array)
+        self.reread()
 
     def use_run(self, run: Run) -> None:
         """See `Engine`; what records lies on the GPU, too."""

@@ -1,7 +1,7 @@
 """What a training loop knows of a kernel: the protocol of engines for one network."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -54,6 +54,14 @@ class Engine(ABC):
 
     def reread(self) -> None:  # noqa: B027
         """Take the subject's parameters, after others than `advance` may have changed them."""
+
+    @abstractmethod
+    def kept(self) -> dict[str, np.ndarray]:
+        """What `put_back` needs to go on bit for bit, beside order and run, by name, in the host's memory."""
+
+    @abstractmethod
+    def put_back(self, kept: Mapping[str, np.ndarray]) -> None:
+        """Go on from what was `kept`, also by another process, in a run of the same problem."""
 
     def use_run(self, run: Run) -> None:
         """Record in another run from now on, which has room for more epochs; between two epochs."""

@@ -1,0 +1,104 @@
+"""Checkpoints in files: whose run it is, where it stands, and the checks of what is read."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...atomic_files import PathLike, check_writable, remove_leftovers
+from ...tensor_files import parse_json, read_strings, read_tensors, write_tensors
+from .standing import Standing
+
+FORMAT = "numbabp-checkpoint"
+VERSION = 1
+"""Of the format and of what trains: raised when a run could not go on from an older file bit for bit."""
+Identity = dict[str, Any]
+"""What tells a run from others, as JSON takes it: by name, what it is trained on and how."""
+
+
+class Found(NamedTuple):
+    """What a file holds of a run."""
+
+    identity: Identity
+    standing: Standing
+
+
+def write(path: PathLike, identity: Identity, standing: Standing) -> None:
+    """Write a checkpoint, atomically; its arrays must not change meanwhile."""
+    strings = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "run": json.dumps(identity),
+        "standing": json.dumps(standing.facts, allow_nan=False),
+    }
+    write_tensors(path, strings, standing.arrays)
+
+
+def read(path: PathLike) -> Found:
+    """Read a checkpoint that `write` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ValueError
+        If it is something else, damaged, or of another version.
+    """
+    strings, arrays = read_tensors(path, _check)
+    run, facts = (parse_json(name, strings[name]) for name in ("run", "standing"))
+    return Found(run, Standing(facts, arrays))
+
+
+def prepare(path: PathLike, resume: bool) -> Found | None:
+    """See what is at `path` before a run begins: what there is to go on from, if anything.
+
+    Raises
+    ------
+    ValueError
+        If the file can't be written, is no checkpoint, or is damaged; resume=False replaces a checkpoint,
+        also one that is damaged, but nothing else.
+    """
+    check_writable(Path(path))
+    remove_leftovers(path)
+    if not os.path.exists(path):
+        return None
+    try:
+        _check_format(path, read_strings(path))
+    except ValueError as error:
+        raise ValueError(f"checkpoint {error} It is not replaced: name another path.") from None
+    if not resume:
+        return None
+    try:
+        return read(path)
+    except ValueError as error:
+        raise ValueError(f"checkpoint {error} resume=False begins anew.") from None
+
+
+def check_same_run(path: PathLike, found: Identity, asked: Identity) -> None:
+    """Raise ValueError for a file of another run, naming all that differs."""
+    differing = []
+    for name in dict.fromkeys([*found, *asked]):
+        there, here = (json.dumps(run.get(name)) for run in (found, asked))
+        if there != here:
+            told = len(there) + len(here) < 200 and not name.startswith("the ")
+            differing.append(f"{name} ({there} there, {here} here)" if told else name)
+    if differing:
+        raise ValueError(
+            f"checkpoint {os.fspath(path)} is of another run; what differs: {', '.join(differing)}. "
+            "Name another file, or begin anew with resume=False."
+        )
+
+
+def _check_format(path: PathLike, strings: dict[str, str]) -> None:
+    if strings.get("format") != FORMAT:
+        raise ValueError(f"{os.fspath(path)}: not a checkpoint of numbabp.")
+
+
+def _check(strings: dict[str, str]) -> None:
+    if strings.get("version") != str(VERSION):
+        raise ValueError(
+            f"format version {strings.get('version')!r} is not known; this numbabp reads version {VERSION}"
+        )
+    for name in ("run", "standing"):
+        if name not in strings:
+            raise ValueError(f"its metadata lack {name!r}")

@@ -1,0 +1,80 @@
+"""What tells one run from another: the samples, by their digest, the architecture and the options."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ...architecture import Architecture
+from ...options import Options
+from ...samples import Samples
+from ...tensor_files import bytes_of
+
+NOT_TOLD_APART = ("progress",)
+"""Options that change nothing in what comes out."""
+
+
+def of_run(
+    architecture: Architecture, options: Options, samples: Samples, validation: Samples | None
+) -> dict[str, Any]:
+    """Of one network's run, by name, as JSON takes it."""
+    return {
+        **of_architecture(architecture),
+        **of_options(options),
+        **of_samples("samples", samples),
+        **of_samples("validation samples", validation),
+    }
+
+
+def of_architecture(architecture: Architecture) -> dict[str, Any]:
+    """By name, as JSON takes it."""
+    return {
+        "layer_sizes": list(architecture.layer_sizes),
+        "activations": list(architecture.activations),
+        "loss": architecture.loss,
+        "dtype": architecture.dtype.name,
+    }
+
+
+def of_options(options: Options, left_out: tuple[str, ...] = NOT_TOLD_APART) -> dict[str, Any]:
+    """Likewise. Of a schedule that is a function nothing is known but the rates that it has given."""
+    named = asdict(options)
+    return {name: plain(value) for name, value in named.items() if name not in left_out}
+
+
+def of_samples(what: str, samples: Samples | None) -> dict[str, Any]:
+    """Likewise: their number, and the digest of all of their bytes.
+
+    A GB takes half a second with a processor's own instructions for SHA-256, once a call.
+    """
+    if samples is None:
+        return {f"the {what}": None}
+    return {f"number of {what}": samples.n, f"the {what}": digest(samples.on_host())}
+
+
+def digest(samples: Samples) -> str:
+    """SHA-256 of inputs, targets and weights."""
+    result, inputs = hashlib.sha256(), samples.inputs
+    sparse = hasattr(inputs, "indptr")
+    arrays = (inputs.data, inputs.indices, inputs.indptr) if sparse else (inputs,)
+    for array in (*arrays, samples.targets, samples.weights):
+        # indices may come in 32 or 64 bits
+        known = array.astype(np.int64) if array.dtype.kind in "iu" else array
+        result.update(f"{known.dtype.name} {known.shape}".encode())
+        result.update(bytes_of(known))
+    return result.hexdigest()
+
+
+def plain(value: Any) -> Any:
+    """As JSON takes it and gives it back."""
+    if callable(value):
+        return "a function"
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(each) for each in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value

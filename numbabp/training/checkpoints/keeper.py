@@ -1,0 +1,157 @@
+"""When checkpoints are written, and the thread that writes them while training goes on."""
+
+import threading
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...atomic_files import PathLike
+from ...checks.arguments import check_bool, check_path, check_random_state, check_real
+from . import files, random_states
+from .standing import Standing
+
+RANDOM_STATE = "random_state."
+"""What the names of generators' arrays begin with."""
+
+
+def put_back_random_states(found: Standing, generators: Mapping[str, np.random.RandomState]) -> None:
+    """Bring generators to where they were; which draw, from there on, what they drew there."""
+    for name, generator in generators.items():
+        facts, key = found.facts["random_states"].get(name), found.arrays.get(RANDOM_STATE + name)
+        random_states.put_back(generator, facts, key)
+
+
+def own_generators(**generators: Any) -> dict[str, np.random.RandomState]:
+    """Those that belong to a run: not NumPy's global one, which others draw from, and None is none."""
+    return {
+        name: generator
+        for name, generator in generators.items()
+        if isinstance(generator, np.random.RandomState) and generator is not check_random_state(None)
+    }
+
+
+class Checkpoint(NamedTuple):
+    """Arguments of `fit`: where checkpoints go, how often, and whether one that is there is gone on from."""
+
+    path: str
+    every: float = 30.0
+    resume: bool = True
+
+    @classmethod
+    def asked(cls, path: PathLike | None, every: float, resume: bool) -> "Checkpoint | None":
+        """Of the arguments, checked; None if no path is given."""
+        check_real("checkpoint_every", every, minimum=0)
+        check_bool("resume", resume)
+        if path is None:
+            return None
+        return cls(check_path("checkpoint", path), float(every), bool(resume))
+
+
+class Keeper:
+    """Writes checkpoints of one run, in a thread of its own.
+
+    Training pauses only for a copy of what it changes. The memory for that is asked for, and touched, by the
+    thread, half an interval ahead: fresh memory takes ten times as long as the copy.
+
+    Parameters
+    ----------
+    checkpoint
+        Where, and how often.
+    identity
+        Whose run it is.
+    generators
+        Those whose states are kept, too, by name.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        identity: files.Identity,
+        generators: Mapping[str, np.random.RandomState],
+    ) -> None:
+        self._path, self._every, self._identity = checkpoint.path, checkpoint.every, identity
+        self._generators = generators
+        self._last = time.monotonic()
+        self._copies: dict[str, np.ndarray] | None = None
+        self._thread: threading.Thread | None = None
+        self._error: OSError | None = None
+
+    def look(self, standing: Callable[[], Standing]) -> None:
+        """Begin to write a checkpoint if it is time for one; the run must stand where it can go on from."""
+        waited = time.monotonic() - self._last
+        if waited < self._every / 2 or not self._is_idle():
+            return
+        if self._copies is None:
+            sizes = {name: (array.shape, array.dtype) for name, array in standing().changing.items()}
+            self._start(lambda: self._reserve(sizes))
+        elif waited >= self._every:
+            self._last = time.monotonic()
+            copied = self._copied(self._with_random_states(standing()))
+            self._start(lambda: self._write(copied))
+
+    def finish(self, standing: Standing) -> None:
+        """Write the last checkpoint, and wait until it is there."""
+        self.close()
+        self._write(self._with_random_states(standing))
+        self._warn()
+
+    def close(self) -> None:
+        """Wait until nothing is being written."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self._warn()
+
+    def _is_idle(self) -> bool:
+        if self._thread is not None and not self._thread.is_alive():
+            self.close()
+        return self._thread is None
+
+    def _start(self, work: Callable[[], None]) -> None:
+        self._thread = threading.Thread(target=work, name="numbabp checkpoint")
+        self._thread.start()
+
+    def _reserve(self, sizes: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None:
+        copies = {name: np.empty(shape, dtype) for name, (shape, dtype) in sizes.items()}
+        for copy in copies.values():
+            copy.fill(0)
+        self._copies = copies
+
+    def _copied(self, standing: Standing) -> Standing:
+        assert self._copies is not None
+        copies = {}
+        for name, array in standing.changing.items():
+            copy = self._copies.get(name)
+            if copy is None or copy.shape != array.shape:
+                copy = self._copies[name] = np.empty(array.shape, array.dtype)
+            copy[...] = array
+            copies[name] = copy
+        return Standing(standing.facts, copies, standing.constant)
+
+    def _with_random_states(self, standing: Standing) -> Standing:
+        facts, keys = {}, {}
+        for name, generator in self._generators.items():
+            facts[name], keys[RANDOM_STATE + name] = random_states.described(generator)
+        standing.facts["random_states"] = facts
+        standing.constant.update(keys)
+        return standing
+
+    def _write(self, standing: Standing) -> None:
+        try:
+            files.write(self._path, self._identity, standing)
+        except OSError as error:
+            self._error = error
+
+    def _warn(self) -> None:
+        """A disk that is full is no reason to lose a run that could go on; nor is it one to be silent."""
+        error, self._error = self._error, None
+        if error is not None:
+            warnings.warn(
+                f"a checkpoint could not be written to {self._path}: {error}. Training goes on; the last "
+                "checkpoint that was written is still there.",
+                RuntimeWarning,
+                stacklevel=2,
+            )

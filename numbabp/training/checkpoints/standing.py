@@ -1,0 +1,46 @@
+"""Where a run stands, told in facts and arrays: what a checkpoint holds, beside whose run it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass
+class Standing:
+    """All that a run needs to go on, or has found.
+
+    Attributes
+    ----------
+    facts : dict
+        As JSON takes them.
+    changing : dict of ndarray
+        Arrays that training goes on to change: the run's own, to be copied before it does.
+    constant : dict of ndarray
+        Arrays that nobody changes any more.
+    """
+
+    facts: dict[str, Any]
+    changing: dict[str, np.ndarray]
+    constant: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of them."""
+        return {**self.changing, **self.constant}
+
+
+def take(arrays: Mapping[str, np.ndarray], name: str, like: np.ndarray) -> np.ndarray:
+    """The array of a name, which must be of a dtype and shape.
+
+    Raises
+    ------
+    ValueError
+        If there is none such.
+    """
+    array = arrays.get(name)
+    if array is None or array.dtype != like.dtype or array.shape != like.shape:
+        found = "is missing" if array is None else f"is {array.dtype} of shape {array.shape}"
+        raise ValueError(f"{name!r} {found}; {like.dtype} of shape {like.shape} is needed")
+    return array
