@@ -73,10 +73,8 @@ def write_tensors(path: PathLike, strings: Mapping[str, str], arrays: Mapping[st
     OSError
         If that fails; what was at `path` before is still there.
     """
-    # the largest items first, so that each lies at a multiple of its size
-    ordered = sorted(arrays.items(), key=lambda item: (-item[1].itemsize, item[0]))
-    whole = digest([strings[name] for name in sorted(strings)], *(array for _, array in ordered))
-    header: dict[str, Any] = {"__metadata__": {**strings, "sha256": whole}}
+    ordered = _ordered(arrays)
+    header: dict[str, Any] = {"__metadata__": {**strings, "sha256": _digest_of(strings, ordered)}}
     position = 0
     for name, array in ordered:
         header[name] = {
@@ -126,9 +124,7 @@ def read_tensors(
         arrays = {name: np.empty(tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
         for name, array in arrays.items():
             fill(array, file, start + tensors[name].begin)
-        texts = [strings[name] for name in sorted(strings) if name != "sha256"]
-        ordered = sorted(arrays.items(), key=lambda item: (-item[1].itemsize, item[0]))
-        if digest(texts, *(array for _, array in ordered)) != strings.get("sha256"):
+        if _digest_of(strings, _ordered(arrays)) != strings.get("sha256"):
             raise ValueError("altered: its content does not have the digest that was saved with it")
         return strings, arrays
 
@@ -145,6 +141,18 @@ def _strings_of(header: dict[str, Any]) -> dict[str, str]:
     if not isinstance(strings, dict) or not all(isinstance(text, str) for text in strings.values()):
         raise ValueError("its metadata are not strings")
     return strings
+
+
+def _ordered(arrays: Mapping[str, np.ndarray]) -> list[tuple[str, np.ndarray]]:
+    """The largest items first, so that each lies at a multiple of its size."""
+    return sorted(arrays.items(), key=lambda item: (-item[1].itemsize, item[0]))
+
+
+def _digest_of(strings: Mapping[str, str], ordered: list[tuple[str, np.ndarray]]) -> str:
+    """Of all that a file holds, names, dtypes and shapes too."""
+    texts = [f"{name} {strings[name]}" for name in sorted(strings) if name != "sha256"]
+    texts += [f"{name} {array.dtype.name} {array.shape}" for name, array in ordered]
+    return digest(texts, *(array for _, array in ordered))
 
 
 def bytes_of(array: np.ndarray) -> Any:

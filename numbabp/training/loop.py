@@ -102,7 +102,7 @@ class Training:
         self._has_ended = self._was_over = False
         self._is_sound = True
         """Whether an interruption now would leave what a run can go on from."""
-        self._started, self._seconds_before = time.perf_counter(), 0.0
+        self._started, self._seconds = time.perf_counter(), 0.0
         self._slices = Slices(_first_guess(self.problem.architecture, self.problem.n_nonzeros))
 
     def __call__(self) -> History:
@@ -150,23 +150,27 @@ class Training:
         """Train and watch, epoch by epoch, until the last one or a reason to stop."""
         epochs, position = self.rates.epochs, self.run.position
         is_watched = self.validation is not None or self.callback is not None or self._stopping.watches
-        while not self._has_ended:
+        has_ended = self._has_ended
+        while not has_ended:
             epoch = int(position[EPOCH])
             if is_watched and self._n_watched < epoch:
-                self._has_ended = self._watch(self._n_watched)
+                has_ended = self._watch(self._n_watched)
             elif epochs is not None and epoch >= epochs:
-                self._has_ended = True
+                has_ended = True
             else:
                 if epoch == len(self.run.sums):
                     self._make_room()
                 self._advance(epoch + 1 if is_watched else len(self.run.sums), bar)
-            self._look()
+            if not has_ended:
+                self._look()
+        self._take_time()
+        self._has_ended = True
         if self.keeper is not None and not self._was_over:
             self.keeper.finish(self.standing())
 
     def _look(self) -> None:
         """See whether it is time for a checkpoint, where the run can be gone on with."""
-        if self.keeper is not None and not self._has_ended:
+        if self.keeper is not None:
             self.keeper.look(self.standing)
 
     def standing(self) -> Standing:
@@ -175,7 +179,7 @@ class Training:
         facts = {
             "plan": plans.described(self.plan),
             "stop_reason": self.stop_reason if self._has_ended else None,
-            "seconds": self._seconds,
+            "seconds": self._take_time(),
             "n_watched": self._n_watched,
         }
         names = ["loss", *self._names]
@@ -221,14 +225,17 @@ class Training:
             dict(zip(names, row, strict=True)) for row in arrays["validation"].tolist()
         ]
         self._n_watched = found.facts["n_watched"]
-        self._seconds_before = found.facts["seconds"]
+        self._seconds = found.facts["seconds"]
         if self._is_over(found):
             self.stop_reason, self._has_ended, self._was_over = found.facts["stop_reason"], True, True
 
-    @property
-    def _seconds(self) -> float:
-        """Of the run up to now, in all processes that it was trained by."""
-        return self._seconds_before + time.perf_counter() - self._started
+    def _take_time(self) -> float:
+        """Seconds of the run up to now or to its end, in all processes that it was trained by."""
+        now = time.perf_counter()
+        if not self._has_ended:
+            self._seconds += now - self._started
+        self._started = now
+        return self._seconds
 
     def _make_room(self) -> None:
         """Go on with room for twice as many epochs: what a long run takes grows with those that are done."""
@@ -414,7 +421,7 @@ class Training:
             metrics,
             learning_rate=self.run.learning_rates[:done].copy(),
             stop_reason=self.stop_reason,
-            seconds=self._seconds,
+            seconds=self._take_time(),
         )
 
 

@@ -1,5 +1,7 @@
 """Checkpoints: a run that was stopped anywhere ends with the bits of one that was not."""
 
+import functools
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -104,17 +106,15 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("validated", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", CASES)
-def test_from_every_checkpoint_a_run_ends_with_the_same_bits(tmp_path, versions, name, weighted, validated):
+def test_from_every_checkpoint_a_run_ends_with_the_same_bits(tmp_path, versions, name, weighted):
     sizes, options = CASES[name]
     dtype = "float32" if weighted else "float64"
     X, y = samples(sizes[0], name.startswith("sparse"))
     arguments = {**BASE, **options}
     if weighted:
         arguments["sample_weight"] = np.random.RandomState(2).randint(3, size=N)
-    if validated:
         arguments["validation_data"] = X[:20], y[:20]
     plain = new_network(sizes, dtype)
     expected = bits(plain, plain.fit(X, y, **arguments))
@@ -123,10 +123,238 @@ def test_from_every_checkpoint_a_run_ends_with_the_same_bits(tmp_path, versions,
     kept = new_network(sizes, dtype)
     assert bits(kept, kept.fit(X, y, checkpoint=path, checkpoint_every=0, **arguments)) == expected
     assert len(versions) > 4
-    for version in versions.copy():
+    for version in versions[::3]:
         path.write_bytes(version)
         again = new_network(sizes, dtype)
         again.random_state.seed(9)  # comes from the file, where it is the network's own
-        found = bits(again, again.fit(X, y, checkpoint=path, checkpoint_every=0, **arguments))
+        found = bits(again, again.fit(X, y, checkpoint=path, **arguments))
         assert found[:4] == expected[:4]
         assert found[4:] == expected[4:]
+
+
+X, Y = samples(3)
+OPTIONS = {"epochs": 6, "update_rule": "adam", "learning_rate": 0.01}
+
+
+def trained(path, **changes):
+    """A network after a run that was kept, or gone on with."""
+    net = new_network((3, 4, 1))
+    net.fit(X, Y, checkpoint=path, **{**OPTIONS, **changes})
+    return net
+
+
+def test_a_finished_run_returns_at_once_what_it_found(tmp_path):
+    called = []
+    net = trained(tmp_path / "run", callback=lambda epoch, metrics: called.append(epoch) or epoch == 4)
+    assert called == [0, 1, 2, 3, 4]
+    again = trained(tmp_path / "run", callback=lambda epoch, metrics: called.append(epoch))
+    assert called == [0, 1, 2, 3, 4]
+    assert again.history.to_dict() == net.history.to_dict() and net.history.stop_reason == "callback"
+    assert bits(again, again.history) == bits(net, net.history)
+
+
+def test_a_run_may_be_made_longer(tmp_path):
+    trained(tmp_path / "run", epochs=3)
+    longer, whole = trained(tmp_path / "run"), trained(tmp_path / "other")
+    assert bits(longer, longer.history) == bits(whole, whole.history)
+    with pytest.raises(ValueError, match="beyond epochs=5"):
+        trained(tmp_path / "run", epochs=5)
+    trained(tmp_path / "cosine", epochs=3, schedule="cosine")
+    with pytest.raises(ValueError, match="learning rate of epoch 1"):
+        trained(tmp_path / "cosine", schedule="cosine")
+    trained(tmp_path / "function", epochs=3, schedule=lambda epoch: 0.1)
+    with pytest.raises(ValueError, match="learning rate of epoch 0"):
+        trained(tmp_path / "function", schedule=lambda epoch: 0.2)
+
+
+def test_resume_false_begins_anew(tmp_path):
+    path = tmp_path / "run"
+    trained(path)
+    called = []
+    trained(path, learning_rate=0.02, resume=False, callback=lambda epoch, metrics: called.append(epoch))
+    assert len(called) == 6
+    with pytest.raises(ValueError, match=r"learning_rate \(0.02 there, 0.01 here\)"):
+        trained(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"run: truncated.*resume=False begins anew"):
+        trained(path)
+    trained(path, resume=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"learning_rate": 0.02}, "learning_rate"),
+        ({"update_rule": "adamw"}, "update_rule"),
+        ({"shuffle": False}, "shuffle"),
+        ({"batch_size": 2}, "batch_size"),
+        ({"schedule": "step", "schedule_options": {"every": 100}}, "schedule_options"),
+        ({"monitor": ("squared_error",)}, "monitor"),
+        ({"sample_weight": np.full(N, 2.0)}, "the samples"),
+        ({"validation_data": (X, Y)}, "the validation samples"),
+        ({"kernel": "general"}, "kernel"),
+        ({"X": X + 1e-12}, "the samples"),
+        ({"X": scipy.sparse.csr_matrix(X)}, "the samples"),
+        ({"X": X[:50]}, "number of samples"),
+        ({"y": 1 - Y}, "the samples"),
+        ({"net": new_network((3, 5, 1))}, "layer_sizes"),
+        ({"net": new_network((3, 4, 1), "float32")}, "dtype"),
+        ({"net": nbp.Network((3, 4, 1))}, "activations"),
+        ({"net": nbp.Network((3, 4, 1), hidden_activation="tanh", output_activation="sigmoid")}, "loss"),
+    ],
+)
+def test_a_file_of_another_run_is_refused(tmp_path, changes, named):
+    trained(tmp_path / "run")
+    before = (tmp_path / "run").read_bytes()
+    net = changes.pop("net", None) or new_network((3, 4, 1))
+    X_, y_ = changes.pop("X", X), changes.pop("y", Y)
+    parameters, state = net.parameters.copy(), net.random_state.get_state()[1].copy()
+    with pytest.raises(ValueError, match=rf"of another run; what differs: .*{named}"):
+        net.fit(X_, y_[: X_.shape[0]], checkpoint=tmp_path / "run", **{**OPTIONS, **changes})
+    assert np.array_equal(net.parameters, parameters)
+    assert np.array_equal(net.random_state.get_state()[1], state) and net.history is None
+    assert (tmp_path / "run").read_bytes() == before
+
+
+def test_what_changes_nothing_is_not_told_apart(tmp_path):
+    trained(tmp_path / "run", epochs=3)
+    net = new_network((3, 4, 1))
+    whole = trained(tmp_path / "other")
+    net.fit(X.tolist(), Y, checkpoint=str(tmp_path / "run"), progress=False, checkpoint_every=1, **OPTIONS)
+    assert bits(net, net.history) == bits(whole, whole.history)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_what_is_no_checkpoint_is_not_replaced(tmp_path, resume):
+    net = new_network((3, 4, 1))
+    net.save(tmp_path / "net")
+    (tmp_path / "table.csv").write_text("x,y\n" * 100)
+    (tmp_path / "zeros").write_bytes(bytes(1000))
+    (tmp_path / "empty").touch()
+    for name in ("net", "table.csv", "zeros", "empty"):
+        before = (tmp_path / name).read_bytes()
+        with pytest.raises(ValueError, match=rf"{name}: .*It is not replaced"):
+            trained(tmp_path / name, resume=resume)
+        assert (tmp_path / name).read_bytes() == before
+    with pytest.raises(ValueError, match="not a regular file"):
+        trained(tmp_path, resume=resume)
+    with pytest.raises(ValueError, match="there is no folder"):
+        trained(tmp_path / "none" / "run", resume=resume)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"checkpoint": 3}, TypeError),
+        ({"checkpoint": ""}, TypeError),
+        ({"checkpoint_every": -1}, ValueError),
+        ({"checkpoint_every": "now"}, TypeError),
+        ({"resume": "no"}, TypeError),
+    ],
+)
+def test_arguments(tmp_path, arguments, error):
+    with pytest.raises(error, match=next(iter(arguments))):
+        new_network((3, 4, 1)).fit(X, Y, **{"checkpoint": tmp_path / "run", **arguments})
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_damage_is_one_error(tmp_path):
+    path = tmp_path / "run"
+    trained(path)
+    whole, draw = path.read_bytes(), np.random.RandomState(0)
+    for _ in range(200):
+        altered = bytearray(whole)
+        at = draw.randint(len(whole))
+        altered[at] ^= 1 << draw.randint(8)
+        path.write_bytes(altered[: draw.randint(len(whole))] if draw.rand() < 0.2 else altered)
+        net = new_network((3, 4, 1))
+        before = net.parameters.copy()
+        with pytest.raises(ValueError, match=r"checkpoint .*run"):
+            net.fit(X, Y, checkpoint=path, **OPTIONS)
+        assert np.array_equal(net.parameters, before)
+
+
+def test_interrupted_runs_go_on(tmp_path, monkeypatch):
+    """By Ctrl-C after a slice, in validation, and in a callback, which is called again."""
+    validation = {"validation_data": (X[:20], Y[:20])}
+    whole = trained(None, **validation)
+    expected = bits(whole, whole.history)
+    path, called = tmp_path / "run", []
+
+    def stop(epoch, metrics):
+        called.append(epoch)
+        if called.count(2) == 1 and epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(path, callback=stop, checkpoint_every=0, **validation)
+    net = trained(path, callback=stop, **validation)
+    assert bits(net, net.history) == expected and called[-4:] == [2, 3, 4, 5]
+
+    monkeypatch.setattr(loop, "Slices", RandomSlices)
+    real, calls = loop.Training._call_kernel, []
+
+    def interrupted(self, *arguments):
+        status = real(self, *arguments)
+        calls.append(arguments)
+        if arguments[1] and len(calls) % 3 == 0:
+            raise KeyboardInterrupt
+        return status
+
+    monkeypatch.setattr(loop.Training, "_call_kernel", interrupted)
+    path.unlink()
+    stopped = 0
+    while True:
+        try:
+            net = trained(path, **validation)
+        except KeyboardInterrupt:
+            stopped += 1
+            assert files.read(path).standing.facts["stop_reason"] is None
+        else:
+            break
+    assert stopped > 2 and bits(net, net.history) == expected
+
+
+def test_a_run_that_diverges_does_so_again(tmp_path):
+    errors = []
+    for _ in range(2):
+        net = new_network((3, 4, 1))
+        with pytest.raises(nbp.DivergenceError) as caught:
+            net.fit(
+                1e3 * X, Y, checkpoint=tmp_path / "run", checkpoint_every=0, learning_rate=-1e300, epochs=9
+            )
+        errors.append((str(caught.value), net.parameters.tobytes()))
+    assert errors[0] == errors[1]
+
+
+def test_a_checkpoint_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "write_tensors", fail)
+    with pytest.warns(RuntimeWarning, match="could not be written to .*run: .*No space left"):
+        net = trained(tmp_path / "run")
+    assert net.history.n_epochs == 6
+
+
+def test_what_killed_processes_have_left_is_removed(tmp_path):
+    left = tmp_path / f".run.{'0a' * 8}.tmp"
+    others = [tmp_path / f".run2.{'0a' * 8}.tmp", tmp_path / ".run.notes.tmp"]
+    for path in (left, *others):
+        path.touch()
+    trained(tmp_path / "run")
+    assert not left.exists() and all(path.exists() for path in others)
+
+
+def test_random_states_go_on_as_they_were(tmp_path):
+    """Also one that is passed to fit, and what a callback draws."""
+    found = []
+    for path in (None, tmp_path / "run", tmp_path / "run"):
+        net, own = new_network((3, 4, 1)), np.random.RandomState(7)
+        drawing = functools.partial(lambda net, *_: net.random_state.rand() > 1, net)
+        net.fit(X, Y, random_state=own, checkpoint=path, callback=drawing, **OPTIONS)
+        found.append((bits(net, net.history), own.rand(), net.random_state.rand()))
+    assert found[0] == found[1] == found[2]
+    other = np.random.RandomState(np.random.PCG64(0))
+    with pytest.raises(ValueError, match="PCG64"):
+        net.fit(X, Y, random_state=other, checkpoint=tmp_path / "other", **OPTIONS)
