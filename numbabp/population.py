@@ -16,7 +16,8 @@ from .checks.host_samples import check_weights_of_networks
 from .checks.population import check_memory, check_seeds
 from .compiler.arrays import aligned_zeros
 from .devices import memory
-from .devices.placement import Placement, gpu_of, is_on_device, resolve, where, where_X_lies
+from .devices.placement import Placement, gpu_of, is_on_device, resolve, where
+from .ensemble import Ensemble
 from .functions.initializers import INITIALIZERS, draw_weights
 from .history import PopulationHistory
 from .inference import predictions
@@ -28,6 +29,7 @@ from .planning.planner import make_plan
 from .planning.problem import Problem
 from .samples import Samples, check_inputs, how_many
 from .storage import PathLike
+from .training.checkpoints.keeper import Checkpoint
 from .training.exclusive import trained_alone
 from .training.population_setup import How, Run
 from .training.state import RuleState
@@ -35,7 +37,7 @@ from .training.state import RuleState
 OF_RUN = ("tol", "n_iter_no_change", "chunk_size", "progress", "client")
 """Arguments of `fit` that `plan` takes, too."""
 OF_PLAN = ("epochs", "own_order", *OF_RUN)
-OF_FIT = (*OF_PLAN, "random_state", "sample_weight")
+OF_FIT = (*OF_PLAN, "random_state", "sample_weight", "checkpoint", "checkpoint_every", "resume")
 """Arguments that are no options of a step."""
 
 
@@ -231,6 +233,9 @@ class Population(OfArchitecture):
         chunk_size: int | None = None,
         progress: bool | None = None,
         client: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 30.0,
+        resume: bool = True,
         **options: Any,
     ) -> "PopulationHistory":
         """Train every network from its present parameters on.
@@ -264,6 +269,8 @@ class Population(OfArchitecture):
             Train on its workers, in tasks that take one thread each; see `numbabp.training.dask_client`. On
             processors of the same kind the results are those of training here to the last bit. What a lost
             worker had begun is done again by others.
+        checkpoint, checkpoint_every, resume
+            As for `Network.fit`, with the same epochs, any number of threads, on the CPU, and no client.
         **options
             Further arguments of `Network.fit` on how to take a step: update_rule, shuffle, schedule, monitor,
             ..., device, n_threads; and kernel: "lanes" or "each", or on a GPU "thread", "warp" or "block",
@@ -305,6 +312,7 @@ class Population(OfArchitecture):
             chunk_size,
             progress,
             client,
+            checkpoint=Checkpoint.asked(checkpoint, checkpoint_every, resume),
         )
         return self._train(X, y, how, run)
 
@@ -412,7 +420,7 @@ class Population(OfArchitecture):
         """A copy of the network at `best_index`."""
         return self[self.best_index(metric)]
 
-    def ensemble(self) -> "Ensemble":
+    def ensemble(self) -> Ensemble:
         """A predictor that averages the outputs of all networks that have not diverged."""
         diverged = self.history.diverged if self.history is not None else {}
         kept = [i for i in range(self.n_networks) if i not in diverged]
@@ -471,7 +479,9 @@ class Population(OfArchitecture):
             generator = check_random_state(
                 self.random_state if run.random_state is None else run.random_state
             )
-            training = run.begin(problem, plan, how, samples, self.parameters, state, generator)
+            training = run.begin(
+                problem, plan, how, samples, self.parameters, state, (generator, self.random_state)
+            )
             self._rule_state = state
             started = time.perf_counter()
             try:
@@ -482,7 +492,7 @@ class Population(OfArchitecture):
                     {**records.metrics, "learning_rate": training.shard.learning_rates},
                     records.diverged,
                     training.stop_reason,
-                    time.perf_counter() - started - training.seconds_compiling,
+                    training.seconds_before + time.perf_counter() - started - training.seconds_compiling,
                     records.n_epochs,
                     records.stopped,
                 )
@@ -495,24 +505,3 @@ def fit_until(
     """`Population.fit` without progress, which ends as by Ctrl-C once `stop` is set."""
     of_run = {name: arguments.pop(name) for name in Run._fields if name in arguments}
     return population._train(X, y, arguments, Run(**of_run, progress=False, stop=stop))
-
-
-class Ensemble:
-    """The mean of the outputs of many networks, with their spread as uncertainty."""
-
-    def __init__(self, population: Population) -> None:
-        self.population = population
-
-    @where_X_lies
-    def forward(self, X: Any) -> Any:
-        """Mean outputs, shape (n, n_outputs); CuPy's, on the GPU of X, if it lies on one."""
-        return self.population.forward(X).mean(axis=0)
-
-    @where_X_lies
-    def std(self, X: Any) -> Any:
-        """Standard deviation of the outputs over the networks, shape (n, n_outputs); likewise."""
-        return self.population.forward(X).std(axis=0)
-
-    def predict(self, X: Any) -> Any:
-        """As `Network.predict`, from the mean outputs."""
-        return decide(self.population.architecture, self.forward(X))

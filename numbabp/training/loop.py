@@ -23,6 +23,7 @@ from ..schedules import Rates
 from . import slicing
 from .checkpoints import plans
 from .checkpoints.keeper import Keeper
+from .checkpoints.pausing import Pausing
 from .checkpoints.standing import Standing, take
 from .divergence import Snapshot, last_finite
 from .engines.network_engine import Engine, Subject
@@ -71,8 +72,8 @@ class Training:
     validation: Samples | None = None
     callback: Callback | None = None
     stop: threading.Event | None = None
-    keeper: Keeper | None = None
-    """Writes checkpoints."""
+    keeper: Keeper | Pausing | None = None
+    """Asked after every slice whether this is a place to be kept."""
     found: Standing | None = None
     """Where to go on from, which belongs to this run."""
 

@@ -11,13 +11,11 @@ from ..checks.arguments import check_integer
 from ..devices.placement import gpu_of
 from ..kernels.state import EPOCH, SAMPLE
 from ..options import Options
-from ..planning.plan import Plan
 from ..samples import Samples
 from ..schedules import ScheduledRates, check_schedule
-from .checkpoints import files, random_states
 from .checkpoints.files import Identity
-from .checkpoints.keeper import Checkpoint, Keeper, own_generators, put_back_random_states
-from .checkpoints.plans import planned
+from .checkpoints.keeper import Checkpoint, own_generators
+from .checkpoints.kept_run import KeptRun
 from .checkpoints.standing import Standing
 from .loop import Callback
 
@@ -64,7 +62,7 @@ class Run(NamedTuple):
 
     def kept(
         self, identity: Callable[[], Identity], rates: ScheduledRates, own: np.random.RandomState
-    ) -> "KeptRun | None":
+    ) -> KeptRun | None:
         """What writes checkpoints, and what there is to go on from; None where none are asked for.
 
         Raises
@@ -74,33 +72,11 @@ class Run(NamedTuple):
         """
         if self.checkpoint is None:
             return None
-        path = self.checkpoint.path
-        found = files.prepare(path, self.checkpoint.resume)
-        asked = identity()
-        if found is not None:
-            files.check_same_run(path, found.identity, asked)
-            check_rates(path, found.standing, rates)
         generators = own_generators(network=own, fit=self.random_state)
-        for generator in generators.values():
-            random_states.described(generator)  # raises where it can't be kept
-        return KeptRun(Keeper(self.checkpoint, asked, generators), generators, found and found.standing)
-
-
-class KeptRun(NamedTuple):
-    """A run whose checkpoints are kept, and where it stands in the file, if it has begun."""
-
-    keeper: Keeper
-    generators: dict[str, np.random.RandomState]
-    standing: Standing | None
-
-    def plan(self, plan: Plan) -> Plan:
-        """The plan that it was begun with, or the one that is made for a new run."""
-        return plan if self.standing is None else planned(self.standing.facts["plan"], plan)
-
-    def put_back_random_states(self) -> None:
-        """After all that is drawn before a run begins."""
-        if self.standing is not None:
-            put_back_random_states(self.standing, self.generators)
+        kept = KeptRun.opened(self.checkpoint, identity(), generators)
+        if kept.standing is not None:
+            check_rates(self.checkpoint.path, kept.standing, rates)
+        return kept
 
 
 def check_rates(path: PathLike, found: Standing, rates: ScheduledRates) -> None:

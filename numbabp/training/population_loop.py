@@ -5,19 +5,31 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..devices.processor import blas_threads
+from ..errors import DivergenceError
 from ..samples import Samples
+from .checkpoints.keeper import Keeper
+from .checkpoints.plans import OF_MANY
+from .checkpoints.standing import Standing, take
 from .engines.population_cpu import Each
 from .engines.population_engine import PopulationEngine
 from .engines.population_registry import make_population_engine
 from .progress import ProgressBar
 from .shard import Records, Shard, Trained
 from .slicing import Slices
-from .threads import share_out
+from .threads import Gate, share_out
+
+
+class Place(NamedTuple):
+    """Where a run is: its turn, whether with all networks or those to be done alone, and by what."""
+
+    turn: int
+    is_alone: bool
+    engine: PopulationEngine | None
 
 
 @dataclass
@@ -30,14 +42,27 @@ class PopulationTraining:
     progress: bool | None
     stop: threading.Event = field(default_factory=threading.Event)
     """Ends training once it is set."""
+    keeper: Keeper | None = None
+    """Writes checkpoints."""
+    found: Standing | None = None
+    """Where to go on from, which belongs to this run."""
 
     records: Records = field(init=False)
     stop_reason: str = field(init=False, default="finished")
     seconds_compiling: float = field(init=False, default=0.0)
+    seconds_before: float = field(init=False, default=0.0)
+    """Of other processes that this one goes on from."""
 
     def __post_init__(self) -> None:
         shard = self.shard
         self.records = Records.new(shard.metric_names, len(shard), shard.epochs)
+        self._gate, self._started = Gate(), time.perf_counter()
+        self._at: Place = Place(0, False, None)
+        if self.found is not None:
+            self._go_on(self.found)
+        elif self.keeper is not None:
+            for values in self.records.metrics.values():
+                values.fill(0)  # what other programs' memory held is nobody's business
         self._steps_done = [0] * shard.plan.n_threads
 
     @property
@@ -48,13 +73,21 @@ class PopulationTraining:
 
     def __call__(self) -> None:
         """Train; on Ctrl-C every network is left after its last finished step."""
+        begun = self._at
         with self.under_way(), blas_threads(1):
-            for rows in self.turns:
+            for turn, rows in enumerate(self.turns[begun.turn :], start=begun.turn):
                 shard, records = self.shard.part(rows), self.records.part(rows)
-                engine = make_population_engine(shard, self.samples, records, self.stop)
-                self._run(engine)
-                if engine.to_do_alone:
-                    self._run(Each(shard, self.samples, records, self.stop, engine.to_do_alone))
+                alone: list[int] = []
+                if turn > begun.turn or not begun.is_alone:
+                    engine = make_population_engine(shard, self.samples, records, self.stop)
+                    self._run(engine, Place(turn, False, engine))
+                    alone = engine.to_do_alone
+                if alone or (turn == begun.turn and begun.is_alone):
+                    each = Each(shard, self.samples, records, self.stop, alone)
+                    self._run(each, Place(turn, True, each))
+            self._at = Place(len(self.turns), False, None)
+            if self.keeper is not None and begun.turn < len(self.turns) and not self.stop.is_set():
+                self.keeper.finish(self.standing())
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
@@ -66,6 +99,8 @@ class PopulationTraining:
             self.stop_reason = "interrupted"
             raise
         finally:
+            if self.keeper is not None:
+                self.keeper.close()
             self.records.end()
 
     @property
@@ -79,16 +114,96 @@ class PopulationTraining:
         self._steps_done[0] += len(trained.parameters) * self.shard.epochs * self.samples.n
         self._show()
 
-    def _run(self, engine: PopulationEngine) -> None:
+    def standing(self) -> Standing:
+        """Where the run stands, while no thread is training: all that `found` needs to go on from there."""
+        shard, records, at = self.shard, self.records, self._at
+        kept = Standing({}, {}) if at.engine is None else at.engine.kept()
+        facts = {
+            "plan": {name: getattr(shard.plan, name) for name in OF_MANY},
+            "turn": at.turn,
+            "is_alone": at.is_alone,
+            "engine": kept.facts if at.engine is not None else None,
+            "seconds": self.seconds_before + time.perf_counter() - self._started,
+            "order_seed": shard.order_seed,
+            "diverged": [
+                [i, error.epoch, error.sample, error.learning_rate] for i, error in records.diverged.items()
+            ],
+        }
+        changing = {
+            **{f"engine.{name}": array for name, array in kept.arrays.items()},
+            **{f"history.{name}": values.T for name, values in records.metrics.items()},
+            **self._rows(),
+        }
+        return Standing(facts, changing, {"seeds": shard.seeds})
+
+    def _rows(self) -> dict[str, np.ndarray]:
+        """What there is of every network, by name."""
+        state, records = self.shard.state, self.records
+        return {
+            "parameters": self.shard.parameters,
+            "moments": state.moments,
+            "steps": state.steps,
+            "n_epochs": records.n_epochs,
+            "stopped": records.stopped,
+        }
+
+    def _go_on(self, found: Standing) -> None:
+        """From where another process has come to."""
+        arrays, facts = found.arrays, found.facts
+        for name, values in self._rows().items():
+            values[...] = take(arrays, name, values)
+        for name, values in self.records.metrics.items():
+            values.T[...] = take(arrays, f"history.{name}", values.T)
+        for i, epoch, sample, rate in facts["diverged"]:
+            self.records.note_divergence(i, DivergenceError(epoch, sample, rate))
+        self.shard.order_seed, self.shard.seeds = facts["order_seed"], arrays["seeds"]
+        self.seconds_before = facts["seconds"]
+        self._at = Place(facts["turn"], facts["is_alone"], None)
+
+    def _begin(self, engine: PopulationEngine, at: "Place") -> None:
+        """An engine's run, or what another process has left to do of it."""
+        found = self.found
+        if found is not None and found.facts["engine"] is not None:
+            is_it = (found.facts["turn"], found.facts["is_alone"]) == (at.turn, at.is_alone)
+            if is_it:
+                prefix = "engine."
+                own = {
+                    name.removeprefix(prefix): array
+                    for name, array in found.arrays.items()
+                    if name.startswith(prefix)
+                }
+                engine.go_on(Standing(found.facts["engine"], own))
+        self._at = at
+        if self.keeper is not None:
+            engine.step_aside = self._step_aside
+
+    def _step_aside(self, thread: int) -> None:
+        """Let what waits for all threads to pause have its turn; called inside the gate."""
+        self._gate.__exit__()
+        try:
+            if thread == 0:
+                self._show()
+        finally:
+            self._gate.__enter__()
+
+    def _look(self) -> None:
+        """See whether it is time for a checkpoint; called outside of the gate, by one thread."""
+        if self.keeper is not None:
+            self.keeper.look(self.standing, self._gate.closed)
+
+    def _run(self, engine: PopulationEngine, at: "Place") -> None:
         """Train the networks of an engine."""
+        self._begin(engine, at)
         slices = [Slices(engine.first_slice) for _ in range(engine.n_threads)]
 
         def work(thread: int, task: Any) -> None:
-            engine.begin(thread, task)
+            with self._gate:
+                engine.begin(thread, task)
             is_finished = False
             while not is_finished and not self.stop.is_set():
                 started = time.perf_counter()
-                steps, is_finished, done, asked = engine.advance(thread, slices[thread].length)
+                with self._gate:
+                    steps, is_finished, done, asked = engine.advance(thread, slices[thread].length)
                 if done:
                     elapsed = time.perf_counter() - started
                     slices[thread].took(done, elapsed, engine.slice_seconds, asked)
@@ -102,10 +217,15 @@ class PopulationTraining:
             self.seconds_compiling += time.perf_counter() - started
             try:
                 share_out(engine.tasks, engine.n_threads, work, self._show, self.stop)
+            except KeyboardInterrupt:
+                if self.keeper is not None and engine.is_sound:
+                    self.keeper.finish(self.standing())
+                raise
             finally:
                 engine.catch_up()
 
     def _show(self) -> None:
+        self._look()
         if self._bar.is_shown:
             total = len(self.shard) * self.samples.n
             n_epochs = self.records.n_epochs

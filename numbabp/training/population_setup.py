@@ -16,6 +16,10 @@ from ..planning.plan import Plan
 from ..planning.problem import Problem
 from ..samples import Samples
 from ..schedules import check_schedule, learning_rates
+from .checkpoints import identities
+from .checkpoints.keeper import Checkpoint, own_generators
+from .checkpoints.kept_run import KeptRun
+from .checkpoints.plans import planned_for_many
 from .population_loop import PopulationTraining
 from .shard import Shard
 from .state import RuleState
@@ -71,6 +75,7 @@ class Run(NamedTuple):
     client: Any = None
     stop: threading.Event | None = None
     """Ends training as by Ctrl-C once it is set: for threads that Ctrl-C does not reach."""
+    checkpoint: Checkpoint | None = None
 
     def check(self) -> None:
         """Raise for an argument that is not allowed."""
@@ -79,6 +84,8 @@ class Run(NamedTuple):
         for name, value in (("n_iter_no_change", self.n_iter_no_change), ("chunk_size", self.chunk_size)):
             if value is not None:
                 check_integer(name, value, minimum=1)
+        if self.checkpoint is not None and self.client is not None:
+            raise ValueError("checkpoint is for training in this process: it can't go with a client.")
         if is_on_device(self.sample_weight):
             raise TypeError(
                 "sample_weight of a population must be in the host's memory: copy it with its get()."
@@ -126,9 +133,9 @@ class Run(NamedTuple):
         samples: Samples,
         parameters: np.ndarray,
         state: RuleState,
-        generator: np.random.RandomState,
+        generators: tuple[np.random.RandomState, np.random.RandomState],
     ) -> PopulationTraining:
-        """A training that can begin; nothing is changed yet, but `generator` has drawn what orders come from.
+        """A training that can begin, or go on; nothing is changed yet, but the orders' generator has drawn.
 
         Parameters
         ----------
@@ -140,8 +147,8 @@ class Run(NamedTuple):
             With weights (1, n) for all networks, (n_networks, n) for each, or (0, 0).
         parameters, state
             Of all networks, changed in place by the training.
-        generator
-            Draws the orders of samples.
+        generators
+            What draws the orders of samples, and the population's own.
         """
         rates, rate_of = _rates(how.options, how.numbers["learning_rate"], problem.epochs)
         none = np.empty((0, 0), parameters.dtype)
@@ -171,8 +178,45 @@ class Run(NamedTuple):
         )
         samples = replace(samples, weights=common)
         n_at_once = self.networks_at_once(shard, samples)
-        shard.draw_orders(generator)
-        return PopulationTraining(shard, samples, n_at_once, self.progress, self.stop or threading.Event())
+        of_orders, own = generators
+        kept = self._kept(shard, samples, how.options, own)
+        shard.draw_orders(of_orders)
+        if kept is not None:
+            kept.put_back_random_states()
+        return PopulationTraining(
+            shard,
+            samples,
+            n_at_once,
+            self.progress,
+            self.stop or threading.Event(),
+            kept and kept.keeper,
+            kept and kept.standing,
+        )
+
+    def _kept(
+        self, shard: Shard, samples: Samples, options: Options, own: np.random.RandomState
+    ) -> KeptRun | None:
+        """What writes checkpoints, and what there is to go on from; None where none are asked for.
+
+        Raises
+        ------
+        ValueError
+            If the file is of another run, damaged, or can't be written.
+        """
+        if self.checkpoint is None:
+            return None
+        if shard.plan.device != "cpu":
+            raise ValueError(
+                "checkpoint keeps populations that are trained on the CPU, and the plan is "
+                f"{shard.plan.device}: ask for device='cpu'."
+            )
+        identity = identities.of_population(shard, samples, options, self)
+        kept = KeptRun.opened(
+            self.checkpoint, identity, own_generators(population=own, fit=self.random_state)
+        )
+        if kept.standing is not None:
+            shard.plan = planned_for_many(kept.standing.facts["plan"], shard.plan)
+        return kept
 
     def do(self, training: PopulationTraining) -> None:
         """Train here, or on the client's workers."""

@@ -1,13 +1,48 @@
 """Tasks shared out to this process's threads."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Any
 
 LOOK_SECONDS = 0.05
 """How often the calling thread looks after the others, progress and Ctrl-C."""
 _NONE = object()
+
+
+class Gate:
+    """Through which threads go to work, one slice at a time, and which can be closed while all are outside.
+
+    ``with gate:`` is a slice; ``with gate.closed():`` waits for those under way, and holds up the next ones.
+    """
+
+    def __init__(self) -> None:
+        self._change, self._inside, self._is_closed = threading.Condition(), 0, False
+
+    def __enter__(self) -> None:
+        with self._change:
+            self._change.wait_for(lambda: not self._is_closed)
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._change:
+            self._inside -= 1
+            self._change.notify_all()
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Meanwhile nobody is inside; to be called from outside."""
+        with self._change:
+            self._is_closed = True
+        try:
+            with self._change:
+                self._change.wait_for(lambda: self._inside == 0)
+            yield
+        finally:
+            with self._change:
+                self._is_closed = False
+                self._change.notify_all()
 
 
 def share_out(

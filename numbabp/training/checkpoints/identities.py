@@ -11,6 +11,7 @@ from ...architecture import Architecture
 from ...options import Options
 from ...samples import Samples
 from ...tensor_files import bytes_of
+from ..shard import Shard
 
 NOT_TOLD_APART = ("progress",)
 """Options that change nothing in what comes out."""
@@ -25,6 +26,29 @@ def of_run(
         **of_options(options),
         **of_samples("samples", samples),
         **of_samples("validation samples", validation),
+    }
+
+
+def of_population(shard: Shard, samples: Samples, options: Options, run: Any) -> dict[str, Any]:
+    """Of a population's run: n_threads may be another, and what networks differ in is told by its digest."""
+    own = {
+        "weights of networks": shard.weights,
+        "learning rates": shard.rates,
+        "rates of networks": shard.rate_of,
+    }
+    numbers = {f"the {name}": digest_of(array) for name, array in {**own, **shard.numbers}.items()}
+    left_out = (*NOT_TOLD_APART, *shard.numbers, "n_threads")
+    of_run = {
+        name: plain(getattr(run, name)) for name in ("own_order", "tol", "n_iter_no_change", "chunk_size")
+    }
+    return {
+        "number of networks": len(shard),
+        "epochs": shard.epochs,
+        **of_architecture(shard.architecture),
+        **of_options(options, left_out),
+        **of_run,
+        **numbers,
+        **of_samples("samples", samples),
     }
 
 
@@ -56,10 +80,16 @@ def of_samples(what: str, samples: Samples | None) -> dict[str, Any]:
 
 def digest(samples: Samples) -> str:
     """SHA-256 of inputs, targets and weights."""
-    result, inputs = hashlib.sha256(), samples.inputs
-    sparse = hasattr(inputs, "indptr")
-    arrays = (inputs.data, inputs.indices, inputs.indptr) if sparse else (inputs,)
-    for array in (*arrays, samples.targets, samples.weights):
+    inputs = samples.inputs
+    is_sparse = hasattr(inputs, "indptr")
+    arrays = (inputs.data, inputs.indices, inputs.indptr) if is_sparse else (inputs,)
+    return digest_of(*arrays, samples.targets, samples.weights)
+
+
+def digest_of(*arrays: np.ndarray) -> str:
+    """SHA-256 of arrays with their dtypes and shapes."""
+    result = hashlib.sha256()
+    for array in arrays:
         # indices may come in 32 or 64 bits
         known = array.astype(np.int64) if array.dtype.kind in "iu" else array
         result.update(f"{known.dtype.name} {known.shape}".encode())

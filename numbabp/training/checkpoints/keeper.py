@@ -4,6 +4,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,17 +80,26 @@ class Keeper:
         self._thread: threading.Thread | None = None
         self._error: OSError | None = None
 
-    def look(self, standing: Callable[[], Standing]) -> None:
-        """Begin to write a checkpoint if it is time for one; the run must stand where it can go on from."""
+    def look(
+        self,
+        standing: Callable[[], Standing],
+        paused: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Begin to write a checkpoint if it is time for one; the run must stand where it can go on from.
+
+        It does so in the context `paused`, which is entered when it is time.
+        """
         waited = time.monotonic() - self._last
         if waited < self._every / 2 or not self._is_idle():
             return
         if self._copies is None:
-            sizes = {name: (array.shape, array.dtype) for name, array in standing().changing.items()}
+            with paused():
+                sizes = {name: (array.shape, array.dtype) for name, array in standing().changing.items()}
             self._start(lambda: self._reserve(sizes))
         elif waited >= self._every:
             self._last = time.monotonic()
-            copied = self._copied(self._with_random_states(standing()))
+            with paused():
+                copied = self._copied(self._with_random_states(standing()))
             self._start(lambda: self._write(copied))
 
     def finish(self, standing: Standing) -> None:

@@ -15,6 +15,21 @@ def described(plan: Plan) -> dict[str, Any]:
     return {**facts, "delayed_layers": list(plan.delayed_layers)}
 
 
+OF_MANY = ("kernel", "device", "n_lanes")
+"""Likewise of a population's; threads share its networks out, and change no bit."""
+
+
+def planned_for_many(facts: Any, plan: Plan) -> Plan:
+    """Likewise of `planned`, for a population: with more threads another kernel may be the fastest."""
+    for candidate in (plan, *plan.others):
+        if facts == {name: getattr(candidate, name) for name in OF_MANY}:
+            return replace(candidate, others=plan.others)
+    raise ValueError(
+        f"checkpoint is of a run by {facts.get('kernel')!r} on {facts.get('device')} with "
+        f"{facts.get('n_lanes')} lanes, which can't be gone on with on this processor."
+    )
+
+
 def planned(facts: Any, plan: Plan) -> Plan:
     """The plan that was followed before, of the candidates of one that is made now.
 

@@ -30,6 +30,11 @@ class Standing:
         """All of them."""
         return {**self.changing, **self.constant}
 
+    def copied(self) -> "Standing":
+        """One that training no longer changes."""
+        copies = {name: array.copy() for name, array in self.changing.items()}
+        return Standing(self.facts, copies, self.constant)
+
 
 def take(arrays: Mapping[str, np.ndarray], name: str, like: np.ndarray) -> np.ndarray:
     """The array of a name, which must be of a dtype and shape.

@@ -3,23 +3,36 @@
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...compiler.subnormals import flushed_subnormals
 from ...compiler.vectors import lanes_of
 from ...errors import DivergenceError
-from ...kernels.lanes.chunks import AT_NETWORK, Networks, PopulationSamples, make_chunk
+from ...kernels.lanes.chunks import AT_NETWORK, Chunk, Networks, PopulationSamples, make_chunk
 from ...kernels.lanes.train import train_lanes
 from ...planning.problem import Problem
 from ...samples import Samples
 from ...schedules import GivenRates
 from .. import slicing
+from ..checkpoints.pausing import Pausing
+from ..checkpoints.plans import planned
+from ..checkpoints.standing import Standing, take
 from ..loop import Training
 from ..shard import Records, Shard
 from ..stopping import Patience
 from .population_engine import PopulationEngine, Progress
+
+
+class Range(NamedTuple):
+    """Networks that one thread trains, chunk by chunk."""
+
+    first: int
+    end: int
+    begun: list[np.ndarray] | None = None
+    """The arrays of a chunk under way, if it is gone on with."""
 
 
 class Lanes(PopulationEngine):
@@ -69,13 +82,14 @@ class Lanes(PopulationEngine):
         ]
         # tasks of about a slice, but enough of them to keep every thread busy
         in_slice = max(1, int(self.first_slice)) // self._in_chunk
-        self._per_task = self._lanes * max(1, min(in_slice, -(-n // (self._lanes * 8 * self.n_threads))))
+        per_task = self._lanes * max(1, min(in_slice, -(-n // (self._lanes * 8 * self.n_threads))))
+        self._not_begun = {i: Range(i, min(n, i + per_task)) for i in range(0, n, per_task)}
         self._ends = [0] * self.n_threads
 
     @property
-    def tasks(self) -> Iterable[int]:
-        """First networks."""
-        return range(0, len(self.shard), self._per_task)
+    def tasks(self) -> Iterable[Range]:
+        """Ranges of networks."""
+        return list(self._not_begun.values())
 
     @property
     def first_slice(self) -> float:
@@ -86,10 +100,16 @@ class Lanes(PopulationEngine):
         """See `PopulationEngine`."""
         train_lanes(self._networks, self._samples, self._chunks[0], 0, 0)
 
-    def begin(self, thread: int, task: int) -> None:
+    def begin(self, thread: int, task: Range) -> None:
         """See `PopulationEngine`."""
-        self._chunks[thread].position[:] = task, 0, 0
-        self._ends[thread] = min(len(self.shard), task + self._per_task)
+        chunk = self._chunks[thread]
+        if task.begun is None:
+            chunk.position[:] = task.first, 0, 0
+        else:
+            for array, found in zip(arrays_of(chunk), task.begun, strict=True):
+                array[...] = found
+        self._ends[thread] = task.end
+        del self._not_begun[task.first]
 
     def advance(self, thread: int, max_steps: int) -> Progress:
         """See `PopulationEngine`."""
@@ -105,6 +125,59 @@ class Lanes(PopulationEngine):
         network, epoch, sample = position.tolist()
         return network // self._lanes * self._in_chunk + epoch * self.samples.n + sample
 
+    def kept(self) -> Standing:
+        """See `PopulationEngine`: chunks under way, and where networks began that may have to do it again."""
+        self._put_records_in_place()
+        under_way = [
+            (chunk, end)
+            for chunk, end in zip(self._chunks, self._ends, strict=True)
+            if chunk.position[AT_NETWORK] < end
+        ]
+        ranges = [[task.first, task.end] for task in self._not_begun.values() if task.begun is None]
+        ends = [end for _, end in under_way]
+        arrays = {
+            f"{k}.{j}": array
+            for k, (chunk, _) in enumerate(under_way)
+            for j, array in enumerate(arrays_of(chunk))
+        }
+        for task in self._not_begun.values():  # which another process has begun
+            if task.begun is not None:
+                arrays |= {f"{len(ends)}.{j}": array for j, array in enumerate(task.begun)}
+                ends.append(task.end)
+        again = np.array(self._networks.diverged, bool)
+        for chunk, _ in under_way:
+            at = int(chunk.position[AT_NETWORK])
+            again[at : at + self._lanes] = True
+        for task in self._not_begun.values():
+            again[task.first : task.first + self._lanes] |= task.begun is not None
+        rows = np.flatnonzero(again)
+        parameters, moments = self._before
+        arrays |= {"diverged": self._networks.diverged, "rows": rows, "parameters": parameters[rows]}
+        arrays["moments"] = moments[rows] if moments.size else moments
+        return Standing({"ranges": ranges, "ends": ends, "lanes": self._lanes}, arrays)
+
+    def go_on(self, kept: Standing) -> None:
+        """See `PopulationEngine`."""
+        arrays = kept.arrays
+        if kept.facts["lanes"] != self._lanes:
+            raise ValueError(
+                f"its vectors have {kept.facts['lanes']} lanes, and this processor's {self._lanes}"
+            )
+        n_arrays = len(arrays_of(self._chunks[0]))
+        tasks = [Range(first, end) for first, end in kept.facts["ranges"]]
+        for k, end in enumerate(kept.facts["ends"]):
+            begun = [arrays[f"{k}.{j}"] for j in range(n_arrays)]
+            position = begun[POSITION]
+            tasks.insert(k, Range(int(position[AT_NETWORK]), end, begun))
+        self._not_begun = {task.first: task for task in tasks}
+        self._networks.diverged[:] = take(arrays, "diverged", self._networks.diverged)
+        for name, values in self._recorded.items():
+            if not np.may_share_memory(values, self.records.metrics[name]):
+                values[...] = self.records.metrics[name].T
+        for before, kind in zip(self._before, ("parameters", "moments"), strict=True):
+            if before.size:
+                before[arrays["rows"]] = arrays[kind]
+
     def catch_up(self) -> None:
         """Count steps, put records in place, and leave networks that have diverged as they were."""
         networks, shard, records = self._networks, self.shard, self.records
@@ -116,16 +189,30 @@ class Lanes(PopulationEngine):
         shard.parameters[diverged] = parameters[diverged]
         if moments.size:
             self._moments[diverged] = moments[diverged]
-        for name, values in self._recorded.items():
-            if not np.may_share_memory(values, records.metrics[name]):
-                records.metrics[name].T[...] = values
+        self._put_records_in_place()
         records.n_epochs[diverged] = 0
         records.stopped[diverged] = 0
+
+    def _put_records_in_place(self) -> None:
+        for name, values in self._recorded.items():
+            if not np.may_share_memory(values, self.records.metrics[name]):
+                self.records.metrics[name].T[...] = values
 
     @property
     def to_do_alone(self) -> list[int]:
         """Those that have diverged: alone they are left at their last finite step."""
         return np.flatnonzero(self._networks.diverged).tolist()
+
+
+def arrays_of(chunk: Chunk) -> list[np.ndarray]:
+    """The arrays of a chunk that training changes; its position is number `POSITION`."""
+    of_units = chunk.z, chunk.a, chunk.update
+    of_networks = chunk.loss, chunk.lanes, chunk.sums, chunk.best, chunk.waited
+    where = chunk.order, chunk.random, chunk.position
+    return [*where, chunk.parameters, chunk.velocity, *of_units, *of_networks, *chunk.block]
+
+
+POSITION = 2
 
 
 class Each(PopulationEngine):
@@ -140,14 +227,20 @@ class Each(PopulationEngine):
         networks: Iterable[int] | None = None,
     ) -> None:
         super().__init__(shard, samples, records)
-        self._networks = range(len(shard)) if networks is None else networks
         self._stop = stop
         self._of_thread = [0] * self.n_threads
+        self._to_do = dict.fromkeys(range(len(shard)) if networks is None else networks)
+        """Networks that are not trained to the end,"""
+        self._under_way: dict[int, Pausing] = {}
+        """where those stand that have begun here,"""
+        self._found: dict[int, Standing] = {}
+        """and those that another process has begun."""
+        self._patience: dict[int, Patience] = {}
 
     @property
     def tasks(self) -> Iterable[int]:
         """Networks."""
-        return self._networks
+        return list(self._to_do)
 
     def begin(self, thread: int, task: int) -> None:
         """See `PopulationEngine`."""
@@ -156,7 +249,7 @@ class Each(PopulationEngine):
     def advance(self, thread: int, max_steps: int) -> Progress:
         """Train the thread's network to the end: its loop has slices of its own."""
         i, shard, records = self._of_thread[thread], self.shard, self.records
-        training = self._training(i)
+        training = self._training(i, thread)
         try:
             training()
         except DivergenceError as error:
@@ -170,9 +263,44 @@ class Each(PopulationEngine):
                 for name in history:
                     records.metrics[name][i, : history.n_epochs] = history[name]
                 records.n_epochs[i] = history.n_epochs
+        if not self._stop.is_set():
+            self._under_way.pop(i, None)
+            del self._to_do[i]
         return Progress(shard.epochs * self.samples.n, is_finished=True)
 
-    def _training(self, i: int) -> Training:
+    def kept(self) -> Standing:
+        """See `PopulationEngine`: the networks under way, each as it is kept by itself."""
+        facts: dict[str, Any] = {"to_do": list(self._to_do), "networks": {}}
+        arrays: dict[str, np.ndarray] = {}
+        begun = {i: each.standing() for i, each in self._under_way.items() if each.has_begun}
+        standings = {**self._found, **begun}
+        for i, standing in standings.items():
+            facts["networks"][str(i)] = standing.facts
+            arrays |= {f"{i}.{name}": array for name, array in standing.arrays.items()}
+        for i, patience in self._patience.items():
+            if i in standings:
+                arrays[f"{i}.patience"] = np.array([patience.best, patience.waited])
+        return Standing(facts, arrays)
+
+    @property
+    def is_sound(self) -> bool:
+        """See `PopulationEngine`."""
+        return not any(pausing.is_lost for pausing in self._under_way.values())
+
+    def go_on(self, kept: Standing) -> None:
+        """See `PopulationEngine`."""
+        begun = {int(name): facts for name, facts in kept.facts["networks"].items()}
+        for i, facts in begun.items():
+            prefix = f"{i}."
+            arrays = {
+                name.removeprefix(prefix): array
+                for name, array in kept.arrays.items()
+                if name.startswith(prefix)
+            }
+            self._found[i] = Standing(facts, arrays)
+        self._to_do = dict.fromkeys([*begun, *kept.facts["to_do"]])
+
+    def _training(self, i: int, thread: int) -> Training:
         shard, samples = self.shard, self.samples
         own: dict[str, Any] = {name: float(values[i]) for name, values in shard.numbers.items()}
         problem = Problem(
@@ -189,22 +317,33 @@ class Each(PopulationEngine):
         elif len(samples.weights):
             weights = samples.weights[0]
         assert shard.plan.of_network is not None
+        found, plan = self._found.pop(i, None), shard.plan.of_network
+        if found is not None:
+            plan = planned(found.facts["plan"], plan)
+        pausing = None
+        if self.step_aside is not None:
+            pausing = self._under_way[i] = Pausing(partial(self.step_aside, thread), found)
         return Training(
             problem,
-            shard.plan.of_network,
+            plan,
             Samples(samples.inputs, samples.targets, weights),
             shard.parameters[i],
             shard.state.part(i),
             GivenRates(shard.rates[shard.rate_of[i]]),
             shard.order_seed_of(i),
-            callback=None if shard.n_iter_no_change is None else self._no_change(i),
+            callback=None if shard.n_iter_no_change is None else self._no_change(i, found),
             stop=self._stop,
+            keeper=pausing,
+            found=found,
         )
 
-    def _no_change(self, i: int) -> Callable[[int, dict[str, float]], bool]:
+    def _no_change(self, i: int, found: Standing | None) -> Callable[[int, dict[str, float]], bool]:
         """Callback that ends the training of network i as the lanes kernel does."""
         assert self.shard.n_iter_no_change is not None
-        patience = Patience(self.shard.n_iter_no_change, self.shard.tol)
+        patience = self._patience[i] = Patience(self.shard.n_iter_no_change, self.shard.tol)
+        if found is not None:
+            best, waited = found.arrays["patience"].tolist()
+            patience.best, patience.waited = best, int(waited)
 
         def has_ended(epoch: int, metrics: dict[str, float]) -> bool:
             is_over = patience.is_over(metrics["loss"])

@@ -1,12 +1,13 @@
 """What the loop of a population knows of a kernel: the protocol of engines for many networks."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from ...samples import Samples
 from .. import slicing
+from ..checkpoints.standing import Standing
 from ..shard import Records, Shard
 
 
@@ -28,6 +29,8 @@ class PopulationEngine(ABC):
 
     def __init__(self, shard: Shard, samples: Samples, records: Records) -> None:
         self.shard, self.samples, self.records = shard, samples, records
+        self.step_aside: Callable[[int], None] | None = None
+        """What a thread calls, if there is something to call, where a call of `advance` may pause."""
 
     @property
     @abstractmethod
@@ -62,6 +65,25 @@ class PopulationEngine(ABC):
 
     def catch_up(self) -> None:  # noqa: B027
         """Bring parameters, state and records up to date, after the last call or an exception."""
+
+    def kept(self) -> Standing:
+        """What `go_on` needs, while no thread is in `begin` or `advance`; beside shard and records.
+
+        Raises
+        ------
+        NotImplementedError
+            Where that can't be told.
+        """
+        raise NotImplementedError
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it can be kept after an interruption."""
+        return True
+
+    def go_on(self, kept: Standing) -> None:
+        """Go on from what was `kept`, also by another process, instead of from the beginning."""
+        raise NotImplementedError
 
     @property
     def to_do_alone(self) -> list[int]:

@@ -1,0 +1,47 @@
+"""A run whose checkpoints are kept: opened before anything is drawn or changed."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ...planning.plan import Plan
+from . import files, random_states
+from .keeper import Checkpoint, Keeper, put_back_random_states
+from .plans import planned
+from .standing import Standing
+
+
+class KeptRun(NamedTuple):
+    """What writes the checkpoints of a run, and where it stands in the file, if it has begun."""
+
+    keeper: Keeper
+    generators: dict[str, np.random.RandomState]
+    """Those that belong to the run, by name."""
+    standing: Standing | None
+
+    @classmethod
+    def opened(
+        cls, checkpoint: Checkpoint, identity: files.Identity, generators: dict[str, np.random.RandomState]
+    ) -> "KeptRun":
+        """Of this identity.
+
+        Raises
+        ------
+        ValueError
+            If the file is of another run, damaged, or can't be written; or if a generator can't be kept.
+        """
+        for generator in generators.values():
+            random_states.described(generator)  # raises where it can't be kept
+        found = files.prepare(checkpoint.path, checkpoint.resume)
+        if found is not None:
+            files.check_same_run(checkpoint.path, found.identity, identity)
+        return cls(Keeper(checkpoint, identity, generators), generators, found and found.standing)
+
+    def plan(self, plan: Plan) -> Plan:
+        """The plan that it was begun with, or the one that is made for a new run."""
+        return plan if self.standing is None else planned(self.standing.facts["plan"], plan)
+
+    def put_back_random_states(self) -> None:
+        """After all that is drawn before a run begins."""
+        if self.standing is not None:
+            put_back_random_states(self.standing, self.generators)

@@ -1,0 +1,175 @@
+"""Checkpoints of populations: stopped anywhere, with any number of threads, the same bits."""
+
+import numpy as np
+import pytest
+
+import numbabp as nbp
+from numbabp.training import loop, population_loop
+from numbabp.training.checkpoints import files, keeper
+
+N = 40
+
+
+class RandomSlices:
+    """Slices of any length, which end anywhere in an epoch."""
+
+    def __init__(self, length):
+        self._draw = np.random.RandomState(N)
+        self.took(0, 0, 0)
+
+    def took(self, done, elapsed, seconds, asked=None):
+        self.length = int(self._draw.randint(1, 2 * N))
+
+
+@pytest.fixture
+def versions(monkeypatch):
+    """All that is written, as whole files, where a checkpoint comes after every slice."""
+    written = []
+
+    def write(path, identity, standing):
+        real(path, identity, standing)
+        with open(path, "rb") as file:
+            written.append(file.read())
+
+    real = files.write
+    monkeypatch.setattr(files, "write", write)
+    monkeypatch.setattr(keeper.Keeper, "_start", lambda self, work: work())
+    monkeypatch.setattr(loop, "Slices", RandomSlices)
+    monkeypatch.setattr(population_loop, "Slices", RandomSlices)
+    return written
+
+
+draw = np.random.RandomState(1)
+X = draw.standard_normal((N, 9))
+Y = (X[:, 0] + X[:, 1] > 0).astype(int)
+
+
+def new_population(n):
+    return nbp.Population((9, 4, 1), n, loss="binary_cross_entropy", random_state=3)
+
+
+def bits(population, history):
+    state = population._rule_state
+    return (
+        population.parameters.tobytes(),
+        state.moments.tobytes(),
+        state.steps.tolist(),
+        {name: values.tobytes() for name, values in history.items()},
+        history.n_epochs.tolist(),
+        {i: str(error) for i, error in sorted(history.diverged.items())},
+        [history[i].stop_reason for i in range(len(population))],
+        population.random_state.get_state()[1].tobytes(),
+    )
+
+
+SOME_DIVERGE = np.where(np.arange(20) % 7 == 3, 1e200, 0.05)
+CASES = {
+    "lanes": (20, {"kernel": "lanes"}),
+    "lanes, momentum": (20, {"kernel": "lanes", "update_rule": "momentum", "l2": 0.01}),
+    "lanes, weights": (20, {"kernel": "lanes", "sample_weight": draw.randint(3, size=(20, N))}),
+    "lanes, some diverge": (20, {"kernel": "lanes", "learning_rate": SOME_DIVERGE}),
+    "lanes, some end": (20, {"kernel": "lanes", "tol": 0.02, "n_iter_no_change": 1}),
+    "lanes, in turns": (20, {"kernel": "lanes", "chunk_size": 9, "learning_rate": SOME_DIVERGE}),
+    "each": (4, {"kernel": "each"}),
+    "each, own order": (4, {"kernel": "each", "own_order": True}),
+    "each, some end": (4, {"kernel": "each", "tol": 0.02, "n_iter_no_change": 1}),
+    "each, adam": (4, {"update_rule": "adam", "schedule": "cosine", "batch_size": 3}),
+    "each, some diverge": (4, {"kernel": "each", "learning_rate": SOME_DIVERGE[:4]}),
+}
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("name", CASES)
+def test_from_every_checkpoint_a_population_ends_with_the_same_bits(tmp_path, versions, name, n_threads):
+    n, options = CASES[name]
+    arguments = {"learning_rate": 0.05, "epochs": 4 * n_threads**2, **options}
+    plain = new_population(n)
+    expected = bits(plain, plain.fit(X, Y, n_threads=n_threads, **arguments))
+    path = tmp_path / "run"
+    kept = new_population(n)
+    history = kept.fit(X, Y, checkpoint=path, checkpoint_every=0, n_threads=n_threads, **arguments)
+    assert bits(kept, history) == expected
+    assert len(versions) > 3 or n_threads == 2  # where the other thread may do it all
+    for k, version in enumerate(versions[::3] + versions[-1:]):
+        path.write_bytes(version)
+        again = new_population(n)
+        again.parameters += 1  # comes from the file
+        again.random_state.seed(9)
+        history = again.fit(X, Y, checkpoint=path, n_threads=1 + k % 2, **arguments)
+        assert bits(again, history) == expected
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("name", ["lanes, some diverge", "each, some end"])
+def test_interrupted_populations_go_on(tmp_path, monkeypatch, name, n_threads):
+    n, options = CASES[name]
+    arguments = {"learning_rate": 0.05, "epochs": 16, "n_threads": n_threads, **options}
+    plain = new_population(n)
+    expected = bits(plain, plain.fit(X, Y, **arguments))
+    monkeypatch.setattr(loop, "Slices", RandomSlices)
+    monkeypatch.setattr(population_loop, "Slices", RandomSlices)
+    shown = []
+
+    def show(training):
+        shown.append(training)
+        if len(shown) % 5 == 0:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(population_loop.PopulationTraining, "_show", show)
+    stopped = 0
+    while True:
+        population = new_population(n)
+        try:
+            history = population.fit(X, Y, checkpoint=tmp_path / "run", **arguments)
+            break
+        except KeyboardInterrupt:
+            stopped += 1
+            assert (tmp_path / "run").exists()
+    assert (stopped > 2 or n_threads == 2) and bits(population, history) == expected
+
+
+def test_a_finished_population_returns_at_once(tmp_path, monkeypatch):
+    arguments = {"epochs": 4, "checkpoint": tmp_path / "run"}
+    population = new_population(20)
+    expected = bits(population, population.fit(X, Y, **arguments))
+    monkeypatch.setattr(population_loop, "make_population_engine", None)  # none is needed
+    again = new_population(20)
+    history = again.fit(X, Y, **arguments)
+    assert bits(again, history) == expected
+    assert history.seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"learning_rate": np.linspace(0.1, 0.2, 20)}, "the learning rates"),
+        ({"l2": 0.1}, "the l2"),
+        ({"epochs": 5}, "epochs"),
+        ({"own_order": True}, "own_order"),
+        ({"chunk_size": 3}, "chunk_size"),
+        ({"tol": 0.1}, "tol"),
+        ({"sample_weight": np.full(N, 2)}, "the samples"),
+        ({"sample_weight": np.full((20, N), 2)}, "the weights of networks"),
+        ({"schedule": lambda epoch: 0.1}, "schedule"),
+        ({"n": 21}, "number of networks"),
+    ],
+)
+def test_a_file_of_another_population_is_refused(tmp_path, changes, named):
+    arguments = {"epochs": 4, "checkpoint": tmp_path / "run"}
+    new_population(20).fit(X, Y, **arguments)
+    population = new_population(changes.pop("n", 20))
+    before = population.parameters.copy()
+    with pytest.raises(ValueError, match=rf"of another run; what differs: .*{named}"):
+        population.fit(X, Y, **{**arguments, **changes})
+    assert np.array_equal(population.parameters, before) and population.history is None
+
+
+def test_a_networks_checkpoint_is_not_a_populations(tmp_path):
+    nbp.Network((9, 4, 1), loss="binary_cross_entropy").fit(X, Y, epochs=1, checkpoint=tmp_path / "run")
+    with pytest.raises(ValueError, match="of another run"):
+        new_population(20).fit(X, Y, epochs=1, checkpoint=tmp_path / "run")
+
+
+def test_a_client_has_no_checkpoint(tmp_path):
+    with pytest.raises(ValueError, match="can't go with a client"):
+        new_population(20).fit(X, Y, epochs=1, checkpoint=tmp_path / "run", client=object())
