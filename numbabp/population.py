@@ -17,10 +17,10 @@ from .checks.population import check_memory, check_seeds
 from .compiler.arrays import aligned_zeros
 from .devices import memory
 from .devices.placement import Placement, gpu_of, is_on_device, resolve, where
-from .ensemble import Ensemble
 from .functions.initializers import INITIALIZERS, draw_weights
 from .history import PopulationHistory
 from .inference import predictions
+from .inference.ensemble import Ensemble
 from .inference.predictions import decide
 from .network import Network
 from .options import Options

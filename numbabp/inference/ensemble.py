@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from .devices.placement import where_X_lies
-from .inference.predictions import decide
+from ..devices.placement import where_X_lies
+from .predictions import decide
 
 
 class Ensemble:
