@@ -152,7 +152,10 @@ class BaseMLP(BaseEstimator):
         watch = fitting.watch()
         if goes_on:
             watch.take_present_for_best()
+        found = fitting.found(watch)
         try:
+            if found is not None:
+                fitting.run(found, self.max_iter_ - found, watch, resume=True)
             # in several runs where epochs are many, and in one for each adaptive rate
             while self.n_iter_ < self.max_iter_ and not self.should_stop_:
                 fitting.run(self.n_iter_, self.max_iter_ - self.n_iter_, watch)

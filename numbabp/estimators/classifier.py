@@ -90,6 +90,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         bias_init: str = "uniform",
         standardize: bool = True,
         device: str = "auto",
+        checkpoint: Any = None,
     ) -> None:
         self._keep(locals())
 

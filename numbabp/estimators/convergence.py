@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
+from ..training.checkpoints.standing import Standing
 from ..training.stopping import Patience
 
 LEAST_ADAPTED_RATE = 1e-6
@@ -66,6 +67,7 @@ class Watch:
         if score is not None and model.best_validation_score_ is not None:
             self._patience.best = -model.best_validation_score_
         self.best_parameters: np.ndarray | None = None
+        self._begun = 0, pace.rate
 
     def __call__(self, epoch: int, metrics: dict[str, float]) -> bool:
         """Record an epoch; True if the epochs under way should end, for good or for a lower learning rate."""
@@ -122,6 +124,49 @@ class Watch:
     def _take_for_best(self, score: float) -> None:
         self._model.best_validation_score_ = score
         self.best_parameters = self._model.inner_network_.parameters.copy()
+
+    def begin(self, first: int) -> None:
+        """Note where a run of epochs begins."""
+        self._begun = first, self._pace.rate
+
+    def kept(self) -> Standing:
+        """What `go_on` needs: the record, and what decides when training ends; see `Remembering`."""
+        model, pace, patience = self._model, self._pace, self._patience
+        first, rate = self._begun
+        facts = {
+            "first": first,
+            "n_iter": model.n_iter_,
+            "t": model.t_,
+            "should_stop": bool(model.should_stop_),
+            "waited": [pace.waited, patience.waited],
+        }
+        bests = model.best_loss_, model.best_validation_score_
+        numbers = [rate, pace.rate, patience.best, *(np.nan if best is None else best for best in bests)]
+        arrays = {"numbers": np.array(numbers, float), "losses": np.array(model.loss_curve_, float)}
+        if model.validation_scores_ is not None:
+            arrays["scores"] = np.array(model.validation_scores_, float)
+        if self.best_parameters is not None:
+            arrays["best"] = self.best_parameters
+        return Standing(facts, arrays)
+
+    def go_on(self, kept: Standing) -> None:
+        """See `Remembering`."""
+        model, pace, patience = self._model, self._pace, self._patience
+        facts, arrays = kept.facts, kept.arrays
+        model.n_iter_, model.t_, model.should_stop_ = facts["n_iter"], facts["t"], facts["should_stop"]
+        pace.waited, patience.waited = facts["waited"]
+        rate, pace.rate, patience.best, *bests = arrays["numbers"].tolist()
+        self._begun = facts["first"], rate
+        model.best_loss_, model.best_validation_score_ = (None if np.isnan(best) else best for best in bests)
+        model.loss_curve_ = arrays["losses"].tolist()
+        model.loss_ = model.loss_curve_[-1] if model.loss_curve_ else np.nan
+        model.validation_scores_ = arrays["scores"].tolist() if "scores" in arrays else None
+        self.best_parameters = arrays.get("best")
+
+    def go_back(self) -> int:
+        """To the learning rate with which the epochs under way began; the first of them."""
+        first, self._pace.rate = self._begun
+        return first
 
     def _say(self, message: str) -> None:
         if self._model.verbose:

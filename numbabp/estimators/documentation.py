@@ -107,7 +107,11 @@ device : str, default="auto"
     made where X lies. An X on a GPU (CuPy's, or any array with the CUDA array interface) stays there, with y
     and sample_weight beside it or in the host's memory, and what is predicted lies there, too; only labels
     that are no numbers come back as NumPy's. class_weight, and early_stopping without X_val, bring the labels
-    to the host.\
+    to the host.
+checkpoint : str or path-like, optional
+    A file in which `fit` keeps its run: the same fit again, in another process too, goes on from where the
+    file stands, as `Network.fit` with its `checkpoint` does (docs/reliability.md). random_state should be a
+    number. It is for one fit: members of ensembles and candidates of searches must not share a file.\
 """
 """Of the two estimators."""
 

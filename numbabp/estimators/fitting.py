@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 
 from .. import samples as network_samples
 from ..architecture import Architecture
-from ..checks.arguments import check_random_state
+from ..checks.arguments import check_path, check_random_state
 from ..checks.host_samples import check_on_host, check_target_range
 from ..devices.placement import beside, gpu_of, resolve, where, where_X_lies
 from ..errors import DivergenceError
@@ -18,8 +18,13 @@ from ..network import Network
 from ..options import Options
 from ..planning.planner import make_plan
 from ..planning.problem import Problem
+from ..samples import Samples as Measured
 from ..samples import mean_nonzeros
+from ..training.checkpoints.files import prepare
+from ..training.checkpoints.identities import of_samples, plain
+from ..training.checkpoints.keeper import Checkpoint
 from ..training.lbfgs import Objective, minimise
+from ..training.loop import OF_CALLBACK
 from .convergence import Pace, Watch
 from .parameters import (
     LBFGS,
@@ -45,6 +50,8 @@ from .validation import (
 )
 from .weights import MeanWeight, normalised, rows_with_weight, times
 
+DECIDING = ("learning_rate", "tol", "n_iter_no_change", "early_stopping", "max_iter_", "standardize")
+"""Parameters on which depends what becomes of a run, beside what its network is asked for."""
 EPOCHS_A_CALL = 10_000
 """Epochs that one call of `Network.fit` is given at most: what it records of them is allocated beforehand."""
 
@@ -87,11 +94,48 @@ class Fitting:
         ends_by_itself = not self.in_parts and rate_falls_to_zero(self.model)
         return Watch(self.model, self.fitted.pace, len(self.samples.Y), score, ends_by_itself)
 
-    def run(self, first: int, epochs: int, watch: Watch) -> None:
+    def found(self, watch: Watch) -> int | None:
+        """Number of the epoch with which the run in the model's checkpoint begins; None where there is none.
+
+        `watch` is then what it was, but for the learning rate, with which that run began.
+
+        Raises
+        ------
+        ValueError
+            If the file is none of an estimator's checkpoints, or can't be written.
+        """
+        if self.model.checkpoint is None:
+            return None
+        found = prepare(self.model.checkpoint, resume=True)
+        if found is None:
+            return None
+        if "callback" not in found.standing.facts:
+            raise ValueError(f"checkpoint {self.model.checkpoint} is of another run: of no estimator.")
+        watch.go_on(found.standing.part(OF_CALLBACK, found.standing.facts["callback"]))
+        return watch.go_back()
+
+    def _checkpoint(self, first: int, resume: bool) -> Checkpoint | None:
+        model, validation = self.model, self.samples.validation
+        if model.checkpoint is None or self.in_parts:
+            return None
+        held_out = None
+        if validation is not None:
+            of_one, targets, weights = validation
+            held_out = Measured(of_one, targets, np.empty(0) if weights is None else weights)
+        beside = {
+            "the first of the epochs": first,
+            **of_samples("samples held out", held_out),
+            **{name: plain(getattr(model, name)) for name in DECIDING},
+        }
+        return Checkpoint(check_path("checkpoint", model.checkpoint), resume=resume, beside=beside)
+
+    def run(self, first: int, epochs: int, watch: Watch, resume: bool = False) -> None:
         """Train for some of `epochs` epochs, of which the first has this number.
 
-        They are `EPOCHS_A_CALL` at most, and end when `watch` says so.
+        They are `EPOCHS_A_CALL` at most, and end when `watch` says so. With `resume` the model's checkpoint
+        is gone on with, which else is replaced.
         """
+        watch.begin(first)
         model, samples = self.model, self.samples
         n, epochs = len(samples.Y), min(epochs, EPOCHS_A_CALL)
         of_epochs = rates(model, first, epochs, n, self.fitted.pace.rate, self.in_parts)
@@ -107,6 +151,7 @@ class Fitting:
                 schedule=lambda epoch: float(of_epochs[epoch]),
                 callback=watch,
                 progress=False,
+                checkpoint=self._checkpoint(first, resume),
                 **options,
             )
 

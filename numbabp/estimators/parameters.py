@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from ..architecture import check_quantile
-from ..checks.arguments import check_bool, check_choice, check_integer, check_real
+from ..checks.arguments import check_bool, check_choice, check_integer, check_path, check_real
 from ..devices.placement import check_device, module_of
 from ..functions.activations import HIDDEN_ACTIVATIONS
 from ..functions.initializers import draw_biases
@@ -55,6 +55,8 @@ def check_parameters(model: BaseEstimator) -> None:
     check_device(model.device)
     if model.solver == LBFGS:
         _check_for_lbfgs(model)
+    if model.checkpoint is not None:
+        check_path("checkpoint", model.checkpoint)
     class_weight = getattr(model, "class_weight", None)  # regressors have none
     if not (class_weight is None or isinstance(class_weight, dict | list)):
         check_choice("class_weight", class_weight, ("balanced",))
@@ -78,6 +80,8 @@ def _check_for_lbfgs(model: BaseEstimator) -> None:
         raise ValueError(
             f"device={model.device!r} does not go with solver='lbfgs', which is on the CPU: take 'cpu'."
         )
+    if model.checkpoint is not None:
+        raise ValueError("checkpoint goes with solvers that take epochs, not with solver='lbfgs'.")
 
 
 def _check_numbers(model: BaseEstimator) -> None:

@@ -86,6 +86,7 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, BaseMLP):
         quantile: float = 0.5,
         standardize: bool = True,
         device: str = "auto",
+        checkpoint: Any = None,
     ) -> None:
         self._keep(locals())
 

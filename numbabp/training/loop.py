@@ -24,7 +24,7 @@ from . import slicing
 from .checkpoints import plans
 from .checkpoints.keeper import Keeper
 from .checkpoints.pausing import Pausing
-from .checkpoints.standing import Standing, take
+from .checkpoints.standing import Remembering, Standing, take
 from .divergence import Snapshot, last_finite
 from .engines.network_engine import Engine, Subject
 from .engines.network_registry import make_engine
@@ -34,6 +34,8 @@ from .state import RuleState
 from .stopping import Stopping
 
 Callback = Callable[[int, dict[str, float]], Any]
+OF_CALLBACK = "callback."
+"""What the names of a callback's arrays begin with in a checkpoint."""
 
 
 @dataclass
@@ -195,8 +197,12 @@ class Training:
             "validation": np.array(validated, float).reshape(len(validated), len(names)),
             "stopping": stopping.numbers,
         }
-        best = stopping.best_parameters
-        return Standing(facts, changing, {} if best is None else {"best_parameters": best})
+        constant = {} if stopping.best_parameters is None else {"best_parameters": stopping.best_parameters}
+        if isinstance(self.callback, Remembering):
+            own = self.callback.kept()
+            facts["callback"] = own.facts
+            constant |= {OF_CALLBACK + name: array for name, array in own.arrays.items()}
+        return Standing(facts, changing, constant)
 
     def _is_over(self, found: Standing) -> bool:
         """Whether a run that was found has ended, and is not to be longer now."""
@@ -221,6 +227,8 @@ class Training:
             run.learning_rates[n:] = self._stopping.rate
         self._order[:] = take(arrays, "order", self._order)
         self._engine.put_back(arrays)
+        if isinstance(self.callback, Remembering):
+            self.callback.go_on(found.part(OF_CALLBACK, found.facts["callback"]))
         names = [f"validation_{name}" for name in ("loss", *self._names)]
         self._validation_metrics = [
             dict(zip(names, row, strict=True)) for row in arrays["validation"].tolist()

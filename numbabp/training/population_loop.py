@@ -166,13 +166,7 @@ class PopulationTraining:
         if found is not None and found.facts["engine"] is not None:
             is_it = (found.facts["turn"], found.facts["is_alone"]) == (at.turn, at.is_alone)
             if is_it:
-                prefix = "engine."
-                own = {
-                    name.removeprefix(prefix): array
-                    for name, array in found.arrays.items()
-                    if name.startswith(prefix)
-                }
-                engine.go_on(Standing(found.facts["engine"], own))
+                engine.go_on(found.part("engine.", found.facts["engine"]))
         self._at = at
         if self.keeper is not None:
             engine.step_aside = self._step_aside

@@ -85,7 +85,7 @@ def check_same_run(path: PathLike, found: Identity, asked: Identity) -> None:
     if differing:
         raise ValueError(
             f"checkpoint {os.fspath(path)} is of another run; what differs: {', '.join(differing)}. "
-            "Name another file, or begin anew with resume=False."
+            "Name another file, delete this one, or begin anew with resume=False of fit."
         )
 
 

@@ -40,10 +40,14 @@ class Checkpoint(NamedTuple):
     path: str
     every: float = 30.0
     resume: bool = True
+    beside: Mapping[str, Any] = {}
+    """What else a run has to have in common with one that is gone on from, as JSON takes it."""
 
     @classmethod
-    def asked(cls, path: PathLike | None, every: float, resume: bool) -> "Checkpoint | None":
+    def asked(cls, path: "PathLike | Checkpoint | None", every: float, resume: bool) -> "Checkpoint | None":
         """Of the arguments, checked; None if no path is given."""
+        if isinstance(path, Checkpoint):  # an estimator's
+            return path
         check_real("checkpoint_every", every, minimum=0)
         check_bool("resume", resume)
         if path is None:

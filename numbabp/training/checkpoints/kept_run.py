@@ -32,6 +32,7 @@ class KeptRun(NamedTuple):
         """
         for generator in generators.values():
             random_states.described(generator)  # raises where it can't be kept
+        identity = {**identity, **checkpoint.beside}
         found = files.prepare(checkpoint.path, checkpoint.resume)
         if found is not None:
             files.check_same_run(checkpoint.path, found.identity, identity)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -30,10 +30,31 @@ class Standing:
         """All of them."""
         return {**self.changing, **self.constant}
 
+    def part(self, prefix: str, facts: dict[str, Any]) -> "Standing":
+        """The arrays whose names begin so, without that, and facts of their own."""
+        own = {
+            name.removeprefix(prefix): array for name, array in self.arrays.items() if name.startswith(prefix)
+        }
+        return Standing(facts, own)
+
     def copied(self) -> "Standing":
         """One that training no longer changes."""
         copies = {name: array.copy() for name, array in self.changing.items()}
         return Standing(self.facts, copies, self.constant)
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A callback of `fit` with a state that checkpoints keep, in arrays that it does not change any more."""
+
+    def __call__(self, epoch: int, metrics: dict[str, float], /) -> Any:
+        """See `Network.fit`."""
+
+    def kept(self) -> Standing:
+        """What `go_on` needs."""
+
+    def go_on(self, kept: Standing) -> None:
+        """Go on from what was `kept` by another process."""
 
 
 def take(arrays: Mapping[str, np.ndarray], name: str, like: np.ndarray) -> np.ndarray:

@@ -290,14 +290,7 @@ class Each(PopulationEngine):
     def go_on(self, kept: Standing) -> None:
         """See `PopulationEngine`."""
         begun = {int(name): facts for name, facts in kept.facts["networks"].items()}
-        for i, facts in begun.items():
-            prefix = f"{i}."
-            arrays = {
-                name.removeprefix(prefix): array
-                for name, array in kept.arrays.items()
-                if name.startswith(prefix)
-            }
-            self._found[i] = Standing(facts, arrays)
+        self._found = {i: kept.part(f"{i}.", facts) for i, facts in begun.items()}
         self._to_do = dict.fromkeys([*begun, *kept.facts["to_do"]])
 
     def _training(self, i: int, thread: int) -> Training:
