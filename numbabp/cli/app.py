@@ -179,6 +179,13 @@ def train(
             "(PNG, SVG, PDF)."
         ),
     ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep the training in this file: the same command again goes on from where it stands, and "
+            "ends with the same model."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a network on a table and save it.
@@ -194,7 +201,7 @@ def train(
     sizes = hidden_layers(hidden, "[x,]") if hidden.strip() else ()
     if plot is not None:
         plots.check(plot)
-    check_outputs({"--output": output, "--plot": plot}, {"the data": data})
+    check_outputs({"--output": output, "--plot": plot, "--checkpoint": checkpoint}, {"the data": data})
     if test_fraction is None:
         test_fraction = validation_fraction if early_stopping else 0.0
     check_fractions(validation_fraction, test_fraction)
@@ -204,7 +211,7 @@ def train(
     if output is not None:
         split.pipeline.check_size()
 
-    def fit(split: Split) -> tuple[Network, "History"]:
+    def fit(split: Split, checkpoint: Path | None = None) -> tuple[Network, "History"]:
         network = Network(**split.pipeline.network_arguments(sizes, activation, dtype), random_state=seed)
         history = network.fit(
             split.inputs,
@@ -221,6 +228,7 @@ def train(
             early_stopping=early_stopping,
             device=device,
             progress=False if as_json else None,
+            checkpoint=checkpoint,
         )
         return network, history
 
@@ -230,7 +238,7 @@ def train(
 
         part = validation_fraction if early_stopping else 0.0
         folds = cross_validate(samples, cv, seed, lambda split: fit(split)[0], part)
-    network, history = fit(split)
+    network, history = fit(split, checkpoint)
     report = TrainingReport.of(network, history, split, seed if baselines else None, folds)
     if output is not None:
         split.pipeline.save(network, output)

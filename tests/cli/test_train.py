@@ -17,6 +17,7 @@ from numbabp.data.pipeline import Score
 from numbabp.data.split import Split
 from numbabp.data.tables import Table
 from numbabp.history import History
+from numbabp.loading import load
 
 
 def samples_of(X, y):
@@ -233,3 +234,30 @@ def test_rows_without_a_target_are_left_out_where_that_is_asked_for(folder):
         run("evaluate", "net", name, "--json", "figures.json")
         assert json.loads((folder / "figures.json").read_text())["n_rows"] == 399
         assert len(run_json("predict", "net", name)["y"]) == 400
+
+
+def test_a_training_that_is_kept_goes_on(folder):
+    options = ("train", "--dataset", "iris", "--schedule", "constant", "--early-stopping", "--seed", 3)
+    whole = run_json(*options, "--epochs", 6, "--output", "whole.net")
+    part = run_json(*options, "--epochs", 3, "--checkpoint", "run", "--cv", 2)
+    assert len(part["history"]["loss"]) == 3
+    for _ in range(2):  # the second time it is finished
+        again = run_json(*options, "--epochs", 6, "--checkpoint", "run", "--output", "again.net")
+        assert again["history"]["loss"] == whole["history"]["loss"]
+        nets = [load(name).parameters.tobytes() for name in ("again.net", "whole.net")]
+        assert nets[0] == nets[1]
+
+
+def test_a_file_that_is_no_checkpoint_of_this_training_is_refused(folder):
+    options = ("train", "--dataset", "iris", "--epochs", 2)
+    run(*options, "--checkpoint", "run", "--output", "net")
+    for changes, named in [
+        (("--learning-rate", 0.5), "learning_rate"),
+        (("--hidden", 3), "layer_sizes"),
+        (("--seed", 1), "the samples"),
+    ]:
+        assert named in refused(*options, *changes, "--checkpoint", "run")
+    assert "not replaced" in refused(*options, "--checkpoint", "net")
+    assert "same file" in refused(*options, "--checkpoint", "net", "--output", "net")
+    (folder / "d.csv").write_text("x,y\n" + "1,2\n3,4\n" * 20)
+    assert "would replace" in refused("train", "d.csv", "--target", "y", "--checkpoint", "d.csv")
