@@ -487,7 +487,7 @@ class Network(OfArchitecture):
                 self.random_state,
             )
             if kept is not None:
-                plan = kept.plan(plan)
+                plan = kept.plan(plan, problem)
             order_seed = draw_order_seed(generator, options.shuffle)
             state = self.rule_state(options.update_rule)
             training = Training(

@@ -13,7 +13,7 @@ from ..devices.processor import blas_threads
 from ..errors import DivergenceError
 from ..samples import Samples
 from .checkpoints.keeper import Keeper
-from .checkpoints.plans import OF_MANY
+from .checkpoints.plans import described_for_many
 from .checkpoints.standing import Standing, take
 from .engines.population_cpu import Each
 from .engines.population_engine import PopulationEngine
@@ -119,7 +119,7 @@ class PopulationTraining:
         shard, records, at = self.shard, self.records, self._at
         kept = Standing({}, {}) if at.engine is None else at.engine.kept()
         facts = {
-            "plan": {name: getattr(shard.plan, name) for name in OF_MANY},
+            "plan": described_for_many(shard.plan),
             "turn": at.turn,
             "is_alone": at.is_alone,
             "engine": kept.facts if at.engine is not None else None,

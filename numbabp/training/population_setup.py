@@ -215,7 +215,7 @@ class Run(NamedTuple):
             self.checkpoint, identity, own_generators(population=own, fit=self.random_state)
         )
         if kept.standing is not None:
-            shard.plan = planned_for_many(kept.standing.facts["plan"], shard.plan)
+            shard.plan = planned_for_many(kept.standing.facts["plan"], shard.plan, shard.problem)
         return kept
 
     def do(self, training: PopulationTraining) -> None:

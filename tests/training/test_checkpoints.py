@@ -123,13 +123,40 @@ def test_from_every_checkpoint_a_run_ends_with_the_same_bits(tmp_path, versions,
     kept = new_network(sizes, dtype)
     assert bits(kept, kept.fit(X, y, checkpoint=path, checkpoint_every=0, **arguments)) == expected
     assert len(versions) > 4
-    for version in versions[::3]:
+    for version in versions[::3] + versions[-1:]:
         path.write_bytes(version)
         again = new_network(sizes, dtype)
         again.random_state.seed(9)  # comes from the file, where it is the network's own
         found = bits(again, again.fit(X, y, checkpoint=path, **arguments))
         assert found[:4] == expected[:4]
         assert found[4:] == expected[4:]
+
+
+def test_a_blocked_run_that_went_over_to_single_steps_goes_on_so(tmp_path, versions, monkeypatch):
+    sizes, options = CASES["blocked, momentum"]
+    X, y = samples(sizes[0])
+    options = {**BASE, **options, "learning_rate": 0.01}
+    real, calls = loop.Training._is_finite, []
+
+    def is_finite(self):
+        calls.append(self.plan.block_length)
+        return real(self) and not (self.plan.block_length and len(calls) == 3)
+
+    monkeypatch.setattr(loop.Training, "_is_finite", is_finite)
+    found, path = [], tmp_path / "run"
+    for checkpoint in (None, path):
+        calls.clear()
+        net = new_network(sizes)
+        found.append(bits(net, net.fit(X, y, checkpoint=checkpoint, checkpoint_every=0, **options)))
+    assert found[0] == found[1] and {0, 8} == set(calls)
+    plans = set()
+    for version in versions[3::2]:
+        path.write_bytes(version)
+        plans.add(files.read(path).standing.facts["plan"]["kernel"])
+        net = new_network(sizes)
+        found.append(bits(net, net.fit(X, y, checkpoint=path, **options)))
+        assert found[-1] == found[0]
+    assert plans == {"general"}
 
 
 X, Y = samples(3)
@@ -220,7 +247,8 @@ def test_what_changes_nothing_is_not_told_apart(tmp_path):
     trained(tmp_path / "run", epochs=3)
     net = new_network((3, 4, 1))
     whole = trained(tmp_path / "other")
-    net.fit(X.tolist(), Y, checkpoint=str(tmp_path / "run"), progress=False, checkpoint_every=1, **OPTIONS)
+    arguments = {**OPTIONS, "l2": 0, "tol": np.float32(0), "monitor": []}
+    net.fit(X.tolist(), Y, checkpoint=str(tmp_path / "run"), progress=False, checkpoint_every=1, **arguments)
     assert bits(net, net.history) == bits(whole, whole.history)
 
 

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from ...samples import Samples
 from ...tensor_files import bytes_of
 from ..shard import Shard
 
+COUNTS = ("batch_size", "patience", "block_length", "n_threads")
+"""Options that are whole numbers."""
 NOT_TOLD_APART = ("progress",)
 """Options that change nothing in what comes out."""
 
@@ -64,8 +67,14 @@ def of_architecture(architecture: Architecture) -> dict[str, Any]:
 
 def of_options(options: Options, left_out: tuple[str, ...] = NOT_TOLD_APART) -> dict[str, Any]:
     """Likewise. Of a schedule that is a function nothing is known but the rates that it has given."""
-    named = asdict(options)
-    return {name: plain(value) for name, value in named.items() if name not in left_out}
+    named = {
+        field.name: getattr(options, field.name) for field in fields(options) if field.name not in left_out
+    }
+    for name, value in named.items():
+        # 1 is the number that 1.0 is
+        if not isinstance(value, bool | np.bool_) and isinstance(value, Real) and name not in COUNTS:
+            named[name] = float(value)
+    return {name: plain(value) for name, value in named.items()}
 
 
 def of_samples(what: str, samples: Samples | None) -> dict[str, Any]:

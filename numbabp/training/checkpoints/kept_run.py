@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...planning.plan import Plan
+from ...planning.problem import Problem
 from . import files, random_states
 from .keeper import Checkpoint, Keeper, put_back_random_states
 from .plans import planned
@@ -38,9 +39,9 @@ class KeptRun(NamedTuple):
             files.check_same_run(checkpoint.path, found.identity, identity)
         return cls(Keeper(checkpoint, identity, generators), generators, found and found.standing)
 
-    def plan(self, plan: Plan) -> Plan:
+    def plan(self, plan: Plan, problem: Problem) -> Plan:
         """The plan that it was begun with, or the one that is made for a new run."""
-        return plan if self.standing is None else planned(self.standing.facts["plan"], plan)
+        return plan if self.standing is None else planned(self.standing.facts["plan"], plan, problem)
 
     def put_back_random_states(self) -> None:
         """After all that is drawn before a run begins."""

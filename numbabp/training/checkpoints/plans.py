@@ -4,6 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from ...planning.plan import Plan
+from ...planning.planner import step_by_step
+from ...planning.problem import Problem
 
 DECIDING = ("kernel", "device", "block_length", "sub_block", "delayed_layers", "n_threads")
 """What of one network's plan the bits depend on."""
@@ -19,19 +21,31 @@ OF_MANY = ("kernel", "device", "n_lanes")
 """Likewise of a population's; threads share its networks out, and change no bit."""
 
 
-def planned_for_many(facts: Any, plan: Plan) -> Plan:
+def described_for_many(plan: Plan) -> dict[str, Any]:
+    """Likewise of `described`, for a population."""
+    of_network = None if plan.of_network is None else described(plan.of_network)
+    return {**{name: getattr(plan, name) for name in OF_MANY}, "of_network": of_network}
+
+
+def planned_for_many(facts: Any, plan: Plan, problem: Problem) -> Plan:
     """Likewise of `planned`, for a population: with more threads another kernel may be the fastest."""
     for candidate in (plan, *plan.others):
-        if facts == {name: getattr(candidate, name) for name in OF_MANY}:
-            return replace(candidate, others=plan.others)
+        if not all(facts.get(name) == getattr(candidate, name) for name in OF_MANY):
+            continue
+        of_network = candidate.of_network
+        if of_network is not None:
+            of_network = planned(facts["of_network"], of_network, problem)
+        return replace(candidate, of_network=of_network, others=plan.others)
     raise ValueError(
         f"checkpoint is of a run by {facts.get('kernel')!r} on {facts.get('device')} with "
         f"{facts.get('n_lanes')} lanes, which can't be gone on with on this processor."
     )
 
 
-def planned(facts: Any, plan: Plan) -> Plan:
+def planned(facts: Any, plan: Plan, problem: Problem) -> Plan:
     """The plan that was followed before, of the candidates of one that is made now.
+
+    A blocked run that has lost its digits goes on step by step (`loop`), so that this is a candidate, too.
 
     Raises
     ------
@@ -40,7 +54,8 @@ def planned(facts: Any, plan: Plan) -> Plan:
     """
     if not isinstance(facts, dict) or set(facts) != set(DECIDING):
         raise ValueError("its plan is not one of numbabp's")
-    for candidate in (plan, *plan.others):
+    in_steps = [step_by_step(problem, plan)] if plan.block_length else []
+    for candidate in (plan, *plan.others, *in_steps):
         if candidate.kernel == facts["kernel"] and candidate.device == facts["device"]:
             break
     else:

@@ -312,7 +312,7 @@ class Each(PopulationEngine):
         assert shard.plan.of_network is not None
         found, plan = self._found.pop(i, None), shard.plan.of_network
         if found is not None:
-            plan = planned(found.facts["plan"], plan)
+            plan = planned(found.facts["plan"], plan, problem)
         pausing = None
         if self.step_aside is not None:
             pausing = self._under_way[i] = Pausing(partial(self.step_aside, thread), found)
