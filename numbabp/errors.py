@@ -31,8 +31,8 @@ class DivergenceError(ArithmeticError, ValueError):
     def __str__(self) -> str:
         return (
             f"training diverged in epoch {self.epoch} at sample {self.sample} with learning rate "
-            f"{self.learning_rate:g}: the loss or the parameters are no longer finite. The last finite "
-            f"parameters were kept. Try {self.advice}."
+            f"{self.learning_rate:g}: the loss, the parameters or the rule's moments are no longer "
+            f"finite. The last finite parameters were kept. Try {self.advice}."
         )
 
 

@@ -15,6 +15,7 @@ from ..history import History
 from ..inference.predictions import measure_one
 from ..kernels import state as kernel_state
 from ..kernels.state import DIVERGED, EPOCH, FIRST_METRIC, LOSS, SAMPLE, STEP, WEIGHT, Run
+from ..kernels.update_rules import OF_SQUARES
 from ..planning.plan import Plan
 from ..planning.planner import step_by_step
 from ..planning.problem import Problem
@@ -327,7 +328,9 @@ class Training:
             return self._engine.advance(stop_epoch, max_samples)
 
     def _is_finite(self) -> bool:
-        parameters = self._engine.changing[0]
+        parameters, moments = self._engine.changing[:2]
+        if self.problem.options.update_rule in OF_SQUARES and not _all_finite(moments[-1]):
+            return False
         rate = self.run.learning_rates[min(self.run.position[EPOCH], len(self.run.sums) - 1)]
         if self._engine.may_overflow(float(rate)):
             snapshot = Snapshot(self._changing())
@@ -335,8 +338,7 @@ class Training:
             finite = bool(np.isfinite(parameters).all())
             self._restore(snapshot)
             return finite
-        # a finite sum settles it quickly; one that is not may come from an overflow of the sum alone
-        return bool(np.isfinite(parameters.sum()) or np.isfinite(parameters).all())
+        return _all_finite(parameters)
 
     def _changing(self) -> tuple[Any, ...]:
         """Everything that a kernel call changes; the position comes last."""
@@ -432,6 +434,11 @@ class Training:
             stop_reason=self.stop_reason,
             seconds=self._take_time(),
         )
+
+
+def _all_finite(array: Any) -> bool:
+    """A finite sum settles it quickly; one that is not may come from an overflow of the sum alone."""
+    return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
 
 
 def _first_guess(architecture: Architecture, n_nonzeros: float | None) -> float:

@@ -198,3 +198,14 @@ def test_saturated_units_do_not_slow_training_down_and_the_switch_is_put_back():
     switched = platform.machine() in ("x86_64", "AMD64") and not numba.config.DISABLE_JIT
     assert (net.weights[1][0, 0] == 0) == switched
     assert smallest * np.float32(0.1) > 0
+
+
+@pytest.mark.parametrize("batch_size", [1, 20])
+@pytest.mark.parametrize("update_rule", ["adagrad", "rmsprop", "adam", "adamw"])
+def test_squares_of_gradients_that_overflow_are_divergence(update_rule, batch_size):
+    """From there on every step would be zero, and the loss what it is."""
+    X = np.random.RandomState(0).standard_normal((200, 5)).astype(np.float32) * np.float32(1e15)
+    net = nbp.Network((5, 8, 1), hidden_activation="relu", dtype="float32", random_state=0)
+    with pytest.raises(nbp.DivergenceError, match="or the rule's moments are no longer finite"):
+        net.fit(X, X[:, 0], update_rule=update_rule, batch_size=batch_size, learning_rate=1e-3)
+    assert np.isfinite(net.rule_state(update_rule).moments).all() and np.isfinite(net.parameters).all()
