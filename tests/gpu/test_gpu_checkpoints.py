@@ -1,0 +1,79 @@
+"""Runs of one network on a GPU that were stopped; on a real one or the simulated."""
+
+import numpy as np
+import pytest
+
+import numbabp as nbp
+from numbabp import schedules
+from numbabp.training import loop
+from numbabp.training.checkpoints import files, keeper
+
+pytestmark = pytest.mark.gpu
+
+N = 12
+draw = np.random.RandomState(1)
+X = draw.standard_normal((N, 3))
+Y = (X[:, 0] > 0).astype(int)
+
+
+class RandomSlices:
+    """Slices of any length, which end anywhere in an epoch."""
+
+    def __init__(self, length):
+        self._draw = np.random.RandomState(N)
+        self.took(0, 0, 0)
+
+    def took(self, done, elapsed, seconds, asked=None):
+        self.length = int(self._draw.randint(1, 2 * N))
+
+
+@pytest.mark.parametrize("rule", ["sgd", "momentum"])
+@pytest.mark.parametrize("kernel", ["blocked", "persistent"])
+def test_from_checkpoints_a_run_ends_with_the_same_bits(tmp_path, monkeypatch, kernel, rule):
+    options = {"kernel": kernel, "update_rule": rule, "epochs": 4, "device": "cuda"}
+    options |= {"block_length": 4} if kernel == "blocked" else {}
+
+    def fitted(**more):
+        net = nbp.Network((3, 4, 1), loss="binary_cross_entropy", random_state=0)
+        history = net.fit(X, Y, learning_rate=0.1, **options, **more)
+        # the persistent kernel's sums of losses end with a launch: their last bit depends on where that is
+        losses = history.loss.tolist() if kernel == "blocked" else history.loss.round(12).tolist()
+        found = {**history.to_dict(), "loss": losses, "seconds": 0}
+        state = net.rule_state(rule)
+        return net.parameters.tobytes(), state.moments.tobytes(), int(state.steps), found
+
+    monkeypatch.setattr(loop, "Slices", RandomSlices)
+    monkeypatch.setattr(keeper.Keeper, "_start", lambda self, work: work())
+    expected = fitted()
+    written, real, path = [], files.write, tmp_path / "run"
+
+    def write(path, identity, standing):
+        real(path, identity, standing)
+        with open(path, "rb") as file:
+            written.append(file.read())
+
+    monkeypatch.setattr(files, "write", write)
+    assert fitted(checkpoint=path, checkpoint_every=0) == expected
+    assert len(written) > 3
+    for version in written[1::3] + written[-1:]:
+        path.write_bytes(version)
+        assert fitted(checkpoint=path) == expected
+
+
+@pytest.mark.parametrize("kernel", ["blocked", "persistent"])
+def test_room_that_grows_changes_no_bit(monkeypatch, kernel):
+    found = []
+    for first in (schedules.FIRST_EPOCHS, 2):
+        monkeypatch.setattr(schedules, "FIRST_EPOCHS", first)
+        net = nbp.Network((3, 4, 1), loss="binary_cross_entropy", random_state=0)
+        history = net.fit(X, Y, epochs=5, device="cuda", kernel=kernel, update_rule="momentum")
+        found.append((net.parameters.tobytes(), history.loss.tolist()))
+    assert found[0] == found[1]
+
+
+def test_a_population_is_refused(tmp_path):
+    population = nbp.Population((3, 4, 1), 2, random_state=0)
+    before = population.parameters.copy()
+    with pytest.raises(ValueError, match=r"trained on the CPU.*ask for device='cpu'"):
+        population.fit(X, Y, epochs=2, device="cuda", checkpoint=tmp_path / "run")
+    assert np.array_equal(population.parameters, before)
