@@ -34,8 +34,8 @@ def gradient_check(net: Network, X: Any, y: Any, *, step: float = 1e-5) -> float
     float
         The largest \|difference\| / max(\|gradient\|, largest gradient / 1000): parameters whose gradient
         all but vanishes are not divided by it, and the rounding noise of the quotient is taken off first.
-        About 1e-9 for smooth activations; relu, leaky_relu, elu, absolute error and huber have kinks, across
-        which a central difference is less exact or wrong.
+        About 1e-9 for smooth activations; relu, leaky_relu, elu, absolute error, quantile and huber have
+        kinks, across which a central difference is less exact or wrong.
     """
     twin = net.astype(np.float64)
     architecture = twin.architecture
