@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse
 
 import numbabp as nbp
+from numbabp.kernels.minibatch import batch
 from numbabp.training import loop
 from numbabp.training.checkpoints import files, keeper
 
@@ -91,6 +92,7 @@ CASES = {
     "general, rprop": ((3, 4, 1), {"kernel": "general", "update_rule": "rprop", "batch_size": N}),
     "minibatch": ((3, 4, 1), {"kernel": "minibatch", "batch_size": 7, "update_rule": "adam"}),
     "minibatch, clipped": ((3, 4, 1), {"kernel": "minibatch", "batch_size": 7, "clip_norm": 0.5}),
+    "minibatch, in parts": ((3, 4, 1), {"kernel": "minibatch", "batch_size": 20, "update_rule": "adam"}),
     "blocked": ((20, 8, 1), {"kernel": "blocked", "block_length": 16}),
     "blocked, momentum": ((20, 8, 8, 1), {"block_length": 8, "update_rule": "momentum", "l2": 0.01}),
     "blocked, nesterov": ((20, 8, 1), {"block_length": 32, "update_rule": "nesterov"}),
@@ -108,8 +110,11 @@ CASES = {
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", CASES)
-def test_from_every_checkpoint_a_run_ends_with_the_same_bits(tmp_path, versions, name, weighted):
+def test_from_every_checkpoint_a_run_ends_with_the_same_bits(tmp_path, versions, monkeypatch, name, weighted):
     sizes, options = CASES[name]
+    if name.endswith("in parts"):  # which else only large mini-batches are taken in
+        monkeypatch.setattr(batch, "PART_BYTES", 1)
+        monkeypatch.setattr(batch, "LEAST_PART", 3)
     dtype = "float32" if weighted else "float64"
     X, y = samples(sizes[0], name.startswith("sparse"))
     arguments = {**BASE, **options}
