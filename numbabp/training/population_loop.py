@@ -125,14 +125,13 @@ class PopulationTraining:
             "engine": kept.facts if at.engine is not None else None,
             "seconds": self.seconds_before + time.perf_counter() - self._started,
             "order_seed": shard.order_seed,
-            "diverged": [
-                [i, error.epoch, error.sample, error.learning_rate] for i, error in records.diverged.items()
-            ],
         }
+        diverged = [(i, each.epoch, each.sample, each.learning_rate) for i, each in records.diverged.items()]
         changing = {
             **{f"engine.{name}": array for name, array in kept.arrays.items()},
             **{f"history.{name}": values.T for name, values in records.metrics.items()},
             **self._rows(),
+            "diverged": np.array(diverged, float).reshape(-1, 4),
         }
         return Standing(facts, changing, {"seeds": shard.seeds})
 
@@ -154,8 +153,8 @@ class PopulationTraining:
             values[...] = take(arrays, name, values)
         for name, values in self.records.metrics.items():
             values.T[...] = take(arrays, f"history.{name}", values.T)
-        for i, epoch, sample, rate in facts["diverged"]:
-            self.records.note_divergence(i, DivergenceError(epoch, sample, rate))
+        for i, epoch, sample, rate in arrays["diverged"].tolist():
+            self.records.note_divergence(int(i), DivergenceError(int(epoch), int(sample), rate))
         self.shard.order_seed, self.shard.seeds = facts["order_seed"], arrays["seeds"]
         self.seconds_before = facts["seconds"]
         self._at = Place(facts["turn"], facts["is_alone"], None)

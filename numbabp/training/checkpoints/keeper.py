@@ -82,7 +82,7 @@ class Keeper:
         self._last = time.monotonic()
         self._copies: dict[str, np.ndarray] | None = None
         self._thread: threading.Thread | None = None
-        self._error: OSError | None = None
+        self._error: Exception | None = None
 
     def look(
         self,
@@ -156,7 +156,7 @@ class Keeper:
     def _write(self, standing: Standing) -> None:
         try:
             files.write(self._path, self._identity, standing)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._error = error
 
     def _warn(self) -> None:

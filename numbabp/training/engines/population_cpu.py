@@ -154,7 +154,8 @@ class Lanes(PopulationEngine):
         parameters, moments = self._before
         arrays |= {"diverged": self._networks.diverged, "rows": rows, "parameters": parameters[rows]}
         arrays["moments"] = moments[rows] if moments.size else moments
-        return Standing({"ranges": ranges, "ends": ends, "lanes": self._lanes}, arrays)
+        arrays["ranges"] = np.array(ranges, np.int64).reshape(-1, 2)
+        return Standing({"ends": ends, "lanes": self._lanes}, arrays)
 
     def go_on(self, kept: Standing) -> None:
         """See `PopulationEngine`."""
@@ -164,7 +165,7 @@ class Lanes(PopulationEngine):
                 f"its vectors have {kept.facts['lanes']} lanes, and this processor's {self._lanes}"
             )
         n_arrays = len(arrays_of(self._chunks[0]))
-        tasks = [Range(first, end) for first, end in kept.facts["ranges"]]
+        tasks = [Range(first, end) for first, end in arrays["ranges"].tolist()]
         for k, end in enumerate(kept.facts["ends"]):
             begun = [arrays[f"{k}.{j}"] for j in range(n_arrays)]
             position = begun[POSITION]
@@ -270,8 +271,9 @@ class Each(PopulationEngine):
 
     def kept(self) -> Standing:
         """See `PopulationEngine`: the networks under way, each as it is kept by itself."""
-        facts: dict[str, Any] = {"to_do": list(self._to_do), "networks": {}}
-        arrays: dict[str, np.ndarray] = {}
+        facts: dict[str, Any] = {"networks": {}}
+        # there may be too many for the text of a header
+        arrays = {"to_do": np.array(list(self._to_do), np.int64)}
         begun = {i: each.standing() for i, each in self._under_way.items() if each.has_begun}
         standings = {**self._found, **begun}
         for i, standing in standings.items():
@@ -291,7 +293,7 @@ class Each(PopulationEngine):
         """See `PopulationEngine`."""
         begun = {int(name): facts for name, facts in kept.facts["networks"].items()}
         self._found = {i: kept.part(f"{i}.", facts) for i, facts in begun.items()}
-        self._to_do = dict.fromkeys([*begun, *kept.facts["to_do"]])
+        self._to_do = dict.fromkeys([*begun, *kept.arrays["to_do"].tolist()])
 
     def _training(self, i: int, thread: int) -> Training:
         shard, samples = self.shard, self.samples
