@@ -139,15 +139,16 @@ class Training:
                 self.parameters[:] = self._stopping.best_parameters
         except BaseException as error:
             self.stop_reason = "interrupted"
-            if self.keeper is not None and isinstance(error, KeyboardInterrupt) and self._is_sound:
+            may_go_on = isinstance(error, KeyboardInterrupt) and self._is_sound and not self._has_ended
+            if self.keeper is not None and may_go_on:
                 self.keeper.finish(self.standing())
             raise
         finally:
-            if self.keeper is not None:
-                self.keeper.close()
             self._engine.catch_up()
             self.state.steps[...] = self.run.position[STEP]
             self.history = self._history()
+            if self.keeper is not None:
+                self.keeper.close()  # last, as it may wait, and warn
         return self.history
 
     def _go_to_the_end(self, bar: ProgressBar) -> None:

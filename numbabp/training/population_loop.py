@@ -99,9 +99,9 @@ class PopulationTraining:
             self.stop_reason = "interrupted"
             raise
         finally:
+            self.records.end()
             if self.keeper is not None:
                 self.keeper.close()
-            self.records.end()
 
     @property
     def trained(self) -> Trained:

@@ -348,6 +348,24 @@ def test_interrupted_runs_go_on(tmp_path, monkeypatch):
     assert stopped > 2 and bits(net, net.history) == expected
 
 
+def test_an_interruption_of_the_last_checkpoint_leaves_the_one_before(tmp_path, monkeypatch):
+    whole, real = trained(None), files.write
+
+    def interrupted(path, identity, standing):
+        if standing.facts["stop_reason"] is not None:
+            raise KeyboardInterrupt
+        real(path, identity, standing)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write", interrupted)
+        patch.setattr(keeper.Keeper, "_start", lambda self, work: work())
+        with pytest.raises(KeyboardInterrupt):
+            trained(tmp_path / "run", checkpoint_every=0, callback=lambda *_: None)
+    assert files.read(tmp_path / "run").standing.facts["stop_reason"] is None
+    net = trained(tmp_path / "run")
+    assert bits(net, net.history) == bits(whole, whole.history)
+
+
 def test_a_run_that_diverges_does_so_again(tmp_path):
     errors = []
     for _ in range(2):
