@@ -35,7 +35,6 @@ OF_A_RUN = (
 """Arguments of `fit` that are no options of a step."""
 OF_SEVERAL_EPOCHS = ("early_stopping", "patience")
 """Options that make no sense for one."""
-
 FEW_STEPS = 4096
 """So few make no difference to a plan."""
 
@@ -285,13 +284,11 @@ class Network(OfArchitecture):
         batch_size : int
             Samples a step: more than 1 makes steps with the mean gradient of a mini-batch.
         update_rule : str
-            sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, rprop; formulas in
-            `numbabp.kernels.update_rules`. rprop needs batch_size to be the number of samples, and begins
-            with steps of learning_rate. What a rule carries from step to step goes on in the next call
-            with the same rule.
+            sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, rprop (`numbabp.kernels.update_rules`).
+            rprop needs all samples as batch_size, and begins with steps of learning_rate. What a rule carries
+            from step to step goes on in the next call with the same rule.
         momentum, rho, beta_1, beta_2, epsilon : float
-            Numbers of the rules: mu of momentum and nesterov, rho of rmsprop, the two betas of adam and
-            adamw, and the epsilon of adagrad, rmsprop, adam and adamw.
+            Numbers of the rules, as their formulas name them.
         l1, l2 : float
             Penalties l1 abs(W) + l2/2 W^2 on weights, not biases, in every step; adamw takes l2 as its
             decoupled decay.
@@ -358,10 +355,9 @@ class Network(OfArchitecture):
         DivergenceError
             If the loss or the parameters stop being finite; the last finite parameters are kept.
         RuntimeError
-            If this network is being trained already, in another thread.
+            If another thread is training this network.
         KeyboardInterrupt
-            On Ctrl-C; the network is left after its last finished step, `history` up to the last finished
-            epoch.
+            On Ctrl-C; the network is left after its last finished step, `history` after the last epoch.
         """
         checked = Options.named("Network.fit", options, OF_A_RUN)
         kept_at = Checkpoint.asked(checkpoint, checkpoint_every, resume)
