@@ -6,13 +6,12 @@ import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from peer import OutOfScope, Peer, Unavailable
-
-from numbabp.compiler.subnormals import flushed_subnormals
 
 HERE = Path(__file__).parent
 FLAGS = ["-O3", "-march=native", "-ffast-math"]
@@ -44,6 +43,28 @@ def build(source, flags, libraries=("-lm",)):
             first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:200])
             raise Unavailable(f"not measured: {source} does not build: {first.strip()}")
     return ctypes.CDLL(str(path / "library.so"))
+
+
+@contextmanager
+def flushed_subnormals():
+    """Subnormal numbers are zero, as they are in a program that is linked with -ffast-math."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        yield
+        return
+    switch = _switch()
+    before = switch.flush()
+    try:
+        yield
+    finally:
+        switch.put_back(before)
+
+
+@cache
+def _switch():
+    library = build("flushing.c", ["-O1"])
+    library.flush.restype = ctypes.c_uint
+    library.put_back.argtypes = [ctypes.c_uint]
+    return library
 
 
 def pointer(array):
@@ -144,7 +165,7 @@ class Twin(Peer):
         self.velocity[:] = 0
 
     def train(self, n, epochs):
-        with flushed_subnormals():  # as in a program that is linked with -ffast-math
+        with flushed_subnormals():
             self.step(self, n, epochs)
 
 

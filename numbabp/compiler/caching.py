@@ -106,7 +106,7 @@ def package_cache(numbas: Any, *versions: str) -> Any:
     numbas
         `FunctionCache`, or numba-cuda's `CUDACache`.
     versions
-        Of other packages than Numba that have a part in the machine code.
+        Of other packages than Numba that have a part in the machine code, or what else does.
     """
 
     class PackageCache(numbas):

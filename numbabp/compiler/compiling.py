@@ -1,7 +1,7 @@
 """How functions are compiled: the one place for Numba's options and its cache.
 
-`scalar_function` is for the small functions that kernels inline, `kernel` for the compiled loops that Python
-calls. Only the latter are cached on disk, since what they call is compiled into them.
+`scalar_function` is for the small functions that kernels inline, `kernel` and `training_kernel` for the
+compiled loops that Python calls. Only these are cached on disk, since what they call is compiled into them.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 from .caching import package_cache
-from .linking import KernelCompiler, LinkOnlyCompiler
+from .linking import KernelCompiler, LinkOnlyCompiler, TrainingKernelCompiler
 from .registries import import_array_functions
 
 import_array_functions()
@@ -124,10 +124,19 @@ if not numba.config.DISABLE_JIT:
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a training or inference loop, with its machine code kept on disk where that is possible."""
-    compiled = njit(**OPTIONS, pipeline_class=KernelCompiler, no_cfunc_wrapper=True)(function)
+    """Compile a loop, with its machine code kept on disk where that is possible."""
+    return _compiled(function, KernelCompiler)
+
+
+def training_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a loop that trains, in which subnormal numbers are taken as zero."""
+    return _compiled(function, TrainingKernelCompiler)
+
+
+def _compiled(function: Callable[..., Any], pipeline: type[KernelCompiler]) -> Callable[..., Any]:
+    compiled = njit(**OPTIONS, pipeline_class=pipeline, no_cfunc_wrapper=True)(function)
     if not numba.config.DISABLE_JIT:
         # where there is no folder to write to, kernels are compiled anew in every process
         with suppress(RuntimeError, OSError):
-            compiled._cache = package_cache(FunctionCache)(function)
+            compiled._cache = package_cache(FunctionCache, pipeline.__name__)(function)
     return compiled

@@ -12,6 +12,7 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder, Flags, _LowerResult
 from numba.core.compiler_machinery import FunctionPass, LoweringPass, register_pass
 from numba.core.typed_passes import (
+    BaseNativeLowering,
     DumpParforDiagnostics,
     InlineOverloads,
     NativeLowering,
@@ -32,6 +33,7 @@ from numba.core.untyped_passes import (
 
 from .constants import DecideComparisons
 from .operators import remembered_operators
+from .subnormals import FlushingLower
 
 UNUSED_PASSES = (
     WithLifting,
@@ -148,6 +150,26 @@ class KernelCompiler(CompilerBase):
 
     def define_pipelines(self):  # type: ignore[no-untyped-def]  # noqa: D102
         passes = _passes(self.state)
+        passes.finalize()
+        return [passes]
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _FlushingLowering(BaseNativeLowering):
+    _name = "numbabp_flushing_lowering"
+
+    @property
+    def lowering_class(self) -> type:
+        return FlushingLower
+
+
+class TrainingKernelCompiler(KernelCompiler):
+    """The same, for kernels that take subnormal numbers as zero."""
+
+    def define_pipelines(self):  # type: ignore[no-untyped-def]  # noqa: D102
+        passes = _passes(self.state)
+        instead = {NativeLowering: _FlushingLowering}
+        passes.passes = [(instead.get(step, step), text) for step, text in passes.passes]
         passes.finalize()
         return [passes]
 

@@ -1,63 +1,60 @@
-"""Subnormal numbers taken as zero while kernels run.
+"""Subnormal numbers taken as zero while kernels train.
 
 A saturated unit's activation or derivative is next to the smallest normal number, 1e-38 in float32, and
 products with it are subnormal: a processor takes a hundred cycles and more for each. Random labels learned
 for long were up to seven times slower for it (64-32-10, float32, 2650 ns a step instead of 365). x86 has a
 switch for the thread (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, sections
 10.2.3.3 and 10.2.3.4); on other processors nothing is done here.
+
+The switch is thrown by a kernel's first instructions and put back by its last ones. There is no Python in
+between, and so no place where Ctrl-C or another exception could leave it as it is not to be: a context
+manager around kernels left it in one of a few hundred interruptions.
 """
 
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
-import numba
-from numba import types
-from numba.extending import intrinsic
-
-from .compiling import kernel
+from llvmlite import ir
+from numba.core.lowering import Lower
 
 FLUSH_RESULTS, FLUSH_OPERANDS = 0x8000, 0x0040
 """Bits of the control word."""
-_HAS_SWITCH = platform.machine() in ("x86_64", "AMD64") and not numba.config.DISABLE_JIT
+_HAS_SWITCH = platform.machine() in ("x86_64", "AMD64")
+_WORD = ir.IntType(32)
 
 
-@intrinsic
-def _swap_control(typingctx: Any, word: Any, flags: Any) -> Any:
-    """Set the thread's floating-point control to `word`, or where that is 0 add `flags`; the one before."""
-    from llvmlite import ir
+class FlushingLower(Lower):
+    """Numba's translation of a function into LLVM's code, with the switch thrown meanwhile."""
 
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        i32, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
-        function = ir.FunctionType(ir.VoidType(), [pointer])
-        store = builder.module.declare_intrinsic("llvm.x86.sse.stmxcsr", fnty=function)
-        load = builder.module.declare_intrinsic("llvm.x86.sse.ldmxcsr", fnty=function)
-        place = builder.alloca(i32)
-        builder.call(store, [builder.bitcast(place, pointer)])
-        before = builder.load(place)
-        word, flags = arguments
-        keep = builder.icmp_unsigned("==", word, ir.Constant(i32, 0))
-        builder.store(builder.select(keep, builder.or_(before, flags), word), place)
-        builder.call(load, [builder.bitcast(place, pointer)])
-        return before
-
-    return types.uint32(types.uint32, types.uint32), codegen
+    def lower_normal_function(self, fndesc) -> None:  # type: ignore[no-untyped-def]  # noqa: D102
+        super().lower_normal_function(fndesc)
+        if _HAS_SWITCH:
+            _throw_meanwhile(self.function)
 
 
-@kernel
-def _control(word: Any) -> Any:
-    return _swap_control(numba.uint32(word), numba.uint32(FLUSH_RESULTS | FLUSH_OPERANDS))
+def _throw_meanwhile(function: ir.Function) -> None:
+    """Add flags to the thread's control word before all else, and set what it was before every return."""
+    builder = ir.IRBuilder()
+    builder.position_at_start(function.entry_basic_block)
+    before, meanwhile = builder.alloca(_WORD), builder.alloca(_WORD)
+    _control(builder, "stmxcsr", before)
+    flags = ir.Constant(_WORD, FLUSH_RESULTS | FLUSH_OPERANDS)
+    builder.store(builder.or_(builder.load(before), flags), meanwhile)
+    _control(builder, "ldmxcsr", meanwhile)
+    for block in function.blocks:
+        if isinstance(block.terminator, ir.Ret):
+            builder.position_before(block.terminator)
+            _control(builder, "ldmxcsr", before)
 
 
-@contextmanager
-def flushed_subnormals() -> Iterator[None]:
-    """In this thread; what was set before is set again in the end."""
-    if not _HAS_SWITCH:
-        yield
-        return
-    before = _control(0)
-    try:
-        yield
-    finally:
-        _control(before)
+def _control(builder: ir.IRBuilder, instruction: str, place: ir.Value) -> None:
+    """Write the control word to memory, or set it from there.
+
+    Between fences, which cost nothing: else LLVM moves what is read and written elsewhere in memory across,
+    and with it the arithmetic in between.
+    """
+    pointer = ir.IntType(8).as_pointer()
+    of_type = ir.FunctionType(ir.VoidType(), [pointer])
+    function = builder.module.declare_intrinsic(f"llvm.x86.sse.{instruction}", fnty=of_type)
+    builder.fence("seq_cst", "singlethread")
+    builder.call(function, [builder.bitcast(place, pointer)])
+    builder.fence("seq_cst", "singlethread")

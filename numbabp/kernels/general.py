@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.compiling import kernel, scalar_function, subroutine
+from ..compiler.compiling import scalar_function, subroutine, training_kernel
 from .layers import backward_activation, predict
 from .layout import BIASES, FAN_IN, FAN_OUT, INPUTS, ONE, OUTPUTS, WEIGHTS, ZERO
 from .state import BATCH, DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, begin_epoch, end_epoch, sample_weight
@@ -121,7 +121,7 @@ def _step_rows(model: Any, rule: Any, run: Any, weight: Any) -> None:
         apply(rule.code, step, parameters, model.moments, b, rows, ZERO, fan_out)
 
 
-@kernel
+@training_kernel
 def train_general(
     model: Any,
     samples: Any,

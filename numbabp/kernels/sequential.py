@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from ..compiler.compiling import kernel, scalar_function
+from ..compiler.compiling import scalar_function, training_kernel
 from ..compiler.constants import constant
 from ..functions.activations import ACTIVATIONS
 from ..functions.losses import LOSSES
@@ -57,7 +57,7 @@ def _train(
     return status
 
 
-@kernel
+@training_kernel
 def train_sgd(
     model: Any, samples: Any, rule: Any, run: Any, updated: Any, stop_epoch: Any, max_samples: Any
 ) -> int:
@@ -92,7 +92,7 @@ def make_train_sgd(hidden: str, output: str, loss: str, metrics: int) -> Callabl
     """
     of_hidden, of_output, of_loss = ACTIVATIONS[hidden], ACTIVATIONS[output], LOSSES[loss]
 
-    @kernel
+    @training_kernel
     def train_sgd_of(
         model: Any, samples: Any, rule: Any, run: Any, updated: Any, stop_epoch: Any, max_samples: Any
     ) -> int:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiler.compiling import kernel, scalar_function, subroutine
+from ..compiler.compiling import kernel, scalar_function, subroutine, training_kernel
 from .layers import activate, affine, backward_activation, observe, transpose_narrow
 from .layout import (
     ACTIVATION,
@@ -231,7 +231,7 @@ def _step_rows(
             lazy.taken[samples.columns[j]] += 1
 
 
-@kernel
+@training_kernel
 def train_sparse(
     model: Any, samples: Any, rule: Any, run: Any, lazy: Any, stop_epoch: Any, max_samples: Any
 ) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..compiler.arrays import LINE
-from ..compiler.compiling import kernel, stack_zeros
+from ..compiler.compiling import stack_zeros, training_kernel
 from ..compiler.constants import constant
 from ..functions.activations import ACTIVATIONS, FUNCTIONS
 from ..functions.losses import LOSSES
@@ -50,7 +50,7 @@ def make_train_tiny(
     is_softmax = activations[1] == "softmax"
     output_function = FUNCTIONS["identity" if is_softmax else activations[1]][0]
 
-    @kernel
+    @training_kernel
     def train_tiny(
         model: Any, samples: Any, rule: Any, run: Any, updated_: Any, stop_epoch: Any, max_samples: Any
     ) -> int:

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.subnormals import flushed_subnormals
 from ..kernels.minibatch.batch import Batch, BatchSamples
 from ..kernels.minibatch.train import train_minibatch
 from ..kernels.state import EPOCH, LOSS, STEP, WEIGHTLESS, Model
@@ -85,10 +84,7 @@ class Epochs:
         position = run.position
         while position[EPOCH] == 0:
             before, began = position[STEP], time.perf_counter()
-            with flushed_subnormals():
-                status = train_minibatch(
-                    self._model, samples, rule, run, batch, 1, self._slices.length * size
-                )
+            status = train_minibatch(self._model, samples, rule, run, batch, 1, self._slices.length * size)
             self._count(int(position[STEP] - before))
             if status == WEIGHTLESS:
                 raise ZeroDivisionError("Weights sum to zero, can't be normalized")

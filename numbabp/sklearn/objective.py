@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from ..compiler.subnormals import flushed_subnormals
 from ..kernels.minibatch.batch import BatchSamples
 from ..kernels.minibatch.gradient import mean_gradient
 from ..kernels.state import LOSS
@@ -47,8 +46,7 @@ class Objective:
         np.concatenate(
             [array.ravel() for array in by_layers(views(parameters, self._arrays))], out=model.parameters
         )
-        with flushed_subnormals():
-            mean_gradient(model, self._samples, run, self._batch)
+        mean_gradient(model, self._samples, run, self._batch)
         layered = views(model.gradient, by_layers(self._arrays))
         gradient = np.concatenate([array.ravel() for array in by_kinds(layered)])
         weights = parameters[: self._n_weights]

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from ..architecture import Architecture
-from ..compiler.subnormals import flushed_subnormals
 from ..errors import DivergenceError
 from ..history import History
 from ..inference.predictions import measure_one
@@ -325,8 +324,7 @@ class Training:
         return int(self.run.position[EPOCH]) * self.problem.n_samples + int(self.run.position[SAMPLE])
 
     def _call_kernel(self, stop_epoch: int, max_samples: int) -> int:
-        with flushed_subnormals():
-            return self._engine.advance(stop_epoch, max_samples)
+        return self._engine.advance(stop_epoch, max_samples)
 
     def _is_finite(self) -> bool:
         parameters, moments = self._engine.changing[:2]

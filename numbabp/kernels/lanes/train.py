@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ...compiler.compiling import kernel, scalar_function, subroutine
+from ...compiler.compiling import scalar_function, subroutine, training_kernel
 from ...compiler.vectors import accumulate, any_nan, load, n_lanes, splat, store
 from ..shuffling import shuffle
 from .blocks import begin_block, end_block, shrink_kept
@@ -198,7 +198,7 @@ def _end_where_no_change(networks: Any, chunk: Any, row: Any, first: Any, n: Any
     return all_ended
 
 
-@kernel
+@training_kernel
 def train_lanes(networks: Any, samples: Any, chunk: Any, stop_network: Any, max_samples: Any) -> int:
     """Train chunk after chunk, up to network `stop_network`, for `max_samples` steps of a chunk.
 

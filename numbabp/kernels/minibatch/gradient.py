@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ...compiler.compiling import kernel, subroutine
+from ...compiler.compiling import subroutine, training_kernel
 from ..layout import BIASES, FAN_IN, WEIGHTS, ZERO
 from ..state import DIVERGED, PAUSED, SAMPLE, WEIGHTLESS
 from .batch import divisor_of, gather
@@ -38,7 +38,7 @@ def add_gradients(model: Any, samples: Any, batch: Any, n: Any, has_begun: Any) 
         bias_gradient(model, batch, layer, n, b, kept)
 
 
-@kernel
+@training_kernel
 def mean_gradient(model: Any, samples: Any, run: Any, batch: Any) -> int:
     """Gradient of the mean loss of all samples in model.gradient, and the losses on record.
 

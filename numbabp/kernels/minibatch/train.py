@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...compiler.compiling import kernel, subroutine
+from ...compiler.compiling import subroutine, training_kernel
 from ..layout import BIASES, FAN_IN, FAN_OUT, WEIGHTS, ZERO
 from ..state import BATCH, DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, WEIGHTLESS, begin_epoch, end_epoch
 from ..update_rules import (
@@ -126,7 +126,7 @@ def _step(model: Any, samples: Any, rule: Any, run: Any, batch: Any, n: Any) -> 
     return _step_with_all(model, rule, run, decay)
 
 
-@kernel
+@training_kernel
 def train_minibatch(
     model: Any, samples: Any, rule: Any, run: Any, batch: Any, stop_epoch: Any, max_samples: Any
 ) -> int:

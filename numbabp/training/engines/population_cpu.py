@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...compiler.subnormals import flushed_subnormals
 from ...compiler.vectors import lanes_of
 from ...errors import DivergenceError
 from ...kernels.lanes.chunks import AT_NETWORK, Chunk, Networks, PopulationSamples, make_chunk
@@ -115,8 +114,7 @@ class Lanes(PopulationEngine):
         """See `PopulationEngine`."""
         chunk, end = self._chunks[thread], self._ends[thread]
         before = self._steps_of(chunk.position)
-        with flushed_subnormals():
-            done = train_lanes(self._networks, self._samples, chunk, end, max_steps)
+        done = train_lanes(self._networks, self._samples, chunk, end, max_steps)
         steps = (self._steps_of(chunk.position) - before) * self._lanes
         return Progress(steps, bool(chunk.position[AT_NETWORK] >= end), done, max_steps)
 
