@@ -268,8 +268,8 @@ class Network(OfArchitecture):
         ----------
         X : array-like or sparse matrix of shape (n, n_inputs)
             Finite numbers. A sparse matrix (SciPy's, best CSR) is not made dense: with update_rule
-            sgd, momentum or nesterov, batch_size=1, l1=0 and no clipping a step costs what the sample's
-            non-zeros do, else it also passes over all weights. It goes with propagate="exact".
+            sgd, momentum or nesterov, batch_size=1, l1=0 and no clipping a step costs what its non-zeros do,
+            else it also passes over all weights. It goes with propagate="exact".
         y : array-like of shape (n, n_outputs), or (n,) for one output
             Targets. With categorical cross-entropy also class indices of shape (n,).
         learning_rate : float
@@ -282,7 +282,7 @@ class Network(OfArchitecture):
         random_state : None, int or RandomState
             Seeds the shuffles; by default the network's own random state goes on.
         batch_size : int
-            Samples a step: more than 1 makes steps with the mean gradient of a mini-batch.
+            Samples a step, which is with their mean gradient.
         update_rule : str
             sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, rprop (`numbabp.kernels.update_rules`).
             rprop needs all samples as batch_size, and begins with steps of learning_rate. What a rule carries
@@ -290,8 +290,7 @@ class Network(OfArchitecture):
         momentum, rho, beta_1, beta_2, epsilon : float
             Numbers of the rules, as their formulas name them.
         l1, l2 : float
-            Penalties l1 abs(W) + l2/2 W^2 on weights, not biases, in every step; adamw takes l2 as its
-            decoupled decay.
+            Penalties l1 abs(W) + l2/2 W^2 on weights in every step; l2 is adamw's decoupled decay.
         clip_norm, clip_value : float, optional
             Largest norm of a step's gradient, and largest size of its elements (first value, then norm).
         schedule : str or callable
@@ -309,8 +308,8 @@ class Network(OfArchitecture):
         validation_data : tuple (X, y), optional
             Measured at the end of every epoch, recorded as "validation_loss" and so on.
         early_stopping : bool
-            Stop when the validation loss (without validation data the prequential loss) has not improved by
-            more than `tol` in `patience` epochs in a row, and go back to the parameters of the best epoch.
+            Stop when the validation loss (or without such data the prequential one) has not improved by more
+            than `tol` in `patience` epochs in a row, and go back to the parameters of the best epoch.
         patience, tol : int, float
             See early_stopping; the adaptive schedule uses tol too.
         callback : callable, optional
@@ -324,13 +323,13 @@ class Network(OfArchitecture):
         resume : bool
             False begins anew, and replaces the checkpoint.
         progress : bool, optional
-            Show a progress bar; by default if standard error is a terminal.
+            Show a progress bar; by default on a terminal.
         device : {"auto", "cpu", "cuda", "cuda:0", "cuda:1", ...}
             Where to train: "cuda" is the GPU that CuPy uses, "cuda:1" GPU 1, "auto" the GPU on which X lies,
             else a GPU if `plan` predicts that the run, with what it has to copy, ends sooner there. An X on a
-            GPU, CuPy's or any with the CUDA array interface, stays there; y and sample_weight may lie there
-            too, or in the host's memory, from where they are copied. A GPU does sgd, momentum and nesterov
-            with l2, batch_size=1, no clipping and propagate="exact".
+            GPU (CuPy's, or any with the CUDA array interface) stays there; y and sample_weight may lie there
+            or in the host's memory. A GPU does sgd, momentum and nesterov with l2, batch_size=1, no clipping
+            and propagate="exact".
         kernel : {"auto", "sequential", "tiny", "general", "minibatch", "blocked", "persistent"}
             "auto" takes what `plan` predicts to be the fastest; "blocked" is for both devices, "persistent"
             for GPUs (`numbabp.planning.catalogue` tells of each). All give the same trajectory up to
@@ -471,9 +470,7 @@ class Network(OfArchitecture):
             place = resolve(options.device, data_on)  # before the checks, which are done where X lies
             samples = Samples.checked(self.architecture, X, y, run.sample_weight)
             validation = run.validation(self.architecture, X)
-            generator = check_random_state(
-                self.random_state if run.random_state is None else run.random_state
-            )
+            generator = run.generator(self.random_state)
             problem = self._problem(samples.n, samples.n_nonzeros, place, run.epochs_planned, options)
             plan = make_plan(problem)
             rates = run.rates(options)

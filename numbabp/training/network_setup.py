@@ -7,7 +7,7 @@ import numpy as np
 
 from ..architecture import Architecture
 from ..atomic_files import PathLike
-from ..checks.arguments import check_integer
+from ..checks.arguments import check_integer, check_random_state
 from ..devices.placement import gpu_of
 from ..kernels.state import EPOCH, SAMPLE
 from ..options import Options
@@ -54,6 +54,10 @@ class Run(NamedTuple):
         X_validation, y_validation = self.validation_data
         gpu_of({"X": X, "validation_data X": X_validation, "validation_data y": y_validation})
         return Samples.checked(architecture, X_validation, y_validation, None, "validation_data ")
+
+    def generator(self, own: np.random.RandomState) -> np.random.RandomState:
+        """What draws the orders of the samples: by default the network's own random state."""
+        return check_random_state(own if self.random_state is None else self.random_state)
 
     def rates(self, options: Options) -> ScheduledRates:
         """Learning rates of the run."""
