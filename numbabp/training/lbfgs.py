@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from ..architecture import Architecture
-from ..compiler.subnormals import flushed_subnormals
 from ..devices.processor import one_blas_thread
 from ..kernels import state
 from ..kernels.minibatch.batch import BatchSamples, batch_layout, batch_samples, make_batch
@@ -80,11 +79,10 @@ class Objective:
         self._model.parameters[:] = parameters
         total, gradient = 0.0, np.zeros_like(parameters)
         order = self._samples.order
-        with flushed_subnormals():
-            for start in range(0, order.size, self._in_call):
-                total += self._add_part(order[start : start + self._in_call], gradient)
-                if self.sample >= 0:
-                    return math.inf, np.zeros_like(parameters)
+        for start in range(0, order.size, self._in_call):
+            total += self._add_part(order[start : start + self._in_call], gradient)
+            if self.sample >= 0:
+                return math.inf, np.zeros_like(parameters)
         gradient /= self._n
         pairs = zip(self._of.weights_of(parameters), self._of.weights_of(gradient), strict=True)
         for weights, of_weights in pairs:
