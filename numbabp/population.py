@@ -270,7 +270,7 @@ class Population(OfArchitecture):
             processors of the same kind the results are those of training here to the last bit. What a lost
             worker had begun is done again by others.
         checkpoint, checkpoint_every, resume
-            As for `Network.fit`, with the same epochs, any number of threads, on the CPU, and no client.
+            As for `Network.fit`, with the same epochs, any number of threads, and no client.
         **options
             Further arguments of `Network.fit` on how to take a step: update_rule, shuffle, schedule, monitor,
             ..., device, n_threads; and kernel: "lanes" or "each", or on a GPU "thread", "warp" or "block",

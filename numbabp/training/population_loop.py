@@ -181,7 +181,8 @@ class PopulationTraining:
 
     def _look(self) -> None:
         """See whether it is time for a checkpoint; called outside of the gate, by one thread."""
-        if self.keeper is not None:
+        engine = self._at.engine
+        if self.keeper is not None and (engine is None or engine.can_be_kept):
             self.keeper.look(self.standing, self._gate.closed)
 
     def _run(self, engine: PopulationEngine, at: "Place") -> None:
@@ -211,7 +212,7 @@ class PopulationTraining:
             try:
                 share_out(engine.tasks, engine.n_threads, work, self._show, self.stop)
             except KeyboardInterrupt:
-                if self.keeper is not None and engine.is_sound:
+                if self.keeper is not None and engine.can_be_kept:
                     self.keeper.finish(self.standing())
                 raise
             finally:

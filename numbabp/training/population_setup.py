@@ -205,11 +205,6 @@ class Run(NamedTuple):
         """
         if self.checkpoint is None:
             return None
-        if shard.plan.device != "cpu":
-            raise ValueError(
-                "checkpoint keeps populations that are trained on the CPU, and the plan is "
-                f"{shard.plan.device}: ask for device='cpu'."
-            )
         identity = identities.of_population(shard, samples, options, self)
         kept = KeptRun.opened(
             self.checkpoint, identity, own_generators(population=own, fit=self.random_state)

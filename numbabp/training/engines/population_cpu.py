@@ -283,7 +283,7 @@ class Each(PopulationEngine):
         return Standing(facts, arrays)
 
     @property
-    def is_sound(self) -> bool:
+    def can_be_kept(self) -> bool:
         """See `PopulationEngine`."""
         return not any(pausing.is_lost for pausing in self._under_way.values())
 

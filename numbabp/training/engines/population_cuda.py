@@ -15,6 +15,7 @@ from ...kernels.shuffling import draw_orders
 from ...planning.gpu_layouts import Mapping
 from ...samples import Samples
 from .. import slicing
+from ..checkpoints.standing import Standing, take
 from ..divergence import last_finite
 from ..shard import Records, Shard
 from .population_engine import PopulationEngine, Progress
@@ -141,6 +142,8 @@ class OnGpu(PopulationEngine):
 
     def advance(self, thread: int, max_steps: int) -> Progress:
         """Train on, within a window of as many epochs as fit into so many steps, but at least one."""
+        if self._has_ended:  # as it was found
+            return Progress(0, True)
         if self._window is None:
             n_epochs = min(self.shard.epochs - self._epoch, max(1, max_steps // self.n_samples))
             n_epochs = max(1, min(n_epochs, HISTORY_BYTES // (16 * self.n + 8 * len(self.shard.rates))))
@@ -152,9 +155,12 @@ class OnGpu(PopulationEngine):
         self._at = until
         if until == end:
             self._end_window()
-        is_finished = self._epoch >= self.shard.epochs or bool(self.ended.all())
         done = until - begin
-        return Progress(self.n * done, is_finished, done, done)
+        return Progress(self.n * done, self._has_ended, done, done)
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._epoch >= self.shard.epochs or bool(self.ended.all())
 
     def catch_up(self) -> None:
         """See `PopulationEngine`."""
@@ -164,6 +170,41 @@ class OnGpu(PopulationEngine):
         finally:
             self._finish_history()
             self._copy_back()
+
+    @property
+    def can_be_kept(self) -> bool:
+        """See `PopulationEngine`; between two windows."""
+        return self._window is None
+
+    def kept(self) -> Standing:
+        """See `PopulationEngine`; what the networks have come to goes into the shard."""
+        with memory.on(self.device):
+            self._finish_history()
+            self._copy_back()
+            arrays = {name: memory.to_host(array) for name, array in self._decided.items()}
+        arrays |= {"order": self.order, "random": self.random, "ended": self.ended.astype(np.uint8)}
+        return Standing({"epoch": self._epoch}, arrays)
+
+    def go_on(self, kept: Standing) -> None:
+        """See `PopulationEngine`."""
+        self._epoch = kept.facts["epoch"]
+        self.order[:] = take(kept.arrays, "order", self.order)
+        self.random[:] = take(kept.arrays, "random", self.random)
+        self.ended[:] = kept.arrays["ended"]
+        with memory.on(self.device):
+            for name, array in self._decided.items():
+                memory.copy_to(array, kept.arrays[name])
+
+    @property
+    def _decided(self) -> dict[str, Any]:
+        """What is recorded of networks, on the device, that decides how they go on."""
+        record = self.record
+        return {
+            "diverged": record.diverged,
+            "best": record.best,
+            "waited": record.waited,
+            "stopped": record.stopped,
+        }
 
     def _end_window(self) -> None:
         """Keep what of a window is done, and go on behind it."""

@@ -66,24 +66,18 @@ class PopulationEngine(ABC):
     def catch_up(self) -> None:  # noqa: B027
         """Bring parameters, state and records up to date, after the last call or an exception."""
 
+    @abstractmethod
     def kept(self) -> Standing:
-        """What `go_on` needs, while no thread is in `begin` or `advance`; beside shard and records.
-
-        Raises
-        ------
-        NotImplementedError
-            Where that can't be told.
-        """
-        raise NotImplementedError
+        """What `go_on` needs, while no thread is in `begin` or `advance`; beside shard and records."""
 
     @property
-    def is_sound(self) -> bool:
-        """Whether it can be kept after an interruption."""
+    def can_be_kept(self) -> bool:
+        """Whether it is where it can go on from, between two calls of `advance` or after an interruption."""
         return True
 
+    @abstractmethod
     def go_on(self, kept: Standing) -> None:
         """Go on from what was `kept`, also by another process, instead of from the beginning."""
-        raise NotImplementedError
 
     @property
     def to_do_alone(self) -> list[int]:
