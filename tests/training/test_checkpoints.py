@@ -1,6 +1,7 @@
 """Checkpoints: a run that was stopped anywhere ends with the bits of one that was not."""
 
 import functools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -386,6 +387,19 @@ def test_a_checkpoint_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch)
     with pytest.warns(RuntimeWarning, match="could not be written to .*run: .*No space left"):
         net = trained(tmp_path / "run")
     assert net.history.n_epochs == 6
+
+
+def test_without_memory_for_a_copy_training_goes_on(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise MemoryError
+
+    whole = trained(None)
+    monkeypatch.setattr(keeper.Keeper, "_start", lambda self, work: work())
+    monkeypatch.setattr(keeper, "np", SimpleNamespace(empty=fail, random=np.random))
+    with pytest.warns(RuntimeWarning, match="could not be written to .*run: MemoryError"):
+        net = trained(tmp_path / "run", checkpoint_every=0, callback=lambda *_: None, kernel="general")
+    assert net.history.n_epochs == whole.history.n_epochs
+    assert files.read(tmp_path / "run").standing.facts["stop_reason"] == "finished"
 
 
 def test_what_killed_processes_have_left_is_removed(tmp_path):

@@ -129,7 +129,11 @@ class Keeper:
         self._thread.start()
 
     def _reserve(self, sizes: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None:
-        copies = {name: np.empty(shape, dtype) for name, (shape, dtype) in sizes.items()}
+        try:
+            copies = {name: np.empty(shape, dtype) for name, (shape, dtype) in sizes.items()}
+        except MemoryError as error:  # the last checkpoint needs none
+            self._error, self._last = error, time.monotonic()
+            return
         for copy in copies.values():
             copy.fill(0)
         self._copies = copies
@@ -160,12 +164,12 @@ class Keeper:
             self._error = error
 
     def _warn(self) -> None:
-        """A disk that is full is no reason to lose a run that could go on; nor is it one to be silent."""
+        """A disk or a memory that is full is no reason to lose a run, nor one to be silent."""
         error, self._error = self._error, None
         if error is not None:
             warnings.warn(
-                f"a checkpoint could not be written to {self._path}: {error}. Training goes on; the last "
-                "checkpoint that was written is still there.",
+                f"a checkpoint could not be written to {self._path}: {str(error) or type(error).__name__}. "
+                "Training goes on; the last checkpoint that was written is still there.",
                 RuntimeWarning,
                 stacklevel=2,
             )
