@@ -7,6 +7,7 @@ import numpy as np
 from . import storage
 from .network import Network
 from .storage import PathLike
+from .tensor_files import of_file
 from .training.checkpoints.kept_state import Going, going_of
 
 
@@ -76,10 +77,8 @@ def load_with_metadata(path: PathLike) -> tuple[Network, dict[str, Any]]:
     stored = storage.read_network(path)
     going = Going(np.random.RandomState(), None, None)
     if stored.kept is not None:
-        try:
+        with of_file(path):
             going = going_of(stored.kept, stored.architecture)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}.") from None
     network = Network.of(
         stored.architecture,
         stored.parameters,

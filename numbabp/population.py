@@ -11,7 +11,7 @@ import numpy as np
 
 from . import storage
 from .architecture import Architecture, OfArchitecture
-from .checks.arguments import check_choice, check_integer, check_random_state
+from .checks.arguments import check_bool, check_choice, check_integer, check_random_state
 from .checks.host_samples import check_weights_of_networks
 from .checks.population import check_memory, check_seeds
 from .compiler.arrays import aligned_zeros
@@ -29,7 +29,9 @@ from .planning.planner import make_plan
 from .planning.problem import Problem
 from .samples import Samples, check_inputs, how_many
 from .storage import PathLike
+from .tensor_files import of_file
 from .training.checkpoints.keeper import Checkpoint
+from .training.checkpoints.kept_state import Going, going_of_many, kept_of_many
 from .training.exclusive import trained_alone
 from .training.population_setup import How, Run
 from .training.state import RuleState
@@ -148,9 +150,11 @@ class Population(OfArchitecture):
         parameters: np.ndarray,
         seeds: np.ndarray,
         random_state: np.random.RandomState,
+        rule_state: RuleState | None = None,
     ) -> "Population":
         self = cls.__new__(cls)
         self._set(architecture, init, parameters, seeds, random_state)
+        self._rule_state = rule_state
         return self
 
     def _set(
@@ -428,17 +432,27 @@ class Population(OfArchitecture):
             raise RuntimeError("every network has diverged.")
         return Ensemble(self[kept])
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the population to a safetensors file, atomically; all parameters, and the seeds."""
-        storage.write_population(path, self.architecture, self.init, self.parameters, self.seeds)
+    def save(self, path: str | os.PathLike[str], *, training_state: bool = True) -> None:
+        """Write the population to a safetensors file, atomically; all parameters, and the seeds.
+
+        With `training_state` also the update rule's moments and steps and the random state, with which
+        training goes on as if it had never been saved; but not the history.
+        """
+        check_bool("training_state", training_state)
+        kept = kept_of_many(self.random_state, self._rule_state) if training_state else None
+        storage.write_population(path, self.architecture, self.init, self.parameters, self.seeds, kept)
 
     @classmethod
     def load(cls, path: PathLike) -> "Population":
         """Read a population from a file that `save` wrote; checks and errors as for `numbabp.load`."""
         stored = storage.read_population(path)
         assert stored.seeds is not None
-        generator = np.random.RandomState()
-        return cls._of(stored.architecture, stored.init, stored.parameters, stored.seeds, generator)
+        going = Going(np.random.RandomState(), None, None)
+        if stored.kept is not None:
+            with of_file(path):
+                going = going_of_many(stored.kept, stored.architecture, len(stored.seeds))
+        parts = stored.architecture, stored.init, stored.parameters, stored.seeds, going.random_state
+        return cls._of(*parts, going.rule_state)
 
     def _problem(
         self,

@@ -92,15 +92,7 @@ def write_network(
     for layer, (weights, biases) in enumerate(layers):
         tensors[_weights_name(layer)] = weights
         tensors[_biases_name(layer)] = biases
-    texts = {}
-    digested = [parameters]
-    if kept is not None:
-        texts["training"] = json.dumps(kept.facts, allow_nan=False)
-        for name in sorted(kept.arrays):
-            tensors[OF_TRAINING + name] = kept.arrays[name]
-            digested.append(kept.arrays[name])
-    described = {"architecture": _described(architecture, init), "metadata": _extra(metadata), **texts}
-    _write(path, FORMAT, described, tensors, digested)
+    _write(path, FORMAT, (architecture, init), tensors, [parameters], metadata, kept)
 
 
 def write_population(
@@ -109,12 +101,11 @@ def write_population(
     init: str,
     parameters: np.ndarray,
     seeds: np.ndarray,
-    metadata: Mapping[str, Any] | None = None,
+    kept: Kept | None = None,
 ) -> None:
     """Write a population likewise: all parameters, and the seeds."""
     tensors = {"parameters": parameters, "seeds": seeds}
-    described = {"architecture": _described(architecture, init), "metadata": _extra(metadata)}
-    _write(path, POPULATION_FORMAT, described, tensors, list(tensors.values()))
+    _write(path, POPULATION_FORMAT, (architecture, init), tensors, list(tensors.values()), kept=kept)
 
 
 def _described(architecture: Architecture, init: str) -> str:
@@ -140,12 +131,20 @@ def _extra(metadata: Mapping[str, Any] | None) -> str:
 def _write(
     path: PathLike,
     file_format: str,
-    texts: dict[str, str],
+    of: tuple[Architecture, str],
     tensors: dict[str, np.ndarray],
     digested: list[np.ndarray],
+    metadata: Mapping[str, Any] | None = None,
+    kept: Kept | None = None,
 ) -> None:
     from safetensors.numpy import save as serialize
 
+    texts = {"architecture": _described(*of), "metadata": _extra(metadata)}
+    if kept is not None:
+        texts["training"] = json.dumps(kept.facts, allow_nan=False)
+        for name in sorted(kept.arrays):
+            tensors[OF_TRAINING + name] = kept.arrays[name]
+            digested.append(kept.arrays[name])
     content = serialize(
         {name: np.ascontiguousarray(array) for name, array in tensors.items()},
         metadata={
@@ -190,7 +189,7 @@ def _read(file: BinaryIO) -> Stored:
         shapes[_weights_name(layer)] = [fan_in, fan_out]
         shapes[_biases_name(layer)] = [fan_out]
     dtypes = dict.fromkeys(shapes, dtype)
-    of_training = sorted(name for name in header if "training" in strings and name.startswith(OF_TRAINING))
+    of_training = _of_training(header, strings)
     tensors = _check_tensors(header, f"layer_sizes={layer_sizes}", shapes, dtypes, data_bytes, of_training)
     extra = parse_json("metadata", strings["metadata"])
 
@@ -200,14 +199,9 @@ def _read(file: BinaryIO) -> Stored:
     for layer, (weights, biases) in enumerate(layers):
         for name, view in ((_weights_name(layer), weights), (_biases_name(layer), biases)):
             fill(view, file, data_start + tensors[name].begin)
-    arrays = {name: np.empty(tensors[name].shape, tensors[name].dtype) for name in of_training}
-    for name, array in arrays.items():
-        fill(array, file, data_start + tensors[name].begin)
-    _check_digest(strings, parameters, *arrays.values())
-    kept = None
-    if "training" in strings:
-        own = {name.removeprefix(OF_TRAINING): array for name, array in arrays.items()}
-        kept = Kept(parse_json("training", strings["training"]), own)
+    for_training = _filled(of_training, tensors, file, data_start)
+    _check_digest(strings, parameters, *for_training.values())
+    kept = _kept(strings, for_training)
     return Stored(architecture, described["init"], parameters, extra, kept=kept)
 
 
@@ -217,20 +211,53 @@ def _read_population(file: BinaryIO) -> Stored:
     described = parse_json("architecture", strings["architecture"])
     layer_sizes, dtype = _check_architecture(described)
     n_parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(layer_sizes))
-    n_networks = data_bytes // (n_parameters * dtype.itemsize + 8)
+    of_training = _of_training(header, strings)
+    if of_training:
+        n_networks = _first_of_shape(header.get("seeds"))
+    else:
+        n_networks = data_bytes // (n_parameters * dtype.itemsize + 8)
     if n_networks < 1:
         raise ValueError("truncated: it holds no network")
     shapes = {"parameters": [n_networks, n_parameters], "seeds": [n_networks]}
     dtypes = {"parameters": dtype, "seeds": np.dtype(np.int64)}
     of_what = f"{n_networks} networks of layer_sizes={layer_sizes}"
-    tensors = _check_tensors(header, of_what, shapes, dtypes, data_bytes)
+    tensors = _check_tensors(header, of_what, shapes, dtypes, data_bytes, of_training)
     extra = parse_json("metadata", strings["metadata"])
     arrays = {name: np.empty(shapes[name], dtypes[name]) for name in shapes}
     for name, array in arrays.items():
         fill(array, file, data_start + tensors[name].begin)
-    _check_digest(strings, *arrays.values())
+    for_training = _filled(of_training, tensors, file, data_start)
+    _check_digest(strings, *arrays.values(), *for_training.values())
     architecture = _architecture_of(described, layer_sizes, dtype)
-    return Stored(architecture, described["init"], arrays["parameters"], extra, arrays["seeds"])
+    kept = _kept(strings, for_training)
+    return Stored(architecture, described["init"], arrays["parameters"], extra, arrays["seeds"], kept)
+
+
+def _of_training(header: dict[str, Any], strings: dict[str, str]) -> list[str]:
+    """Names of the tensors that are kept for training, in the order of the digest."""
+    return sorted(name for name in header if "training" in strings and name.startswith(OF_TRAINING))
+
+
+def _filled(
+    names: list[str], tensors: dict[str, Tensor], file: BinaryIO, data_start: int
+) -> dict[str, np.ndarray]:
+    arrays = {name: np.empty(tensors[name].shape, tensors[name].dtype) for name in names}
+    for name, array in arrays.items():
+        fill(array, file, data_start + tensors[name].begin)
+    return arrays
+
+
+def _kept(strings: dict[str, str], arrays: dict[str, np.ndarray]) -> Kept | None:
+    if "training" not in strings:
+        return None
+    own = {name.removeprefix(OF_TRAINING): array for name, array in arrays.items()}
+    return Kept(parse_json("training", strings["training"]), own)
+
+
+def _first_of_shape(tensor: Any) -> int:
+    """How many rows a header's tensor has; 0 where it is none."""
+    shape = tensor.get("shape") if isinstance(tensor, dict) else None
+    return shape[0] if isinstance(shape, list) and shape and type(shape[0]) is int else 0
 
 
 def _architecture_of(

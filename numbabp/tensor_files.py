@@ -14,7 +14,8 @@ import json
 import math
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
@@ -47,11 +48,18 @@ class Tensor(NamedTuple):
 
 def opened(path: PathLike, read: Callable[[BinaryIO], T]) -> T:
     """What `read` makes of a file; its ValueErrors name the path."""
-    try:
+    with of_file(path):
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ValueError("not a regular file")
         with open(path, "rb") as file:
             return read(file)
+
+
+@contextmanager
+def of_file(path: PathLike) -> Iterator[None]:
+    """Let ValueErrors name the file that they are about."""
+    try:
+        yield
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {str(error).removesuffix('.'):.500}.") from None
 

@@ -561,3 +561,26 @@ def test_bad_ends_are_refused(argument):
     with pytest.raises((ValueError, TypeError), match=next(iter(argument))):
         population.fit(*xor(), **argument)
     np.testing.assert_array_equal(population.parameters, before)
+
+
+@pytest.mark.parametrize("update_rule", ["sgd", "momentum", "adam"])
+def test_training_goes_on_as_if_never_saved(tmp_path, update_rule):
+    X, y = np.random.RandomState(0).standard_normal((20, 3)), np.arange(20) % 2
+    population = nbp.Population((3, 4, 1), 5, random_state=0)
+    population.fit(X, y, epochs=2, update_rule=update_rule)
+    population.save(tmp_path / "p")
+    twin = nbp.Population.load(tmp_path / "p")
+    for each in (population, twin):
+        each.fit(X, y, epochs=3, update_rule=update_rule)
+    assert twin.parameters.tobytes() == population.parameters.tobytes()
+    assert twin.random_state.randint(2**31) == population.random_state.randint(2**31)
+    whole, draw = (tmp_path / "p").read_bytes(), np.random.RandomState(0)
+    for _ in range(200):
+        altered = bytearray(whole)
+        altered[draw.randint(len(whole))] ^= 1 << draw.randint(8)
+        (tmp_path / "p").write_bytes(altered)
+        with pytest.raises(ValueError, match="p: "):
+            nbp.Population.load(tmp_path / "p")
+    population.save(tmp_path / "p", training_state=False)
+    assert len((tmp_path / "p").read_bytes()) < len(whole) - 2000
+    nbp.Population.load(tmp_path / "p").fit(X, y, epochs=1, update_rule=update_rule)

@@ -68,18 +68,53 @@ def going_of(kept: Kept, architecture: Architecture) -> Going:
     return going
 
 
+def kept_of_many(random_state: np.random.RandomState, state: RuleState | None) -> Kept:
+    """Likewise of a population, but for its history, which may be larger than its networks."""
+    facts: dict[str, Any] = {"update_rule": None if state is None else state.update_rule}
+    arrays: dict[str, np.ndarray] = {}
+    facts["random_state"], arrays[random_states.KEY] = random_states.described(random_state)
+    if state is not None:
+        arrays["moments"], arrays["steps"] = np.ascontiguousarray(state.moments), state.steps
+    return Kept(facts, arrays)
+
+
+def going_of_many(kept: Kept, architecture: Architecture, n_networks: int) -> Going:
+    """Likewise of a population; there is no history."""
+    facts, arrays = kept
+    if set(facts) != {"update_rule", "random_state"}:
+        raise ValueError("what it keeps for training is not update_rule and random_state")
+    generator = np.random.RandomState()
+    random_states.put_back(generator, facts["random_state"], arrays.pop(random_states.KEY, None))
+    if facts["update_rule"] is None:
+        return Going(generator, None, None)
+    moments = _moments(facts["update_rule"], arrays, architecture, (n_networks,))
+    steps = arrays.pop("steps", None)
+    if steps is None or steps.shape != (n_networks,) or steps.dtype != np.int64 or (steps < 0).any():
+        raise ValueError("its steps are not one number for each network")
+    return Going(generator, RuleState(facts["update_rule"], moments, steps), None)
+
+
 def _rule_state(
     facts: dict[str, Any], arrays: dict[str, np.ndarray], architecture: Architecture
 ) -> RuleState | None:
     rule, steps = facts["update_rule"], facts["steps"]
     if rule is None:
         return None
-    if not isinstance(rule, str) or rule not in N_MOMENTS or type(steps) is not int or not 0 <= steps < 2**63:
-        raise ValueError(f"its update rule {rule!r} after {steps!r} steps is none of numbabp's")
-    moments, shape = arrays.pop("moments", None), (N_MOMENTS[rule], architecture.n_parameters)
+    if type(steps) is not int or not 0 <= steps < 2**63:
+        raise ValueError(f"its {steps!r} steps are no number of steps")
+    return RuleState(rule, _moments(rule, arrays, architecture, ()), np.array(steps, np.int64))
+
+
+def _moments(
+    rule: Any, arrays: dict[str, np.ndarray], architecture: Architecture, networks: tuple[int, ...]
+) -> np.ndarray:
+    if not isinstance(rule, str) or rule not in N_MOMENTS:
+        raise ValueError(f"its update rule {rule!r} is none of numbabp's")
+    shape = (*networks, N_MOMENTS[rule], architecture.n_parameters)
+    moments = arrays.pop("moments", None)
     if moments is None or moments.shape != shape or moments.dtype != architecture.dtype:
         raise ValueError(f"its moments are not {architecture.dtype} of shape {shape}, as {rule} has them")
-    return RuleState(rule, moments, np.array(steps, np.int64))
+    return moments
 
 
 def _history(facts: Any, arrays: dict[str, np.ndarray]) -> History | None:
