@@ -60,7 +60,7 @@ def look(training):
 
 PopulationTraining._show = look
 population = nbp.Population((20, 16, 1), 40, loss="binary_cross_entropy", random_state=0)
-history = population.fit(X, y, epochs=60, checkpoint=path, checkpoint_every=0.02, **options)
+history = population.fit(X, y, epochs=600, checkpoint=path, checkpoint_every=0.02, **options)
 found = [population.parameters, *history.values(), population.random_state.get_state()[1]]
 print("digest", hashlib.sha256(b"".join(array.tobytes() for array in found)).hexdigest())
 """
@@ -97,7 +97,12 @@ def test_a_run_that_is_killed_again_and_again(tmp_path, options):
         if kills >= 4:
             assert digest_of(process) == expected
             break
-        first = int(process.stdout.readline())
+        line = process.stdout.readline()
+        if line.startswith("digest"):  # it had less to do than expected
+            assert kills > 0 and line.split()[1] == expected
+            process.communicate()
+            break
+        first = int(line)
         assert first >= last or kills == 0, "it began anew"
         time.sleep(draw.uniform(0.05, 0.15))
         process.send_signal(signal.SIGKILL)
