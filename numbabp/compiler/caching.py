@@ -25,9 +25,6 @@ from .sources import digest_of
 SUFFIX = ".nbc"
 DIGEST_BYTES = hashlib.sha256().digest_size
 
-_UNREADABLE = (OSError, EOFError, AttributeError, ImportError, pickle.UnpicklingError)
-"""What comes of a file that can't be read or written, or was made by classes that no longer exist."""
-
 
 class KernelFiles:
     """The files of one kernel, with what Numba asks of its `IndexDataCacheFile`: `load`, `save` and `flush`.
@@ -59,19 +56,23 @@ class KernelFiles:
         """What was saved with the key; None if nothing was, or the file is damaged."""
         try:
             content = self.path(key).read_bytes()
-        except FileNotFoundError:
+        except OSError:
             return None
         digest, pickled = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
         if hashlib.sha256(pickled).digest() != digest:
             return None
-        saved_key, data = pickle.loads(pickled)
-        return data if saved_key == (self._depends_on, key) else None
+        found = pickle.loads(pickled)
+        if not (isinstance(found, tuple) and len(found) == 2 and found[0] == (self._depends_on, key)):
+            return None
+        return found[1]
 
     def save(self, key: Any, data: Any) -> None:
         """Write in one piece; what an older source has left of this kernel is removed."""
         pickled = dumps(((self._depends_on, key), data))
         content = hashlib.sha256(pickled).digest() + pickled
-        write_atomically(self.path(key), lambda file: file.write(content))
+        path = self.path(key)
+        _make_way(path)
+        write_atomically(path, lambda file: file.write(content))
         self._remove(but=self._generation)
 
     def flush(self) -> None:
@@ -83,6 +84,14 @@ class KernelFiles:
             old = path.suffix in (SUFFIX, ".nbi") and not (but and path.name.startswith(but))
             if old:
                 path.unlink(missing_ok=True)
+
+
+def _make_way(path: Path) -> None:
+    """Remove what would be kept, at a file's place, when it is replaced: a link, a folder, permissions."""
+    if path.is_symlink() or (path.is_file() and not os.access(path, os.R_OK)):
+        path.unlink()
+    elif path.is_dir():
+        path.rmdir()  # if it is empty
 
 
 def cache_folder(kernel: Any) -> str | None:
@@ -119,13 +128,13 @@ def package_cache(numbas: Any, *versions: str) -> Any:
         def load_overload(self, sig: Any, target_context: Any) -> Any:
             try:
                 return super().load_overload(sig, target_context)
-            except _UNREADABLE:
+            except Exception:  # whatever unpickling may raise, for classes that have changed
                 return None
 
         def save_overload(self, sig: Any, data: Any) -> None:
             try:
                 super().save_overload(sig, data)
-            except _UNREADABLE:
+            except OSError:
                 self.disable()
 
     return PackageCache

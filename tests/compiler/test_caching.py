@@ -1,8 +1,10 @@
 """Machine code on disk: processes beside each other, damaged files, folders that can't be written."""
 
+import hashlib
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -131,6 +133,81 @@ def test_a_damaged_file_is_made_anew(files, damage):
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
     assert hits(7) == 0
+    assert hits(7) == 1
+
+
+class NoLonger:
+    """Of a class that can't be made again."""
+
+    def __reduce__(self):
+        return int, ("no number",)
+
+
+def folder_there(path):
+    path.unlink()
+    path.mkdir()
+
+
+def link_to_nowhere(path):
+    path.unlink()
+    path.symlink_to(path.parent / "absent" / "file")
+
+
+def signed(value):
+    pickled = caching.dumps(value)
+    return lambda path: path.write_bytes(hashlib.sha256(pickled).digest() + pickled)
+
+
+DAMAGE = {
+    "a folder": folder_there,
+    "a link to nowhere": link_to_nowhere,
+    "no permission": lambda path: path.chmod(0),
+    "deleted": lambda path: path.unlink(),
+    "another content": signed(42),
+    "another key": signed((("other", "versions"), "data")),
+    "a class that is no more": signed(NoLonger()),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_what_else_may_be_in_a_files_place_is_replaced(files, damage, monkeypatch):
+    (path,) = files()
+    DAMAGE[damage](path)
+    if damage == "no permission" and os.geteuid() == 0:  # which root is not asked for
+        refuse_once(monkeypatch, path)
+    assert hits(7) == 0
+    assert hits(7) == 1
+    assert path.is_file() and not path.is_symlink() and path.stat().st_mode & 0o400
+
+
+def refuse_once(monkeypatch, path):
+    """Refuse to read a file until it is there anew."""
+    read, access, written = Path.read_bytes, os.access, path.stat().st_mtime_ns
+
+    def is_old(other):
+        return os.path.exists(other) and os.stat(other).st_mtime_ns == written
+
+    def read_bytes(self):
+        if is_old(self):
+            raise PermissionError(13, "Permission denied")
+        return read(self)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(os, "access", lambda other, mode: not is_old(other) and access(other, mode))
+
+
+def test_a_folder_that_is_not_empty_costs_compiling_and_is_left(files):
+    (path,) = files()
+    folder_there(path)
+    (path / "something").write_text("of someone's")
+    assert hits(7) == hits(7) == 0
+    assert (path / "something").read_text() == "of someone's"
+
+
+def test_a_folder_that_goes_while_a_process_runs(files, tmp_path):
+    kernel = make(7)
+    shutil.rmtree(tmp_path)
+    assert stored(kernel) == 7 and stored(kernel) == 7
     assert hits(7) == 1
 
 
