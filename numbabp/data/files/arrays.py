@@ -89,7 +89,11 @@ def _load(source: Source, what: str) -> Any:
             loaded = np.load(_seekable(file), allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return loaded
-            return {name: loaded[name] for name in loaded.files}
+            arrays = {name: loaded[name] for name in loaded.files}
+            for name, array in arrays.items():
+                if not isinstance(array, np.ndarray):  # NumPy gives the bytes of what is no array
+                    raise ValueError(f"{name!r} in it is no array")
+            return arrays
     except TableError:
         raise
     except Exception as error:
