@@ -253,7 +253,7 @@ class Population(OfArchitecture):
         epochs : int
             Passes over the samples.
         own_order : bool
-            Shuffle for each network anew; by default all take the samples in the same order, which is faster.
+            Shuffle for each network anew; one order for all, the default, is faster.
         random_state : None, int or RandomState
             Draws the orders of samples; by default the population's own goes on. All networks take the order
             that ``Network.fit`` takes with this random_state, or with own_order network i takes that of
@@ -262,8 +262,7 @@ class Population(OfArchitecture):
             Factors >= 0: a fold or a bootstrap of its own for each network is a weight of 0, 1, 2, ...
         tol, n_iter_no_change : float, int, optional
             A network's training ends when for more than n_iter_no_change epochs in a row its training loss
-            has not improved by at least tol, as that of `MLPClassifier`; its history is NaN from there on.
-            None: all epochs.
+            has not improved by tol, as that of `MLPClassifier`; its history is NaN from there on. None: all.
         chunk_size : int, optional
             Train so many networks at a time: what training takes beside the parameters is less. With a
             client, so many in each task; by default as the workers' threads and memory suggest.
@@ -292,11 +291,11 @@ class Population(OfArchitecture):
         MemoryError
             If there is not enough memory; it says how many networks would fit.
         KeyboardInterrupt
-            On Ctrl-C; every network is left after its last finished step. With a client, those of finished
-            tasks are trained, and the others unchanged.
+            On Ctrl-C; every network is left after its last finished step, with a client after its last
+            finished task.
         RuntimeError
-            If a task fails on the client's workers again and again; networks are left as on Ctrl-C.
-            Or if this population is being trained already, in another thread.
+            If a task fails on the client's workers again and again, networks being left as on Ctrl-C; or if
+            another thread is training this population.
         ImportError
             If a client is given, but distributed is not installed (the extra `dask`).
 
