@@ -27,7 +27,7 @@ from numbabp.data.files.reading import Reading
 from numbabp.data.predictions import columns_of
 from numbabp.data.split import Split
 from numbabp.data.table_model import TableWarning, load, load_table_model
-from numbabp.storage import _digest
+from numbabp.tensor_files import digest
 
 MOST_SECONDS = 20.0
 MOST_BYTES = 4 << 30
@@ -113,7 +113,7 @@ def mutated_model(content: bytes, parameters: np.ndarray, rng: np.random.RandomS
     strings, data = header["__metadata__"], content[8 + length :]
     name = "metadata" if rng.randint(4) else "architecture"
     strings[name] = mutated(strings[name].encode(), rng).decode("utf-8", "replace")
-    strings["sha256"] = _digest(strings["architecture"], strings["metadata"], parameters)
+    strings["sha256"] = digest([strings["architecture"], strings["metadata"]], parameters)
     text = json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + data
 

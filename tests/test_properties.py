@@ -62,6 +62,8 @@ def problems(draw, *, activations=tuple(reference.ELEMENTWISE), n_layers=(1, 4))
     X = draw(arrays((n_samples, sizes[0])))
     if loss.endswith("cross_entropy"):
         Y = draw(arrays((n_samples, n_outputs), 0, 1))
+    elif loss == "poisson":
+        Y = draw(arrays((n_samples, n_outputs), 0, 2))
     else:
         Y = draw(arrays((n_samples, n_outputs), -2, 2))
     return SimpleNamespace(
@@ -304,6 +306,7 @@ def test_the_numbering_of_hidden_units_does_not_matter(problem, rule, data):
 def test_odd_networks_are_odd(problem, rule, dtype):
     """With odd activations, negated samples and biases train to the same weights and negated biases."""
     assume(problem.activations[-1] in ("tanh", "identity"))
+    assume(problem.loss != "quantile")  # whose slopes differ, but for the median
     options = {"update_rule": rule, "epsilon": 1 / 64}
     net = fit(problem, dtype, **options)
     solution = reference.train(

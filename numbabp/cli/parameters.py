@@ -68,7 +68,7 @@ ValidationFraction = Annotated[
 Activation = Annotated[
     str,
     typer.Option(
-        help="Of the hidden layers: relu, leaky_relu, elu, gelu, silu, softplus, tanh, sigmoid, identity."
+        help="Of the hidden layers: identity, sigmoid, tanh, relu, leaky_relu, elu, softplus, silu, gelu."
     ),
 ]
 Epochs = Annotated[int, typer.Option(help="Passes over the samples.")]

@@ -113,7 +113,8 @@ def test_predictions_keep_to_registers(dtype, capability):
         code = machine_code(getattr(inference, name), signature, capability)
         assert code.cubin.startswith(b"\x7fELF"), name
         assert (code.stack, code.spills) == (0, 0), name
-        assert 0 < code.registers <= 96, name
+        # 96 but for the losses with logarithms in float64; 128 leave a multiprocessor 512 threads
+        assert 0 < code.registers <= (128 if dtype == "float64" else 96), name
 
 
 def test_float32_activations_take_no_double_precision():
