@@ -23,7 +23,7 @@ from .samples import Samples, check_inputs, how_many
 from .training.checkpoints import identities
 from .training.checkpoints.keeper import Checkpoint
 from .training.checkpoints.kept_state import Going, kept_of
-from .training.exclusive import trained_alone
+from .training.exclusive import TrainedAlone
 from .training.loop import Callback, Training
 from .training.network_setup import Run
 from .training.state import RuleState, draw_order_seed
@@ -464,7 +464,7 @@ class Network(OfArchitecture):
         )
 
     def _train(self, X: Any, y: Any, options: Options, run: Run) -> History:
-        with trained_alone(self):
+        with TrainedAlone(self):
             run.check()
             data_on = gpu_of({"X": X, "y": y, "sample_weight": run.sample_weight})
             place = resolve(options.device, data_on)  # before the checks, which are done where X lies

@@ -32,7 +32,7 @@ from .storage import PathLike
 from .tensor_files import of_file
 from .training.checkpoints.keeper import Checkpoint
 from .training.checkpoints.kept_state import Going, going_of_many, kept_of_many
-from .training.exclusive import trained_alone
+from .training.exclusive import TrainedAlone
 from .training.population_setup import How, Run
 from .training.state import RuleState
 
@@ -478,7 +478,7 @@ class Population(OfArchitecture):
         return run.place(problem)
 
     def _train(self, X: Any, y: Any, given: Mapping[str, Any], run: Run) -> PopulationHistory:
-        with trained_alone(self):
+        with TrainedAlone(self):
             run.check()
             how = How.checked("Population.fit", given, self.n_networks, OF_FIT)
             place = resolve(how.options.device, gpu_of({"X": X, "y": y}))

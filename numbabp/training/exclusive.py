@@ -1,35 +1,51 @@
 """One training at a time for each network: another thread's would undo the steps of the first one."""
 
 import os
+import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import CodeType, FrameType
 from typing import Any
 
 _lock = threading.Lock()
-_busy: set[tuple[int, int]] = set()
-"""Processes and objects: not a lock in each, which could be neither copied nor pickled."""
+_busy: dict[tuple[int, int], tuple[int, CodeType]] = {}
+"""By process and object the thread that trains it, and the method that does: not a lock in each object, which
+could be neither copied nor pickled."""
 
 
-@contextmanager
-def trained_alone(trained: Any) -> Iterator[None]:
-    """Meanwhile no other call trains the same object.
+class TrainedAlone:
+    """Meanwhile no other call of a method of `trained` trains it; for a `with` statement in that method.
+
+    An interrupt may come before the `with` statement knows that it has begun. So a mark counts only while its
+    method is on the stack of its thread.
 
     Raises
     ------
     RuntimeError
         If one does already, in another thread or around this one, from whose callback it was made.
     """
-    key = os.getpid(), id(trained)  # what is held here keeps its id
-    with _lock:
-        if key in _busy:
-            raise RuntimeError(
-                f"{trained!r} is being trained already, in another thread or by the fit whose callback this "
-                "is: train a copy (copy.deepcopy), or wait for the other call to end."
-            )
-        _busy.add(key)
-    try:
-        yield
-    finally:
+
+    def __init__(self, trained: Any) -> None:
+        self._trained = trained
+        self._key = os.getpid(), id(trained)  # what is held here keeps its id
+
+    def __enter__(self) -> None:
+        caller = sys._getframe(1)
         with _lock:
-            _busy.discard(key)
+            if self._key in _busy and self._is_under_way(*_busy[self._key], caller):
+                raise RuntimeError(
+                    f"{self._trained!r} is being trained already, in another thread or by the fit whose "
+                    "callback this is: train a copy (copy.deepcopy), or wait for the other call to end."
+                )
+            _busy[self._key] = threading.get_ident(), caller.f_code
+
+    def __exit__(self, *_: object) -> None:
+        with _lock:
+            _busy.pop(self._key, None)
+
+    def _is_under_way(self, thread: int, method: CodeType, caller: FrameType) -> bool:
+        frame = sys._current_frames().get(thread)
+        while frame is not None:
+            if frame is not caller and frame.f_code is method and frame.f_locals.get("self") is self._trained:
+                return True
+            frame = frame.f_back
+        return False

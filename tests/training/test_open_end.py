@@ -8,7 +8,7 @@ import pytest
 
 import numbabp as nbp
 from numbabp import schedules
-from numbabp.training.exclusive import trained_alone
+from numbabp.training.exclusive import TrainedAlone
 
 X = np.random.RandomState(0).standard_normal((20, 3))
 Y = (X.sum(axis=1) > 0).astype(int)
@@ -97,12 +97,24 @@ def test_a_second_training_from_another_thread_is_refused():
     net.fit(X, Y, epochs=1)
 
 
+class TrainedElsewhere(nbp.Population):
+    def meanwhile(self, then):
+        with TrainedAlone(self):
+            then()
+
+    def interrupted(self):
+        """The mark is left behind, as by an interrupt before the body of the `with` statement."""
+        TrainedAlone(self).__enter__()
+
+
 def test_a_second_training_of_a_population_is_refused():
-    population = nbp.Population((3, 4, 1), 4, random_state=0)
+    population = TrainedElsewhere((3, 4, 1), 4, random_state=0)
     before = population.parameters.copy()
-    with trained_alone(population), pytest.raises(RuntimeError, match="is being trained already"):
-        population.fit(X, Y, epochs=1)
+    with pytest.raises(RuntimeError, match="is being trained already"):
+        population.meanwhile(lambda: population.fit(X, Y, epochs=1))
     assert np.array_equal(population.parameters, before)
+    population.fit(X, Y, epochs=1)
+    population.interrupted()
     population.fit(X, Y, epochs=1)
 
 
