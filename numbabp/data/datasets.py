@@ -56,7 +56,7 @@ class Dataset:
         if len(self.targets) == 1:
             return self.y
         _, combination, counts = np.unique(self.y, axis=0, return_inverse=True, return_counts=True)
-        return None if counts.min() < 2 else combination.reshape(-1).astype(str)
+        return None if (counts < 2).any() else combination.reshape(-1).astype(str)
 
 
 def xor() -> tuple[np.ndarray, np.ndarray]:

@@ -201,7 +201,8 @@ def weight_gradient(
     width, nothing = n_columns(delta), Grid(batch.zeros, ZERO, ZERO, ONE)
     whole = (fan_out + width - ONE) // width * width
     for start in range(ZERO, samples, TERMS):
-        terms, begin = min(TERMS, samples - start), x + start * fan_in
+        terms: Any = min(TERMS, samples - start)
+        begin = x + start * fan_in
         for r in range(ZERO, rows, GRADIENT_ROWS):
             some = min(GRADIENT_ROWS, rows - r)
             of_a = Grid(a, begin + r, ONE, fan_in)
