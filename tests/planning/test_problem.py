@@ -151,8 +151,8 @@ def test_signatures_show_all_options_with_their_defaults():
     assert shown["learning_rate"].default == 0.1 and shown["epochs"].default == 100
     assert not any(parameter.kind is parameter.VAR_KEYWORD for parameter in shown.values())
     assert set(shown) - set(inspect.signature(nbp.Network.partial_fit).parameters) == {
-        "early_stopping", "patience", "epochs", "validation_data", "callback", "checkpoint", "checkpoint_every",
-        "resume",
+        "early_stopping", "patience", "epochs", "validation_data", "callback",
+        "checkpoint", "checkpoint_every", "resume",
     }  # fmt: skip
 
 
