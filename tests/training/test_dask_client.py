@@ -144,8 +144,11 @@ def test_workers_in_this_process_with_several_threads():
         LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
-        here.fit(*samples, epochs=3, update_rule="momentum", kernel="each")
-        there.fit(*samples, epochs=3, update_rule="momentum", kernel="each", client=client, chunk_size=2)
+        # a rate at which nothing overflows: then steps would be single from the end of a slice on, and where
+        # slices end is a matter of time
+        how = {"epochs": 3, "update_rule": "momentum", "kernel": "each", "learning_rate": 1e-3}
+        here.fit(*samples, **how)
+        there.fit(*samples, **how, client=client, chunk_size=2)
     assert "blocked" in here.plan(samples[0], kernel="each", epochs=3, update_rule="momentum").explain()
     assert_same(here, there)
     assert most_blas_threads() == threads
