@@ -238,9 +238,9 @@ def test_masked_rows_of_a_list_are_not_trained_on(cls):
 @pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize("cls", BOTH)
 def test_dates_are_no_numbers(cls, missing):
-    dates = np.datetime64("2024-01-01") + np.arange(60)[:, None]
+    dates = np.arange("2024-01-01", "2024-03-01", dtype="datetime64[D]")[:, None]
     if missing:
-        dates[7] = np.datetime64("NaT")
+        dates[7] = np.datetime64("NaT", "D")
     table = pd.DataFrame({"a": X[:, 0], "when": dates[:, 0]})
     given = [
         dates,
