@@ -77,7 +77,11 @@ def share_out(
                 task = next(waiting, _NONE)
             if task is _NONE:
                 return
-            work(thread, task)
+            try:
+                work(thread, task)
+            except BaseException:
+                stop.set()  # for the thread that looks after the others, too, which may be at work for long
+                raise
             if thread == 0:
                 look()
                 _raise_errors(others)
