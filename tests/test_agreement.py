@@ -40,7 +40,7 @@ N_INPUTS, N_OUTPUTS = 5, 3
 N_SAMPLES, EPOCHS = 25, 8  # 200 steps
 # The gradient of the absolute error stays large near its minimum, where sgd and momentum then jump about; the
 # square of an exponential soon overflows.
-OF_STEEP = {"absolute_error": 1 / 8, "quantile": 1 / 8, "exp": 1 / 128}
+OF_STEEP = {"absolute_error": 1 / 8, "quantile": 1 / 8, "exp": 1 / 1024}
 MARGIN = 1e-5  # from a jump: many times the float32 error of a pre-activation
 
 

@@ -241,7 +241,8 @@ def test_what_gives_weights_does_as_well_as_with_theirs(make, data):
         train, test = scaler.transform(split[0]), scaler.transform(split[1])
         weights = np.random.RandomState(seed).uniform(0.5, 1.5, len(train))
         for cls in (MLPClassifier, theirs.MLPClassifier):
-            model = make(cls((20,), random_state=seed, max_iter=300 if cls is theirs.MLPClassifier else 100))
+            longer = {"max_iter": 300} if cls is theirs.MLPClassifier else {}
+            model = make(cls((20,), random_state=seed, **longer))
             scores.append(model.fit(train, split[2], weights).score(test, split[3]))
     ours, expected = np.mean(scores[::2]), np.mean(scores[1::2])
     assert ours > expected - 0.01
