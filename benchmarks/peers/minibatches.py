@@ -8,7 +8,8 @@ of 0.9. Seconds are those on the processor, medians of the repeats. Calls that a
 and compile, or load, the kernel. The share of products is what the matrix products of an epoch take by
 themselves, through NumPy's BLAS and in the same sizes, of numbabp's epoch.
 
-The exit status is 1 if a target is missed.
+The last column is PyTorch's time, eager with fused update rules, over numbabp's, where it is installed. The
+exit status is 1 if a target is missed.
 """
 
 import argparse
@@ -26,6 +27,13 @@ import numpy as np  # noqa: E402
 from sklearn.neural_network import MLPClassifier  # noqa: E402
 
 import numbabp as nbp  # noqa: E402
+
+try:
+    import torch
+
+    torch.set_num_threads(1)
+except ImportError:
+    torch = None
 
 CASES = [  # sizes, batch, rule, samples, targets in float32 and float64
     ((784, 512, 512, 10), 200, "adam", 2000, (2.0, 1.7)),
@@ -89,11 +97,39 @@ def epochs_of(sizes, batch_size, rule, n, dtype):
                 if layer:
                     units[layer + 1] @ weights[layer].T
 
-    return {
+    def in_torch():
+        for _ in range(EPOCHS):
+            order = torch.randperm(n)
+            for start in range(0, n - n % batch_size, batch_size):
+                rows = order[start : start + batch_size]
+                optimizer.zero_grad(set_to_none=True)
+                loss(layers(inputs[rows]), targets[rows]).backward()
+                optimizer.step()
+
+    epochs = {
         "numbabp": lambda: net.fit(X, y, epochs=EPOCHS, progress=False, device="cpu", **how),
         "scikit-learn": lambda: model.fit(X, y),
         "products": products,
     }
+    if torch is not None:
+        of = getattr(torch, dtype)
+        parts = [
+            part
+            for a, b in pairwise(net.layer_sizes)
+            for part in (torch.nn.Linear(a, b, dtype=of), torch.nn.ReLU())
+        ]
+        layers = torch.nn.Sequential(*parts[:-1])
+        rest = {"lr": RATE, "weight_decay": ALPHA / batch_size, "fused": True}
+        if rule == "adam":
+            optimizer = torch.optim.Adam(layers.parameters(), **rest)
+        else:
+            optimizer = torch.optim.SGD(layers.parameters(), momentum=0.9, nesterov=True, **rest)
+        inputs, targets = torch.from_numpy(X), torch.from_numpy(y)
+        loss = torch.nn.functional.cross_entropy
+        if n_outputs == 1:
+            targets, loss = targets.to(of)[:, None], torch.nn.functional.binary_cross_entropy_with_logits
+        epochs["PyTorch"] = in_torch
+    return epochs
 
 
 def measure(case, dtype, repeats):
@@ -115,9 +151,10 @@ def main():
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
     arguments = parser.parse_args()
     lines = [
-        "| network | batch | rule | dtype | numbabp, us a batch | scikit-learn | ratio | target | products |"
+        "| network | batch | rule | dtype | numbabp, us a batch | scikit-learn | ratio | target | products "
+        "| PyTorch |"
     ]
-    lines.append("|---|--:|---|---|--:|--:|--:|--:|--:|")
+    lines.append("|---|--:|---|---|--:|--:|--:|--:|--:|--:|")
     missed = []
     print("\n".join(lines))
     for case in CASES:
@@ -132,11 +169,14 @@ def main():
                 1e6 * taken[who] * batch_size / (EPOCHS * n) for who in ("numbabp", "scikit-learn")
             )
             share = EPOCHS * taken["products"] / taken["numbabp"]
+            eager = f"{taken['PyTorch'] / taken['numbabp']:.2f}" if torch is not None else ""
             lines.append(
                 f"| {name} | {batch_size} | {rule} | {dtype} | {own:.0f} | {theirs:.0f} | {ratio:.2f} "
-                f"| {target} | {100 * share:.0f} % |"
+                f"| {target} | {100 * share:.0f} % | {eager} |"
             )
             print(lines[-1], flush=True)
+            if torch is not None and taken["PyTorch"] < taken["numbabp"]:
+                missed.append(f"{name} {batch_size} {dtype}: slower than PyTorch")
             if ratio < target:
                 missed.append(f"{name} {batch_size} {dtype}: {ratio:.2f} of {target}")
     machine.check_threads()
