@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from checkpointing import all_versions, slices_end_anywhere
 
 import numbabp as nbp
 from numbabp import schedules
-from numbabp.training import loop, population_loop
-from numbabp.training.checkpoints import files, keeper
 
 pytestmark = pytest.mark.gpu
 
@@ -14,17 +13,6 @@ N = 12
 draw = np.random.RandomState(1)
 X = draw.standard_normal((N, 3))
 Y = (X[:, 0] > 0).astype(int)
-
-
-class RandomSlices:
-    """Slices of any length, which end anywhere in an epoch."""
-
-    def __init__(self, length):
-        self._draw = np.random.RandomState(N)
-        self.took(0, 0, 0)
-
-    def took(self, done, elapsed, seconds, asked=None):
-        self.length = int(self._draw.randint(1, 2 * N))
 
 
 @pytest.mark.parametrize("rule", ["sgd", "momentum"])
@@ -42,17 +30,9 @@ def test_from_checkpoints_a_run_ends_with_the_same_bits(tmp_path, monkeypatch, k
         state = net.rule_state(rule)
         return net.parameters.tobytes(), state.moments.tobytes(), int(state.steps), found
 
-    monkeypatch.setattr(loop, "Slices", RandomSlices)
-    monkeypatch.setattr(keeper.Keeper, "_start", lambda self, work: work())
+    slices_end_anywhere(monkeypatch, N)
     expected = fitted()
-    written, real, path = [], files.write, tmp_path / "run"
-
-    def write(path, identity, standing):
-        real(path, identity, standing)
-        with open(path, "rb") as file:
-            written.append(file.read())
-
-    monkeypatch.setattr(files, "write", write)
+    written, path = all_versions(monkeypatch), tmp_path / "run"
     assert fitted(checkpoint=path, checkpoint_every=0) == expected
     assert len(written) > 3
     for version in written[1::3] + written[-1:]:
@@ -88,17 +68,9 @@ def test_populations(tmp_path, monkeypatch, kernel, options):
         parameters = population.parameters.round(12) if is_adam else population.parameters
         return parameters.tobytes(), losses, ends
 
-    monkeypatch.setattr(population_loop, "Slices", RandomSlices)
-    monkeypatch.setattr(keeper.Keeper, "_start", lambda self, work: work())
+    slices_end_anywhere(monkeypatch, N)
     expected = fitted()
-    written, real, path = [], files.write, tmp_path / "run"
-
-    def write(path, identity, standing):
-        real(path, identity, standing)
-        with open(path, "rb") as file:
-            written.append(file.read())
-
-    monkeypatch.setattr(files, "write", write)
+    written, path = all_versions(monkeypatch), tmp_path / "run"
     assert fitted(checkpoint=path, checkpoint_every=0) == expected
     assert len(written) > 1
     for version in written:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import scipy.sparse
+from checkpointing import all_versions, slices_end_anywhere
 
 import numbabp as nbp
 from numbabp.kernels.minibatch import batch
@@ -15,32 +16,11 @@ from numbabp.training.checkpoints import files, keeper
 N = 60
 
 
-class RandomSlices:
-    """Slices of any length, which end anywhere in an epoch."""
-
-    def __init__(self, length):
-        self._draw = np.random.RandomState(N)
-        self.took(0, 0, 0)
-
-    def took(self, done, elapsed, seconds, asked=None):
-        self.length = int(self._draw.randint(1, 2 * N))
-
-
 @pytest.fixture
 def versions(monkeypatch):
     """All that is written, as whole files, where a checkpoint comes after every slice."""
-    written = []
-
-    def write(path, identity, standing):
-        real(path, identity, standing)
-        with open(path, "rb") as file:
-            written.append(file.read())
-
-    real = files.write
-    monkeypatch.setattr(files, "write", write)
-    monkeypatch.setattr(keeper.Keeper, "_start", lambda self, work: work())
-    monkeypatch.setattr(loop, "Slices", RandomSlices)
-    return written
+    slices_end_anywhere(monkeypatch, N)
+    return all_versions(monkeypatch)
 
 
 def samples(n_inputs, sparse=False):
@@ -325,7 +305,7 @@ def test_interrupted_runs_go_on(tmp_path, monkeypatch):
     net = trained(path, callback=stop, **validation)
     assert bits(net, net.history) == expected and called[-4:] == [2, 3, 4, 5]
 
-    monkeypatch.setattr(loop, "Slices", RandomSlices)
+    slices_end_anywhere(monkeypatch, N)
     real, calls = loop.Training._call_kernel, []
 
     def interrupted(self, *arguments):

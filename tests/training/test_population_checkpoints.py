@@ -2,41 +2,19 @@
 
 import numpy as np
 import pytest
+from checkpointing import all_versions, slices_end_anywhere
 
 import numbabp as nbp
-from numbabp.training import loop, population_loop
-from numbabp.training.checkpoints import files, keeper
+from numbabp.training import population_loop
 
 N = 40
-
-
-class RandomSlices:
-    """Slices of any length, which end anywhere in an epoch."""
-
-    def __init__(self, length):
-        self._draw = np.random.RandomState(N)
-        self.took(0, 0, 0)
-
-    def took(self, done, elapsed, seconds, asked=None):
-        self.length = int(self._draw.randint(1, 2 * N))
 
 
 @pytest.fixture
 def versions(monkeypatch):
     """All that is written, as whole files, where a checkpoint comes after every slice."""
-    written = []
-
-    def write(path, identity, standing):
-        real(path, identity, standing)
-        with open(path, "rb") as file:
-            written.append(file.read())
-
-    real = files.write
-    monkeypatch.setattr(files, "write", write)
-    monkeypatch.setattr(keeper.Keeper, "_start", lambda self, work: work())
-    monkeypatch.setattr(loop, "Slices", RandomSlices)
-    monkeypatch.setattr(population_loop, "Slices", RandomSlices)
-    return written
+    slices_end_anywhere(monkeypatch, N)
+    return all_versions(monkeypatch)
 
 
 draw = np.random.RandomState(1)
@@ -106,8 +84,7 @@ def test_interrupted_populations_go_on(tmp_path, monkeypatch, name, n_threads):
     arguments = {"learning_rate": 0.05, "epochs": 16, "n_threads": n_threads, **options}
     plain = new_population(n)
     expected = bits(plain, plain.fit(X, Y, **arguments))
-    monkeypatch.setattr(loop, "Slices", RandomSlices)
-    monkeypatch.setattr(population_loop, "Slices", RandomSlices)
+    slices_end_anywhere(monkeypatch, N)
     shown = []
 
     def show(training):

@@ -126,6 +126,10 @@ class _Writer:
         array = self.context.make_array(grid_type.types[0])(self.context, self.builder, data)
         return self.builder.gep(array.data, [at]), row, step
 
+    def grids(self, of_types: Any, values: Any) -> list[tuple[Any, Any, Any]]:
+        """The same of several."""
+        return [self.grid(*pair) for pair in zip(of_types, values, strict=True)]
+
     def place(self, pointer: Any, offset: Any) -> Any:
         return self.builder.gep(pointer, [offset])
 
@@ -187,10 +191,7 @@ def _multiply_tile(
 ) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         write = _Writer(context, builder, c.types[0].dtype)
-        grids = [
-            write.grid(of_type, value)
-            for of_type, value in zip(signature.args[:4], arguments[:4], strict=True)
-        ]
+        grids = write.grids(signature.args[:4], arguments[:4])
         n_rows, n_columns, _ = arguments[4:]
         is_narrow = builder.icmp_unsigned("<=", n_columns, write.constant(write.lanes))
         is_low = builder.icmp_unsigned("<=", n_rows, write.constant(FEW_ROWS))
@@ -268,10 +269,7 @@ def _write_tile(write: "_Writer", rows: int, vectors: int, grids: list[Any], siz
 def _pack_panel(typingctx: Any, panel: Any, b: Any, columns: Any, k: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         write = _Writer(context, builder, b.types[0].dtype)
-        (to, to_row, _), (b_at, b_row, _) = (
-            write.grid(of_type, value)
-            for of_type, value in zip(signature.args[:2], arguments[:2], strict=True)
-        )
+        (to, to_row, _), (b_at, b_row, _) = write.grids(signature.args[:2], arguments[:2])
         n_columns, n_rows = arguments[2:]
         is_whole = builder.icmp_unsigned(">=", n_columns, write.constant(VECTORS * write.lanes))
         with builder.if_else(is_whole) as (whole, part):
@@ -289,10 +287,7 @@ def _pack_panel(typingctx: Any, panel: Any, b: Any, columns: Any, k: Any) -> Any
 def _pack_transposed(typingctx: Any, panel: Any, b: Any, columns: Any, k: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         write = _Writer(context, builder, b.types[0].dtype)
-        (to, to_row, _), (b_at, b_row, _) = (
-            write.grid(of_type, value)
-            for of_type, value in zip(signature.args[:2], arguments[:2], strict=True)
-        )
+        (to, to_row, _), (b_at, b_row, _) = write.grids(signature.args[:2], arguments[:2])
         n_columns, n_terms = arguments[2:]
         lanes = write.lanes
         count = write.constant(lanes)
