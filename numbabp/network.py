@@ -11,14 +11,13 @@ from . import storage
 from .architecture import Architecture, OfArchitecture
 from .checks.arguments import check_bool, check_choice, check_random_state
 from .compiler.arrays import aligned_zeros
-from .devices.placement import Placement, gpu_of, resolve
+from .devices.placement import gpu_of, resolve
 from .functions.initializers import INITIALIZERS, draw_weights
 from .history import History
 from .inference import predictions
 from .options import NAMES, Options, check_names, options_of, takes_options
 from .planning.plan import Plan
 from .planning.planner import make_plan
-from .planning.problem import Problem
 from .samples import Samples, check_inputs, how_many
 from .training.checkpoints import identities
 from .training.checkpoints.keeper import Checkpoint
@@ -35,8 +34,6 @@ OF_A_RUN = (
 """Arguments of `fit` that are no options of a step."""
 OF_SEVERAL_EPOCHS = ("early_stopping", "patience")
 """Options that make no sense for one."""
-FEW_STEPS = 4096
-"""So few make no difference to a plan."""
 
 
 class Network(OfArchitecture):
@@ -390,7 +387,9 @@ class Network(OfArchitecture):
         n_samples, n_nonzeros = how_many(self.architecture, X)
         run = Run(epochs)
         run.check()
-        return make_plan(self._problem(n_samples, n_nonzeros, place, run.epochs_planned, checked))
+        return make_plan(
+            run.problem(self.architecture, n_samples, n_nonzeros, place, checked, self._rule_state)
+        )
 
     @takes_options(*OF_SEVERAL_EPOCHS)
     def partial_fit(
@@ -445,24 +444,6 @@ class Network(OfArchitecture):
         kept = kept_of(going) if training_state else None
         storage.write_network(path, self.architecture, self.init, self.parameters, metadata, kept)
 
-    def _problem(
-        self, n_samples: int, n_nonzeros: float | None, place: Placement, epochs: int, options: Options
-    ) -> Problem:
-        """What `fit` and `plan` ask a planner."""
-        last = self._rule_state
-        steps = int(last.steps) if last is not None and last.update_rule == options.update_rule else 0
-        return Problem(
-            self.architecture,
-            n_samples,
-            epochs,
-            options,
-            place,
-            n_nonzeros,
-            with_l2=options.l2 > 0,
-            # by powers of two, and no few, so that calls of `partial_fit` ask the same question again
-            steps_beside=1 << steps.bit_length() - 1 if steps >= FEW_STEPS else 0,
-        )
-
     def _train(self, X: Any, y: Any, options: Options, run: Run) -> History:
         with TrainedAlone(self):
             run.check()
@@ -471,7 +452,8 @@ class Network(OfArchitecture):
             samples = Samples.checked(self.architecture, X, y, run.sample_weight)
             validation = run.validation(self.architecture, X)
             generator = run.generator(self.random_state)
-            problem = self._problem(samples.n, samples.n_nonzeros, place, run.epochs_planned, options)
+            asked = samples.n, samples.n_nonzeros, place, options, self._rule_state
+            problem = run.problem(self.architecture, *asked)
             plan = make_plan(problem)
             rates = run.rates(options)
             kept = run.kept(

@@ -16,7 +16,7 @@ from .checks.host_samples import check_weights_of_networks
 from .checks.population import check_memory, check_seeds
 from .compiler.arrays import aligned_zeros
 from .devices import memory
-from .devices.placement import Placement, gpu_of, is_on_device, resolve, where
+from .devices.placement import gpu_of, is_on_device, resolve, where
 from .functions.initializers import INITIALIZERS, draw_weights
 from .history import PopulationHistory
 from .inference import predictions
@@ -26,7 +26,6 @@ from .network import Network
 from .options import Options
 from .planning.plan import Plan
 from .planning.planner import make_plan
-from .planning.problem import Problem
 from .samples import Samples, check_inputs, how_many
 from .storage import PathLike
 from .tensor_files import of_file
@@ -354,7 +353,7 @@ class Population(OfArchitecture):
         place = resolve(how.options.device, gpu_of({"X": X}))
         with where(X):
             n_samples, n_nonzeros = how_many(self.architecture, X)
-        return make_plan(self._problem(how, n_samples, n_nonzeros, place, run))
+        return make_plan(run.problem(self.architecture, how, n_samples, n_nonzeros, place))
 
     def forward(self, X: Any) -> Any:
         """Outputs of every network.
@@ -453,30 +452,6 @@ class Population(OfArchitecture):
         parts = stored.architecture, stored.init, stored.parameters, stored.seeds, going.random_state
         return cls._of(*parts, going.rule_state)
 
-    def _problem(
-        self,
-        how: How,
-        n_samples: int,
-        n_nonzeros: float | None,
-        place: Placement,
-        run: Run,
-        weighted: bool = False,
-    ) -> Problem:
-        """What `fit` and `plan` ask a planner."""
-        problem = Problem(
-            self.architecture,
-            n_samples,
-            run.epochs,
-            how.options,
-            place,
-            n_nonzeros,
-            self.n_networks,
-            bool(run.own_order),
-            bool(how.numbers["l2"].any()),
-            weighted,
-        )
-        return run.place(problem)
-
     def _train(self, X: Any, y: Any, given: Mapping[str, Any], run: Run) -> PopulationHistory:
         with TrainedAlone(self):
             run.check()
@@ -486,7 +461,8 @@ class Population(OfArchitecture):
                 samples = Samples.checked(self.architecture, X, y)
             weights = check_weights_of_networks(run.sample_weight, self.n_networks, samples.n, self.dtype)
             samples = replace(samples, weights=weights)
-            problem = self._problem(how, samples.n, samples.n_nonzeros, place, run, weights.size > 0)
+            asked = how, samples.n, samples.n_nonzeros, place, weights.size > 0
+            problem = run.problem(self.architecture, *asked)
             plan = make_plan(problem)
             state = RuleState.going_on(self._rule_state, how.options.update_rule, self.parameters)
             generator = check_random_state(

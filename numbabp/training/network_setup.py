@@ -8,9 +8,10 @@ import numpy as np
 from ..architecture import Architecture
 from ..atomic_files import PathLike
 from ..checks.arguments import check_integer, check_random_state
-from ..devices.placement import gpu_of
+from ..devices.placement import Placement, gpu_of
 from ..kernels.state import EPOCH, SAMPLE
 from ..options import Options
+from ..planning.problem import Problem
 from ..samples import Samples
 from ..schedules import ScheduledRates, check_schedule
 from .checkpoints.files import Identity
@@ -18,9 +19,12 @@ from .checkpoints.keeper import Checkpoint, own_generators
 from .checkpoints.kept_run import KeptRun
 from .checkpoints.standing import Standing
 from .loop import Callback
+from .state import RuleState
 
 OPEN_END = 1000
 """Epochs that a run without end is planned for."""
+FEW_STEPS = 4096
+"""So few make no difference to a plan."""
 
 
 class Run(NamedTuple):
@@ -40,10 +44,28 @@ class Run(NamedTuple):
         if self.callback is not None and not callable(self.callback):
             raise TypeError(f"callback must be callable, got {self.callback!r}.")
 
-    @property
-    def epochs_planned(self) -> int:
-        """What a planner is told."""
-        return OPEN_END if self.epochs is None else int(self.epochs)
+    def problem(
+        self,
+        architecture: Architecture,
+        n_samples: int,
+        n_nonzeros: float | None,
+        place: Placement,
+        options: Options,
+        last: RuleState | None,
+    ) -> Problem:
+        """What a planner is asked, where training would go on from the `last` state of a rule."""
+        steps = int(last.steps) if last is not None and last.update_rule == options.update_rule else 0
+        return Problem(
+            architecture,
+            n_samples,
+            OPEN_END if self.epochs is None else int(self.epochs),
+            options,
+            place,
+            n_nonzeros,
+            with_l2=options.l2 > 0,
+            # by powers of two, and no few, so that calls of `partial_fit` ask the same question again
+            steps_beside=1 << steps.bit_length() - 1 if steps >= FEW_STEPS else 0,
+        )
 
     def validation(self, architecture: Architecture, X: Any) -> Samples | None:
         """The samples of `validation_data`, checked."""

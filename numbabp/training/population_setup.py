@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..architecture import Architecture
 from ..checks.arguments import check_integer, check_real
 from ..checks.population import check_memory, check_numbers, distinct
-from ..devices.placement import CPU, is_on_device
+from ..devices.placement import CPU, Placement, is_on_device
 from ..options import NAMES, Options, check_names
 from ..planning.catalogue import CUDA, devices_of
 from ..planning.plan import Plan
@@ -37,6 +38,11 @@ class How(NamedTuple):
     """Of the first network."""
     numbers: dict[str, np.ndarray]
     """What may differ: learning_rate, momentum and l2, float64 (n_networks,) each."""
+
+    @property
+    def n_networks(self) -> int:
+        """Of how many networks."""
+        return len(self.numbers["l2"])
 
     @classmethod
     def checked(cls, who: str, given: Mapping[str, Any], n_networks: int, own: Collection[str] = ()) -> "How":
@@ -91,21 +97,40 @@ class Run(NamedTuple):
                 "sample_weight of a population must be in the host's memory: copy it with its get()."
             )
 
-    def place(self, problem: Problem) -> Problem:
-        """The problem where it is done: a client's workers train on their CPUs.
+    def problem(
+        self,
+        architecture: Architecture,
+        how: How,
+        n_samples: int,
+        n_nonzeros: float | None,
+        place: Placement,
+        weighted: bool = False,
+    ) -> Problem:
+        """What a planner is asked; `weighted` says whether samples have weights.
 
         Raises
         ------
         ValueError
             If it asks for a GPU, and there is a client.
         """
-        if self.client is None:
-            return problem
-        if problem.place.device is not None or devices_of(problem.options.kernel, True) == {CUDA}:
-            raise ValueError(
-                "a client's workers train on their CPUs: device must be 'auto' or 'cpu' with one."
-            )
-        return replace(problem, place=CPU)
+        if self.client is not None:  # its workers train on their CPUs
+            if place.device is not None or devices_of(how.options.kernel, True) == {CUDA}:
+                raise ValueError(
+                    "a client's workers train on their CPUs: device must be 'auto' or 'cpu' with one."
+                )
+            place = CPU
+        return Problem(
+            architecture,
+            n_samples,
+            self.epochs,
+            how.options,
+            place,
+            n_nonzeros,
+            how.n_networks,
+            bool(self.own_order),
+            bool(how.numbers["l2"].any()),
+            weighted,
+        )
 
     def networks_at_once(self, shard: Shard, samples: Samples) -> int:
         """How many are trained at a time, here or in a task.
