@@ -5,7 +5,7 @@ OF_FIT = "a smaller learning_rate, inputs scaled to about unit variance, or clip
 
 
 class DivergenceError(ArithmeticError, ValueError):
-    """Training left the finite numbers; the network keeps its last finite parameters.
+    """Training left the numbers of any use; the network keeps its last parameters before.
 
     A ValueError, too, which is what scikit-learn raises for parameters that are not finite.
 
@@ -31,8 +31,8 @@ class DivergenceError(ArithmeticError, ValueError):
     def __str__(self) -> str:
         return (
             f"training diverged in epoch {self.epoch} at sample {self.sample} with learning rate "
-            f"{self.learning_rate:g}: the loss, the parameters or the rule's moments are no longer "
-            f"finite. The last finite parameters were kept. Try {self.advice}."
+            f"{self.learning_rate:g}: the loss, the parameters or the rule's moments are no longer finite, "
+            f"or beyond any use. The last parameters before were kept. Try {self.advice}."
         )
 
 

@@ -349,7 +349,8 @@ class Network(OfArchitecture):
         NoGPUError
             If `device` asks for a GPU that can't be used, saying why; it is a RuntimeError.
         DivergenceError
-            If the loss or the parameters stop being finite; the last finite parameters are kept.
+            If the loss, the parameters or the rule's moments stop being finite, or grow beyond any use; the
+            last parameters before, which predict finite numbers, are kept.
         RuntimeError
             If another thread is training this network.
         KeyboardInterrupt

@@ -300,7 +300,7 @@ class Population(OfArchitecture):
 
         Notes
         -----
-        A network that diverges is left at its last finite parameters, has NaN in the history from that epoch
+        A network that diverges is left at its last parameters before, has NaN in the history from that epoch
         on, and is named in ``history.diverged``; the others go on.
         """
         how = {"learning_rate": learning_rate, "momentum": momentum, "l2": l2, **options}

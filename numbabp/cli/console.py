@@ -78,8 +78,8 @@ def _message(error: Exception) -> str:
     if isinstance(error, DivergenceError):  # its own message names arguments that the command line lacks
         return (
             f"training diverged in epoch {error.epoch} at training row {error.sample + 1} with learning rate "
-            f"{error.learning_rate:g}: the loss or the weights are no longer finite. Nothing is saved; try a "
-            "lower --learning-rate."
+            f"{error.learning_rate:g}: the loss or the weights are no longer finite, or beyond any use. "
+            "Nothing is saved; try a lower --learning-rate."
         )
     if isinstance(error, OSError) and error.filename is not None:  # the system's number says nothing to users
         return f"{error.filename}: {error.strerror}"

@@ -132,8 +132,8 @@ class BaseMLP(BaseEstimator):
         NoGPUError
             If `device` asks for a GPU that can't be used, saying why; it is a RuntimeError.
         DivergenceError
-            If the loss or the parameters stop being finite; the last finite ones are kept, or with early
-            stopping the best.
+            If the loss or the parameters stop being finite, or grow beyond any use; the last ones before are
+            kept, or with early stopping the best.
         """
         goes_on = self.warm_start and hasattr(self, "inner_network_")
         fitting = begin(self, X, y, sample_weight, X_val, y_val, self._fitted if goes_on else None)

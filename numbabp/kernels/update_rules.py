@@ -44,8 +44,6 @@ _THEIR_CODES = one_of(SGD, MOMENTUM, NESTEROV, ADAM_HAT)
 OF_ALL_SAMPLES = ("rprop",)
 """Rules that compare one step's gradient with the next one's, and so need that of the whole training set."""
 RPROP_FASTER, RPROP_SLOWER, RPROP_LARGEST = 1.2, 0.5, 50.0
-OF_SQUARES = ("adagrad", "rmsprop", "adam", "adamw")
-"""Rules that keep squares of gradients; these overflow first, and then every step is zero."""
 N_MOMENTS: dict[str, int] = {
     "sgd": 0,
     "momentum": 1,

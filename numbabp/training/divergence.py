@@ -1,9 +1,71 @@
-"""What loops do when training leaves the finite numbers: go back, and find the last finite step."""
+"""Training that leaves the numbers of any use: how it is found, and the way back to the last step before.
 
+A diverging network grows by itself, at last by a power with every step, and from weights that are still
+finite it is a step or two to predictions that are not. So the limit is far below a dtype's largest number:
+outputs of 1.8e19 in float32, whose squares are still finite, and of 3.4e38 in float64, which no data has.
+"""
+
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+from ..architecture import Architecture
+
+LIMITS = {"float32": math.sqrt(np.finfo(np.float32).max), "float64": float(np.finfo(np.float32).max)}
+"""By dtype: outputs for inputs of unit size that go beyond are of no use any more."""
+_BOUNDED = ("sigmoid", "tanh", "softmax")
+
+
+def all_finite(array: Any) -> bool:
+    """Whether every number is, on the host or on a GPU."""
+    # a finite sum settles it quickly; one that is not may come from an overflow of the sum alone
+    if isinstance(array, np.ndarray):
+        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+    return bool(abs(array).max() < np.inf) if array.size else True
+
+
+def is_of_use(
+    architecture: Architecture, parameters: Any, moments: Any, losses: np.ndarray, by_layers: bool = True
+) -> bool:
+    """Whether parameters, and what a rule carries with them, can be trained on.
+
+    Parameters
+    ----------
+    architecture
+        Of the network.
+    parameters
+        T (n_parameters,), or in another layout, as on a GPU.
+    moments
+        T, any shape.
+    losses
+        float64: sums of losses of the steps that led here.
+    by_layers
+        Whether `parameters` lie as the architecture has them.
+    """
+    limit = LIMITS[architecture.dtype.name]
+    if not (all_finite(parameters) and all_finite(moments)) or (losses > limit**2).any():
+        return False
+    if not by_layers:
+        return bool(abs(parameters).max() <= limit)
+    return reach(architecture, parameters) <= limit
+
+
+def reach(architecture: Architecture, parameters: np.ndarray) -> float:
+    """About how large a network's outputs, before their activation, are for inputs of unit size.
+
+    The root of the mean square of what comes of a layer is taken to be that of what goes in, times the root
+    of the sum of the squares of the weights to a unit, plus the biases'.
+    """
+    size, before = 1.0, (None, *architecture.activations[:-1])
+    layers = architecture.weights_of(parameters), architecture.biases_of(parameters)
+    for activation, weights, biases in zip(before, *layers, strict=True):
+        if activation in _BOUNDED:
+            size = 1.0
+        flat, fan_out = weights.ravel(), len(biases)
+        size = size * math.sqrt(float(flat @ flat) / fan_out) + math.sqrt(float(biases @ biases) / fan_out)
+    return size
 
 
 class Snapshot:

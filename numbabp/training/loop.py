@@ -11,10 +11,9 @@ import numpy as np
 from ..architecture import Architecture
 from ..errors import DivergenceError
 from ..history import History
-from ..inference.predictions import measure_one
+from ..inference.predictions import measure_one, outputs
 from ..kernels import state as kernel_state
 from ..kernels.state import DIVERGED, EPOCH, FIRST_METRIC, LOSS, SAMPLE, STEP, WEIGHT, Run
-from ..kernels.update_rules import OF_SQUARES
 from ..planning.plan import Plan
 from ..planning.planner import step_by_step
 from ..planning.problem import Problem
@@ -25,7 +24,7 @@ from .checkpoints import plans
 from .checkpoints.keeper import Keeper
 from .checkpoints.pausing import Pausing
 from .checkpoints.standing import Remembering, Standing, take
-from .divergence import Snapshot, last_finite
+from .divergence import Snapshot, all_finite, is_of_use, last_finite
 from .engines.network_engine import Engine, Subject
 from .engines.network_registry import make_engine
 from .progress import ProgressBar
@@ -114,7 +113,7 @@ class Training:
         Raises
         ------
         DivergenceError
-            If the loss or the parameters stop being finite.
+            If the loss, the parameters or what the rule carries along stop being finite, or of any use.
         KeyboardInterrupt
             On Ctrl-C, with the network after its last finished step and `history` up to the last finished
             epoch.
@@ -302,11 +301,11 @@ class Training:
             except BaseException:
                 if not self._engine.stops_after_steps:
                     self._restore(snapshot)
-                self._is_sound = self._is_finite()
+                self._is_sound = self._is_of_use(snapshot)
                 raise
             elapsed = time.perf_counter() - started
             done = self._samples_done() - before
-            if status == DIVERGED or not self._is_finite():
+            if status == DIVERGED or not self._is_of_use(snapshot):
                 error = self._divergence(snapshot, stop_epoch, done + (status == DIVERGED))
                 if error is not None:
                     raise error
@@ -326,18 +325,25 @@ class Training:
     def _call_kernel(self, stop_epoch: int, max_samples: int) -> int:
         return self._engine.advance(stop_epoch, max_samples)
 
-    def _is_finite(self) -> bool:
+    def _is_of_use(self, since: Snapshot) -> bool:
+        """Whether training can go on from here; what is recorded counts from a snapshot on."""
         parameters, moments = self._engine.changing[:2]
-        if self.problem.options.update_rule in OF_SQUARES and not _all_finite(moments[-1]):
-            return False
+        epoch = int(self.run.position[EPOCH])
+        losses = self.run.sums[since.copies[-1][EPOCH] : epoch + 1, LOSS]
+        of, by_layers = self.problem.architecture, self.plan.device == "cpu"
         rate = self.run.learning_rates[min(self.run.position[EPOCH], len(self.run.sums) - 1)]
-        if self._engine.may_overflow(float(rate)):
-            snapshot = Snapshot(self._changing())
-            self._engine.catch_up()
-            finite = bool(np.isfinite(parameters).all())
-            self._restore(snapshot)
-            return finite
-        return _all_finite(parameters)
+        if not self._engine.may_overflow(float(rate)):
+            return is_of_use(of, parameters, moments, losses, by_layers)
+        snapshot = Snapshot(self._changing())
+        self._engine.catch_up()
+        result = is_of_use(of, parameters, moments, losses, by_layers)
+        self._restore(snapshot)
+        return result
+
+    def _predicts(self) -> bool:
+        """Whether outputs for the samples trained on are finite."""
+        self._engine.catch_up()
+        return all_finite(outputs(self.problem.architecture, self.parameters, self.samples.inputs)[1])
 
     def _changing(self) -> tuple[Any, ...]:
         """Everything that a kernel call changes; the position comes last."""
@@ -352,10 +358,10 @@ class Training:
         snapshot.put_back(self._changing())
 
     def _divergence(self, snapshot: Snapshot, stop_epoch: int, n_samples: int) -> DivergenceError | None:
-        """Go back to the last finite step of the n_samples since `snapshot`; the error that tells of it.
+        """Go back to the last step of use of the n_samples since `snapshot`; the error that tells of it.
 
         A blocked kernel's run is repeated step by step on the CPU, which differs by rounding; should it then
-        stay finite, there is no error, and training goes on step by step.
+        stay of use, there is no error, and training goes on step by step.
         """
         if self.plan.block_length:
             self._restore(snapshot)
@@ -363,20 +369,25 @@ class Training:
             self._use(step_by_step(self.problem, self.plan), self.samples.on_host())
             snapshot = Snapshot(self._changing())
 
-        def stays_finite(n_samples: int) -> bool:
+        def stays_of_use(n_samples: int) -> bool:
             self._restore(snapshot)
-            return self._call_kernel(stop_epoch, n_samples) != DIVERGED and self._is_finite()
+            return self._call_kernel(stop_epoch, n_samples) != DIVERGED and self._is_of_use(snapshot)
 
-        if stays_finite(n_samples):
+        def last(is_good: Callable[[int], bool], not_good: int) -> int:
+            """Steps since the snapshot, at least 0."""
+            bounds = np.array([0]), np.array([not_good])
+            return int(last_finite(lambda n: np.array([is_good(int(n[0]))]), *bounds)[0])
+
+        if stays_of_use(n_samples):
             return None
-        (finite,) = last_finite(
-            lambda counts: np.array([stays_finite(int(counts[0]))]), np.array([0]), np.array([n_samples])
-        )
+        finite = last(stays_of_use, n_samples)
+        if stays_of_use(finite) and not self._predicts():
+            finite = last(lambda n: stays_of_use(n) and self._predicts(), finite)
         self._restore(snapshot)
-        status = self._call_kernel(stop_epoch, int(finite) + 1)
+        status = self._call_kernel(stop_epoch, finite + 1)
         at = int(self.run.position[SAMPLE]) - (0 if status == DIVERGED else 1)
         sample = int(self._order[at])  # -1, the last one, where the epoch has just ended
-        stays_finite(int(finite))
+        stays_of_use(finite)
         epoch = int(self.run.position[EPOCH])
         return DivergenceError(epoch, sample, float(self.run.learning_rates[epoch]))
 
@@ -433,11 +444,6 @@ class Training:
             stop_reason=self.stop_reason,
             seconds=self._take_time(),
         )
-
-
-def _all_finite(array: Any) -> bool:
-    """A finite sum settles it quickly; one that is not may come from an overflow of the sum alone."""
-    return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
 
 
 def _first_guess(architecture: Architecture, n_nonzeros: float | None) -> float:

@@ -12,6 +12,7 @@ import numbabp as nbp
 from numbabp.kernels.minibatch import batch
 from numbabp.training import loop
 from numbabp.training.checkpoints import files, keeper
+from numbabp.training.divergence import LIMITS, reach
 
 N = 60
 
@@ -122,13 +123,13 @@ def test_a_blocked_run_that_went_over_to_single_steps_goes_on_so(tmp_path, versi
     sizes, options = CASES["blocked, momentum"]
     X, y = samples(sizes[0])
     options = {**BASE, **options, "learning_rate": 0.01}
-    real, calls = loop.Training._is_finite, []
+    real, calls = loop.Training._is_of_use, []
 
-    def is_finite(self):
+    def is_of_use(self, since):
         calls.append(self.plan.block_length)
-        return real(self) and not (self.plan.block_length and len(calls) == 3)
+        return real(self, since) and not (self.plan.block_length and len(calls) == 3)
 
-    monkeypatch.setattr(loop.Training, "_is_finite", is_finite)
+    monkeypatch.setattr(loop.Training, "_is_of_use", is_of_use)
     found, path = [], tmp_path / "run"
     for checkpoint in (None, path):
         calls.clear()
@@ -357,6 +358,29 @@ def test_a_run_that_diverges_does_so_again(tmp_path):
             )
         errors.append((str(caught.value), net.parameters.tobytes()))
     assert errors[0] == errors[1]
+
+
+def test_what_is_of_no_use_is_not_kept(tmp_path, versions):
+    """Parameters that climb the loss are finite for ten times as many steps as they are of use."""
+    path, ends = tmp_path / "run", set()
+
+    def fails():
+        net = nbp.Network((3, 1), random_state=0)
+        with pytest.raises(nbp.DivergenceError, match="beyond any use") as caught:
+            net.fit(X, Y, checkpoint=path, checkpoint_every=0, learning_rate=-0.01, epochs=1000)
+        ends.add((str(caught.value), net.parameters.tobytes()))
+        return net
+
+    net, kept = fails(), versions.copy()
+    assert len(kept) > 20 and abs(net.parameters).max() > 1e36
+    for version in kept:
+        path.write_bytes(version)
+        parameters = files.read(path).standing.arrays["parameters"]
+        assert reach(net.architecture, parameters) <= LIMITS["float64"]
+    for version in (kept[0], kept[-1]):
+        path.write_bytes(version)
+        fails()
+    assert len(ends) == 1
 
 
 def test_a_checkpoint_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch):

@@ -41,11 +41,14 @@ def bits(population, history):
 
 
 SOME_DIVERGE = np.where(np.arange(20) % 7 == 3, 1e200, 0.05)
+OF_NO_USE = np.where(np.arange(20) % 7 == 3, 1e60, 0.05)
+"""Of which some lead to parameters that are finite and large."""
 CASES = {
     "lanes": (20, {"kernel": "lanes"}),
     "lanes, momentum": (20, {"kernel": "lanes", "update_rule": "momentum", "l2": 0.01}),
     "lanes, weights": (20, {"kernel": "lanes", "sample_weight": draw.randint(3, size=(20, N))}),
     "lanes, some diverge": (20, {"kernel": "lanes", "learning_rate": SOME_DIVERGE}),
+    "lanes, some of no use": (20, {"kernel": "lanes", "learning_rate": OF_NO_USE, "update_rule": "momentum"}),
     "lanes, some end": (20, {"kernel": "lanes", "tol": 0.02, "n_iter_no_change": 1}),
     "lanes, in turns": (20, {"kernel": "lanes", "chunk_size": 9, "learning_rate": SOME_DIVERGE}),
     "each": (4, {"kernel": "each"}),
@@ -53,6 +56,7 @@ CASES = {
     "each, some end": (4, {"kernel": "each", "tol": 0.02, "n_iter_no_change": 1}),
     "each, adam": (4, {"update_rule": "adam", "schedule": "cosine", "batch_size": 3}),
     "each, some diverge": (4, {"kernel": "each", "learning_rate": SOME_DIVERGE[:4]}),
+    "each, some of no use": (4, {"kernel": "each", "learning_rate": OF_NO_USE[:4]}),
 }
 
 
@@ -78,7 +82,7 @@ def test_from_every_checkpoint_a_population_ends_with_the_same_bits(tmp_path, ve
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-@pytest.mark.parametrize("name", ["lanes, some diverge", "each, some end"])
+@pytest.mark.parametrize("name", ["lanes, some diverge", "lanes, some of no use", "each, some end"])
 def test_interrupted_populations_go_on(tmp_path, monkeypatch, name, n_threads):
     n, options = CASES[name]
     arguments = {"learning_rate": 0.05, "epochs": 16, "n_threads": n_threads, **options}

@@ -19,6 +19,7 @@ from .. import slicing
 from ..checkpoints.pausing import Pausing
 from ..checkpoints.plans import planned
 from ..checkpoints.standing import Standing, take
+from ..divergence import is_of_use
 from ..loop import Training
 from ..shard import Records, Shard
 from ..stopping import Patience
@@ -131,6 +132,12 @@ class Lanes(PopulationEngine):
             for chunk, end in zip(self._chunks, self._ends, strict=True)
             if chunk.position[AT_NETWORK] < end
         ]
+        finished = np.ones(len(self.shard), bool)
+        for chunk, end in under_way:
+            finished[chunk.position[AT_NETWORK] : end] = False
+        for task in self._not_begun.values():
+            finished[task.first : task.end] = False
+        self._judge(finished)  # now, as only where those began that have diverged is kept
         ranges = [[task.first, task.end] for task in self._not_begun.values() if task.begun is None]
         ends = [end for _, end in under_way]
         arrays = {
@@ -180,6 +187,7 @@ class Lanes(PopulationEngine):
     def catch_up(self) -> None:
         """Count steps, put records in place, and leave networks that have diverged as they were."""
         networks, shard, records = self._networks, self.shard, self.records
+        self._judge(np.ones(len(shard), bool))
         taken = np.where(networks.stopped > 0, networks.stopped * self.samples.n, self._in_chunk)
         diverged = self.to_do_alone
         taken[diverged] = 0
@@ -192,6 +200,14 @@ class Lanes(PopulationEngine):
         records.n_epochs[diverged] = 0
         records.stopped[diverged] = 0
 
+    def _judge(self, which: np.ndarray) -> None:
+        """Mark those of some networks, bool (n_networks,), that have come beyond any use as diverged."""
+        networks, shard = self._networks, self.shard
+        losses = networks.losses.reshape(-1, len(shard))
+        for i in np.flatnonzero(which & (networks.diverged == 0)):
+            of_network = self._moments[i : i + 1], losses[: networks.n_epochs[i], i]
+            networks.diverged[i] = not is_of_use(shard.architecture, shard.parameters[i], *of_network)
+
     def _put_records_in_place(self) -> None:
         for name, values in self._recorded.items():
             if not np.may_share_memory(values, self.records.metrics[name]):
@@ -199,7 +215,7 @@ class Lanes(PopulationEngine):
 
     @property
     def to_do_alone(self) -> list[int]:
-        """Those that have diverged: alone they are left at their last finite step."""
+        """Those that have diverged: alone they are left at their last step before."""
         return np.flatnonzero(self._networks.diverged).tolist()
 
 

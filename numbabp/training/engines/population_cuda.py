@@ -16,7 +16,7 @@ from ...planning.gpu_layouts import Mapping
 from ...samples import Samples
 from .. import slicing
 from ..checkpoints.standing import Standing, take
-from ..divergence import last_finite
+from ..divergence import LIMITS, last_finite
 from ..shard import Records, Shard
 from .population_engine import PopulationEngine, Progress
 
@@ -257,14 +257,13 @@ class OnGpu(PopulationEngine):
         memory.launch(self.train, blocks, self.mapping.threads, arguments, self.mapping.shared)
 
     def _slice(self, window: Window, begin: int, end: int) -> None:
-        """Positions begin to end of a window; networks that diverge are left after their last finite step."""
+        """Positions begin to end of a window; networks that diverge are left after the last step before."""
         networks = self.networks
         before = networks.parameters.copy(), networks.moments.copy(), networks.steps.copy()
         best = self.record.best.copy(), self.record.waited.copy()
         self._launch(window, begin, end)
         self._finish_history()  # of the window before, while the GPU is busy
-        xp = memory.array_module()
-        lost = ~xp.isfinite(networks.parameters).all(axis=1) | (self.record.diverged >= 0)
+        lost = ~self._are_of_use(networks.parameters) | (self.record.diverged >= 0)
         # in one array, as every copy to the host waits
         flags = memory.to_host(lost + 2 * (self.record.stopped > 0))
         newly_lost = np.flatnonzero((flags & 1 > 0) & ~self.ended)
@@ -275,24 +274,24 @@ class OnGpu(PopulationEngine):
     def _go_back(
         self, window: Window, begin: int, end: int, lost: np.ndarray, before: tuple[Any, ...]
     ) -> None:
-        """Leave networks after the last step that kept their parameters finite.
+        """Leave networks after the last step that kept their parameters of use.
 
-        A network stops by itself at a loss that is not finite; where its parameters are not finite any more,
+        A network stops by itself at a loss that is not finite; where its parameters are of no use any more,
         the step that made them so is found by bisection, of all these networks at once: the launch is
         repeated from where it began, up to a limit for each.
         """
-        xp, networks = memory.array_module(), self.networks
+        networks = self.networks
         offset = window.first_epoch * self.n_samples
         stopped_at = memory.to_host(self.record.diverged)[lost]
         stopped_at = np.where(stopped_at >= 0, stopped_at - offset, end)
-        finite = memory.to_host(xp.isfinite(networks.parameters[memory.to_device(lost)]).all(axis=1))
+        finite = memory.to_host(self._are_of_use(networks.parameters[memory.to_device(lost)]))
         at = stopped_at.copy()
         again = lost[~finite]
         if again.size:
 
             def stays_finite(limits: np.ndarray) -> np.ndarray:
                 part = self._repeat(window, begin, end, again, limits, before)
-                return memory.to_host(xp.isfinite(part.parameters).all(axis=1))
+                return memory.to_host(self._are_of_use(part.parameters))
 
             low = last_finite(stays_finite, np.full(again.size, begin), stopped_at[~finite])
             part = self._repeat(window, begin, end, again, low, before)
@@ -307,6 +306,11 @@ class OnGpu(PopulationEngine):
             self.records.n_epochs[i] = window.first_epoch + epoch
             row = int(window.host_orders[epoch, sample])
             self.records.note_divergence(i, DivergenceError(window.first_epoch + epoch, row, rate))
+
+    def _are_of_use(self, parameters: Any) -> Any:
+        """Whether each network's parameters are finite and of any use, bool (n_networks,) on the device."""
+        limit = LIMITS[self.shard.parameters.dtype.name]
+        return (parameters <= limit).all(axis=1) & (parameters >= -limit).all(axis=1)
 
     def _repeat(
         self,
