@@ -1,5 +1,6 @@
 """The architecture of a network: all that is fixed before any parameter has a value."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -139,6 +140,30 @@ class Architecture:
     def metric_codes(names: Sequence[str]) -> np.ndarray:
         """Metrics as kernels know them, int64 (n_metrics,)."""
         return np.array([METRICS[name] for name in names], np.int64)
+
+    def check_finite(self, parameters: np.ndarray) -> None:
+        """Refuse parameters T (..., n_parameters) that are not finite, of one network or of many.
+
+        Raises
+        ------
+        ValueError
+            It names the array of the first that is not.
+        """
+        flat = parameters.reshape(-1)
+        with np.errstate(all="ignore"):  # a finite sum of squares settles it in the fastest pass there is
+            if math.isfinite(flat.dot(flat)) or np.isfinite(flat).all():
+                return
+        n_bad, first = int((~np.isfinite(flat)).sum()), int(np.argmin(np.isfinite(flat)))
+        network, place = divmod(first, self.n_parameters)
+        of = f" of network {network}" if parameters.ndim > 1 else ""
+        for kind, shapes in (("weights", self.weights_of), ("biases", self.biases_of)):
+            for layer, view in enumerate(shapes(np.arange(self.n_parameters))):
+                if place in view:
+                    index = ", ".join(map(str, np.argwhere(view == place)[0]))
+                    raise ValueError(
+                        f"{kind}[{layer}]{of} must be finite, but [{index}] is {flat[first]:g}; {n_bad} of "
+                        f"the {flat.size} parameters are not finite. Assign finite ones."
+                    )
 
     def weights_of(self, parameters: np.ndarray) -> tuple[np.ndarray, ...]:
         """Views of a network's weights, one of shape (fan_in, fan_out) a layer."""

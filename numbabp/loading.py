@@ -35,8 +35,8 @@ def save(network: Network, path: PathLike, metadata: Any = None, *, training_sta
     TypeError
         If `metadata` is not a dict or holds what JSON does not know.
     ValueError
-        If `metadata` holds NaN or infinity, or is longer than `tensor_files.MAX_HEADER_BYTES`; or if the
-        random state is not NumPy's Mersenne Twister.
+        If a parameter or moment is not finite, if `metadata` holds NaN or infinity, or is longer than
+        `tensor_files.MAX_HEADER_BYTES`; or if the random state is not NumPy's Mersenne Twister.
     OSError
         If the file can't be written; an existing one is left as it is.
     """

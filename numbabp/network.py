@@ -198,6 +198,7 @@ class Network(OfArchitecture):
     def before_and_after_activation(self, X: Any) -> tuple[Any, Any]:
         """Pre-activations and outputs of the output layer, each as `forward` gives the outputs."""
         inputs = check_inputs(self.architecture, "X", X)
+        self.architecture.check_finite(self.parameters)
         return predictions.outputs(self.architecture, self.parameters, inputs)
 
     def predict(self, X: Any) -> Any:
@@ -240,6 +241,7 @@ class Network(OfArchitecture):
         """
         options = Options(monitor=monitor)
         samples = Samples.checked(self.architecture, X, y, sample_weight)
+        self.architecture.check_finite(self.parameters)
         names = self.architecture.metric_names(options.monitor)
         return predictions.measure_one(self.architecture, self.parameters, samples, names)
 
@@ -451,6 +453,9 @@ class Network(OfArchitecture):
             data_on = gpu_of({"X": X, "y": y, "sample_weight": run.sample_weight})
             place = resolve(options.device, data_on)  # before the checks, which are done where X lies
             samples = Samples.checked(self.architecture, X, y, run.sample_weight)
+            self.architecture.check_finite(self.parameters)
+            state = self.rule_state(options.update_rule)
+            state.check_finite()
             validation = run.validation(self.architecture, X)
             generator = run.generator(self.random_state)
             asked = samples.n, samples.n_nonzeros, place, options, self._rule_state
@@ -465,7 +470,6 @@ class Network(OfArchitecture):
             if kept is not None:
                 plan = kept.plan(plan, problem)
             order_seed = draw_order_seed(generator, options.shuffle)
-            state = self.rule_state(options.update_rule)
             training = Training(
                 problem,
                 plan,

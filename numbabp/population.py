@@ -374,6 +374,7 @@ class Population(OfArchitecture):
             If they would not fit into the memory; it says of how many networks they would.
         """
         inputs = check_inputs(self.architecture, "X", X)
+        self.architecture.check_finite(self.parameters)
         with where(inputs):
             available = memory.free_bytes() if is_on_device(inputs) else None
             each = inputs.shape[0] * self.architecture.n_outputs * self.dtype.itemsize
@@ -400,6 +401,7 @@ class Population(OfArchitecture):
             "loss" and the metrics by name, NumPy arrays of shape (n_networks,).
         """
         samples = Samples.checked(self.architecture, X, y, sample_weight)
+        self.architecture.check_finite(self.parameters)
         names = self.architecture.metric_names(Options(monitor=monitor).monitor)
         return predictions.measure(self.architecture, self.parameters, samples, names)
 
@@ -461,10 +463,12 @@ class Population(OfArchitecture):
                 samples = Samples.checked(self.architecture, X, y)
             weights = check_weights_of_networks(run.sample_weight, self.n_networks, samples.n, self.dtype)
             samples = replace(samples, weights=weights)
+            self.architecture.check_finite(self.parameters)
+            state = RuleState.going_on(self._rule_state, how.options.update_rule, self.parameters)
+            state.check_finite()
             asked = how, samples.n, samples.n_nonzeros, place, weights.size > 0
             problem = run.problem(self.architecture, *asked)
             plan = make_plan(problem)
-            state = RuleState.going_on(self._rule_state, how.options.update_rule, self.parameters)
             generator = check_random_state(
                 self.random_state if run.random_state is None else run.random_state
             )

@@ -87,6 +87,7 @@ def write_network(
     kept: Kept | None = None,
 ) -> None:
     """Write a network to a safetensors file, atomically; see `numbabp.loading.save`."""
+    architecture.check_finite(parameters)
     tensors = {}
     layers = zip(architecture.weights_of(parameters), architecture.biases_of(parameters), strict=True)
     for layer, (weights, biases) in enumerate(layers):
@@ -104,6 +105,7 @@ def write_population(
     kept: Kept | None = None,
 ) -> None:
     """Write a population likewise: all parameters, and the seeds."""
+    architecture.check_finite(parameters)
     tensors = {"parameters": parameters, "seeds": seeds}
     _write(path, POPULATION_FORMAT, (architecture, init), tensors, list(tensors.values()), kept=kept)
 
@@ -201,6 +203,7 @@ def _read(file: BinaryIO) -> Stored:
             fill(view, file, data_start + tensors[name].begin)
     for_training = _filled(of_training, tensors, file, data_start)
     _check_digest(strings, parameters, *for_training.values())
+    architecture.check_finite(parameters)
     kept = _kept(strings, for_training)
     return Stored(architecture, described["init"], parameters, extra, kept=kept)
 
@@ -229,6 +232,7 @@ def _read_population(file: BinaryIO) -> Stored:
     for_training = _filled(of_training, tensors, file, data_start)
     _check_digest(strings, *arrays.values(), *for_training.values())
     architecture = _architecture_of(described, layer_sizes, dtype)
+    architecture.check_finite(arrays["parameters"])
     kept = _kept(strings, for_training)
     return Stored(architecture, described["init"], arrays["parameters"], extra, arrays["seeds"], kept)
 

@@ -417,6 +417,9 @@ class Training:
         if self.callback is not None:
             if self.callback(epoch, metrics):
                 self.stop_reason = "callback"
+            # it may have assigned to them, and they are kept, or trained on, next
+            self.problem.architecture.check_finite(self.parameters)
+            self.state.check_finite()
             self._engine.reread()
         self._n_watched, self._is_sound = epoch + 1, True
         return self.stop_reason != "finished"

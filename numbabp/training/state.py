@@ -1,5 +1,6 @@
 """What goes on from one call of `fit` to the next, beside the parameters."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,18 @@ class RuleState:
         if last is None or last.update_rule != update_rule:
             return cls.new(update_rule, parameters)
         return last
+
+    def check_finite(self) -> None:
+        """Refuse moments that are not finite with a ValueError."""
+        flat = self.moments.reshape(-1)
+        with np.errstate(all="ignore"):  # as for parameters: one pass, without a copy
+            if math.isfinite(flat.dot(flat)) or np.isfinite(flat).all():
+                return
+        raise ValueError(
+            f"the moments of update_rule={self.update_rule!r} must be finite, but "
+            f"{np.count_nonzero(~np.isfinite(flat))} of the {flat.size} are not; another update_rule begins "
+            "anew, and save(training_state=False) leaves them out."
+        )
 
     def part(self, networks: Any) -> "RuleState":
         """Views of some networks' rows, or for an integer of one network's."""

@@ -29,12 +29,19 @@ class Going(NamedTuple):
 
 
 def kept_of(going: Going) -> Kept:
-    """As a file holds it."""
+    """As a file holds it.
+
+    Raises
+    ------
+    ValueError
+        For moments that are not finite, or a random state that a file can't hold.
+    """
     facts: dict[str, Any] = {"update_rule": None, "steps": 0, "history": None}
     arrays: dict[str, np.ndarray] = {}
     facts["random_state"], arrays[random_states.KEY] = random_states.described(going.random_state)
     if going.rule_state is not None:
         state = going.rule_state
+        state.check_finite()
         facts["update_rule"], facts["steps"] = state.update_rule, int(state.steps)
         arrays["moments"] = np.ascontiguousarray(state.moments)
     if going.history is not None:
@@ -55,7 +62,7 @@ def going_of(kept: Kept, architecture: Architecture) -> Going:
     Raises
     ------
     ValueError
-        If it does not belong to the architecture or is not whole.
+        If it does not belong to the architecture, is not whole, or has moments that are not finite.
     """
     facts, arrays = kept
     if set(facts) != {"update_rule", "steps", "history", "random_state"}:
@@ -74,6 +81,7 @@ def kept_of_many(random_state: np.random.RandomState, state: RuleState | None) -
     arrays: dict[str, np.ndarray] = {}
     facts["random_state"], arrays[random_states.KEY] = random_states.described(random_state)
     if state is not None:
+        state.check_finite()
         arrays["moments"], arrays["steps"] = np.ascontiguousarray(state.moments), state.steps
     return Kept(facts, arrays)
 
@@ -91,7 +99,9 @@ def going_of_many(kept: Kept, architecture: Architecture, n_networks: int) -> Go
     steps = arrays.pop("steps", None)
     if steps is None or steps.shape != (n_networks,) or steps.dtype != np.int64 or (steps < 0).any():
         raise ValueError("its steps are not one number for each network")
-    return Going(generator, RuleState(facts["update_rule"], moments, steps), None)
+    state = RuleState(facts["update_rule"], moments, steps)
+    state.check_finite()
+    return Going(generator, state, None)
 
 
 def _rule_state(
@@ -102,7 +112,9 @@ def _rule_state(
         return None
     if type(steps) is not int or not 0 <= steps < 2**63:
         raise ValueError(f"its {steps!r} steps are no number of steps")
-    return RuleState(rule, _moments(rule, arrays, architecture, ()), np.array(steps, np.int64))
+    state = RuleState(rule, _moments(rule, arrays, architecture, ()), np.array(steps, np.int64))
+    state.check_finite()
+    return state
 
 
 def _moments(
