@@ -1,15 +1,27 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all.
 
+A file is written under a temporary name beside its place, `.<name>.<where>-<process>-<random>.tmp`. What a
+process that was killed has left of these is removed by the next file that is written in the same folder.
+"""
+
+import hashlib
 import os
+import platform
 import re
 import secrets
 import stat
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 PathLike = str | os.PathLike[str]
+OLD_SECONDS = 7 * 24 * 3600.0
+"""A temporary file of another machine's process is left over when it was not written to so long."""
+
+_TEMPORARY = re.compile(r"\..+\.([0-9a-f]{8})-([1-9][0-9]{0,9})-[0-9a-f]{16}\.tmp")
 
 
 def write_atomically(path: PathLike, write: Callable[[BinaryIO], Any]) -> None:
@@ -27,7 +39,9 @@ def write_atomically(path: PathLike, write: Callable[[BinaryIO], Any]) -> None:
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode):
             raise OSError(f"{path} exists and is not a regular file.")
-    temporary = os.path.join(folder, f"{_prefix(path)}{secrets.token_hex(8)}.tmp")
+    remove_leftovers(folder)
+    mark = f"{where_processes_count()}-{os.getpid()}-{secrets.token_hex(8)}"
+    temporary = os.path.join(folder, f".{os.path.basename(path)[:100]}.{mark}.tmp")
     try:
         with open(temporary, "xb") as file:
             if mode is not None:
@@ -50,19 +64,41 @@ def write_atomically(path: PathLike, write: Callable[[BinaryIO], Any]) -> None:
             os.close(descriptor)
 
 
-def remove_leftovers(path: PathLike) -> None:
-    """Remove what processes that were killed while they wrote this file have left beside it."""
-    path = os.path.realpath(path)
-    known = re.compile(re.escape(_prefix(path)) + r"[0-9a-f]{16}\.tmp")
-    for entry in os.scandir(os.path.dirname(path)):
-        if known.fullmatch(entry.name):
-            with suppress(OSError):
-                os.unlink(entry.path)
+def remove_leftovers(folder: PathLike) -> None:
+    """Remove the temporary files of processes that are no more, and very old ones of other machines."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            name = _TEMPORARY.fullmatch(entry.name) if entry.name.endswith(".tmp") else None
+            if name and _is_left_over(entry, name[1], int(name[2])):
+                with suppress(OSError):
+                    os.unlink(entry.path)
 
 
-def _prefix(path: str) -> str:
-    """What the names of files begin with that are to become this one."""
-    return f".{os.path.basename(path)[:100]}."
+def _is_left_over(entry: "os.DirEntry[str]", where: str, process: int) -> bool:
+    if not entry.is_file(follow_symlinks=False):
+        return False
+    if where == where_processes_count() and os.name == "posix":
+        return not _is_alive(process)
+    return time.time() - entry.stat(follow_symlinks=False).st_mtime > OLD_SECONDS
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # on POSIX systems this asks, and sends nothing
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+@cache
+def where_processes_count() -> str:
+    """Eight digits for this machine, or this container: where the numbers of processes mean the same."""
+    namespace = 0
+    with suppress(OSError):
+        namespace = os.stat("/proc/self/ns/pid").st_ino
+    return hashlib.sha256(f"{platform.node()} {namespace}".encode()).hexdigest()[:8]
 
 
 def check_writable(path: Path) -> None:

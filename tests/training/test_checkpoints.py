@@ -1,6 +1,7 @@
 """Checkpoints: a run that was stopped anywhere ends with the bits of one that was not."""
 
 import functools
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import scipy.sparse
 from checkpointing import all_versions, slices_end_anywhere
 
 import numbabp as nbp
+from numbabp.atomic_files import where_processes_count
 from numbabp.kernels.minibatch import batch
 from numbabp.training import loop
 from numbabp.training.checkpoints import files, keeper
@@ -407,8 +409,9 @@ def test_without_memory_for_a_copy_training_goes_on(tmp_path, monkeypatch):
 
 
 def test_what_killed_processes_have_left_is_removed(tmp_path):
-    left = tmp_path / f".run.{'0a' * 8}.tmp"
-    others = [tmp_path / f".run2.{'0a' * 8}.tmp", tmp_path / ".run.notes.tmp"]
+    where, living = where_processes_count(), os.getpid()
+    left = tmp_path / f".run.{where}-999999999-{'0a' * 8}.tmp"
+    others = [tmp_path / f".run.{where}-{living}-{'0a' * 8}.tmp", tmp_path / ".run.notes.tmp"]
     for path in (left, *others):
         path.touch()
     trained(tmp_path / "run")

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...atomic_files import PathLike, check_writable, remove_leftovers
+from ...atomic_files import PathLike, check_writable
 from ...tensor_files import parse_json, read_strings, read_tensors, write_tensors
 from .standing import Standing
 
@@ -59,7 +59,6 @@ def prepare(path: PathLike, resume: bool) -> Found | None:
         also one that is damaged, but nothing else.
     """
     check_writable(Path(path))
-    remove_leftovers(path)
     if not os.path.exists(path):
         return None
     try:
