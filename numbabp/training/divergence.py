@@ -45,11 +45,48 @@ def is_of_use(
         Whether `parameters` lie as the architecture has them.
     """
     limit = LIMITS[architecture.dtype.name]
-    if not (all_finite(parameters) and all_finite(moments)) or (losses > limit**2).any():
+    if (losses > limit**2).any() or (moments.size and not all_finite(moments)):
         return False
     if not by_layers:
-        return bool(abs(parameters).max() <= limit)
-    return reach(architecture, parameters) <= limit
+        return all_finite(parameters) and bool(abs(parameters).max() <= limit)
+    if parameters.dot(parameters) <= _harmless(architecture):
+        return True
+    return all_finite(parameters) and reach(architecture, parameters) <= limit
+
+
+def are_of_use(
+    architecture: Architecture, parameters: np.ndarray, moments: np.ndarray, losses: np.ndarray
+) -> np.ndarray:
+    """`is_of_use` for each of many networks, most of which are settled all at once.
+
+    One by one it took 16 us each, more than half of the time of 20,000 networks of 2-10-1 for 100 epochs.
+
+    Parameters
+    ----------
+    architecture
+        Of each.
+    parameters, moments
+        T (n_networks, n_parameters) and T (n_networks, ...), or of size 0.
+    losses
+        float64 (n_networks,): the largest of each network's, in any epoch.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_networks,)
+    """
+    with np.errstate(all="ignore"):
+        settled = np.einsum("ij,ij->i", parameters, parameters) <= _harmless(architecture)
+        settled &= losses <= LIMITS[architecture.dtype.name] ** 2
+        if moments.size:
+            settled &= np.isfinite(moments.sum(axis=tuple(range(1, moments.ndim))))
+        for i in np.flatnonzero(~settled):
+            settled[i] = is_of_use(architecture, parameters[i], moments[i : i + 1], losses[i : i + 1])
+    return settled
+
+
+def _harmless(architecture: Architecture) -> float:
+    """Up to which sum of squares of parameters no layer makes too much of what it gets, by any activation."""
+    return (LIMITS[architecture.dtype.name] ** (1 / architecture.n_layers) / 2) ** 2
 
 
 def reach(architecture: Architecture, parameters: np.ndarray) -> float:

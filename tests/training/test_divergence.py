@@ -1,10 +1,14 @@
 """Divergence: found while it happens, and what is kept predicts finite numbers."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import numbabp as nbp
-from numbabp.training.divergence import LIMITS, is_of_use, reach
+from numbabp.training import shard
+from numbabp.training.divergence import LIMITS, are_of_use, is_of_use, reach
+from numbabp.training.engines import population_cpu
 
 RNG = np.random.RandomState(0)
 X = RNG.standard_normal((60, 4))
@@ -67,6 +71,32 @@ def test_networks_of_populations(dtype, kernel):
         assert reach(population.architecture, population[i].parameters) <= LIMITS[dtype]
 
 
+@pytest.mark.parametrize("at_once", [1, 7, 1 << 18])
+def test_losses_of_populations(at_once, monkeypatch):
+    """Steps of next to nothing at losses beyond any use; what is not recorded does not count."""
+
+    def full(shape, *of):
+        return np.full(shape, 1e200, *of)
+
+    monkeypatch.setattr(shard, "np", SimpleNamespace(**{**vars(np), "empty": full}))
+
+    def begin(engine, thread, task):
+        alone.append(task)
+        real(engine, thread, task)
+
+    real, alone = population_cpu.Each.begin, []
+    monkeypatch.setattr(population_cpu.Each, "begin", begin)
+    monkeypatch.setattr(population_cpu, "LOSSES_AT_ONCE", at_once)
+    population = nbp.Population((1, 1), 40, random_state=0)  # in several chunks, of which most end early
+    weights = np.zeros((40, 3))
+    weights[:, 0], weights[[1, 4], 1] = 1, 1
+    X = [[1.0], [1e60], [1e-60]]
+    arguments = {"learning_rate": 1e-300, "kernel": "lanes", "sample_weight": weights}
+    history = population.fit(X, np.ones(3), epochs=50, tol=1e-4, n_iter_no_change=3, **arguments)
+    assert sorted(history.diverged) == sorted(alone) == [1, 4]
+    assert history.n_epochs[:6].tolist() == [5, 0, 5, 5, 0, 5] and (history.n_epochs[6:] == 5).all()
+
+
 def test_estimators_advise_what_they_can_set():
     with pytest.raises(nbp.DivergenceError) as caught:
         nbp.MLPRegressor(standardize=False, learning_rate_init=50.0, random_state=0).fit(X, Y.ravel())
@@ -93,3 +123,30 @@ def test_large_but_of_use(dtype):
     assert not is_of_use(net.architecture, net.parameters, np.array([np.inf]), nothing)
     net.parameters[0] = np.nan
     assert not is_of_use(net.architecture, net.parameters, nothing, nothing)
+
+
+@pytest.mark.parametrize("n_moments", [0, 1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_many_are_of_use_as_each_is(dtype, n_moments):
+    population = nbp.Population((4, 8, 5, 2), 300, hidden_activation="relu", dtype=dtype, random_state=0)
+    draw, parameters = np.random.RandomState(1), population.parameters
+    with np.errstate(over="ignore"):
+        parameters *= 10 ** draw.uniform(-5, 40, (300, 1))
+    parameters[::7, 3] = np.nan
+    parameters[1::7, 2] = 1e5
+    moments = draw.standard_normal((300, n_moments, parameters.shape[1])).astype(dtype)
+    moments[2::7, ..., 5] = np.inf
+    losses = 10 ** draw.uniform(0, 90, 300)
+    of = population.architecture
+    with np.errstate(all="ignore"):
+        each = [is_of_use(of, parameters[i], moments[i], losses[i : i + 1]) for i in range(300)]
+    assert are_of_use(of, parameters, moments, losses).tolist() == each
+    assert 20 < sum(each) < 280
+
+
+@pytest.mark.parametrize("value", [1e100, 1e200, 1e300, np.inf, -np.inf, np.nan])
+def test_however_large(value):
+    net = nbp.Network((4, 3, 3, 3, 3, 1), hidden_activation="relu", random_state=0)
+    net.parameters[5] = value
+    with np.errstate(all="ignore"):
+        assert not is_of_use(net.architecture, net.parameters, np.empty(0), np.empty(0))

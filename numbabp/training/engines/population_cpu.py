@@ -19,11 +19,14 @@ from .. import slicing
 from ..checkpoints.pausing import Pausing
 from ..checkpoints.plans import planned
 from ..checkpoints.standing import Standing, take
-from ..divergence import is_of_use
+from ..divergence import are_of_use
 from ..loop import Training
 from ..shard import Records, Shard
 from ..stopping import Patience
 from .population_engine import PopulationEngine, Progress
+
+LOSSES_AT_ONCE = 1 << 18
+"""So many are looked at in one go, in memory that is small beside the history's."""
 
 
 class Range(NamedTuple):
@@ -203,10 +206,19 @@ class Lanes(PopulationEngine):
     def _judge(self, which: np.ndarray) -> None:
         """Mark those of some networks, bool (n_networks,), that have come beyond any use as diverged."""
         networks, shard = self._networks, self.shard
-        losses = networks.losses.reshape(-1, len(shard))
-        for i in np.flatnonzero(which & (networks.diverged == 0)):
-            of_network = self._moments[i : i + 1], losses[: networks.n_epochs[i], i]
-            networks.diverged[i] = not is_of_use(shard.architecture, shard.parameters[i], *of_network)
+        states = shard.parameters, self._moments, self._largest_losses()
+        networks.diverged[which & ~are_of_use(shard.architecture, *states)] = 1
+
+    def _largest_losses(self) -> np.ndarray:
+        """Of the epochs that each network has finished: float64 (n_networks,), 0 where there is none."""
+        n, n_epochs = len(self.shard), self._networks.n_epochs
+        losses, largest = self._networks.losses.reshape(-1, n), np.zeros(n)
+        at_once = max(1, LOSSES_AT_ONCE // n)
+        for first in range(0, int(n_epochs.max()), at_once):
+            part = losses[first : first + at_once]
+            is_recorded = np.arange(first, first + len(part))[:, np.newaxis] < n_epochs
+            np.maximum(largest, part.max(axis=0, initial=0, where=is_recorded), out=largest)
+        return largest
 
     def _put_records_in_place(self) -> None:
         for name, values in self._recorded.items():
