@@ -135,11 +135,12 @@ class Source:
         return Dataset(table, names, columns, task, missing)
 
     def _targets(self, table: "Table") -> Sequence[str]:
-        """Those that are named, or the one that the kind of file sets apart."""
+        """Those that are named, or those that the kind of file sets apart."""
         from ..data.tables import listed
 
         if not self.targets:
-            if len(table.targets) == 1:
+            # y, or y1, y2, ...: one array's; of arrays named otherwise each may be the one
+            if len({name.rstrip("0123456789") for name in table.targets}) == 1:
                 return table.targets
             repeat = ", once for each" if len(table.targets) > 1 else ""
             there_are = listed(table.targets or table.columns)

@@ -349,7 +349,26 @@ def test_targets_of_an_archive_are_not_learnt_from(folder):
     table = columns()
     X = np.column_stack([table[f"x{j}"] for j in range(4)])
     np.savez(folder / "d.npz", X=X, y=np.column_stack([table["u"], table["v"]]))
-    assert "--target, once for each; there are: 'y0', 'y1'" in refused("train", "d.npz")
-    told = run_json("train", "d.npz", "--target", "y0", "--target", "y1", "--epochs", 1)
-    assert told["layer_sizes"] == [4, 100, 2]
+    assert run_json("train", "d.npz", "--epochs", 1)["layer_sizes"] == [4, 100, 2]
     assert run_json("train", "d.npz", "--target", "y0", "--epochs", 1)["layer_sizes"] == [4, 100, 1]
+
+
+def test_of_two_arrays_of_targets_one_is_named(folder):
+    table = columns()
+    np.savez(folder / "d.npz", X=table["x0"], y=table["u"], label=table["wet"])
+    assert "--target, once for each; there are: 'y', 'label'" in refused("train", "d.npz")
+    assert run_json("train", "d.npz", "--target", "y", "--epochs", 1)["layer_sizes"] == [1, 100, 1]
+
+
+def test_a_file_of_fann_has_its_targets(folder):
+    """As FANN's users train: all outputs, by rprop."""
+    rows = [("0 0", "0 1"), ("0 1", "1 0"), ("1 0", "1 0"), ("1 1", "0 1")] * 5
+    text = f"{len(rows)} 2 2\n" + "".join(f"{x}\n{y}\n" for x, y in rows)
+    (folder / "xor.data").write_text(text)
+    told = run_json(
+        "train", "xor.data", "--hidden", "8", "--activation", "tanh", "--update-rule", "rprop", "--epochs",
+        300, "--learning-rate", "0.1", "--output", "xor.safetensors",
+    )  # fmt: skip
+    assert told["layer_sizes"] == [2, 8, 2]
+    found = json.loads(run("evaluate", "xor.safetensors", "xor.data", "--json", "-").stdout)
+    assert found["metrics"]["subset_accuracy"] == 1
