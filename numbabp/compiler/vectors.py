@@ -108,12 +108,17 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any
     return builder.bitcast(builder.gep(data, [index]), _vector_type(array_type.dtype).as_pointer())
 
 
-def _splat(builder: Any, number: Any) -> Any:
-    count = _count(types.float32 if isinstance(number.type, ir.FloatType) else types.float64)
+def filled(builder: Any, number: Any, count: int) -> Any:
+    """A vector of so many times a number."""
     vector = ir.Constant(ir.VectorType(number.type, count), ir.Undefined)
     first = builder.insert_element(vector, number, ir.Constant(ir.IntType(32), 0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), count), [0] * count)
     return builder.shuffle_vector(first, vector, zeros)
+
+
+def _splat(builder: Any, number: Any) -> Any:
+    dtype = types.float32 if isinstance(number.type, ir.FloatType) else types.float64
+    return filled(builder, number, _count(dtype))
 
 
 def _n_lanes(typingctx: Any, array: Any) -> Any:

@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ...compiler.compiling import scalar_function
-from ...compiler.vectors import call, has_avx512
+from ...compiler.vectors import call, filled, has_avx512
 
 FLAGS = ("contract", "nsz")
 VECTORS = 2
@@ -147,11 +147,7 @@ class _Writer:
         return self.builder.icmp_unsigned("<", places, self.splat(n))
 
     def splat(self, number: Any) -> Any:
-        of = ir.VectorType(number.type, self.lanes)
-        undefined = ir.Constant(of, ir.Undefined)
-        first = self.builder.insert_element(undefined, number, ir.Constant(ir.IntType(32), 0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(first, undefined, zeros)
+        return filled(self.builder, number, self.lanes)
 
     def load(self, pointer: Any, mask: Any = None) -> Any:
         pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
