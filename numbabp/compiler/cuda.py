@@ -8,13 +8,16 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import wraps
+from functools import lru_cache, wraps
 from types import SimpleNamespace
 from typing import Any
 
 from .caching import package_cache
 from .compiling import scalar_function
 from .toolchain import SIMULATED, cuda
+
+SAME_FROM = (7, 5)
+"""The compute capability from which on numba-cuda hands the same to NVVM: it asks for 6.0 and 7.5 at most."""
 
 
 def kernel(function: Callable[..., None] | None = None, *, max_registers: int | None = None) -> Any:
@@ -107,8 +110,9 @@ def machine_code(
     """
     from cuda.core import Linker, LinkerOptions, ObjectCode
 
-    with _pretended_device(compute_capability):
-        ptx, _ = cuda.compile_ptx(compiled.py_func, signature, cc=compute_capability)
+    lowered_for = min(compute_capability, SAME_FROM)
+    with _pretended_device(lowered_for):
+        ptx = _lowered(compiled, signature, lowered_for).get_asm_str(cc=compute_capability)
     arch = "sm_{}{}".format(*compute_capability)
     options = LinkerOptions(
         arch=arch, ptxas_options=["-v"], max_register_count=compiled.targetoptions.get("max_registers")
@@ -129,6 +133,20 @@ def machine_code(
         number(r"(\d+) bytes spill stores") + number(r"(\d+) bytes spill loads"),
         sum(map(int, re.findall(r"\.shared \.align \d+ \.b8 \S+\[(\d+)\]", ptx))),
     )
+
+
+@lru_cache(maxsize=1)
+def _lowered(compiled: Any, signature: tuple[Any, ...], compute_capability: tuple[int, int]) -> Any:
+    """A kernel as numba-cuda hands it to NVVM: half of the way to machine code, the same for every GPU."""
+    from numba import types
+    from numba.cuda.compiler import compile_cuda, kernel_fixup
+
+    options = {"fastmath": False, "opt": 3}  # those of cuda.compile_ptx, which keeps nothing
+    result = compile_cuda(
+        compiled.py_func, types.void, signature, nvvm_options=options, cc=compute_capability
+    )
+    kernel_fixup(result.library.get_function(result.fndesc.llvm_func_name), debug=False)
+    return result.library
 
 
 def _runtime(ptx: str) -> list[Any]:

@@ -22,6 +22,7 @@ from benchmarks.on_gpu.cards import MULTIPROCESSORS  # noqa: E402
 if gpu_machine_code.what_is_missing():
     pytest.skip(gpu_machine_code.what_is_missing(), allow_module_level=True)
 
+from numbabp.compiler import cuda as compiling  # noqa: E402
 from numbabp.compiler.cuda import machine_code  # noqa: E402
 from numbabp.devices.memory import STATIC_SHARED  # noqa: E402
 from numbabp.kernels.cuda import inference, signatures  # noqa: E402
@@ -38,8 +39,8 @@ LARGEST = {
 }
 EVERYWHERE = [
     Case(kernel, sizes, dtype, "sgd", capability)
-    for capability in MULTIPROCESSORS
     for (kernel, dtype), sizes in LARGEST.items()
+    for capability in MULTIPROCESSORS  # one after the other, for which a kernel is lowered once
 ]
 ALL = gpu_machine_code.cases(capabilities=[(9, 0)])
 # of each kernel, dtype and rule the largest; benchmarks/gpu_machine_code.py compiles all there are
@@ -115,6 +116,21 @@ def test_predictions_keep_to_registers(dtype, capability):
         assert (code.stack, code.spills) == (0, 0), name
         # 96 but for the losses with logarithms in float64; 128 leave a multiprocessor 512 threads
         assert 0 < code.registers <= (128 if dtype == "float64" else 96), name
+
+
+@pytest.mark.parametrize("capability", MULTIPROCESSORS)
+def test_what_is_lowered_once_for_all_gpus_becomes_the_same_instructions(capability):
+    from cuda.core import Linker, LinkerOptions, ObjectCode
+
+    signature = signatures.of_inference("float32")["add_metrics"]
+    code = machine_code(inference.add_metrics, signature, capability)
+    with compiling._pretended_device(capability):
+        ptx, _ = compiling.cuda.compile_ptx(inference.add_metrics.py_func, signature, cc=capability)
+    options = LinkerOptions(arch="sm_{}{}".format(*capability))
+    cubin = Linker(ObjectCode.from_ptx(ptx.encode()), options=options).link("cubin").code
+    instructions = gpu_machine_code.instructions_of(code.cubin)
+    assert len(instructions) > 10_000
+    assert instructions == gpu_machine_code.instructions_of(bytes(cubin))
 
 
 def test_float32_activations_take_no_double_precision():
