@@ -16,6 +16,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 MOST_PROCESSES = 8
 """Each has to load, if not to compile, the same kernels."""
 
+ONCE = ("benchmarks", "functions", "kernels")
+"""Folders of tests that one Python answers for, with the marker `once`."""
+
 
 def pytest_configure(config):
     """Keep machine code where pytest keeps what it knows, for this run's processes and the runs to come."""
@@ -32,12 +35,25 @@ def pytest_xdist_auto_num_workers(config):
     return min(cores, MOST_PROCESSES) if cores > 1 else 0
 
 
-def pytest_collection_modifyitems(items):
-    """Let the first of two processes alone compile the blocked kernel, the longest to compile.
+def pytest_itemcollected(item):
+    if item.path.parent.name in ONCE:
+        item.add_marker("once")
 
-    The second begins in the middle, where these tests would come.
+
+@pytest.hookimpl(trylast=True)  # once those that are not asked for are left out
+def pytest_collection_modifyitems(items):
+    """Let two processes begin with what takes longest: one at the front, the other in the middle.
+
+    Whichever has nothing left to do takes over from the other; a test of minutes that begins last would leave
+    one of them idle. And the first alone compiles the blocked kernel, the longest to compile.
     """
-    items.sort(key=lambda item: item.path.name != "test_blocked.py")
+    blocked, simulated, others = [], [], []
+    of = {"test_blocked.py": blocked, "test_simulator.py": simulated}
+    for item in items:
+        of.get(item.path.name, others).append(item)
+    middle = len(items) // 2
+    items[:] = [*blocked, *simulated[:1], *others]
+    items[middle:middle] = simulated[1:]
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from numbabp import gradients
 from numbabp.training import loop as training
 from numbabp.training import slicing
 
+pytestmark = pytest.mark.once
+
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 DTYPES = tuple(TOLERANCE)
 # Powers of 2, small enough that training damps rounding errors, or at most grows them tenfold or so: that is

@@ -89,6 +89,7 @@ def solved(sizes, activations, loss, rule):
     return problems, options, solutions
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kernel", ["lanes", "each"])
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize(("sizes", "activations", "loss"), CASES)

@@ -27,6 +27,8 @@ settings.register_profile(
 )
 settings.load_profile("numbabp")
 
+pytestmark = pytest.mark.once
+
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 RATE = 1 / 256  # small enough that no network drawn here diverges
 MARGIN = 1e-5  # from a jump of a derivative, see test_agreement.py

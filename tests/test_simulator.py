@@ -12,6 +12,7 @@ TESTS = Path(__file__).parent
 FILES = sorted((TESTS / "gpu").glob("test_*.py"), key=lambda path: path.stat().st_size)
 
 
+@pytest.mark.once
 @pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed")
 @pytest.mark.parametrize("files", [FILES[::2], FILES[1::2]], ids=["one half", "the other"])
 def test_tests_of_gpus_pass_in_the_simulator(files):

@@ -27,6 +27,8 @@ from numbabp.compiler.cuda import machine_code  # noqa: E402
 from numbabp.devices.memory import STATIC_SHARED  # noqa: E402
 from numbabp.kernels.cuda import inference, signatures  # noqa: E402
 
+pytestmark = pytest.mark.once
+
 DTYPES = ("float32", "float64")
 # the largest network of which each kernel keeps all numbers
 LARGEST = {

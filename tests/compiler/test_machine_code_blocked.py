@@ -19,7 +19,10 @@ from numbabp.kernels.cuda import signatures
 from numbabp.kernels.cuda.blocked import train as blocked
 from numbabp.kernels.cuda.blocked.geometry import MAX_THREADS, static_bytes
 
-pytestmark = pytest.mark.skipif(SIMULATED, reason="the simulator makes no machine code")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(SIMULATED, reason="the simulator makes no machine code"),
+]
 
 CAPABILITIES = ((7, 5), (8, 0), (9, 0), (10, 0))
 DTYPES = ("float32", "float64")
