@@ -64,4 +64,29 @@ def test_nothing_lies_in_memory_of_a_thread(kernel, dtype, capability, codes):
         many = r"ld\.{}\.v4\.[fb]32" if itemsize == 4 else r"ld\.{}\.v2\.[fb]64"
         for memory in ("shared", "global"):
             assert len(re.findall(many.format(memory), code.ptx)) > 20
-    assert ("cudaCGSynchronize" in code.ptx) == kernel.startswith("steps")
+    assert ("red.release.gpu" in code.ptx) == kernel.startswith("steps")
+    assert "cudaCG" not in code.ptx
+
+
+def test_a_launch_has_all_blocks_run_at_once_or_is_refused(monkeypatch):
+    """As the barrier of the grid needs; numba-cuda asks for it where a function that is called says so."""
+    from numba import types
+    from numba.cuda.codegen import CUDACodeLibrary
+
+    from numbabp.compiler.cuda import kernel
+    from numbabp.kernels.cuda.barriers import barrier_of_grid
+
+    @kernel
+    def meet(counts):
+        barrier_of_grid(counts, 0, 1, 0, 0)
+
+    asked = []
+    get_asm_strs = CUDACodeLibrary.get_asm_strs
+
+    def remember(library, cc=None):
+        asked.append(library.use_cooperative)
+        return get_asm_strs(library, cc)
+
+    monkeypatch.setattr(CUDACodeLibrary, "get_asm_strs", remember)
+    machine_code(meet, (types.Array(types.int32, 1, "C"),), (9, 0))
+    assert asked == [True]

@@ -27,6 +27,7 @@ N_SAMPLES, N_THREADS, GROUP = 5, 8, 4
 @pytest.fixture
 def grids(monkeypatch):
     """Launches of `train_block` run on grids, which are kept here."""
+    from numbabp.kernels.cuda import barriers
     from numbabp.kernels.cuda.blocked import backward, forward, parts, sums
     from numbabp.kernels.cuda.blocked import train as blocked
     from numbabp.training.engines import network_cuda_blocked as cuda_blocked
@@ -42,7 +43,7 @@ def grids(monkeypatch):
             grid = Grid(n_blocks, n_threads, shared // 8)
             kept.append(grid)
             with monkeypatch.context() as patch:
-                for module in (backward, blocked, forward, parts, sums):
+                for module in (backward, barriers, blocked, forward, parts, sums):
                     patch.setattr(module, "cuda", grid)
                 for module in (backward, forward):
                     patch.setattr(module, "warp_sum", lambda value: grid.of_warp(sum, value, sums.WARP))

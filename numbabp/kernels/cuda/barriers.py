@@ -1,13 +1,17 @@
-"""The barrier of a warp.
+"""The barriers of a warp and of a grid.
 
 Before compute capability 9.0, NVIDIA's compiler makes of `syncwarp`, where a branch has gone before, a call
 of a function for lanes that have not come together again, and keeps fifty registers free for it: too many
 for 64-32-10. A barrier of the block in which only this warp takes part does the same and needs none.
+
+The grid's is one addition and one wait in code of its own. That of cooperative groups is two calls of
+functions, which put a kernel's registers aside and wait once more for the number that they add to.
 """
 
 from typing import Any
 
-from ...compiler.toolchain import SIMULATED
+from ...compiler.cuda import device_function
+from ...compiler.toolchain import SIMULATED, cuda
 
 BY_NUMBER = """{
 .reg .u32 warp;
@@ -17,6 +21,21 @@ add.u32 warp, warp, 1;
 bar.sync warp, 32;
 }"""
 """Of the 16 barriers of a block, 0 is that of `syncthreads`: there are enough for 15 warps."""
+
+ARRIVE_AND_WAIT = """{
+.reg .pred waiting;
+.reg .s32 missing;
+red.release.gpu.global.add.u32 [$0], 1;
+wait_for_grid:
+ld.acquire.gpu.global.u32 missing, [$0];
+sub.s32 missing, missing, $1;
+setp.lt.s32 waiting, missing, 0;
+@waiting bra wait_for_grid;
+}"""
+"""What the block's threads wrote before a barrier of the block goes before the addition, and what they read
+after one comes after the wait (PTX ISA, "Memory Consistency Model": release and acquire are cumulative)."""
+ARRIVED, BASE = range(2)
+"""Entries of what a grid's blocks count: how many came, in all launches; and what it was before this one."""
 
 
 def _barrier_of_warp(typingctx: Any) -> Any:
@@ -40,7 +59,53 @@ def _barrier_of_warp(typingctx: Any) -> Any:
     return types.void(), codegen
 
 
+def _arrive_and_wait(typingctx: Any, counts: Any, goal: Any) -> Any:
+    """One thread of a block counts it, and waits until the count, modulo 2^32, is at its goal."""
+    from llvmlite import ir
+    from numba import types
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        # all blocks have to run at once, which the driver sees to, or refuses, for these launches
+        context.active_code_library.use_cooperative = True
+        counts = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.addrspacecast(counts.data, ir.IntType(32).as_pointer(1))
+        of_asm = ir.FunctionType(ir.VoidType(), (place.type, ir.IntType(32)))
+        operands = "l,r,~{memory}"
+        builder.call(ir.InlineAsm(of_asm, ARRIVE_AND_WAIT, operands, side_effect=True), (place, arguments[1]))
+        return context.get_dummy_value()
+
+    return types.void(counts, types.int32), codegen
+
+
 if not SIMULATED:
     from numba.cuda.extending import intrinsic
 
     barrier_of_warp = intrinsic(_barrier_of_warp)
+    arrive_and_wait = intrinsic(_arrive_and_wait)
+
+    @device_function
+    def barrier_of_grid(counts: Any, thread: Any, n_blocks: Any, base: Any, number: Any) -> None:
+        """All blocks of threads wait for each other.
+
+        Parameters
+        ----------
+        counts
+            int32 (2,), in the device's memory; zeros before the first launch, one at a time.
+        thread
+            Of the block.
+        base
+            counts[BASE] at the launch's start. Who ends it leaves there what all barriers have counted.
+        number
+            Of the barrier, from 0 on.
+        """
+        cuda.syncthreads()
+        if thread == 0:
+            arrive_and_wait(counts, base + (number + 1) * n_blocks)
+        cuda.syncthreads()
+
+else:
+
+    @device_function
+    def barrier_of_grid(counts: Any, thread: Any, n_blocks: Any, base: Any, number: Any) -> None:
+        """The simulator's own, which knows blocks of threads only one after the other."""
+        cuda.cg.this_grid().sync()

@@ -35,11 +35,13 @@ def of_population(dtype_name: str) -> tuple[Any, ...]:
 def of_train_block(dtype_name: str) -> tuple[Any, ...]:
     """Of `blocked.train`'s kernel of steps."""
     number = _arrays_of(from_dtype(np.dtype(dtype_name)))
-    float64, int64, uint64 = map(_arrays_of, (types.float64, types.int64, types.uint64))
+    float64, int64, int32, uint64 = map(_arrays_of, (types.float64, types.int64, types.int32, types.uint64))
     return (
         types.NamedTuple((number(1), number(1), uint64(2), types.int64, types.float64), blocked.Network),
         types.NamedTuple((number(2), number(1), int64(1)), blocked.Samples),
-        types.NamedTuple((*[number(1)] * 5, number(2), number(1), number(1), int64(1)), blocked.Block),
+        types.NamedTuple(
+            (*[number(1)] * 5, number(2), number(1), number(1), int64(1), int32(1)), blocked.Block
+        ),
         types.NamedTuple((int64(1), float64(2), int64(1)), blocked.Record),
         *[types.int64] * 4,
     )

@@ -99,6 +99,7 @@ class Blocked(CudaEngine):
             memory.zeros(3, dtype),
             memory.zeros(2 * geometry.grid * int(places[0, PARTS]), dtype),
             memory.to_device(places.ravel()),
+            memory.zeros(2, np.int32),
         )
         self._record = Record(
             memory.to_device(run.metrics),

@@ -38,6 +38,7 @@ class Block(NamedTuple):
     rates: Any  # T (3,), of equation 2
     parts: Any  # T (2 blocks of threads PARTS,), see `parts`; one half is read while the other is written
     places: Any  # int64 (n_layers N_PLACES,), from `places.block_places`
+    counts: Any  # int32 (2,), of `barriers.barrier_of_grid`
 
 
 class Record(NamedTuple):

@@ -28,6 +28,7 @@ from ....compiler.toolchain import SIMULATED, cuda
 from ...layout import BIASES, FAN_IN, FAN_OUT, OUTPUTS, WEIGHTS
 from ...powers import V_FROM_V, V_FROM_W, W_FROM_G, W_FROM_V, W_FROM_W
 from ...state import DIVERGED
+from ..barriers import BASE, barrier_of_grid
 from ..quads import ALIGNMENT, QUAD
 from .backward import backward, scale_deltas, step_bias
 from .forward import forward, keep_record, output_sums, predict
@@ -79,7 +80,6 @@ def make_train_block(has_velocity: bool, threads: int = MAX_THREADS, group: int 
         first, n_samples
             The block's samples are samples.rows[first : first + n_samples].
         """
-        grid = cuda.cg.this_grid()
         # most sizes are constants, and so are the addresses: a thread has better use for its registers
         scratch = Scratch(
             cuda.shared.array(0, int64, alignment=ALIGNMENT),
@@ -128,13 +128,14 @@ def make_train_block(has_velocity: bool, threads: int = MAX_THREADS, group: int 
             copy_own(network, block, scratch, me, n_samples, has_velocity)
         cuda.syncthreads()
         goes_on = started
+        base = block.counts[BASE]
         phase = np.int32(0)
         t = np.int32(0)
         while goes_on and t < n_samples:
             sample = Sample(t, np.int32(n_samples), scratch.rows[t], scratch.weights[t])
             for layer in range(last):
                 forward(network, block, scratch, me, phase, layer, sample, has_velocity)
-                grid.sync()
+                barrier_of_grid(block.counts, thread, me.n_blocks, base, phase)
                 phase = np.int32(phase + 1)
             output_sums(network, samples, block, scratch, me, phase, sample, has_velocity)
             value = predict(network, block, scratch, me, sample)
@@ -149,14 +150,15 @@ def make_train_block(has_velocity: bool, threads: int = MAX_THREADS, group: int 
                 for layer in range(last, 0, -1):
                     backward(network, block, scratch, me, phase, layer, t, has_velocity)
                     if layer > 1:  # below layer 1 the next sample's first phase goes on, unit by unit
-                        grid.sync()
+                        barrier_of_grid(block.counts, thread, me.n_blocks, base, phase)
                         phase = np.int32(phase + 1)
                 t = np.int32(t + 1)
-        grid.sync()
+        barrier_of_grid(block.counts, thread, me.n_blocks, base, phase)
         scale_deltas(network, block, scratch, me, t, n_samples)
         if started:
             leave_biases(network, scratch, me, has_velocity)
         if me.block == 0 and thread == 0:
+            block.counts[BASE] = base + (phase + 1) * me.n_blocks
             record.state[STEPS] = t
             if started and not goes_on:  # the first to do so is on record
                 record.state[STATUS] = DIVERGED
