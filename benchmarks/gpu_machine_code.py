@@ -111,7 +111,7 @@ class OtherCase:
         elif self.kernel == "carry_weights":
             compiled, signature = train.carry_weights, signatures.of_carry_weights(self.dtype)
         else:
-            compiled = train.make_train_block("velocity" in self.kernel)
+            compiled = train.make_train_block("velocity" in self.kernel, True)
             signature = signatures.of_train_block(self.dtype)
         return compiling.machine_code(compiled, signature, self.capability)
 

@@ -35,7 +35,7 @@ SPILLED = 300  # bytes, but on the cards that it was written for: some 30 of 255
 def compiled(kernel, dtype, capability):
     if kernel == "carrying weights":
         return machine_code(blocked.carry_weights, signatures.of_carry_weights(dtype), capability)
-    train_block = blocked.make_train_block(kernel == "steps with velocity", MAX_THREADS, GROUP_OF[dtype])
+    train_block = blocked.make_train_block("velocity" in kernel, True, MAX_THREADS, GROUP_OF[dtype])
     return machine_code(train_block, signatures.of_train_block(dtype), capability)
 
 

@@ -28,7 +28,7 @@ N_SAMPLES, N_THREADS, GROUP = 5, 8, 4
 def grids(monkeypatch):
     """Launches of `train_block` run on grids, which are kept here."""
     from numbabp.kernels.cuda import barriers
-    from numbabp.kernels.cuda.blocked import backward, forward, parts, sums
+    from numbabp.kernels.cuda.blocked import backward, forward, outputs, sums, units
     from numbabp.kernels.cuda.blocked import train as blocked
     from numbabp.training.engines import network_cuda_blocked as cuda_blocked
 
@@ -43,11 +43,11 @@ def grids(monkeypatch):
             grid = Grid(n_blocks, n_threads, shared // 8)
             kept.append(grid)
             with monkeypatch.context() as patch:
-                for module in (backward, barriers, blocked, forward, parts, sums):
+                for module in (backward, barriers, blocked, forward, outputs, sums, units):
                     patch.setattr(module, "cuda", grid)
-                for module in (backward, forward):
+                for module in (backward, outputs):
                     patch.setattr(module, "warp_sum", lambda value: grid.of_warp(sum, value, sums.WARP))
-                patch.setattr(forward, "warp_max", lambda value: grid.of_warp(max, value, sums.WARP))
+                patch.setattr(outputs, "warp_max", lambda value: grid.of_warp(max, value, sums.WARP))
                 grid.run(kernel.py_func, [*recorded(arguments, grid), *numbers])
 
         return start

@@ -14,6 +14,14 @@ def load_quad(array: Any, index: Any) -> Any:
     return array[index], array[index + 1], array[index + 2], array[index + 3]
 
 
+def load_quad_of(array: Any, start: Any, index: Any) -> Any:
+    """The numbers array[start + index : start + index + 4], both multiples of 4.
+
+    Where `start` stays the same, only the index is added to an address, in 32 bits.
+    """
+    return load_quad(array, start + index)
+
+
 def store_quad(array: Any, index: Any, quad: Any) -> None:
     """Put four numbers to where `load_quad` would find them."""
     array[index] = quad[0]
@@ -22,25 +30,34 @@ def store_quad(array: Any, index: Any, quad: Any) -> None:
     array[index + 3] = quad[3]
 
 
-def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+def _pointer(context: Any, builder: Any, array_type: Any, array: Any, *indices: Any) -> Any:
     from llvmlite import ir
 
-    data = context.make_array(array_type)(context, builder, array).data
+    place = context.make_array(array_type)(context, builder, array).data
     number = context.get_data_type(array_type.dtype)
-    return builder.bitcast(builder.gep(data, [index]), ir.VectorType(number, QUAD).as_pointer())
+    for index in indices:
+        place = builder.gep(place, [index])
+    return builder.bitcast(place, ir.VectorType(number, QUAD).as_pointer())
+
+
+def _load_numbers(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    from llvmlite import ir
+
+    vector = builder.load(_pointer(context, builder, signature.args[0], *arguments), align=16)
+    numbers = [builder.extract_element(vector, ir.Constant(ir.IntType(32), k)) for k in range(QUAD)]
+    return context.make_tuple(builder, signature.return_type, numbers)
 
 
 def _load(typingctx: Any, array: Any, index: Any) -> Any:
-    from llvmlite import ir
     from numba import types
 
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = _pointer(context, builder, signature.args[0], *arguments)
-        vector = builder.load(pointer, align=16)
-        numbers = [builder.extract_element(vector, ir.Constant(ir.IntType(32), k)) for k in range(QUAD)]
-        return context.make_tuple(builder, signature.return_type, numbers)
+    return types.UniTuple(array.dtype, QUAD)(array, index), _load_numbers
 
-    return types.UniTuple(array.dtype, QUAD)(array, index), codegen
+
+def _load_of(typingctx: Any, array: Any, start: Any, index: Any) -> Any:
+    from numba import types
+
+    return types.UniTuple(array.dtype, QUAD)(array, start, index), _load_numbers
 
 
 def _store(typingctx: Any, array: Any, index: Any, quad: Any) -> Any:
@@ -62,4 +79,4 @@ def _store(typingctx: Any, array: Any, index: Any, quad: Any) -> Any:
 if not SIMULATED:
     from numba.cuda.extending import intrinsic
 
-    load_quad, store_quad = intrinsic(_load), intrinsic(_store)
+    load_quad, load_quad_of, store_quad = intrinsic(_load), intrinsic(_load_of), intrinsic(_store)

@@ -7,7 +7,7 @@ import numpy as np
 from ...devices import memory
 from ...devices.matrix_products import exact_products, multiply
 from ...kernels.cuda.blocked.geometry import blocked_geometry, static_bytes
-from ...kernels.cuda.blocked.places import PARTS, block_layout, block_places
+from ...kernels.cuda.blocked.places import PARTS, block_layout, block_places, is_aligned
 from ...kernels.cuda.blocked.state import AT, NUMBER, STATUS, Block, Record
 from ...kernels.cuda.blocked.state import Network as DeviceNetwork
 from ...kernels.cuda.blocked.state import Samples as DeviceSamples
@@ -97,7 +97,7 @@ class Blocked(CudaEngine):
             memory.zeros(length * length, dtype),
             memory.zeros((length + 1, 6), dtype),
             memory.zeros(3, dtype),
-            memory.zeros(2 * geometry.grid * int(places[0, PARTS]), dtype),
+            memory.zeros(2 * (geometry.grid + 1) * int(places[0, PARTS]), dtype),
             memory.to_device(places.ravel()),
             memory.zeros(2, np.int32),
         )
@@ -107,7 +107,9 @@ class Blocked(CudaEngine):
             memory.zeros(4, np.int64),
         )
         of_block = self.network, self._on_device, self._block, self._record
-        train_block = make_train_block(self.moments.size > 0, geometry.threads, geometry.group)
+        train_block = make_train_block(
+            self.moments.size > 0, is_aligned(layout.astype(int)), geometry.threads, geometry.group
+        )
         self._start = memory.launcher(train_block, geometry.grid, geometry.threads, of_block, shared)
         carried = self.network, self._block, self._record
         threads = min(CARRY_THREADS, geometry.threads)

@@ -1,4 +1,4 @@
-"""A sample's deltas back through the blocked kernel, and what becomes of them."""
+"""A sample's deltas back through the blocked kernel (equation 9), and what becomes of them."""
 
 from typing import Any
 
@@ -8,199 +8,100 @@ from ....compiler.compiling import scalar_function
 from ....compiler.cuda import device_function
 from ....compiler.toolchain import cuda
 from ....functions.units import derivative
-from ...layout import ACTIVATION, FAN_IN, FAN_OUT, OUTPUTS
+from ...layout import ACTIVATION, FAN_OUT, OUTPUTS
 from ...powers import V_FROM_G, W_FROM_G
-from .parts import (
-    add_inner_products,
-    add_own_inner_products,
-    ask_for_parts,
-    ask_for_vector,
-    clear_parts,
-    copy_vector,
-    read_parts,
-    store_vector,
-    write_parts,
-)
-from .places import (
-    A_AT,
-    ABSENT,
-    ALIGNED_UNITS,
-    BACKWARD_AT,
-    DELTA_AT,
-    N_ROWS,
-    OWN,
-    OWN_AT,
-    STRIDE,
-    TILE,
-    place,
-    start_of,
-    weights_at,
-)
+from ..loops import at, rolled
+from .places import A_AT, ABSENT, BACKWARD_AT, OWN, OWN_AT, STRIDE, TILE, place, start_of, weights_at
 from .products import add_row, first_unit, matrix_of, rows_of_warp
 from .state import MU, OF_GRADIENT, OF_VELOCITY
-from .sums import dot, over_samples, total_of, warp_sum
+from .sums import total_of, warp_sum
+from .vectors import copy_vector
 
 
 @scalar_function
-def step_bias(block: Any, pool: Any, bias: Any, velocity: Any, delta: Any, has_velocity: Any) -> None:
-    """One step of the bias pool[bias], which has no penalty (equation 2), and of pool[velocity]."""
-    rates = block.rates
+def step_bias(scratch: Any, bias: Any, velocity: Any, delta: Any, has_velocity: Any) -> None:
+    """One step of a bias in the pool, which has no penalty (equation 2), and of its velocity."""
+    pool, rates = scratch.pool, scratch.rates
     step = rates[OF_GRADIENT] * delta
     if has_velocity:
-        pool[velocity] = rates[MU] * pool[velocity] + delta
-        step += rates[OF_VELOCITY] * pool[velocity]
-    pool[bias] -= step
-
-
-@scalar_function
-def output_dots(block: Any, scratch: Any, me: Any, last: Any, t: Any) -> None:
-    """Inner products of the output layer's deltas with those before, a sample a thread (equation 9)."""
-    n_units, of_history = place(scratch, last, FAN_OUT), place(scratch, last, DELTA_AT)
-    for j in range(me.thread, t, me.n):
-        if of_history != ABSENT:
-            total = dot(scratch.pool, of_history + j * n_units, scratch.delta, 0, n_units, 1)
-        else:
-            start = start_of(scratch, last, OUTPUTS) + np.int64(j) * n_units
-            total = dot(block.delta, start, scratch.delta, 0, n_units, 1)
-        scratch.dots[j] = total * scratch.of_gradient[t - 1 - j]
+        carried = rates[MU] * pool[at(velocity)] + delta
+        pool[at(velocity)] = carried
+        step += rates[OF_VELOCITY] * carried
+    pool[at(bias)] -= step
 
 
 @device_function
-def backward(
-    network: Any, block: Any, scratch: Any, me: Any, phase: Any, layer: Any, t: Any, has_velocity: Any
-) -> None:
-    """Send sample t's delta of a layer back to the one below it, and step that one's biases (equation 9)."""
-    n_units, fan_out = place(scratch, layer, FAN_IN), place(scratch, layer, FAN_OUT)
-    of_output = layer == len(network.layout) - 1
-    if of_output:  # every block has all of its deltas
-        output_dots(block, scratch, me, layer, t)
-    else:
-        above = start_of(scratch, layer, OUTPUTS) + np.int64(t) * fan_out
-        is_aligned = place(scratch, layer, ALIGNED_UNITS) != 0
-        held = ask_for_vector(block.delta, above, me, fan_out, is_aligned)
-        n_rows = place(scratch, layer, N_ROWS)
-        ask_for_parts(block, scratch, me, phase, n_rows, t)
-        store_vector(block.delta, above, scratch, me, fan_out, is_aligned, held)
-        read_parts(block, scratch, me, phase, n_rows, t, t)
-    clear_parts(scratch, me, t)
-    below = layer - 1
-    round = np.int32(0)
-    while first_unit(me, round) < n_units:
-        if not of_output:
-            rows(network, block, scratch, me, layer, round, t, has_velocity)
-        cuda.syncthreads()
-        add_earlier_inputs(network, block, scratch, me, layer, round, t, has_velocity)
-        cuda.syncthreads()
-        if me.thread < me.group:
-            differentiate(network, block, scratch, me, layer, round, t, has_velocity)
-        cuda.syncthreads()
-        if layer > 1:  # the layer below has one below it that will ask for them
-            of_history = place(scratch, below, DELTA_AT)
-            if of_history != ABSENT:
-                add_own_inner_products(
-                    of_history + round * me.group, place(scratch, below, STRIDE), scratch, me, t
-                )
-            else:
-                first = first_unit(me, round)
-                start = start_of(scratch, below, OUTPUTS) + first
-                add_inner_products(
-                    block.delta, start, n_units, scratch, me, min(me.group, n_units - first), t
-                )
-        round = np.int32(round + 1)
-    if layer > 1:
-        write_parts(block, scratch, me, phase, t)
-
-
-@device_function
-def rows(
-    network: Any, block: Any, scratch: Any, me: Any, layer: Any, round: Any, t: Any, has_velocity: Any
-) -> None:
-    """Into `scratch.back`: the layer's deltas times the group's rows of weights, a row a warp at a time."""
-    zero = block.a.dtype.type(0)
+def rows(network: Any, scratch: Any, me: Any, stage: Any, round: Any, vector: Any, has_velocity: Any) -> None:
+    """Into `scratch.back`: the deltas above times the group's rows of weights, a row a warp at a time."""
+    zero = scratch.pool.dtype.type(0)
+    layer = np.int32(stage.layer + 1)
     fan_out, tile = place(scratch, layer, FAN_OUT), place(scratch, layer, TILE)
-    above = start_of(scratch, layer, OUTPUTS) + np.int64(t) * fan_out
-    is_aligned = place(scratch, layer, ALIGNED_UNITS) != 0
-    weights = matrix_of(network.parameters, scratch, layer)
-    velocity = matrix_of(network.velocity, scratch, layer)
-    for number in range(rows_of_warp(me)):
+    weights = matrix_of(network.parameters, scratch, me, layer)
+    velocity = matrix_of(network.velocity, scratch, me, layer)
+    number = np.int32(0)
+    while number < rows_of_warp(me):
+        rolled()
         sums = (zero, zero, zero, zero)
         carried = (zero, zero, zero, zero)
         begin = np.int32(0)
         while begin < fan_out:
             if fan_out > tile and (begin > 0 or number > 0 or round > 0):
                 cuda.syncthreads()
-                copy_vector(block.delta, above + begin, scratch, me, fan_out - begin, is_aligned, 0)
+                copy_vector(vector, begin, scratch, me, 0)
                 cuda.syncthreads()
             visit = (round, number)
             sums = add_row(weights, scratch, me, layer, visit, begin, True, sums)
             if has_velocity:
                 carried = add_row(velocity, scratch, me, layer, visit, begin, False, carried)
             begin = np.int32(begin + tile)
-        total = scratch.of_weights[t] * total_of(sums)
+        total = scratch.of_weights[at(stage.t)] * total_of(sums)
         if has_velocity:
-            total += scratch.of_velocity[t] * total_of(carried)
+            total += scratch.of_velocity[at(stage.t)] * total_of(carried)
         total = warp_sum(total)
-        row = number * me.n_warps + me.warp
+        row = np.int32(number * me.n_warps + me.warp)
         if me.lane == 0 and row < me.group:
-            scratch.back[row] = total
+            scratch.back[at(row)] = total
+        number = np.int32(number + 1)
 
 
 @scalar_function
-def add_earlier_inputs(
-    network: Any, block: Any, scratch: Any, me: Any, layer: Any, round: Any, t: Any, has_velocity: Any
-) -> None:
-    """Into `scratch.shares`: slices of the sums over the samples before, and over outputs above."""
-    below = layer - 1
-    of_history, n_units = place(scratch, below, A_AT), place(scratch, layer, FAN_IN)
-    unit = first_unit(me, round) + me.unit
-    total = block.a.dtype.type(0)
-    if of_history != ABSENT:
-        own = of_history + round * me.group + me.unit
-        stride = place(scratch, below, STRIDE)
-        total = over_samples(scratch.pool, own, stride, scratch.dots, me.slice, me.n_slices, t)
-    elif unit < n_units:
-        start = start_of(scratch, below, OUTPUTS) + unit
-        total = over_samples(block.a, start, n_units, scratch.dots, me.slice, me.n_slices, t)
-    if layer == len(network.layout) - 1 and unit < n_units:
-        fan_out, kept = place(scratch, layer, FAN_OUT), place(scratch, layer, BACKWARD_AT)
-        row = weights_at(scratch, layer) + np.int64(unit) * fan_out
-        own = kept + (round * me.group + me.unit) * fan_out
-        for k in range(me.slice, fan_out, me.n_slices):
-            weight = scratch.pool[own + k] if kept != ABSENT else network.parameters[row + k]
-            weight *= scratch.of_weights[t]
-            if has_velocity:
-                weight += scratch.of_velocity[t] * network.velocity[row + k]
-            total += weight * scratch.delta[k]
-    scratch.shares[me.thread] = total
+def output_products(network: Any, scratch: Any, me: Any, stage: Any, round: Any, has_velocity: Any) -> Any:
+    """A slice of a unit's row of the output layer's weights times the deltas there, which all blocks have."""
+    last, t = np.int32(stage.layer + 1), stage.t
+    fan_out, kept = place(scratch, last, FAN_OUT), place(scratch, last, BACKWARD_AT)
+    row = weights_at(scratch, last) + np.int64(first_unit(me, round) + me.unit) * fan_out
+    own = np.int32(kept + (round * me.group + me.unit) * fan_out)
+    total = scratch.pool.dtype.type(0)
+    k = me.slice
+    while k < fan_out:
+        rolled()
+        weight = scratch.pool[at(own + k)] if kept != ABSENT else network.parameters[np.uint64(row + k)]
+        weight *= scratch.of_weights[at(t)]
+        if has_velocity:
+            weight += scratch.of_velocity[at(t)] * network.velocity[np.uint64(row + k)]
+        total += weight * scratch.delta[at(k)]
+        k = np.int32(k + me.n_slices)
+    return total
 
 
 @scalar_function
 def differentiate(
-    network: Any, block: Any, scratch: Any, me: Any, layer: Any, round: Any, t: Any, has_velocity: Any
-) -> None:
-    """One thread a unit adds up row and slices, and steps the unit's bias."""
-    below, pool = layer - 1, scratch.pool
-    n_units, n_own = place(scratch, below, FAN_OUT), place(scratch, below, OWN)
-    own = round * me.group + me.unit
-    unit = first_unit(me, round) + me.unit
-    at = start_of(scratch, below, OUTPUTS) + np.int64(t) * n_units + unit
-    bias = place(scratch, below, OWN_AT) + own
-    delta = block.a.dtype.type(0)
-    if unit < n_units:
-        of_activations = place(scratch, below, A_AT)
-        here = of_activations + t * place(scratch, below, STRIDE) + own
-        a = pool[here] if of_activations != ABSENT else block.a[at]
-        if layer < len(network.layout) - 1:
-            delta = scratch.back[me.unit]
-        for i in range(me.n_slices):
-            delta += scratch.shares[i * me.group + me.unit]
-        delta *= derivative(network.layout[below, ACTIVATION], pool[bias + n_own], a)
-        block.delta[at] = delta
-        step_bias(block, pool, bias, bias + 2 * n_own, delta, has_velocity)
-    of_history = place(scratch, below, DELTA_AT)
-    if of_history != ABSENT:
-        pool[of_history + t * place(scratch, below, STRIDE) + own] = delta
-    scratch.fresh[me.unit] = delta
+    block: Any, scratch: Any, stage: Any, unit: Any, own: Any, here: Any, total: Any, has_velocity: Any
+) -> Any:
+    """A unit's delta, from all that its sum has beside a row of weights; steps its bias."""
+    pool, layer = scratch.pool, stage.layer
+    n_own = place(scratch, layer, OWN)
+    kept = place(scratch, layer, A_AT)
+    if kept != ABSENT:
+        a = pool[at(kept + stage.t * place(scratch, layer, STRIDE) + own)]
+    else:
+        a = block.a[np.uint64(here)]
+    if not stage.is_output:
+        total += scratch.back[at(unit)]
+    bias = np.int32(place(scratch, layer, OWN_AT) + own)
+    delta = total * derivative(place(scratch, layer, ACTIVATION), pool[at(bias + n_own)], a)
+    step_bias(scratch, bias, bias + 2 * n_own, delta, has_velocity)
+    return delta
 
 
 @scalar_function
@@ -209,17 +110,23 @@ def scale_deltas(network: Any, block: Any, scratch: Any, me: Any, n_steps: Any, 
     powers = block.powers
     zero = block.z.dtype.type(0)
     for layer in range(len(network.layout)):
+        rolled()
         n_units = place(scratch, layer, FAN_OUT)
         t = me.block
-        while t < n_samples:  # `range` would divide by a step that is not a constant
+        while t < n_samples:
+            rolled()
             start = start_of(scratch, layer, OUTPUTS) + np.int64(t) * n_units
-            for at in range(start + me.thread, start + n_units, me.n):
+            k = me.thread
+            while k < n_units:
+                rolled()
+                here = np.uint64(start + k)
                 if t < n_steps:
-                    delta = block.delta[at]
-                    block.z[at] = powers[n_steps - 1 - t, W_FROM_G] * delta
-                    block.delta[at] = powers[n_steps - 1 - t, V_FROM_G] * delta
+                    delta = block.delta[here]
+                    block.z[here] = powers[n_steps - 1 - t, W_FROM_G] * delta
+                    block.delta[here] = powers[n_steps - 1 - t, V_FROM_G] * delta
                 else:  # nothing of it may count, not even as 0 times something that is not finite
-                    block.z[at] = zero
-                    block.delta[at] = zero
-                    block.a[at] = zero
+                    block.z[here] = zero
+                    block.delta[here] = zero
+                    block.a[here] = zero
+                k = np.int32(k + me.n)
             t = np.int32(t + me.n_blocks)

@@ -58,5 +58,5 @@ def _busiest(layer_sizes: Sequence[int], group: int, n_blocks: int) -> int:
 
 def static_bytes(threads: int, itemsize: int) -> int:
     """Shared memory that the kernel has beside what a launch asks for, and a bit for alignment."""
-    numbers = 5 * threads + 2 * MAX_PARTS + 2 * MAX_GROUP + 3 * (MAX_LENGTH + 1) + 2 * MAX_LENGTH
-    return itemsize * (numbers + 3 * MAX_OUTPUTS) + 8 * MAX_LENGTH + 128
+    numbers = 5 * threads + 2 * MAX_PARTS + 2 * MAX_GROUP + 3 * (MAX_LENGTH + 1) + 2 * MAX_LENGTH + 3
+    return itemsize * (numbers + 3 * MAX_OUTPUTS) + 8 * (MAX_LENGTH + 1) + 128

@@ -13,6 +13,7 @@ import numpy as np
 
 from ....compiler.compiling import scalar_function
 from ...layout import FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
+from ..loops import at
 from ..quads import QUAD
 from .geometry import Geometry
 
@@ -32,11 +33,9 @@ FORWARD_AT, N_FORWARD = 14, 15
 """Columns of weights that stay, and how many turns of `columns` that is."""
 BACKWARD_AT, N_BACKWARD = 16, 17
 """Rows of weights that stay, and how many turns of `rows`; of the output layer, rows of the own units."""
-ALIGNED, ALIGNED_INPUTS, ALIGNED_UNITS = 18, 19, 20
-"""Whether quads of weights, of the layer's inputs and of its units can be loaded at once."""
-VECTOR_AT, TILE, PARTS = 21, 22, 23
+VECTOR_AT, TILE, PARTS = 18, 19, 20
 """The same for all layers: a part of a vector, its length, and a row of Block.parts."""
-N_PLACES = 24
+N_PLACES = 21
 ABSENT = -1
 TURN, HALF_TURN = 8, 4
 """Quads of weights that a thread asks for before it waits for the first; of rows that stay, half as many.
@@ -49,19 +48,19 @@ memory (4.8 TB/s, 0.7 us)."""
 @scalar_function
 def place(scratch: Any, layer: Any, column: Any) -> Any:
     """An entry of the places, as a signed number of 32 bits, of which products are cheap."""
-    return np.int32(scratch.places[layer * N_PLACES + column])
+    return np.int32(scratch.places[at(layer * N_PLACES + column)])
 
 
 @scalar_function
 def weights_at(scratch: Any, layer: Any) -> Any:
     """Where a layer's weights begin among the parameters, of which there may be more than 2^31."""
-    return scratch.places[layer * N_PLACES + WEIGHTS]
+    return scratch.places[at(layer * N_PLACES + WEIGHTS)]
 
 
 @scalar_function
 def start_of(scratch: Any, layer: Any, column: Any) -> Any:
     """Where a layer's inputs or units begin in arrays of a block of samples."""
-    return scratch.places[layer * N_PLACES + column]
+    return scratch.places[at(layer * N_PLACES + column)]
 
 
 def block_layout(layout: np.ndarray) -> tuple[np.ndarray, int]:
@@ -77,6 +76,12 @@ def block_layout(layout: np.ndarray) -> tuple[np.ndarray, int]:
         offset += -(-int(rows[layer, FAN_OUT]) // 32) * 32
     rows[1:, INPUTS] = rows[:-1, OUTPUTS]
     return rows, offset
+
+
+def is_aligned(layout: np.ndarray) -> bool:
+    """Whether quads of hidden layers' units, and of the weights between them, can be loaded at once."""
+    between = layout[1:-1, [FAN_IN, FAN_OUT, WEIGHTS]]
+    return not (between % QUAD).any()
 
 
 class _Memory:
@@ -124,9 +129,6 @@ def block_places(
     places[:, OWN] = -(-n_groups // geometry.grid) * geometry.group
     outputs = int(places[-1, FAN_OUT])
     places[-1, OWN] = outputs
-    places[:, ALIGNED] = (places[:, WEIGHTS] % QUAD == 0) & (places[:, FAN_OUT] % QUAD == 0)
-    places[:, ALIGNED_INPUTS] = places[:, FAN_IN] % QUAD == 0
-    places[:, ALIGNED_UNITS] = places[:, FAN_OUT] % QUAD == 0
     places[:, PARTS] = -(-(length + outputs) // QUAD) * QUAD
     memory = _Memory(-(-places.size * 8 // itemsize), shared // itemsize)
     memory.take(0)

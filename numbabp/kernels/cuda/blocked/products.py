@@ -12,9 +12,9 @@ import numpy as np
 
 from ....compiler.compiling import scalar_function
 from ...layout import FAN_IN, FAN_OUT
-from ..quads import QUAD, load_quad, store_quad
+from ..loops import rolled
+from ..quads import QUAD, load_quad, load_quad_of, store_quad
 from .places import (
-    ALIGNED,
     BACKWARD_AT,
     FORWARD_AT,
     HALF_TURN,
@@ -40,34 +40,35 @@ class Matrix(NamedTuple):
 
 
 @scalar_function
-def matrix_of(values: Any, scratch: Any, layer: Any) -> Any:
+def matrix_of(values: Any, scratch: Any, me: Any, layer: Any) -> Any:
     """That of a layer."""
     return Matrix(
         values,
         weights_at(scratch, layer),
         np.int32(place(scratch, layer, FAN_IN) - 1),
         np.int32(place(scratch, layer, FAN_OUT) - 1),
-        place(scratch, layer, ALIGNED) != 0,
+        me.is_aligned,
     )
 
 
 @scalar_function
 def first_unit(me: Any, round: Any) -> Any:
     """Of the group of units that the block takes in a round."""
-    return (round * me.n_blocks + me.block) * me.group
+    return np.int32((round * me.n_blocks + me.block) * me.group)
 
 
 @scalar_function
 def row_at(matrix: Any, row: Any) -> Any:
     """Where a row begins among the parameters; the last one, if there is none of this number."""
-    known = np.int32(min(row, matrix.below))
-    return matrix.start + np.int64(known) * np.int64(np.int32(matrix.last + 1))
+    known = np.uint32(min(np.int32(row), matrix.below))
+    return matrix.start + np.int64(np.uint64(known) * np.uint64(np.uint32(matrix.last + 1)))
 
 
 @scalar_function
 def aligned_quad(matrix: Any, row: Any, column: Any) -> Any:
     """Four weights of a row, from a column on; the last four, where there are no others."""
-    return load_quad(matrix.values, row_at(matrix, row) + min(column, matrix.last - (QUAD - 1)))
+    known = min(np.int32(column), np.int32(matrix.last - (QUAD - 1)))
+    return load_quad_of(matrix.values, row_at(matrix, row), known)
 
 
 @scalar_function
@@ -153,13 +154,13 @@ def add_along(pool: Any, x: Any, quads: Any, sums: Any) -> Any:
 @scalar_function
 def turns_down(matrix: Any, me: Any) -> Any:
     """That a thread takes through the rows."""
-    return np.int32((matrix.below + TURN * me.n_parts) // (TURN * me.n_parts))
+    return np.int32(np.uint32(matrix.below + TURN * me.n_parts) // np.uint32(TURN * me.n_parts))
 
 
 @scalar_function
 def turns_along(matrix: Any) -> Any:
     """That a thread takes through a row."""
-    return np.int32((matrix.last + TURN * QUAD * WARP) // (TURN * QUAD * WARP))
+    return np.int32(np.uint32(matrix.last + TURN * QUAD * WARP) // np.uint32(TURN * QUAD * WARP))
 
 
 @scalar_function
@@ -167,17 +168,18 @@ def add_columns(
     matrix: Any, scratch: Any, me: Any, layer: Any, round: Any, begin: Any, stays: Any, sums: Any
 ) -> Any:
     """A thread's part of the vector times four columns, of what lies in the vector's tile from `begin` on."""
-    pool, rows = scratch.pool, TURN * me.n_parts
+    pool, rows = scratch.pool, np.int32(TURN * me.n_parts)
     turns = turns_down(matrix, me)
-    first = np.int32(begin // rows)
-    end = np.int32(min(turns, first + place(scratch, layer, TILE) // rows))
+    first = np.int32(np.uint32(begin) // np.uint32(rows))
+    end = min(turns, np.int32(first + np.uint32(place(scratch, layer, TILE)) // np.uint32(rows)))
     m, x = first, np.int32(place(scratch, layer, VECTOR_AT) + TURN * me.part)
     if stays:
-        here = round * turns
-        kept = np.int32(min(end, place(scratch, layer, N_FORWARD) - here))
+        here = np.int32(round * turns)
+        kept = min(end, np.int32(place(scratch, layer, N_FORWARD) - here))
         at = np.int32(place(scratch, layer, FORWARD_AT) + QUAD * (TURN * (here + m) * me.n + me.thread))
-        step = QUAD * me.n
+        step = np.int32(QUAD * me.n)
         while m < kept:
+            rolled()
             quads = (
                 load_quad(pool, at),
                 load_quad(pool, at + step),
@@ -192,6 +194,7 @@ def add_columns(
             m, x, at = np.int32(m + 1), np.int32(x + rows), np.int32(at + TURN * step)
     column = np.int32(first_unit(me, round) + me.quad)
     while m < end:
+        rolled()
         quads = turn_down(matrix, np.int32(m * rows + TURN * me.part), column)
         sums = add_down(pool, x, quads, sums)
         m, x = np.int32(m + 1), np.int32(x + rows)
@@ -206,19 +209,20 @@ def add_row(
 
     `visit` counts the rows that a warp takes, (round, number of the row among the warp's in the group).
     """
-    pool, columns = scratch.pool, HALF_TURN * QUAD * WARP
+    pool, columns = scratch.pool, np.int32(HALF_TURN * QUAD * WARP)
     round, number = visit
     row = np.int32(first_unit(me, round) + number * me.n_warps + me.warp)
     halves = np.int32(turns_along(matrix) * (TURN // HALF_TURN))
-    first = np.int32(begin // columns)
-    end = np.int32(min(halves, first + place(scratch, layer, TILE) // columns))
+    first = np.int32(np.uint32(begin) // np.uint32(columns))
+    end = min(halves, np.int32(first + np.uint32(place(scratch, layer, TILE)) // np.uint32(columns)))
     m, x = first, np.int32(place(scratch, layer, VECTOR_AT) + QUAD * me.lane)
     if stays:
-        here = (round * rows_of_warp(me) + number) * halves
-        kept = np.int32(min(end, place(scratch, layer, N_BACKWARD) - here))
+        here = np.int32((round * rows_of_warp(me) + number) * halves)
+        kept = min(end, np.int32(place(scratch, layer, N_BACKWARD) - here))
         at = np.int32(place(scratch, layer, BACKWARD_AT) + QUAD * (HALF_TURN * (here + m) * me.n + me.thread))
         step = QUAD * me.n
         while m < kept:
+            rolled()
             quads = (
                 load_quad(pool, at),
                 load_quad(pool, at + step),
@@ -227,7 +231,8 @@ def add_row(
             )
             sums = add_along(pool, x, quads, sums)
             m, x, at = np.int32(m + 1), np.int32(x + columns), np.int32(at + HALF_TURN * step)
-    while m + 1 < end:  # two at once
+    while np.int32(m + 1) < end:  # two at once
+        rolled()
         column = np.int32(m * columns + QUAD * me.lane)
         near = half_turn_along(matrix, row, column)
         far = half_turn_along(matrix, row, column + columns)
@@ -243,17 +248,18 @@ def add_row(
 @scalar_function
 def rows_of_warp(me: Any) -> Any:
     """Rows that a warp takes of a group."""
-    return (me.group + me.n_warps - 1) // me.n_warps
+    return np.int32((me.group + me.n_warps - 1) // me.n_warps)
 
 
 @scalar_function
 def keep_columns(values: Any, scratch: Any, me: Any, layer: Any) -> None:
     """Copy the columns that stay to where `add_columns` looks for them."""
-    matrix = matrix_of(values, scratch, layer)
+    matrix = matrix_of(values, scratch, me, layer)
     turns = turns_down(matrix, me)
     round, m, step = np.int32(0), np.int32(0), QUAD * me.n
     at = np.int32(place(scratch, layer, FORWARD_AT) + QUAD * me.thread)
     for _ in range(place(scratch, layer, N_FORWARD)):
+        rolled()
         column = np.int32(first_unit(me, round) + me.quad)
         quads = turn_down(matrix, np.int32(m * TURN * me.n_parts + TURN * me.part), column)
         store_quad(scratch.pool, at + 0 * step, quads[0])
@@ -272,11 +278,12 @@ def keep_columns(values: Any, scratch: Any, me: Any, layer: Any) -> None:
 @scalar_function
 def keep_rows(values: Any, scratch: Any, me: Any, layer: Any) -> None:
     """Copy the rows that stay to where `add_row` looks for them."""
-    matrix = matrix_of(values, scratch, layer)
+    matrix = matrix_of(values, scratch, me, layer)
     halves = turns_along(matrix) * (TURN // HALF_TURN)
     round, number, m, step = np.int32(0), np.int32(0), np.int32(0), QUAD * me.n
     at = np.int32(place(scratch, layer, BACKWARD_AT) + QUAD * me.thread)
     for _ in range(place(scratch, layer, N_BACKWARD)):
+        rolled()
         row = np.int32(first_unit(me, round) + number * me.n_warps + me.warp)
         quads = half_turn_along(matrix, row, np.int32(m * HALF_TURN * QUAD * WARP + QUAD * me.lane))
         store_quad(scratch.pool, at + 0 * step, quads[0])

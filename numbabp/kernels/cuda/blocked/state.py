@@ -36,7 +36,7 @@ class Block(NamedTuple):
     gram: Any  # T (n, n) at the front, inner products of the samples
     powers: Any  # T (K + 1, 6), of equation 4
     rates: Any  # T (3,), of equation 2
-    parts: Any  # T (2 blocks of threads PARTS,), see `parts`; one half is read while the other is written
+    parts: Any  # T (2 (blocks of threads + 1) PARTS,), see `parts`; one half is read, the other written
     places: Any  # int64 (n_layers N_PLACES,), from `places.block_places`
     counts: Any  # int32 (2,), of `barriers.barrier_of_grid`
 
@@ -50,7 +50,7 @@ class Record(NamedTuple):
 
 
 class Threads(NamedTuple):
-    """Who a thread is. All but the first of them and the blocks are constants, or follow by a shift."""
+    """Who a thread is. All but the first and the blocks' numbers are constants, or follow by a shift."""
 
     thread: Any
     n: Any  # threads of its block
@@ -64,6 +64,7 @@ class Threads(NamedTuple):
     part: Any  # the threads of four units have a part of the rows of weights each
     n_parts: Any
     group: Any  # units of a group
+    is_aligned: Any  # whether quads of vectors and matrices can be loaded at once
     block: Any
     n_blocks: Any
 
@@ -75,6 +76,22 @@ class Sample(NamedTuple):
     n: Any  # samples of the block
     row: Any  # of targets
     weight: Any
+
+
+class Stage(NamedTuple):
+    """What of a sample lies between two barriers of the grid.
+
+    A sample goes through its hidden layers, then the output layer, and back through the hidden layers.
+    """
+
+    number: Any
+    phase: Any  # barriers of the grid before it
+    t: Any  # the sample's number in the block
+    layer: Any  # whose units are computed,
+    is_backward: Any  # their deltas, or else their activations
+    is_output: Any  # after the output layer and the loss
+    n_dots: Any  # inner products of them that the next stage needs,
+    width: Any  # and how many sums in all
 
 
 class Scratch(NamedTuple):
@@ -94,6 +111,8 @@ class Scratch(NamedTuple):
     gram: Any  # (K,), inner products of the sample under way with those before
     weights: Any  # (K,), of the samples
     rows: Any  # int64 (K,), of targets, for the samples
+    rates: Any  # (3,), those of Block
+    loss: Any  # float64 (1,), of the sample under way
     z: Any  # (n_outputs,), of the output layer, like the rest
     a: Any
     delta: Any

@@ -7,6 +7,7 @@ import numpy as np
 from ....compiler.compiling import scalar_function
 from ....compiler.cuda import device_function
 from ....compiler.toolchain import SIMULATED, cuda
+from ..loops import at, rolled
 from ..quads import QUAD, load_quad
 from .geometry import MAX_THREADS
 
@@ -23,32 +24,30 @@ def over_samples(values: Any, start: Any, stride: Any, dots: Any, slice: Any, n_
     total = zero
     j = np.int32(slice)
     while j < t:
+        rolled()
         for k in range(FEW):
             wanted = np.int32(j + k * n_slices)
             known = wanted if wanted < t else j  # a missing one repeats the first, and does not count
-            product = dots[known] * values[start + known * stride]
+            product = dots[at(known)] * values[np.uint64(start + known * stride)]
             total += product if wanted < t else zero
         j = np.int32(j + FEW * n_slices)
     return total
 
 
 @scalar_function
-def dot_quads(a: Any, i: Any, b: Any, j: Any, n: Any) -> Any:
-    """Sum over k < n, a multiple of 4, of a[i + k] b[j + k]."""
+def dot_quads(a: Any, i: Any, b: Any, n: Any) -> Any:
+    """Sum over k < n, a multiple of 4, of a[i + k] b[k]."""
     zero = a.dtype.type(0)
     sums = (zero, zero, zero, zero)
     for k in range(0, n, QUAD):
-        sums = multiply_add(sums, load_quad(a, i + k), load_quad(b, j + k))
+        sums = multiply_add(sums, load_quad(a, i + k), load_quad(b, k))
     return total_of(sums)
 
 
 @scalar_function
-def dot(a: Any, i: Any, b: Any, j: Any, n: Any, stride: Any) -> Any:
-    """Sum over k < n of a[i + k stride] b[j + k]."""
-    total = a.dtype.type(0)
-    for k in range(n):
-        total += a[i + k * stride] * b[j + k]
-    return total
+def dot(a: Any, i: Any, b: Any, n: Any, stride: Any) -> Any:
+    """Sum over k < n of a[i + k stride] b[k]."""
+    return over_samples(a, i, stride, b, 0, 1, n)
 
 
 @scalar_function

@@ -20,23 +20,48 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import int64
+from numba import float64, int64
 
 from ....compiler.compiling import scalar_function
-from ....compiler.cuda import kernel
+from ....compiler.cuda import device_function, kernel
 from ....compiler.toolchain import SIMULATED, cuda
 from ...layout import BIASES, FAN_IN, FAN_OUT, OUTPUTS, WEIGHTS
 from ...powers import V_FROM_V, V_FROM_W, W_FROM_G, W_FROM_V, W_FROM_W
 from ...state import DIVERGED
 from ..barriers import BASE, barrier_of_grid
+from ..loops import at, rolled
 from ..quads import ALIGNMENT, QUAD
-from .backward import backward, scale_deltas, step_bias
-from .forward import forward, keep_record, output_sums, predict
+from .backward import scale_deltas, step_bias
 from .geometry import MAX_GROUP, MAX_LENGTH, MAX_OUTPUTS, MAX_PARTS, MAX_THREADS
-from .places import A_AT, ABSENT, BACKWARD_AT, N_PLACES, OWN, OWN_AT, STRIDE, place, start_of, weights_at
+from .outputs import (
+    ask_for_sample,
+    dots_of_samples,
+    keep_record,
+    output_dots,
+    output_sums,
+    predict,
+    store_sample,
+    sums_of_samples,
+)
+from .parts import add_rows, add_shares, columns_at_once
+from .places import (
+    A_AT,
+    ABSENT,
+    BACKWARD_AT,
+    N_PLACES,
+    N_ROWS,
+    OWN,
+    OWN_AT,
+    STRIDE,
+    place,
+    start_of,
+    weights_at,
+)
 from .products import first_unit, keep_columns, keep_rows
-from .state import AT, NUMBER, STATUS, STEPS, Sample, Scratch, Threads
+from .state import AT, NUMBER, STATUS, STEPS, Sample, Scratch, Stage, Threads
 from .sums import WARP
+from .units import compute_units
+from .vectors import ask_for_vector, store_vector, vector_of
 
 N_POWERS = MAX_LENGTH + 1
 REGISTERS = 64 * 1024
@@ -44,10 +69,13 @@ REGISTERS = 64 * 1024
 
 
 @cache
-def make_train_block(has_velocity: bool, threads: int = MAX_THREADS, group: int = 16) -> Any:
+def make_train_block(
+    has_velocity: bool, is_aligned: bool, threads: int = MAX_THREADS, group: int = 16
+) -> Any:
     """The kernel for networks with a velocity, or without, and for a geometry's threads and group.
 
-    Those two are constants in it, so that threads find their units and weights without divisions.
+    Those two are constants in it, so that threads find their units and weights without divisions. So is what
+    `places.is_aligned` says of a network.
     """
     n_warps, n_slices, quads = threads // WARP, threads // group, group // QUAD
     most_sums = QUAD * threads
@@ -96,6 +124,8 @@ def make_train_block(has_velocity: bool, threads: int = MAX_THREADS, group: int 
             cuda.shared.array(MAX_LENGTH, network.parameters.dtype),
             cuda.shared.array(MAX_LENGTH, network.parameters.dtype),
             cuda.shared.array(MAX_LENGTH, int64),
+            cuda.shared.array(3, network.parameters.dtype),
+            cuda.shared.array(1, float64),
             cuda.shared.array(MAX_OUTPUTS, network.parameters.dtype),
             cuda.shared.array(MAX_OUTPUTS, network.parameters.dtype),
             cuda.shared.array(MAX_OUTPUTS, network.parameters.dtype),
@@ -114,13 +144,14 @@ def make_train_block(has_velocity: bool, threads: int = MAX_THREADS, group: int 
             np.int32(thread // quads),
             np.int32(threads // quads),
             np.int32(group),
+            is_aligned,
             np.int32(cuda.blockIdx.x),
             np.int32(cuda.gridDim.x),
         )
         for i in range(thread, len(network.layout) * N_PLACES, threads):
             scratch.places[i] = block.places[i]
         cuda.syncthreads()
-        last = len(network.layout) - 1
+        last = np.int32(len(network.layout) - 1)
         n_outputs, own_at = place(scratch, last, FAN_OUT), place(scratch, last, OWN_AT)
         started = record.state[STATUS] != DIVERGED
         if started:
@@ -129,29 +160,49 @@ def make_train_block(has_velocity: bool, threads: int = MAX_THREADS, group: int 
         cuda.syncthreads()
         goes_on = started
         base = block.counts[BASE]
+        n_stages = np.int32(max(1, 2 * int(last)))
         phase = np.int32(0)
         t = np.int32(0)
         while goes_on and t < n_samples:
-            sample = Sample(t, np.int32(n_samples), scratch.rows[t], scratch.weights[t])
-            for layer in range(last):
-                forward(network, block, scratch, me, phase, layer, sample, has_velocity)
-                barrier_of_grid(block.counts, thread, me.n_blocks, base, phase)
-                phase = np.int32(phase + 1)
-            output_sums(network, samples, block, scratch, me, phase, sample, has_velocity)
-            value = predict(network, block, scratch, me, sample)
-            goes_on = math.isfinite(value)
-            cuda.syncthreads()
-            if goes_on:  # else the sample has changed nothing
-                if me.block == me.n_blocks - 1 and thread == 0:  # the block with the fewest units
-                    keep_record(network, samples, record, scratch, sample, epoch, value)
-                for k in range(thread, n_outputs, threads):
-                    velocity = own_at + 2 * n_outputs + k
-                    step_bias(block, scratch.pool, own_at + k, velocity, scratch.delta[k], has_velocity)
-                for layer in range(last, 0, -1):
-                    backward(network, block, scratch, me, phase, layer, t, has_velocity)
-                    if layer > 1:  # below layer 1 the next sample's first phase goes on, unit by unit
-                        barrier_of_grid(block.counts, thread, me.n_blocks, base, phase)
-                        phase = np.int32(phase + 1)
+            rolled()
+            sample = Sample(t, np.int32(n_samples), scratch.rows[at(t)], scratch.weights[at(t)])
+            visit = np.int32(0)
+            while visit < n_stages:
+                rolled()
+                if visit > 0:
+                    barrier_of_grid(block.counts, thread, me.n_blocks, base, phase)
+                    phase = np.int32(phase + 1)
+                stage = stage_of(scratch, last, visit, phase, t)
+                vector = vector_of(block, scratch, stage)
+                if visit > 0 or last == 0:
+                    gather(samples, block, scratch, me, stage, vector, sample, last)
+                else:
+                    dots_of_samples(scratch, me, t)
+                if stage.is_output:
+                    cuda.syncthreads()
+                    if last == 0:
+                        sums_of_samples(block, scratch, me, sample, has_velocity)
+                        cuda.syncthreads()
+                    output_sums(block, scratch, me, last, t)
+                    if me.warp == 0 or SIMULATED:  # whose warps wait for each other to add up their numbers
+                        predict(network, block, scratch, me, sample, last)
+                    cuda.syncthreads()
+                    goes_on = math.isfinite(scratch.loss[0])
+                    if not goes_on:  # the sample has changed nothing
+                        break
+                    if me.block == me.n_blocks - 1 and thread == 0:  # the block with the fewest units
+                        keep_record(network, samples, record, scratch, sample, epoch)
+                    k = thread
+                    while k < n_outputs:
+                        rolled()
+                        bias, delta = own_at + k, scratch.delta[at(k)]
+                        step_bias(scratch, bias, bias + 2 * n_outputs, delta, has_velocity)
+                        k = np.int32(k + threads)
+                    output_dots(block, scratch, me, last, t)
+                if last > 0:
+                    compute_units(network, block, scratch, me, stage, vector, has_velocity)
+                visit = np.int32(visit + 1)
+            if goes_on:
                 t = np.int32(t + 1)
         barrier_of_grid(block.counts, thread, me.n_blocks, base, phase)
         scale_deltas(network, block, scratch, me, t, n_samples)
@@ -169,17 +220,72 @@ def make_train_block(has_velocity: bool, threads: int = MAX_THREADS, group: int 
 
 
 @scalar_function
+def stage_of(scratch: Any, last: Any, number: Any, phase: Any, t: Any) -> Any:
+    """The first stages go forwards, one a hidden layer; the one of this number back from the output layer."""
+    is_backward = number >= last
+    n_dots = (
+        np.int32(t) if number < np.int32(2 * last - 1) else np.int32(0)
+    )  # below the first layer nobody needs any
+    n_outputs = place(scratch, last, FAN_OUT) if number == np.int32(last - 1) else np.int32(0)
+    layer = np.int32(2 * last - 1 - number if is_backward else number)
+    return Stage(number, phase, t, layer, is_backward, number == last, n_dots, np.int32(n_dots + n_outputs))
+
+
+@device_function
+def gather(
+    samples: Any, block: Any, scratch: Any, me: Any, stage: Any, vector: Any, sample: Any, last: Any
+) -> None:
+    """Wait once for all that a stage needs of other blocks of threads, and for what the sample has.
+
+    That is the vector, and the sums of what they left: t of them are inner products (equation 6), and go to
+    `scratch.dots`. A barrier has to follow before anyone reads them; the vector may be read.
+    """
+    zero = block.a.dtype.type(0)
+    before = np.int32(max(0, stage.layer - 1))
+    if stage.is_output:
+        before = stage.layer
+    elif stage.is_backward:
+        before = np.int32(stage.layer + 1)
+    n_rows = place(scratch, before, N_ROWS) if last > 0 else np.int32(0)
+    width, of_sample = stage.t, (zero, zero)
+    vector_quads = ask_for_vector(vector, me)
+    if stage.is_output:
+        of_sample = ask_for_sample(samples, block, scratch, me, sample, last)
+        width = np.int32(width + place(scratch, last, FAN_OUT))
+    power = columns_at_once(me, width)
+    first = np.int32(0)
+    while (
+        first == 0 or np.int32(QUAD * first) < width
+    ):  # few networks have more columns than can be added up together
+        rolled()
+        if first > 0:
+            cuda.syncthreads()
+        add_rows(block, scratch, me, stage.phase, n_rows, first, power)
+        if first == 0:
+            store_vector(vector, scratch, me, vector_quads)
+            if stage.is_output:
+                store_sample(samples, block, scratch, me, sample, last, of_sample)
+        cuda.syncthreads()
+        add_shares(scratch, me, stage.t, width, first, power)
+        first = np.int32(first + (1 << power))
+
+
+@scalar_function
 def copy_samples(samples: Any, block: Any, scratch: Any, me: Any, first: Any, n_samples: Any) -> None:
     """Into shared memory: which samples these are, what they weigh, and the powers of equation 4."""
     one = block.powers.dtype.type(1)
     for t in range(me.thread, n_samples, me.n):
+        rolled()
         s = samples.rows[first + t]
         scratch.rows[t] = s
         scratch.weights[t] = samples.weights[s] if samples.weights.size > 0 else one
     for t in range(me.thread, len(block.powers), me.n):
+        rolled()
         scratch.of_weights[t] = block.powers[t, W_FROM_W]
         scratch.of_velocity[t] = block.powers[t, W_FROM_V]
         scratch.of_gradient[t] = block.powers[t, W_FROM_G]
+    for i in range(me.thread, len(block.rates), me.n):
+        scratch.rates[i] = block.rates[i]
 
 
 @scalar_function
@@ -197,6 +303,7 @@ def copy_own(network: Any, block: Any, scratch: Any, me: Any, n_samples: Any, ha
         )
         biases = scratch.places[layer * N_PLACES + BIASES]
         for own in range(me.thread, n_own, me.n):
+            rolled()
             unit = own if layer == last else unit_of(me, own)
             if unit < n_units:
                 pool[at + own] = network.parameters[biases + unit]
@@ -223,10 +330,12 @@ def copy_outputs_rows(network: Any, scratch: Any, me: Any, last: Any) -> None:
     kept = place(scratch, last, BACKWARD_AT)
     if kept != ABSENT:
         for own in range(place(scratch, last - 1, OWN)):
+            rolled()
             unit = unit_of(me, own)
             if unit < n_units:
                 row = weights_at(scratch, last) + np.int64(unit) * n_outputs
                 for k in range(me.thread, n_outputs, me.n):
+                    rolled()
                     scratch.pool[kept + own * n_outputs + k] = network.parameters[row + k]
 
 
@@ -237,7 +346,9 @@ def copy_products(block: Any, scratch: Any, me: Any, n_samples: Any) -> None:
     if at != ABSENT:
         start = start_of(scratch, 0, OUTPUTS)
         for t in range(me.slice, n_samples, me.n_slices):
+            rolled()
             for own in range(me.unit, place(scratch, 0, OWN), me.group):
+                rolled()
                 unit = unit_of(me, own)
                 if unit < n_units:
                     scratch.pool[at + t * stride + own] = block.z[start + np.int64(t) * n_units + unit]
@@ -255,6 +366,7 @@ def leave_biases(network: Any, scratch: Any, me: Any, has_velocity: Any) -> None
         )
         biases = scratch.places[layer * N_PLACES + BIASES]
         for own in range(me.thread, n_own, me.n):
+            rolled()
             unit = own if layer == last else unit_of(me, own)
             if unit < n_units and (layer < last or me.block == 0):
                 network.parameters[biases + unit] = pool[at + own]
