@@ -56,7 +56,13 @@ def _busiest(layer_sizes: Sequence[int], group: int, n_blocks: int) -> int:
     return weights
 
 
+def scratch_lengths(threads: int) -> tuple[int, ...]:
+    """Of the arrays of T in `state.Scratch`, from `sums` on."""
+    powers = (MAX_LENGTH + 1,) * 3
+    of_threads = 4 * threads, threads, MAX_PARTS, MAX_PARTS, MAX_GROUP, MAX_GROUP
+    return (*of_threads, *powers, MAX_LENGTH, MAX_LENGTH, 3, *(MAX_OUTPUTS,) * 3)
+
+
 def static_bytes(threads: int, itemsize: int) -> int:
     """Shared memory that the kernel has beside what a launch asks for, and a bit for alignment."""
-    numbers = 5 * threads + 2 * MAX_PARTS + 2 * MAX_GROUP + 3 * (MAX_LENGTH + 1) + 2 * MAX_LENGTH + 3
-    return itemsize * (numbers + 3 * MAX_OUTPUTS) + 8 * (MAX_LENGTH + 1) + 128
+    return itemsize * sum(scratch_lengths(threads)) + 8 * (MAX_LENGTH + 1) + 128

@@ -110,9 +110,9 @@ class Scratch(NamedTuple):
     of_gradient: Any  # and W_FROM_G
     gram: Any  # (K,), inner products of the sample under way with those before
     weights: Any  # (K,), of the samples
-    rows: Any  # int64 (K,), of targets, for the samples
     rates: Any  # (3,), those of Block
-    loss: Any  # float64 (1,), of the sample under way
     z: Any  # (n_outputs,), of the output layer, like the rest
     a: Any
     delta: Any
+    rows: Any  # int64 (K,), of targets, for the samples
+    loss: Any  # float64 (1,), of the sample under way

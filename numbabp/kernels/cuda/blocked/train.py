@@ -17,6 +17,7 @@ Reference: `train` in tests/reference.py.
 
 import math
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from ..barriers import BASE, barrier_of_grid
 from ..loops import at, rolled
 from ..quads import ALIGNMENT, QUAD
 from .backward import scale_deltas, step_bias
-from .geometry import MAX_GROUP, MAX_LENGTH, MAX_OUTPUTS, MAX_PARTS, MAX_THREADS
+from .geometry import MAX_LENGTH, MAX_THREADS, scratch_lengths
 from .outputs import (
     ask_for_sample,
     dots_of_samples,
@@ -63,7 +64,6 @@ from .sums import WARP
 from .units import compute_units
 from .vectors import ask_for_vector, store_vector, vector_of
 
-N_POWERS = MAX_LENGTH + 1
 REGISTERS = 64 * 1024
 """Of a multiprocessor."""
 
@@ -78,7 +78,8 @@ def make_train_block(
     `places.is_aligned` says of a network.
     """
     n_warps, n_slices, quads = threads // WARP, threads // group, group // QUAD
-    most_sums = QUAD * threads
+    ends = (0, *accumulate(scratch_lengths(threads)))
+    n_numbers = ends[-1]
     max_registers = None if SIMULATED else min(255, REGISTERS // threads)
 
     @kernel(max_registers=max_registers)
@@ -108,27 +109,29 @@ def make_train_block(
         first, n_samples
             The block's samples are samples.rows[first : first + n_samples].
         """
-        # most sizes are constants, and so are the addresses: a thread has better use for its registers
+        # of one piece and at places that are constants: one address is enough to find them all
+        of_type = network.parameters.dtype
+        numbers = cuda.shared.array(n_numbers, of_type, alignment=ALIGNMENT)
         scratch = Scratch(
             cuda.shared.array(0, int64, alignment=ALIGNMENT),
-            cuda.shared.array(0, network.parameters.dtype, alignment=ALIGNMENT),
-            cuda.shared.array(most_sums, network.parameters.dtype, alignment=ALIGNMENT),
-            cuda.shared.array(threads, network.parameters.dtype),
-            cuda.shared.array(MAX_PARTS, network.parameters.dtype),
-            cuda.shared.array(MAX_PARTS, network.parameters.dtype),
-            cuda.shared.array(MAX_GROUP, network.parameters.dtype, alignment=ALIGNMENT),
-            cuda.shared.array(MAX_GROUP, network.parameters.dtype),
-            cuda.shared.array(N_POWERS, network.parameters.dtype),
-            cuda.shared.array(N_POWERS, network.parameters.dtype),
-            cuda.shared.array(N_POWERS, network.parameters.dtype),
-            cuda.shared.array(MAX_LENGTH, network.parameters.dtype),
-            cuda.shared.array(MAX_LENGTH, network.parameters.dtype),
+            cuda.shared.array(0, of_type, alignment=ALIGNMENT),
+            numbers[ends[0] : ends[1]],
+            numbers[ends[1] : ends[2]],
+            numbers[ends[2] : ends[3]],
+            numbers[ends[3] : ends[4]],
+            numbers[ends[4] : ends[5]],
+            numbers[ends[5] : ends[6]],
+            numbers[ends[6] : ends[7]],
+            numbers[ends[7] : ends[8]],
+            numbers[ends[8] : ends[9]],
+            numbers[ends[9] : ends[10]],
+            numbers[ends[10] : ends[11]],
+            numbers[ends[11] : ends[12]],
+            numbers[ends[12] : ends[13]],
+            numbers[ends[13] : ends[14]],
+            numbers[ends[14] : ends[15]],
             cuda.shared.array(MAX_LENGTH, int64),
-            cuda.shared.array(3, network.parameters.dtype),
             cuda.shared.array(1, float64),
-            cuda.shared.array(MAX_OUTPUTS, network.parameters.dtype),
-            cuda.shared.array(MAX_OUTPUTS, network.parameters.dtype),
-            cuda.shared.array(MAX_OUTPUTS, network.parameters.dtype),
         )
         thread: Any = np.int32(cuda.threadIdx.x)
         me = Threads(
