@@ -14,7 +14,7 @@ from ..loops import at, rolled
 from ..quads import QUAD, load_quad, store_quad
 from .places import A_AT, ABSENT, BACKWARD_AT, DELTA_AT, PARTS, STRIDE, place, start_of, weights_at
 from .products import first_unit
-from .sums import FEW, dot, dot_quads
+from .sums import FEW, dot, dot_of_group, dot_quads
 
 ROWS_AT_ONCE = 8
 """Rows of which a thread asks for a quad before it waits for the first."""
@@ -35,7 +35,9 @@ def columns_at_once(me: Any, width: Any) -> Any:
 
 
 @scalar_function
-def add_rows(block: Any, scratch: Any, me: Any, phase: Any, n_rows: Any, first: Any, power: Any) -> None:
+def add_rows(
+    block: Any, scratch: Any, me: Any, phase: Any, n_rows: Any, width: Any, first: Any, power: Any
+) -> None:
     """Into `scratch.sums`: what the blocks left of the phase before, in quads of columns from `first` on."""
     parts = block.parts
     zero = parts.dtype.type(0)
@@ -44,7 +46,7 @@ def add_rows(block: Any, scratch: Any, me: Any, phase: Any, n_rows: Any, first: 
     begin = np.int32(((phase + 1) & 1) * (me.n_blocks + 1) * length + column)
     n_shares, row = np.int32(me.n >> power), np.int32(me.thread >> power)
     sums = (zero, zero, zero, zero)
-    if column < length:
+    if column < width:
         while row < n_rows:
             rolled()
             for k in range(ROWS_AT_ONCE):
@@ -140,7 +142,7 @@ def leave_products(
         rolled()
         if kept != ABSENT:
             own = np.int32(kept + round * me.group * n_outputs + k)
-            total = dot(scratch.pool, own, scratch.fresh, count, n_outputs)
+            total = dot_of_group(scratch.pool, own, n_outputs, scratch.fresh, me.group)
         else:
             total = dot(network.parameters, row + k, scratch.fresh, count, n_outputs)
         total *= scratch.of_weights[at(t)]

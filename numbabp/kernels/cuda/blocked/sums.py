@@ -45,6 +45,23 @@ def dot_quads(a: Any, i: Any, b: Any, n: Any) -> Any:
 
 
 @scalar_function
+def dot_of_group(a: Any, i: Any, stride: Any, fresh: Any, group: Any) -> Any:
+    """The same of a[i + k stride] and fresh[k], for k < group, a multiple of 4 that the compiler knows."""
+    zero = a.dtype.type(0)
+    sums = (zero, zero, zero, zero)
+    for k in range(0, group, QUAD):
+        here = np.int32(i + k * stride)
+        quad = (
+            a[at(here)],
+            a[at(here + stride)],
+            a[at(here + 2 * stride)],
+            a[at(here + 3 * stride)],
+        )
+        sums = multiply_add(sums, quad, load_quad(fresh, k))
+    return total_of(sums)
+
+
+@scalar_function
 def dot(a: Any, i: Any, b: Any, n: Any, stride: Any) -> Any:
     """Sum over k < n of a[i + k stride] b[k]."""
     return over_samples(a, i, stride, b, 0, 1, n)

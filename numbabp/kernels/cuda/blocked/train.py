@@ -31,6 +31,7 @@ from ...powers import V_FROM_V, V_FROM_W, W_FROM_G, W_FROM_V, W_FROM_W
 from ...state import DIVERGED
 from ..barriers import BASE, barrier_of_grid
 from ..loops import at, rolled
+from ..pinning import pinned
 from ..quads import ALIGNMENT, QUAD
 from .backward import scale_deltas, step_bias
 from .geometry import MAX_LENGTH, MAX_THREADS, scratch_lengths
@@ -111,10 +112,10 @@ def make_train_block(
         """
         # of one piece and at places that are constants: one address is enough to find them all
         of_type = network.parameters.dtype
-        numbers = cuda.shared.array(n_numbers, of_type, alignment=ALIGNMENT)
+        numbers = pinned(cuda.shared.array(n_numbers, of_type, alignment=ALIGNMENT))
         scratch = Scratch(
-            cuda.shared.array(0, int64, alignment=ALIGNMENT),
-            cuda.shared.array(0, of_type, alignment=ALIGNMENT),
+            pinned(cuda.shared.array(0, int64, alignment=ALIGNMENT)),
+            pinned(cuda.shared.array(0, of_type, alignment=ALIGNMENT)),
             numbers[ends[0] : ends[1]],
             numbers[ends[1] : ends[2]],
             numbers[ends[2] : ends[3]],
@@ -244,7 +245,7 @@ def gather(
     `scratch.dots`. A barrier has to follow before anyone reads them; the vector may be read.
     """
     zero = block.a.dtype.type(0)
-    before = np.int32(max(0, stage.layer - 1))
+    before = max(np.int32(0), np.int32(stage.layer - 1))
     if stage.is_output:
         before = stage.layer
     elif stage.is_backward:
@@ -263,7 +264,7 @@ def gather(
         rolled()
         if first > 0:
             cuda.syncthreads()
-        add_rows(block, scratch, me, stage.phase, n_rows, first, power)
+        add_rows(block, scratch, me, stage.phase, n_rows, width, first, power)
         if first == 0:
             store_vector(vector, scratch, me, vector_quads)
             if stage.is_output:
@@ -328,18 +329,19 @@ def unit_of(me: Any, own: Any) -> Any:
 
 @scalar_function
 def copy_outputs_rows(network: Any, scratch: Any, me: Any, last: Any) -> None:
-    """The output layer's weights for the block's own units, where they stay."""
+    """The output layer's weights for the block's own units, where they stay; zeros for those it lacks."""
+    zero = scratch.pool.dtype.type(0)
     n_units, n_outputs = place(scratch, last, FAN_IN), place(scratch, last, FAN_OUT)
     kept = place(scratch, last, BACKWARD_AT)
     if kept != ABSENT:
         for own in range(place(scratch, last - 1, OWN)):
             rolled()
             unit = unit_of(me, own)
-            if unit < n_units:
-                row = weights_at(scratch, last) + np.int64(unit) * n_outputs
-                for k in range(me.thread, n_outputs, me.n):
-                    rolled()
-                    scratch.pool[kept + own * n_outputs + k] = network.parameters[row + k]
+            row = weights_at(scratch, last) + np.int64(unit) * n_outputs
+            for k in range(me.thread, n_outputs, me.n):
+                rolled()
+                weight = network.parameters[row + k] if unit < n_units else zero
+                scratch.pool[kept + own * n_outputs + k] = weight
 
 
 @scalar_function
