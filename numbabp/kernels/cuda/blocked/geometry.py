@@ -59,7 +59,7 @@ def _busiest(layer_sizes: Sequence[int], group: int, n_blocks: int) -> int:
 def scratch_lengths(threads: int) -> tuple[int, ...]:
     """Of the arrays of T in `state.Scratch`, from `sums` on."""
     powers = (MAX_LENGTH + 1,) * 3
-    of_threads = 4 * threads, threads, MAX_PARTS, MAX_PARTS, MAX_GROUP, MAX_GROUP
+    of_threads = 4 * threads, threads, MAX_PARTS, MAX_GROUP, MAX_GROUP
     return (*of_threads, *powers, MAX_LENGTH, MAX_LENGTH, 3, *(MAX_OUTPUTS,) * 3)
 
 

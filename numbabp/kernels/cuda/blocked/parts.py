@@ -79,13 +79,10 @@ def add_shares(scratch: Any, me: Any, t: Any, width: Any, first: Any, power: Any
 @scalar_function
 def leave(block: Any, scratch: Any, me: Any, stage: Any, round: Any, c: Any, total: Any) -> None:
     """Add to the block's own row; a column is always the same thread's."""
-    is_last = first_unit(me, np.int32(round + 1)) >= place(scratch, stage.layer, FAN_OUT)
+    here = at(own_row(scratch, me, stage) + c)
     if round > 0:
-        total += scratch.parts[at(c)]
-    if is_last:
-        block.parts[at(own_row(scratch, me, stage) + c)] = total
-    else:
-        scratch.parts[at(c)] = total
+        total += block.parts[here]
+    block.parts[here] = total
 
 
 @scalar_function

@@ -102,7 +102,6 @@ class Scratch(NamedTuple):
     sums: Any  # (4 threads,), threads' shares of sums
     shares: Any  # (threads,), the same, one a thread
     dots: Any  # (K + n_outputs,), what `parts` add up to
-    parts: Any  # (K + n_outputs,), the block's own
     fresh: Any  # (group,), activations or deltas of the group's units
     back: Any  # (group,), rows of weights times delta
     of_weights: Any  # (K + 1,), columns of Block.powers: W_FROM_W,

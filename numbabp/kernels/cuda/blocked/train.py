@@ -130,7 +130,6 @@ def make_train_block(
             numbers[ends[11] : ends[12]],
             numbers[ends[12] : ends[13]],
             numbers[ends[13] : ends[14]],
-            numbers[ends[14] : ends[15]],
             cuda.shared.array(MAX_LENGTH, int64),
             cuda.shared.array(1, float64),
         )

@@ -23,10 +23,8 @@ class Vector(NamedTuple):
 @scalar_function
 def vector_of(block: Any, scratch: Any, stage: Any) -> Any:
     """That of a stage: activations below its layer, or deltas above; none for the first and the output's."""
-    if stage.is_backward:
-        other = np.int32(stage.layer + 1)
-    else:
-        other = max(np.int32(0), np.int32(stage.layer - 1))
+    other = np.int32(stage.layer + (1 if stage.is_backward else -1))
+    other = max(other, np.int32(0))
     values = block.delta if stage.is_backward else block.a
     n = place(scratch, other, FAN_OUT)
     start = start_of(scratch, other, OUTPUTS) + np.int64(stage.t) * n
