@@ -104,6 +104,7 @@ class OtherCase:
         from numbabp.compiler import cuda as compiling
         from numbabp.kernels.cuda import inference, signatures
         from numbabp.kernels.cuda.blocked import train
+        from numbabp.kernels.cuda.blocked.geometry import MAX_THREADS, half_turns_held
 
         if self.kernel in INFERENCE:
             compiled = getattr(inference, self.kernel)
@@ -111,7 +112,9 @@ class OtherCase:
         elif self.kernel == "carry_weights":
             compiled, signature = train.carry_weights, signatures.of_carry_weights(self.dtype)
         else:
-            compiled = train.make_train_block("velocity" in self.kernel, True)
+            has_velocity = "velocity" in self.kernel
+            n_held = half_turns_held(4 if self.dtype == "float32" else 8, has_velocity, MAX_THREADS)
+            compiled = train.make_train_block(has_velocity, True, n_held=n_held)
             signature = signatures.of_train_block(self.dtype)
         return compiling.machine_code(compiled, signature, self.capability)
 

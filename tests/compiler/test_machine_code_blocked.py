@@ -17,7 +17,7 @@ from numbabp.compiler.toolchain import SIMULATED
 from numbabp.devices.memory import STATIC_SHARED
 from numbabp.kernels.cuda import signatures
 from numbabp.kernels.cuda.blocked import train as blocked
-from numbabp.kernels.cuda.blocked.geometry import MAX_THREADS, static_bytes
+from numbabp.kernels.cuda.blocked.geometry import MAX_THREADS, half_turns_held, static_bytes
 
 pytestmark = [
     pytest.mark.once,
@@ -35,7 +35,9 @@ SPILLED = 300  # bytes, but on the cards that it was written for: some 30 of 255
 def compiled(kernel, dtype, capability):
     if kernel == "carrying weights":
         return machine_code(blocked.carry_weights, signatures.of_carry_weights(dtype), capability)
-    train_block = blocked.make_train_block("velocity" in kernel, True, MAX_THREADS, GROUP_OF[dtype])
+    has_velocity = "velocity" in kernel
+    n_held = half_turns_held(np.dtype(dtype).itemsize, has_velocity, MAX_THREADS)
+    train_block = blocked.make_train_block(has_velocity, True, MAX_THREADS, GROUP_OF[dtype], n_held)
     return machine_code(train_block, signatures.of_train_block(dtype), capability)
 
 

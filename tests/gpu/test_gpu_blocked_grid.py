@@ -58,6 +58,8 @@ def grids(monkeypatch):
         return Geometry(1 if len(layer_sizes) == 2 else 3, N_THREADS, GROUP, 0)
 
     monkeypatch.setattr(cuda_blocked, "blocked_geometry", geometry)
+    # rows in registers in float64, too, without a velocity
+    monkeypatch.setattr(cuda_blocked, "half_turns_held", lambda itemsize, velocity, _: 0 if velocity else 4)
     return kept
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...devices import memory
 from ...devices.matrix_products import exact_products, multiply
-from ...kernels.cuda.blocked.geometry import blocked_geometry, static_bytes
+from ...kernels.cuda.blocked.geometry import blocked_geometry, half_turns_held, static_bytes
 from ...kernels.cuda.blocked.places import PARTS, block_layout, block_places, is_aligned
 from ...kernels.cuda.blocked.state import AT, NUMBER, STATUS, Block, Record
 from ...kernels.cuda.blocked.state import Network as DeviceNetwork
@@ -87,8 +87,9 @@ class Blocked(CudaEngine):
             memory.zeros(len(samples.order), np.int64),
         )
         geometry = self._geometry
+        n_held = half_turns_held(dtype.itemsize, self.moments.size > 0, geometry.threads)
         beside = self.device.shared_per_block - static_bytes(geometry.threads, dtype.itemsize)
-        places, shared = block_places(layout, geometry, length, dtype.itemsize, beside, WARP)
+        places, shared = block_places(layout, geometry, length, dtype.itemsize, beside, WARP, n_held)
         self._block = Block(
             memory.zeros(length * n_units, dtype),
             memory.zeros(length * n_units, dtype),
@@ -108,7 +109,11 @@ class Blocked(CudaEngine):
         )
         of_block = self.network, self._on_device, self._block, self._record
         train_block = make_train_block(
-            self.moments.size > 0, is_aligned(layout.astype(int)), geometry.threads, geometry.group
+            self.moments.size > 0,
+            is_aligned(layout.astype(int)),
+            geometry.threads,
+            geometry.group,
+            n_held,
         )
         self._start = memory.launcher(train_block, geometry.grid, geometry.threads, of_block, shared)
         carried = self.network, self._block, self._record

@@ -31,7 +31,9 @@ def step_bias(scratch: Any, bias: Any, velocity: Any, delta: Any, has_velocity: 
 
 
 @device_function
-def rows(network: Any, scratch: Any, me: Any, stage: Any, round: Any, vector: Any, has_velocity: Any) -> None:
+def rows(
+    network: Any, scratch: Any, me: Any, stage: Any, round: Any, vector: Any, held: Any, has_velocity: Any
+) -> None:
     """Into `scratch.back`: the deltas above times the group's rows of weights, a row a warp at a time."""
     zero = scratch.pool.dtype.type(0)
     layer = np.int32(stage.layer + 1)
@@ -50,9 +52,9 @@ def rows(network: Any, scratch: Any, me: Any, stage: Any, round: Any, vector: An
                 copy_vector(vector, begin, scratch, me, 0)
                 cuda.syncthreads()
             visit = (round, number)
-            sums = add_row(weights, scratch, me, layer, visit, begin, True, sums)
+            sums = add_row(weights, scratch, me, layer, visit, begin, held, sums)
             if has_velocity:
-                carried = add_row(velocity, scratch, me, layer, visit, begin, False, carried)
+                carried = add_row(velocity, scratch, me, layer, visit, begin, None, carried)
             begin = np.int32(begin + tile)
         total = scratch.of_weights[at(stage.t)] * total_of(sums)
         if has_velocity:

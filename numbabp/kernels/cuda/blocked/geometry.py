@@ -56,6 +56,15 @@ def _busiest(layer_sizes: Sequence[int], group: int, n_blocks: int) -> int:
     return weights
 
 
+def half_turns_held(itemsize: int, has_velocity: bool, threads: int) -> int:
+    """Half turns of rows of weights that a thread holds in registers: four, or none.
+
+    Four of float32 are 64 registers, beside the 180 that the kernel takes of the 255 that 256 threads may
+    have each. With a velocity, or in float64, it takes more.
+    """
+    return 4 if itemsize == 4 and not has_velocity and threads <= MAX_THREADS else 0
+
+
 def scratch_lengths(threads: int) -> tuple[int, ...]:
     """Of the arrays of T in `state.Scratch`, from `sums` on."""
     powers = (MAX_LENGTH + 1,) * 3

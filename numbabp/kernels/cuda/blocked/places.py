@@ -33,9 +33,11 @@ FORWARD_AT, N_FORWARD = 14, 15
 """Columns of weights that stay, and how many turns of `columns` that is."""
 BACKWARD_AT, N_BACKWARD = 16, 17
 """Rows of weights that stay, and how many turns of `rows`; of the output layer, rows of the own units."""
-VECTOR_AT, TILE, PARTS = 18, 19, 20
+N_HELD = 18
+"""Half turns of `rows` before those, which threads hold in registers: of one layer."""
+VECTOR_AT, TILE, PARTS = 19, 20, 21
 """The same for all layers: a part of a vector, its length, and a row of Block.parts."""
-N_PLACES = 21
+N_PLACES = 22
 ABSENT = -1
 TURN, HALF_TURN = 8, 4
 """Quads of weights that a thread asks for before it waits for the first; of rows that stay, half as many.
@@ -101,7 +103,13 @@ class _Memory:
 
 
 def block_places(
-    layout: np.ndarray, geometry: Geometry, length: int, itemsize: int, shared: int, warp: int = 32
+    layout: np.ndarray,
+    geometry: Geometry,
+    length: int,
+    itemsize: int,
+    shared: int,
+    warp: int = 32,
+    n_held: int = 0,
 ) -> tuple[np.ndarray, int]:
     """Places for blocks of so many samples, and the bytes of shared memory that a launch asks for.
 
@@ -113,6 +121,8 @@ def block_places(
         Bytes that a block may have beside what the kernel has unasked.
     warp
         Threads of a warp.
+    n_held
+        Half turns of rows that a thread has registers for.
 
     Raises
     ------
@@ -143,7 +153,7 @@ def block_places(
             f"block's shared memory, and {shared:,} are left; device='cpu' trains it"
         )
     _place_samples(places, memory, length)
-    _place_weights(places, memory, geometry, warp)
+    _place_weights(places, memory, geometry, warp, n_held)
     return places, memory.used * itemsize
 
 
@@ -178,8 +188,8 @@ def _place_samples(places: np.ndarray, memory: _Memory, length: int) -> None:
                 row[column] = memory.take(length * int(row[STRIDE]))
 
 
-def _place_weights(places: np.ndarray, memory: _Memory, geometry: Geometry, warp: int) -> None:
-    """Columns, then rows of hidden layers, as many as fit."""
+def _place_weights(places: np.ndarray, memory: _Memory, geometry: Geometry, warp: int, n_held: int) -> None:
+    """Columns, then rows of hidden layers, as many as fit; the first rows of the first layer in registers."""
     threads, group = geometry.threads, geometry.group
     n_parts = threads // (group // QUAD)
     for row in places[1:-1]:
@@ -188,6 +198,8 @@ def _place_weights(places: np.ndarray, memory: _Memory, geometry: Geometry, warp
     for below, row in pairwise(places[:-1]):
         rows = int(below[OWN]) // group * max(1, group // (threads // warp))
         wanted = rows * -(-int(row[FAN_OUT]) // (TURN * QUAD * warp)) * (TURN // HALF_TURN)
+        row[N_HELD] = min(n_held, wanted)
+        wanted, n_held = wanted - int(row[N_HELD]), 0
         _keep(row, (BACKWARD_AT, N_BACKWARD), wanted, HALF_TURN * QUAD * threads, memory)
 
 

@@ -20,6 +20,7 @@ from .places import (
     HALF_TURN,
     N_BACKWARD,
     N_FORWARD,
+    N_HELD,
     TILE,
     TURN,
     VECTOR_AT,
@@ -203,11 +204,12 @@ def add_columns(
 
 @scalar_function
 def add_row(
-    matrix: Any, scratch: Any, me: Any, layer: Any, visit: Any, begin: Any, stays: Any, sums: Any
+    matrix: Any, scratch: Any, me: Any, layer: Any, visit: Any, begin: Any, held: Any, sums: Any
 ) -> Any:
     """A lane's part of the vector times a row, of what lies in the vector's tile from `begin` on.
 
-    `visit` counts the rows that a warp takes, (round, number of the row among the warp's in the group).
+    `visit` counts the rows that a warp takes, (round, number of the row among the warp's in the group). What
+    is `held` comes first of all of them, then what stays in shared memory; None, where neither is.
     """
     pool, columns = scratch.pool, np.int32(HALF_TURN * QUAD * WARP)
     round, number = visit
@@ -216,11 +218,18 @@ def add_row(
     first = np.int32(np.uint32(begin) // np.uint32(columns))
     end = min(halves, np.int32(first + np.uint32(place(scratch, layer, TILE)) // np.uint32(columns)))
     m, x = first, np.int32(place(scratch, layer, VECTOR_AT) + QUAD * me.lane)
-    if stays:
+    if held is not None:
         here = np.int32((round * rows_of_warp(me) + number) * halves)
+        if me.n_held > 0:
+            until = min(end, np.int32(place(scratch, layer, N_HELD) - here))
+            sums, m, x = add_held(pool, held[0], np.int32(0 - here), until, sums, m, x)
+            sums, m, x = add_held(pool, held[1], np.int32(1 - here), until, sums, m, x)
+            sums, m, x = add_held(pool, held[2], np.int32(2 - here), until, sums, m, x)
+            sums, m, x = add_held(pool, held[3], np.int32(3 - here), until, sums, m, x)
+        here = np.int32(here - place(scratch, layer, N_HELD))
         kept = min(end, np.int32(place(scratch, layer, N_BACKWARD) - here))
         at = np.int32(place(scratch, layer, BACKWARD_AT) + QUAD * (HALF_TURN * (here + m) * me.n + me.thread))
-        step = QUAD * me.n
+        step = np.int32(QUAD * me.n)
         while m < kept:
             rolled()
             quads = (
@@ -243,6 +252,14 @@ def add_row(
         quads = half_turn_along(matrix, row, np.int32(m * columns + QUAD * me.lane))
         sums = add_along(pool, x, quads, sums)
     return sums
+
+
+@scalar_function
+def add_held(pool: Any, quads: Any, wanted: Any, until: Any, sums: Any, m: Any, x: Any) -> Any:
+    """The same, if the half turn that is wanted is the next one, m; and which one is next then, and where."""
+    if m == wanted and wanted < until:
+        return add_along(pool, x, quads, sums), np.int32(m + 1), np.int32(x + HALF_TURN * QUAD * WARP)
+    return sums, m, x
 
 
 @scalar_function
@@ -280,7 +297,9 @@ def keep_rows(values: Any, scratch: Any, me: Any, layer: Any) -> None:
     """Copy the rows that stay to where `add_row` looks for them."""
     matrix = matrix_of(values, scratch, me, layer)
     halves = turns_along(matrix) * (TURN // HALF_TURN)
-    round, number, m, step = np.int32(0), np.int32(0), np.int32(0), QUAD * me.n
+    visit, m = divmod(place(scratch, layer, N_HELD), halves)
+    round, number = divmod(visit, rows_of_warp(me))
+    step = QUAD * me.n
     at = np.int32(place(scratch, layer, BACKWARD_AT) + QUAD * me.thread)
     for _ in range(place(scratch, layer, N_BACKWARD)):
         rolled()
@@ -290,8 +309,37 @@ def keep_rows(values: Any, scratch: Any, me: Any, layer: Any) -> None:
         store_quad(scratch.pool, at + 1 * step, quads[1])
         store_quad(scratch.pool, at + 2 * step, quads[2])
         store_quad(scratch.pool, at + 3 * step, quads[3])
-        at, m = np.int32(at + HALF_TURN * step), np.int32(m + 1)
+        at, m = np.int32(at + HALF_TURN * step), m + 1
         if m == halves:
-            number, m = np.int32(number + 1), np.int32(0)
+            number, m = number + 1, 0
             if number == rows_of_warp(me):
-                round, number = np.int32(round + 1), np.int32(0)
+                round, number = round + 1, 0
+
+
+@scalar_function
+def held_half_turn(values: Any, scratch: Any, me: Any, layer: Any, i: Any) -> Any:
+    """The half turn of this number of the rows that a warp takes."""
+    matrix = matrix_of(values, scratch, me, layer)
+    visit, m = divmod(i, turns_along(matrix) * (TURN // HALF_TURN))
+    round, number = divmod(visit, rows_of_warp(me))
+    row = np.int32(first_unit(me, round) + number * me.n_warps + me.warp)
+    return half_turn_along(matrix, row, np.int32(m * HALF_TURN * QUAD * WARP + QUAD * me.lane))
+
+
+@scalar_function
+def hold_rows(values: Any, scratch: Any, me: Any, layer: Any) -> Any:
+    """Four of them, to stay in a thread's registers."""
+    return (
+        held_half_turn(values, scratch, me, layer, 0),
+        held_half_turn(values, scratch, me, layer, 1),
+        held_half_turn(values, scratch, me, layer, 2),
+        held_half_turn(values, scratch, me, layer, 3),
+    )
+
+
+@scalar_function
+def hold_nothing(zero: Any) -> Any:
+    """What stands for them in networks that have no such layer."""
+    quad = (zero, zero, zero, zero)
+    half_turn = (quad, quad, quad, quad)
+    return half_turn, half_turn, half_turn, half_turn

@@ -65,6 +65,7 @@ class Threads(NamedTuple):
     n_parts: Any
     group: Any  # units of a group
     is_aligned: Any  # whether quads of vectors and matrices can be loaded at once
+    n_held: Any  # half turns of rows in registers
     block: Any
     n_blocks: Any
 

@@ -59,7 +59,7 @@ from .places import (
     start_of,
     weights_at,
 )
-from .products import first_unit, keep_columns, keep_rows
+from .products import first_unit, hold_nothing, hold_rows, keep_columns, keep_rows
 from .state import AT, NUMBER, STATUS, STEPS, Sample, Scratch, Stage, Threads
 from .sums import WARP
 from .units import compute_units
@@ -71,12 +71,13 @@ REGISTERS = 64 * 1024
 
 @cache
 def make_train_block(
-    has_velocity: bool, is_aligned: bool, threads: int = MAX_THREADS, group: int = 16
+    has_velocity: bool, is_aligned: bool, threads: int = MAX_THREADS, group: int = 16, n_held: int = 0
 ) -> Any:
     """The kernel for networks with a velocity, or without, and for a geometry's threads and group.
 
     Those two are constants in it, so that threads find their units and weights without divisions. So is what
-    `places.is_aligned` says of a network.
+    `places.is_aligned` says of a network, and how many half turns of rows a thread holds in registers, as
+    `geometry.half_turns_held` says.
     """
     n_warps, n_slices, quads = threads // WARP, threads // group, group // QUAD
     ends = (0, *accumulate(scratch_lengths(threads)))
@@ -148,6 +149,7 @@ def make_train_block(
             np.int32(threads // quads),
             np.int32(group),
             is_aligned,
+            n_held,
             np.int32(cuda.blockIdx.x),
             np.int32(cuda.gridDim.x),
         )
@@ -160,6 +162,9 @@ def make_train_block(
         if started:
             copy_samples(samples, block, scratch, me, first, n_samples)
             copy_own(network, block, scratch, me, n_samples, has_velocity)
+        held = hold_nothing(block.a.dtype.type(0))
+        if n_held > 0 and last > 1:
+            held = hold_rows(network.parameters, scratch, me, 1)
         cuda.syncthreads()
         goes_on = started
         base = block.counts[BASE]
@@ -203,7 +208,7 @@ def make_train_block(
                         k = np.int32(k + threads)
                     output_dots(block, scratch, me, last, t)
                 if last > 0:
-                    compute_units(network, block, scratch, me, stage, vector, has_velocity)
+                    compute_units(network, block, scratch, me, stage, vector, held, has_velocity)
                 visit = np.int32(visit + 1)
             if goes_on:
                 t = np.int32(t + 1)

@@ -24,7 +24,7 @@ from .sums import over_samples
 
 @device_function
 def compute_units(
-    network: Any, block: Any, scratch: Any, me: Any, stage: Any, vector: Any, has_velocity: Any
+    network: Any, block: Any, scratch: Any, me: Any, stage: Any, vector: Any, held: Any, has_velocity: Any
 ) -> None:
     """Activations of the stage's layer (equation 5), or its deltas (9), and what the next stage needs."""
     last = np.int32(len(network.layout) - 1)
@@ -34,7 +34,7 @@ def compute_units(
         rolled()
         if stage.is_backward:
             if not stage.is_output:
-                rows(network, scratch, me, stage, round, vector, has_velocity)
+                rows(network, scratch, me, stage, round, vector, held, has_velocity)
         elif stage.number > 0:
             columns(network, scratch, me, stage, round, vector, has_velocity)
         cuda.syncthreads()
