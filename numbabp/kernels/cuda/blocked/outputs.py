@@ -127,35 +127,31 @@ def output_of(code: Any, z: Any, highest: Any, total: Any) -> Any:
 def predict(network: Any, block: Any, scratch: Any, me: Any, sample: Any, last: Any) -> None:
     """Loss of a sample, activations, and delta of the output layer, from `scratch.z`: the work of one warp.
 
-    Every block does the same to the bit, so that all of them stop or none. If the loss is not finite, there
-    are no deltas.
+    Every block does the same to the bit, so that all of them stop or none. If the loss is not finite, nobody
+    asks for the deltas.
     """
     real = block.z.dtype.type
-    t, z, loss, level = sample.t, scratch.z, network.loss, network.level
+    z, loss, level = scratch.z, network.loss, network.level
     n_units, code = place(scratch, last, FAN_OUT), place(scratch, last, ACTIVATION)
-    targets, of_history = place(scratch, last, A_AT), place(scratch, last, DELTA_AT)
+    targets = place(scratch, last, A_AT)
     highest, total, mass = real(0), real(0), real(0)
     if code == act.SOFTMAX:  # the highest z first, so that no exponential overflows
-        highest = z[at(min(me.lane, n_units - 1))]
+        highest = z[at(min(me.lane, np.int32(n_units - 1)))]
         k = me.lane
         while k < n_units:
             rolled()
             highest = z[at(k)] if z[at(k)] > highest else highest
             k = np.int32(k + WARP)
         highest = warp_max(highest)
-        k = me.lane
-        while k < n_units:
-            rolled()
+    k = me.lane
+    while k < n_units:
+        rolled()
+        mass += scratch.pool[at(targets + k)]
+        if code == act.SOFTMAX:
             total += act.exp(z[at(k)] - highest)
-            k = np.int32(k + WARP)
-        total = warp_sum(total)
-    if loss == losses.CATEGORICAL_CROSS_ENTROPY:  # targets need not sum to 1
-        k = me.lane
-        while k < n_units:
-            rolled()
-            mass += scratch.pool[at(targets + k)]
-            k = np.int32(k + WARP)
-        mass = warp_sum(mass)
+        k = np.int32(k + WARP)
+    # one beside the other, as each waits five times; targets need not sum to 1
+    total, mass = warp_sum(total), warp_sum(mass)
     normaliser = real(math.log(total)) if code == act.SOFTMAX else total
     value, mean = 0.0, real(0)
     has_mean = code == act.SOFTMAX and loss > losses.LAST_JOINT
@@ -166,31 +162,39 @@ def predict(network: Any, block: Any, scratch: Any, me: Any, sample: Any, last: 
         shifted = z[at(k)] - highest if code == act.SOFTMAX else z[at(k)]
         value += loss_of_output(loss, level, shifted, a, y, normaliser)
         gradient = gradient_of_output(loss, level, a, y, mass)
-        mean += a * gradient
-        if me.warp == 0:
-            scratch.a[at(k)] = a
-            scratch.delta[at(k)] = gradient
-        k = np.int32(k + WARP)
-    value = warp_sum(value)
-    if has_mean:  # the Jacobian of softmax needs a sum over the layer
-        mean = warp_sum(mean)
-    if me.warp == 0 and me.lane == 0:
-        scratch.loss[0] = value
-    k = me.lane
-    while me.warp == 0 and k < n_units and math.isfinite(value):
-        rolled()
-        a, gradient = scratch.a[at(k)], scratch.delta[at(k)]
         if has_mean:
-            gradient = a * (gradient - mean)
+            mean += a * gradient
         elif loss > losses.LAST_JOINT:  # else it is dLoss/dz already
             gradient *= derivative(code, z[at(k)], a)
-        gradient *= sample.weight
-        scratch.delta[at(k)] = gradient
-        if of_history != ABSENT:
-            scratch.pool[at(of_history + t * n_units + k)] = gradient
-        if me.block == me.n_blocks - 1:  # one copy for the block's end
-            block.delta[np.uint64(start_of(scratch, last, OUTPUTS) + np.int64(t) * n_units + k)] = gradient
+        if me.warp == 0:
+            scratch.a[at(k)] = a
+            keep_delta(block, scratch, me, sample, last, k, gradient)
         k = np.int32(k + WARP)
+    if has_mean:  # the Jacobian of softmax needs a sum over the layer
+        mean = warp_sum(mean)
+        k = me.lane
+        while k < n_units and me.warp == 0:
+            rolled()
+            a, y = scratch.a[at(k)], scratch.pool[at(targets + k)]
+            gradient = gradient_of_output(loss, level, a, y, mass)
+            keep_delta(block, scratch, me, sample, last, k, a * (gradient - mean))
+            k = np.int32(k + WARP)
+    value = warp_sum(value)
+    if me.warp == 0 and me.lane == 0:
+        scratch.loss[0] = value
+
+
+@scalar_function
+def keep_delta(block: Any, scratch: Any, me: Any, sample: Any, last: Any, k: Any, gradient: Any) -> None:
+    """An output's delta, to where the sample and those that follow look for it."""
+    n_units, of_history = place(scratch, last, FAN_OUT), place(scratch, last, DELTA_AT)
+    delta = gradient * sample.weight
+    scratch.delta[at(k)] = delta
+    if of_history != ABSENT:
+        scratch.pool[at(of_history + sample.t * n_units + k)] = delta
+    if me.block == np.int32(me.n_blocks - 1):  # one copy for the block's end
+        here = start_of(scratch, last, OUTPUTS) + np.int64(sample.t) * n_units + k
+        block.delta[np.uint64(here)] = delta
 
 
 @scalar_function
