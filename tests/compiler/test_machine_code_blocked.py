@@ -3,15 +3,19 @@
 import multiprocessing
 import os
 import re
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 pytest.importorskip("cuda.core")
 pytest.importorskip("numba_cuda")
 
+from benchmarks.gpu_machine_code import INSTRUCTION_BYTES, instructions_of
 from numbabp.compiler.cuda import machine_code
 from numbabp.compiler.toolchain import SIMULATED
 from numbabp.devices.memory import STATIC_SHARED
@@ -27,6 +31,7 @@ pytestmark = [
 CAPABILITIES = ((7, 5), (8, 0), (9, 0), (10, 0))
 DTYPES = ("float32", "float64")
 KERNELS = ("steps", "steps with velocity", "carrying weights")
+INSTRUCTIONS = 13_000  # of which a sample's way is the smaller part; a loop unrolled eight times shows
 GROUP_OF = {"float32": 16, "float64": 32}
 REGISTERS = 64 * 1024  # of a multiprocessor
 SPILLED = 300  # bytes, but on the cards that it was written for: some 30 of 255 registers
@@ -66,6 +71,8 @@ def test_nothing_lies_in_memory_of_a_thread(kernel, dtype, capability, codes):
         many = r"ld\.{}\.v4\.[fb]32" if itemsize == 4 else r"ld\.{}\.v2\.[fb]64"
         for memory in ("shared", "global"):
             assert len(re.findall(many.format(memory), code.ptx)) > 20
+        assert "ld.global.nc" not in code.ptx  # a cache that knows nothing of what other blocks write
+        assert len(instructions_of(code.cubin)) // INSTRUCTION_BYTES < INSTRUCTIONS
     assert ("red.release.gpu" in code.ptx) == kernel.startswith("steps")
     assert "cudaCG" not in code.ptx
 
@@ -92,3 +99,29 @@ def test_a_launch_has_all_blocks_run_at_once_or_is_refused(monkeypatch):
     monkeypatch.setattr(CUDACodeLibrary, "get_asm_strs", remember)
     machine_code(meet, (types.Array(types.int32, 1, "C"),), (9, 0))
     assert asked == [True]
+
+
+def test_a_loop_stays_as_short_as_it_is_written():
+    from numba import types
+
+    from numbabp.compiler.cuda import kernel
+    from numbabp.compiler.toolchain import cuda
+    from numbabp.kernels.cuda.loops import at, rolled
+
+    def products(x, n, y, is_rolled):
+        thread = np.int32(cuda.threadIdx.x)
+        total, i = x.dtype.type(0), thread
+        while i < n:
+            if is_rolled is not None:
+                rolled()
+            total += x[at(i)] * y[at(i)]
+            i = np.int32(i + 256)
+        y[at(thread)] = total
+
+    number = types.float32[::1]
+    counts = {
+        of_type: machine_code(kernel(products), (number, types.int32, number, of_type), (9, 0)).cubin
+        for of_type in (types.none, types.int32)
+    }
+    unrolled, short = (len(instructions_of(cubin)) for cubin in counts.values())
+    assert short < unrolled / 2

@@ -293,12 +293,20 @@ def keep_columns(values: Any, scratch: Any, me: Any, layer: Any) -> None:
 
 
 @scalar_function
+def visit_of(me: Any, i: Any, halves: Any) -> Any:
+    """Round, row of the warp's in it and half turn of the row, for half turn i of all that the warp takes."""
+    visit = np.uint32(i) // np.uint32(halves)  # of 32 bits without signs: the fewest instructions
+    m = np.int32(i - visit * halves)
+    round = visit // np.uint32(rows_of_warp(me))
+    return np.int32(round), np.int32(visit - round * rows_of_warp(me)), m
+
+
+@scalar_function
 def keep_rows(values: Any, scratch: Any, me: Any, layer: Any) -> None:
     """Copy the rows that stay to where `add_row` looks for them."""
     matrix = matrix_of(values, scratch, me, layer)
     halves = turns_along(matrix) * (TURN // HALF_TURN)
-    visit, m = divmod(place(scratch, layer, N_HELD), halves)
-    round, number = divmod(visit, rows_of_warp(me))
+    round, number, m = visit_of(me, place(scratch, layer, N_HELD), halves)
     step = QUAD * me.n
     at = np.int32(place(scratch, layer, BACKWARD_AT) + QUAD * me.thread)
     for _ in range(place(scratch, layer, N_BACKWARD)):
@@ -309,19 +317,18 @@ def keep_rows(values: Any, scratch: Any, me: Any, layer: Any) -> None:
         store_quad(scratch.pool, at + 1 * step, quads[1])
         store_quad(scratch.pool, at + 2 * step, quads[2])
         store_quad(scratch.pool, at + 3 * step, quads[3])
-        at, m = np.int32(at + HALF_TURN * step), m + 1
+        at, m = np.int32(at + HALF_TURN * step), np.int32(m + 1)
         if m == halves:
-            number, m = number + 1, 0
+            number, m = np.int32(number + 1), np.int32(0)
             if number == rows_of_warp(me):
-                round, number = round + 1, 0
+                round, number = np.int32(round + 1), np.int32(0)
 
 
 @scalar_function
 def held_half_turn(values: Any, scratch: Any, me: Any, layer: Any, i: Any) -> Any:
     """The half turn of this number of the rows that a warp takes."""
     matrix = matrix_of(values, scratch, me, layer)
-    visit, m = divmod(i, turns_along(matrix) * (TURN // HALF_TURN))
-    round, number = divmod(visit, rows_of_warp(me))
+    round, number, m = visit_of(me, i, turns_along(matrix) * (TURN // HALF_TURN))
     row = np.int32(first_unit(me, round) + number * me.n_warps + me.warp)
     return half_turn_along(matrix, row, np.int32(m * HALF_TURN * QUAD * WARP + QUAD * me.lane))
 
