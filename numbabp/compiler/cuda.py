@@ -16,8 +16,12 @@ from .caching import package_cache
 from .compiling import scalar_function
 from .toolchain import SIMULATED, cuda
 
-SAME_FROM = (7, 5)
-"""The compute capability from which on numba-cuda hands the same to NVVM: it asks for 6.0 and 7.5 at most."""
+ASKED_FOR = ((7, 5), (9, 0))
+"""Compute capabilities from which on functions are lowered in another way.
+
+numba-cuda takes other instructions from 7.5 on, kernels/cuda/barriers.py from 9.0 on. What is older is
+lowered for itself.
+"""
 
 
 def kernel(function: Callable[..., None] | None = None, *, max_registers: int | None = None) -> Any:
@@ -110,7 +114,9 @@ def machine_code(
     """
     from cuda.core import Linker, LinkerOptions, ObjectCode
 
-    lowered_for = min(compute_capability, SAME_FROM)
+    lowered_for = max(
+        (asked for asked in ASKED_FOR if asked <= compute_capability), default=compute_capability
+    )
     with _pretended_device(lowered_for):
         ptx = _lowered(compiled, signature, lowered_for).get_asm_str(cc=compute_capability)
     arch = "sm_{}{}".format(*compute_capability)
@@ -135,9 +141,9 @@ def machine_code(
     )
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=len(ASKED_FOR))
 def _lowered(compiled: Any, signature: tuple[Any, ...], compute_capability: tuple[int, int]) -> Any:
-    """A kernel as numba-cuda hands it to NVVM: half of the way to machine code, the same for every GPU."""
+    """A kernel as numba-cuda hands it to NVVM: half of the way to machine code, the same for many GPUs."""
     from numba import types
     from numba.cuda.compiler import compile_cuda, kernel_fixup
 
