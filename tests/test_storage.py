@@ -352,11 +352,13 @@ def test_loading_takes_no_more_memory_than_the_file(tmp_path):
     path = tmp_path / "net"
     nbp.Network((1000, 500, 1), dtype="float32").save(path)
     nbp.load(path)
-    tracemalloc.start()
-    network = nbp.load(path)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert network.parameters.nbytes < peak < path.stat().st_size + 50_000
+    peaks = []
+    for _ in range(3):  # threads of other tests, such as a Dask client's, allocate, too
+        tracemalloc.start()
+        network = nbp.load(path)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert network.parameters.nbytes < min(peaks) < path.stat().st_size + 50_000
 
 
 def test_other_programs_read_the_tensors(tmp_path):
