@@ -42,7 +42,7 @@ def refused(*arguments):
 
 TELLS_WHEN_IT_TRAINS = """
 import os, sys
-from numbabp.cli.app import app
+from numbabp.cli import main
 from numbabp.training.progress import ProgressBar
 
 pipes = [int(sys.argv.pop(1))]
@@ -53,12 +53,12 @@ def is_shown(bar):  # asked between slices of training
     return False
 
 ProgressBar.is_shown = property(is_shown)
-app()
+main()
 """
 
 
-def interrupted(*arguments):
-    """Status, standard output and standard error of a program that gets Ctrl-C in its first training."""
+def interrupted(*arguments, by=signal.SIGINT):
+    """Status, standard output and standard error of a program that gets a signal in its first training."""
     read, write = os.pipe()
     with subprocess.Popen(
         [sys.executable, "-c", TELLS_WHEN_IT_TRAINS, str(write), *map(str, arguments)],
@@ -71,6 +71,29 @@ def interrupted(*arguments):
         told = os.read(read, 1)  # or nothing, if the program has ended
         os.close(read)
         if told:
-            program.send_signal(signal.SIGINT)
+            program.send_signal(by)
         output, errors = program.communicate(timeout=120)
     return program.returncode, output, without_compiling(errors)
+
+
+SENDS_ITSELF_A_SIGNAL = """
+import os, sys
+from numbabp.cli import main
+
+to_send = [int(sys.argv.pop(1))]
+
+def send():
+    if to_send:
+        os.kill(os.getpid(), to_send.pop())
+
+{}
+main()
+"""
+
+
+def signalled(number, where, *arguments):
+    """Status and both outputs of a program that sends itself a signal where its own code calls `send`."""
+    program = SENDS_ITSELF_A_SIGNAL.format(where)
+    command = [sys.executable, "-c", program, str(int(number)), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+    return done.returncode, done.stdout, without_compiling(done.stderr)

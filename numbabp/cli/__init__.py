@@ -4,12 +4,19 @@
 def main() -> None:
     """Run the command `numbabp`."""
     # not before it is called: the smoke run's second process has no use for them
-    from .streams import INTERRUPTED, open_closed_ones
+    from .process.signals import SIGNALS
+    from .process.streams import open_closed_ones, tell
 
     open_closed_ones()
-    try:
-        from .app import app
+    with SIGNALS:
+        try:
+            from .app import app
 
-        app(prog_name="numbabp")
-    except KeyboardInterrupt:  # while modules are imported; commands have theirs
-        raise SystemExit(INTERRUPTED) from None
+            app(prog_name="numbabp")
+        except BaseException:
+            if not SIGNALS.came:
+                raise
+        # while modules were imported, or options read: commands tell of theirs
+        if SIGNALS.came:
+            tell(SIGNALS.line())
+            raise SystemExit(SIGNALS.status())

@@ -2,15 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from .. import __version__
 from ..training.progress import is_terminal
+from ..training.slicing import ENDING
 from .console import Commands, Json, new_table, print_json, print_table, reported
 from .evaluate import evaluate
-from .outputs import check_outputs
 from .parameters import (
     Activation,
     Data,
@@ -34,9 +34,8 @@ from .parameters import (
     reading,
     step_size,
 )
-
-if TYPE_CHECKING:
-    from ..history import History
+from .process.keeping import Keeping
+from .process.outputs import check_outputs
 
 app = typer.Typer(
     name="numbabp",
@@ -206,49 +205,56 @@ def train(
         test_fraction = validation_fraction if early_stopping else 0.0
     check_fractions(validation_fraction, test_fraction)
     told = reading(separator, decimal, missing, text, header)
-    samples = Source(data, target, dataset, task, ignore, told).samples()
-    split = Split.of(samples, validation_fraction, seed, test_fraction)
-    if output is not None:
-        split.pipeline.check_size()
+    with Keeping("training", checkpoint, output) as keeping:
+        samples = Source(data, target, dataset, task, ignore, told).samples()
+        split = Split.of(samples, validation_fraction, seed, test_fraction)
+        if output is not None:
+            split.pipeline.check_size()
 
-    def fit(split: Split, checkpoint: Path | None = None) -> tuple[Network, "History"]:
-        network = Network(**split.pipeline.network_arguments(sizes, activation, dtype), random_state=seed)
-        history = network.fit(
-            split.inputs,
-            split.targets,
-            learning_rate=learning_rate,
-            epochs=epochs,
-            schedule=schedule,
-            update_rule=update_rule,
-            batch_size=step_size(update_rule, split.n_training) if batch_size is None else batch_size,
-            l2=1 / split.n_training if l2 is None else l2,
-            # classes have the accuracy
-            monitor=() if split.pipeline.target.classes is not None else ("squared_error",),
-            validation_data=split.held_out,
-            early_stopping=early_stopping,
-            device=device,
-            progress=False if as_json else None,
-            checkpoint=checkpoint,
-        )
-        return network, history
+        def begun(split: Split) -> Network:
+            return Network(**split.pipeline.network_arguments(sizes, activation, dtype), random_state=seed)
 
-    folds = None
-    if cv is not None:
-        from .scoring.cross_validation import cross_validate
+        def fit(network: Network, split: Split, checkpoint: Path | None = None) -> Network:
+            network.fit(
+                split.inputs,
+                split.targets,
+                learning_rate=learning_rate,
+                epochs=epochs,
+                schedule=schedule,
+                update_rule=update_rule,
+                batch_size=step_size(update_rule, split.n_training) if batch_size is None else batch_size,
+                l2=1 / split.n_training if l2 is None else l2,
+                # classes have the accuracy
+                monitor=() if split.pipeline.target.classes is not None else ("squared_error",),
+                validation_data=split.held_out,
+                early_stopping=early_stopping,
+                device=device,
+                progress=False if as_json else None,
+                checkpoint=checkpoint,
+            )
+            return network
 
-        part = validation_fraction if early_stopping else 0.0
-        folds = cross_validate(samples, cv, seed, lambda split: fit(split)[0], part)
-    network, history = fit(split, checkpoint)
-    report = TrainingReport.of(network, history, split, seed if baselines else None, folds)
-    if output is not None:
-        split.pipeline.save(network, output)
-    if plot is not None:
-        from .scoring.evaluation import of_split
-        from .scoring.pictures import draw_training
+        folds = None
+        if cv is not None:
+            from .scoring.cross_validation import cross_validate
 
-        plots.write(draw_training(history, network.loss, of_split(split, network), report.measured), plot)
-        typer.echo(f"curves drawn into {plot}", err=True)
-    report_training(report, output, as_json)
+            part = validation_fraction if early_stopping else 0.0
+            folds = cross_validate(samples, cv, seed, lambda split: fit(begun(split), split), part)
+        network = begun(split)
+        keeping.so_far = lambda path: split.pipeline.save_unfinished(network, path)
+        fit(network, split, checkpoint)
+        keeping.save(lambda path: split.pipeline.save(network, path))
+        ENDING.look()
+        history = network.history
+        assert history is not None
+        report = TrainingReport.of(network, history, split, seed if baselines else None, folds)
+        if plot is not None:
+            from .scoring.evaluation import of_split
+            from .scoring.pictures import draw_training
+
+            plots.write(draw_training(history, network.loss, of_split(split, network), report.measured), plot)
+            typer.echo(f"curves drawn into {plot}", err=True)
+        report_training(report, output, as_json)
 
 
 @app.command()

@@ -12,7 +12,8 @@ from typer.core import TyperGroup
 
 from ..errors import DivergenceError, NoGPUError
 from ..training.progress import compiling_said, new_console
-from .streams import INTERRUPTED, give_up_output, is_of_output
+from .process.signals import SIGNALS
+from .process.streams import give_up_output, is_of_output, tell
 
 BAD_INPUT = 2
 
@@ -35,13 +36,13 @@ class Commands(TyperGroup):
             if not is_of_output(error):
                 raise
             give_up_output()
-            typer.echo(f"numbabp: standard output: {error.strerror or error}.", err=True)
+            tell(f"standard output: {error.strerror or error}.")
             status = 1
         except Exception as error:
             # typer's usage errors have no public base class, and another one in every few versions
             if not hasattr(error, "format_message"):
                 raise
-            typer.echo(f"numbabp: {' '.join(error.format_message().split())}", err=True)
+            tell(" ".join(error.format_message().split()))
             status = getattr(error, "exit_code", BAD_INPUT)
         sys.exit(status)
 
@@ -57,8 +58,8 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
         try:
             with compiling_said():
                 command(*args, **kwargs)
-        except KeyboardInterrupt:
-            message, status = "interrupted.", INTERRUPTED
+        except KeyboardInterrupt as error:
+            message, status = SIGNALS.line(error), SIGNALS.status()
         except MemoryError as error:
             message, status = f"not enough memory: {error}", BAD_INPUT
         except (ValueError, DivergenceError, NoGPUError, OSError, ImportError) as error:
@@ -67,7 +68,7 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
             message, status = _message(error), BAD_INPUT
         else:
             return
-        typer.echo(f"numbabp: {message}", err=True)
+        tell(message)
         raise typer.Exit(status)
 
     return wrapper
@@ -98,7 +99,7 @@ def json_text(value: Any) -> str:
 
 def warn(message: str) -> None:
     """Tell on standard error what a user should know of a result."""
-    typer.echo(f"numbabp: warning: {message}", err=True)
+    tell(f"warning: {message}")
 
 
 def _without_nan(value: Any) -> Any:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import json_text, reported, warn
-from .outputs import check_outputs
 from .parameters import Decimal, Header, Separator
+from .process.outputs import check_outputs
 
 if TYPE_CHECKING:
     import numpy as np

@@ -114,6 +114,18 @@ class Pipeline:
         """Write network and pipeline."""
         save(network, path, self._described(), training_state=False)
 
+    def save_unfinished(self, network: Network, path: str | os.PathLike[str]) -> None:
+        """`save` a network whose training was interrupted.
+
+        Raises
+        ------
+        ValueError
+            If training had not begun, or the parameters are no longer finite.
+        """
+        if network.history is None:
+            raise ValueError("training had not begun.")
+        self.save(network, path)
+
     def network_arguments(self, hidden: tuple[int, ...], activation: str, dtype: str) -> dict[str, Any]:
         """Arguments of `Network` and `Population`."""
         return {

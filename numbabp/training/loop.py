@@ -130,7 +130,8 @@ class Training:
         self._started = time.perf_counter()
         try:
             enabled = self.problem.options.progress
-            with ProgressBar(self.rates.epochs, enabled) as bar, np.errstate(all="ignore"):
+            bar = ProgressBar(self.rates.epochs, enabled)
+            with bar, np.errstate(all="ignore"), slicing.ENDING.looked_for():
                 self._go_to_the_end(bar)
             if self._stopping.best_parameters is not None:
                 self._engine.catch_up()  # now, not over them
@@ -172,7 +173,8 @@ class Training:
             self.keeper.finish(self.standing())
 
     def _look(self) -> None:
-        """See whether it is time for a checkpoint, where the run can be gone on with."""
+        """Where the run can be gone on with: see whether it is to end, or time for a checkpoint."""
+        slicing.ENDING.look()
         if self.keeper is not None:
             self.keeper.look(self.standing)
 

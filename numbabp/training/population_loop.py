@@ -20,7 +20,7 @@ from .engines.population_engine import PopulationEngine
 from .engines.population_registry import make_population_engine
 from .progress import ProgressBar
 from .shard import Records, Shard, Trained
-from .slicing import Slices
+from .slicing import ENDING, Slices
 from .threads import Gate, share_out
 
 
@@ -180,9 +180,12 @@ class PopulationTraining:
             self._gate.__enter__()
 
     def _look(self) -> None:
-        """See whether it is time for a checkpoint; called outside of the gate, by one thread."""
+        """See whether it is to end, or time for a checkpoint; called outside of the gate, by one thread."""
         engine = self._at.engine
-        if self.keeper is not None and (engine is None or engine.can_be_kept):
+        can_be_kept = engine is None or engine.can_be_kept
+        if can_be_kept or self.keeper is None:
+            ENDING.look()
+        if self.keeper is not None and can_be_kept:
             self.keeper.look(self.standing, self._gate.closed)
 
     def _run(self, engine: PopulationEngine, at: "Place") -> None:
@@ -206,11 +209,12 @@ class PopulationTraining:
                     self._show()
 
         with engine.open():
-            started = time.perf_counter()
-            engine.compile()
-            self.seconds_compiling += time.perf_counter() - started
             try:
-                share_out(engine.tasks, engine.n_threads, work, self._show, self.stop)
+                started = time.perf_counter()
+                engine.compile()
+                self.seconds_compiling += time.perf_counter() - started
+                with ENDING.looked_for():
+                    share_out(engine.tasks, engine.n_threads, work, self._show, self.stop)
             except KeyboardInterrupt:
                 if self.keeper is not None and engine.can_be_kept:
                     self.keeper.finish(self.standing())

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from commands import interrupted, refused, run, run_json, without_compiling
+from commands import refused, run, run_json, without_compiling
 from typer.testing import CliRunner
 
 import numbabp as nbp
@@ -123,13 +123,6 @@ def test_reader_that_has_gone():
     os.close(write)
     assert without_compiling(program.stderr) == ""
     assert program.returncode == 1
-
-
-def test_interruption_ends_training_at_once_and_saves_nothing(folder):
-    (folder / "net").write_text("old")
-    for_hours = ("train", "--dataset", "iris", "--epochs", 10_000_000, "--output", "net")
-    assert interrupted(*for_hours) == (130, "", "numbabp: interrupted.\n")
-    assert (folder / "net").read_text() == "old"
 
 
 def test_our_own_errors_are_not_blamed_on_the_user(monkeypatch):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from commands import refused, run
 
-from numbabp.cli.outputs import check_outputs, is_same_file
+from numbabp.cli.process.outputs import check_outputs, is_same_file
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def test_what_native_code_prints_does_not_end_in_files(folder):
     """The first file that is opened gets the number of a stream that was closed."""
     program = (
         "import os\n"
-        "from numbabp.cli.streams import open_closed_ones\n"
+        "from numbabp.cli.process.streams import open_closed_ones\n"
         "open_closed_ones()\n"
         "file = open('f', 'w')\n"
         "os.write(1, b'printed'); os.write(2, b'printed')\n"

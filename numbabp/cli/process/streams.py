@@ -1,11 +1,10 @@
-"""Standard streams: closed ones, and what is written to them that can't be; and the status after Ctrl-C."""
+"""Standard streams: closed ones, and what is written to them that can't be."""
 
 import errno
 import os
 import sys
+from contextlib import suppress
 
-INTERRUPTED = 130
-"""Exit status after Ctrl-C."""
 _CANT_WRITE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF}
 
 
@@ -24,6 +23,12 @@ def open_closed_ones() -> None:
             os.close(nowhere)
             nowhere = descriptor
         setattr(sys, name, os.fdopen(nowhere, "r" if name == "stdin" else "w", encoding="utf-8"))
+
+
+def tell(message: str) -> None:
+    """Say something on standard error, in a line; also where nobody is left to read it."""
+    with suppress(OSError):
+        print(f"numbabp: {message}", file=sys.stderr, flush=True)
 
 
 def give_up_output() -> None:

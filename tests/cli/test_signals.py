@@ -1,0 +1,231 @@
+"""Ctrl-C, SIGTERM and SIGHUP: what is kept, what is said, the exit status, and never a traceback."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from commands import interrupted, run, run_json, signalled
+
+import numbabp as nbp
+from numbabp.loading import load
+from numbabp.training.checkpoints import files
+from numbabp.training.progress import COMPILING
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+SIGNALS = {"SIGINT": (130, "interrupted"), "SIGTERM": (143, "terminated"), "SIGHUP": (129, "hung up")}
+TRAIN = ("train", "--dataset", "iris", "--schedule", "constant", "--hidden", 5)
+FOR_HOURS = (*TRAIN, "--epochs", 10_000_000)
+HINT = "--checkpoint would keep the training."
+GOES_ON = "the same command again goes on from there."
+
+
+def when_imported(module):
+    """Code that sends the signal when a module is looked for."""
+    return f"""
+class Finder:
+    def find_spec(name, path, target=None):
+        if name == {module!r}:
+            send()
+
+sys.meta_path.insert(0, Finder)
+"""
+
+
+def before(function, of):
+    """Code that sends the signal when a function of a module is called."""
+    return f"""
+import {of} as module
+really = module.{function}
+
+def sending(*arguments, **options):
+    send()
+    return really(*arguments, **options)
+
+module.{function} = sending
+"""
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_a_training_with_a_checkpoint_goes_on_to_the_same_bits(folder, name):
+    status, word = SIGNALS[name]
+    ended = interrupted(*FOR_HOURS, "--checkpoint", "run", "--output", "net", by=getattr(signal, name))
+    assert ended == (status, "", f"numbabp: {word}; the training is kept in run: {GOES_ON}\n")
+    assert os.listdir(folder) == ["run"]
+    epochs = int(files.read("run").standing.arrays["position"][0]) + 3
+    run(*TRAIN, "--epochs", epochs, "--checkpoint", "run", "--output", "net")
+    run(*TRAIN, "--epochs", epochs, "--output", "whole")
+    assert load("net").parameters.tobytes() == load("whole").parameters.tobytes()
+
+
+def test_a_signal_after_an_epoch_loses_nothing(folder):
+    """While validation data are measured a run can't be gone on with: it ends behind that."""
+    where = before("measure_one", "numbabp.training.loop")
+    ended = signalled(signal.SIGTERM, where, *FOR_HOURS, "--checkpoint", "run", "--early-stopping")
+    assert ended == (143, "", f"numbabp: terminated; the training is kept in run: {GOES_ON}\n")
+    assert files.read("run").standing.facts["n_watched"] == 1
+
+
+def test_a_training_without_a_checkpoint_leaves_its_network(folder):
+    (folder / "net.model").write_text("old")
+    (folder / "net.interrupted-2.model").symlink_to("nowhere")
+    for name in ("net.interrupted.model", "net.interrupted-3.model"):
+        ended = interrupted(*FOR_HOURS, "--output", "net.model", by=signal.SIGTERM)
+        assert ended == (143, "", f"numbabp: terminated; the network as it was is saved to {name}. {HINT}\n")
+        assert nbp.load(name).network.layer_sizes == (4, 5, 3)
+    names = [f"{part} {what} (cm)" for part in ("sepal", "petal") for what in ("length", "width")]
+    (folder / "d.csv").write_text(",".join(names) + "\n5,3,1,0\n")
+    assert "setosa" in run("predict", name, "d.csv").stdout
+    assert (folder / "net.model").read_text() == "old"
+    assert ".tmp" not in "".join(os.listdir(folder))
+
+
+def test_there_may_be_nothing_to_save(folder):
+    line = f"numbabp: interrupted; nothing is saved. {HINT}\n"
+    assert interrupted(*FOR_HOURS) == (130, "", line)
+    where = before("make_engine", "numbabp.training.loop")
+    ended = signalled(signal.SIGINT, where, *FOR_HOURS, "--output", "net")
+    line = f"numbabp: interrupted; nothing is saved: training had not begun. {HINT}\n"
+    assert ended == (130, "", line)
+    assert os.listdir(folder) == []
+
+
+def test_a_network_that_is_trained_is_saved_before_it_is_measured(folder):
+    where = when_imported("numbabp.cli.scoring.baselines")
+    ended = signalled(signal.SIGTERM, where, *TRAIN, "--output", "net")
+    assert ended == (143, "", "numbabp: terminated; the model is saved to net.\n")
+    assert os.listdir(folder) == ["net"]
+    ended = signalled(signal.SIGTERM, where, *TRAIN, "--checkpoint", "run")
+    assert ended == (143, "", f"numbabp: terminated; the training is kept in run: {GOES_ON}\n")
+
+
+def test_a_signal_while_the_model_is_written(folder):
+    (folder / "net").write_text("old")
+    where = before("fsync", "os")
+    ended = signalled(signal.SIGTERM, where, *TRAIN, "--output", "net")
+    line = f"numbabp: terminated; the network as it was is saved to net.interrupted. {HINT}\n"
+    assert ended == (143, "", line)
+    assert sorted(os.listdir(folder)) == ["net", "net.interrupted"]
+    assert (folder / "net").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "module"),
+    [
+        ("SIGINT", ("--help",), "typer"),
+        ("SIGTERM", ("demo", "xor"), "numbabp.cli.xor_experiments"),
+        ("SIGINT", ("smoke",), "numbabp.cli.smoke"),
+        ("SIGHUP", ("info",), "numbabp.cli.machine_facts"),
+        ("SIGTERM", ("predict", "net", "d.csv", "--output", "p.csv"), "numbabp.data.predictions"),
+        ("SIGINT", ("evaluate", "net", "d.csv", "--json", "f.json"), "numbabp.cli.scoring.several"),
+    ],
+)
+def test_commands_with_nothing_to_keep_say_one_word(folder, name, arguments, module):
+    status, word = SIGNALS[name]
+    ended = signalled(getattr(signal, name), when_imported(module), *arguments)
+    assert ended == (status, "", f"numbabp: {word}.\n")
+    assert os.listdir(folder) == []
+
+
+def test_a_signal_while_data_are_read_from_a_pipe(folder):
+    os.mkfifo("pipe.csv")
+    command = [sys.executable, "-m", "numbabp", "train", "pipe.csv", "--target", "y", "--output", "net"]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # the pipe opens once somebody reads from it
+    with subprocess.Popen(command, **options) as program, open("pipe.csv", "w") as pipe:
+        pipe.write("a,y\n")
+        pipe.flush()
+        time.sleep(0.1)
+        program.send_signal(signal.SIGTERM)
+        output, errors = program.communicate(timeout=60)
+    line = f"numbabp: terminated; nothing is saved. {HINT}\n"
+    assert (program.returncode, output, errors) == (143, "", line)
+
+
+def test_a_signal_while_kernels_are_compiled(folder):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache")}
+    command = [sys.executable, "-m", "numbabp", "demo", "xor"]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
+    with subprocess.Popen(command, **options) as program:
+        assert program.stderr.readline() == f"{COMPILING}\n"
+        program.send_signal(signal.SIGTERM)
+        assert program.communicate(timeout=60) == ("", "numbabp: terminated.\n")
+    assert program.returncode == 143
+    run("demo", "xor")
+
+
+TWICE = """
+import signal, threading, time
+from numbabp import atomic_files
+
+really = atomic_files.os.fsync
+
+def slowly(descriptor):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep({seconds})
+    really(descriptor)
+
+def begin(*arguments):
+    atomic_files.os.fsync = slowly
+    send()
+    return measure(*arguments)
+
+from numbabp.training import loop
+measure, loop.measure_one = loop.measure_one, begin
+"""
+
+
+def test_a_signal_that_is_sent_twice_is_one(folder):
+    """As GNU timeout does: the checkpoint is written all the same."""
+    where = TWICE.format(seconds=0.1)
+    ended = signalled(signal.SIGTERM, where, *FOR_HOURS, "--checkpoint", "run")
+    assert ended == (143, "", f"numbabp: terminated; the training is kept in run: {GOES_ON}\n")
+    assert os.listdir(folder) == ["run"]
+
+
+def test_a_second_signal_ends_what_the_first_has_begun(folder):
+    run(*TRAIN, "--epochs", 2, "--checkpoint", "run")
+    before = (folder / "run").read_bytes()
+    where = TWICE.format(seconds=0).replace("os.kill", "time.sleep(1.1); os.kill")
+    command = (*FOR_HOURS, "--checkpoint", "run", "--output", "net")
+    ended = signalled(signal.SIGINT, where, *command)
+    assert ended == (130, "", f"numbabp: interrupted; the training is kept in run: {GOES_ON}\n")
+    assert os.listdir(folder) == ["run"]
+    assert (folder / "run").read_bytes() == before
+
+
+IN_A_FINALIZER = """
+class Dropped:
+    def __del__(self):
+        send()
+        sum(range(1000))  # time enough for the handler
+
+from numbabp.cli import console
+really = console.compiling_said
+console.compiling_said = lambda: (Dropped(), really())[1]
+"""
+
+
+def test_a_signal_whose_exception_is_dropped_comes_again(folder):
+    ended = signalled(signal.SIGTERM, IN_A_FINALIZER, *FOR_HOURS)
+    assert ended[:2] == (143, "")
+    assert ended[2].startswith("numbabp: terminated")
+    assert ended[2].count("\n") == 1
+
+
+def test_signals_that_are_ignored_for_a_command_stay_ignored(folder):
+    """As by nohup."""
+    nohup = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    where = nohup + when_imported("numbabp.cli.scoring.baselines")
+    status, output, errors = signalled(signal.SIGHUP, where, *TRAIN, "--output", "net")
+    assert (status, errors) == (0, "")
+    assert "saved to net" in output
+
+
+def test_what_is_done_is_not_ended(folder):
+    """From the last line on nothing is left to be lost, and Python's own end would print a traceback."""
+    where = "import atexit; atexit.register(lambda: (send(), sum(range(1000))))"
+    assert signalled(signal.SIGINT, where, "--version")[0] == 0
+    assert run_json("info")
