@@ -35,7 +35,7 @@ from .parameters import (
     step_size,
 )
 from .process.keeping import Keeping
-from .process.outputs import check_outputs
+from .process.outputs import check_folder, check_outputs
 
 app = typer.Typer(
     name="numbabp",
@@ -310,6 +310,13 @@ def sweep(
         int, typer.Option(min=0, max=2**32 - 1, help="First of the seeds; draws the order of rows too.")
     ] = 0,
     n_threads: Annotated[int | None, typer.Option(help="Threads; by default all there are.")] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep the sweep in this folder, in a file a layout: the same command again goes on from "
+            "where it stands, and ends with the same tables."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train and rank all combinations of settings, layouts and seeds.
@@ -335,34 +342,40 @@ def sweep(
         plots.check(plot)
     results = {"--output": output, "--networks": networks, "--plot": plot, "--save": save}
     check_outputs(results, {"the data": data})
+    if checkpoint is not None:
+        of_layouts = map(sweeps.checkpoint_name, layouts)
+        check_folder("--checkpoint", checkpoint, of_layouts, {"the data": data, **results})
     told = reading(separator, decimal, missing, text, header)
-    split = Source(data, target, dataset, task, ignore, told).split(validation_fraction, seed)
-    result = sweeps.sweep(
-        split,
-        layouts,
-        values,
-        range(seed, seed + seeds),
-        activation=activation,
-        dtype=dtype,
-        epochs=epochs,
-        schedule=schedule,
-        update_rule=update_rule,
-        batch_size=step_size(update_rule, split.n_training),
-        n_threads=n_threads,
-        device=device,
-        progress=False if as_json else None,
-    )
-    tables = {
-        output: [outcome.summary() for outcome in result.outcomes],
-        networks: [row for outcome in result.outcomes for row in outcome.rows()],
-    }
-    for path, rows in tables.items():
-        if path is not None:
-            write_csv(path, rows[0], [row.values() for row in rows])
-    if plot is not None:
-        plots.write(plots.draw_sweep(result), plot)
-    if save is not None:
-        split.pipeline.save(result.outcomes[0].network, save)
+    with Keeping("sweep", checkpoint):
+        split = Source(data, target, dataset, task, ignore, told).split(validation_fraction, seed)
+        result = sweeps.sweep(
+            split,
+            layouts,
+            values,
+            range(seed, seed + seeds),
+            activation=activation,
+            dtype=dtype,
+            epochs=epochs,
+            schedule=schedule,
+            update_rule=update_rule,
+            batch_size=step_size(update_rule, split.n_training),
+            n_threads=n_threads,
+            device=device,
+            progress=False if as_json else None,
+            checkpoint=checkpoint,
+        )
+        ENDING.look()
+        tables = {
+            output: [outcome.summary() for outcome in result.outcomes],
+            networks: [row for outcome in result.outcomes for row in outcome.rows()],
+        }
+        for path, rows in tables.items():
+            if path is not None:
+                write_csv(path, rows[0], [row.values() for row in rows])
+        if plot is not None:
+            plots.write(plots.draw_sweep(result), plot)
+        if save is not None:
+            split.pipeline.save(result.outcomes[0].network, save)
     written = {"settings written to": output, "networks written to": networks, "curves drawn into": plot}
     for what, path in {**written, "the best setting's best network saved to": save}.items():
         if path is not None:

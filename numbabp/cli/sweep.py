@@ -7,8 +7,10 @@ that a setting that now and then explodes is not taken for a good one.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,8 @@ from ..data.split import Split
 from ..history import PopulationHistory
 from ..network import Network
 from ..population import Population
+from ..training.checkpoints.identities import digest_of
+from ..training.checkpoints.keeper import Checkpoint
 
 DEFAULTS = {"learning_rate": 0.01, "momentum": 0.9, "l2": 0.0}
 """Of what a grid may vary."""
@@ -165,6 +169,7 @@ def sweep(
     activation: str = "relu",
     dtype: str = "float32",
     epochs: int = 50,
+    checkpoint: Path | None = None,
     **options: Any,
 ) -> Sweep:
     """Train a network for each layout, combination of the grid's values, and seed.
@@ -184,13 +189,17 @@ def sweep(
         Of the networks.
     epochs : int
         Passes over the rows.
+    checkpoint : path, optional
+        A folder, made if it is not there, with the checkpoint of each layout's population, in a file that is
+        called as `checkpoint_name` says: the same sweep goes on from there.
     **options
         Further arguments of `Population.fit`.
 
     Raises
     ------
     ValueError
-        For what `Population` and its `fit` refuse, and if every network diverged.
+        For what `Population` and its `fit` refuse, such as the checkpoint of another sweep, and if every
+        network diverged.
     MemoryError
         If the histories of one layout's networks would not fit into memory, before anything is trained.
     """
@@ -203,29 +212,67 @@ def sweep(
     per_network: dict[str, Any] = {
         name: np.repeat([setting[name] for setting in settings], len(seeds)) for name in grid
     }
-    outcomes: list[Outcome] = []
+    of_layout: dict[tuple[int, ...], list[Outcome]] = {}
     seconds = 0.0
-    for hidden in layouts:
-        population = Population(
-            n_networks=n_networks,
-            random_state=seed_of,
-            **split.pipeline.network_arguments(hidden, activation, dtype),
-        )
-        history = population.fit(
-            split.inputs,
-            split.targets,
-            **per_network,
-            epochs=epochs,
-            random_state=int(seeds[0]),
-            **options,
-        )
-        seconds += history.seconds
-        outcomes += _outcomes(hidden, settings, split, population, history)
+    with _folder(checkpoint):
+        for hidden in _begun_first(layouts, checkpoint):
+            population = Population(
+                n_networks=n_networks,
+                random_state=seed_of,
+                **split.pipeline.network_arguments(hidden, activation, dtype),
+            )
+            history = population.fit(
+                split.inputs,
+                split.targets,
+                **per_network,
+                epochs=epochs,
+                random_state=int(seeds[0]),
+                **_kept(checkpoint, hidden, seed_of),
+                **options,
+            )
+            seconds += history.seconds
+            of_layout[hidden] = _outcomes(hidden, settings, split, population, history)
+    outcomes = [outcome for hidden in layouts for outcome in of_layout[hidden]]
     if all(outcome.diverged.all() for outcome in outcomes):
         raise ValueError(f"every network diverged ({n_networks * len(layouts)}); try lower learning rates.")
     part = "training" if split.held_out is None else "validation"
     outcomes.sort(key=lambda outcome: outcome.rank)
     return Sweep(outcomes, f"{part} {split.pipeline.metric}", seconds)
+
+
+def checkpoint_name(hidden: tuple[int, ...]) -> str:
+    """What the file of a layout's checkpoint is called: 16x8.safetensors."""
+    return f"{layout_text(hidden)}.safetensors"
+
+
+def _begun_first(layouts: Sequence[tuple[int, ...]], folder: Path | None) -> list[tuple[int, ...]]:
+    """Those with a checkpoint come first: what is another sweep's is refused before anything is begun."""
+    return sorted(
+        layouts, key=lambda hidden: folder is None or not (folder / checkpoint_name(hidden)).exists()
+    )
+
+
+def _kept(folder: Path | None, hidden: tuple[int, ...], seeds: np.ndarray) -> dict[str, Any]:
+    """Argument of `Population.fit`: a checkpoint with the seeds, which it doesn't know by itself."""
+    if folder is None:
+        return {}
+    beside = {"first seed": int(seeds[0]), "the seeds": digest_of(seeds)}
+    return {"checkpoint": Checkpoint(str(folder / checkpoint_name(hidden)), beside=beside)}
+
+
+@contextmanager
+def _folder(folder: Path | None) -> Iterator[None]:
+    """Make it, and take it away again if nothing has come into it."""
+    if folder is None or folder.is_dir():
+        yield
+        return
+    folder.mkdir()
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()
+        raise
 
 
 def _outcomes(

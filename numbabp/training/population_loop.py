@@ -123,7 +123,7 @@ class PopulationTraining:
             "turn": at.turn,
             "is_alone": at.is_alone,
             "engine": kept.facts if at.engine is not None else None,
-            "seconds": self.seconds_before + time.perf_counter() - self._started,
+            "seconds": self.seconds_before + time.perf_counter() - self._started - self.seconds_compiling,
             "order_seed": shard.order_seed,
         }
         diverged = [(i, each.epoch, each.sample, each.learning_rate) for i, each in records.diverged.items()]

@@ -3,16 +3,18 @@
 import csv
 import json
 import os
+import signal
 
 import numpy as np
 import pytest
-from commands import interrupted, refused, run, run_json
+from commands import interrupted, refused, run, run_json, signalled
 
 import numbabp as nbp
 from numbabp.cli import plots
 from numbabp.cli.sweep import Outcome, Sweep, parse_grid, sweep
 from numbabp.data.datasets import load_dataset
 from numbabp.data.split import Split
+from numbabp.training.checkpoints import files
 
 SMALL = ("sweep", "--dataset", "iris", "--hidden", "3", "--seeds", 3, "--epochs", 4, "--n-threads", 1)
 
@@ -231,9 +233,91 @@ def test_train_takes_the_same_layouts(folder):
 
 
 def test_interruption_writes_nothing(folder):
-    for_hours = (*SMALL, "--epochs", 10_000_000, "--output", "a.csv")
-    assert interrupted(*for_hours) == (130, "", "numbabp: interrupted.\n")
+    for_hours = (*SMALL, "--epochs", 1_000_000, "--output", "a.csv")
+    line = "numbabp: interrupted; nothing is saved. --checkpoint would keep the sweep.\n"
+    assert interrupted(*for_hours) == (130, "", line)
     assert os.listdir(folder) == []
+
+
+# Checkpoints
+
+KEPT = (*SMALL, "--hidden", "3,2x2", "--grid", "learning_rate=0.01,0.1", "--epochs", 4000)
+SECOND_CALL = """
+from numbabp.training.engines import population_cpu as engine
+really, calls = engine.train_lanes, []
+
+def counting(*arguments):  # the first call compiles
+    calls.append(1)
+    if len(calls) == 2:
+        send()
+    return really(*arguments)
+
+engine.train_lanes = counting
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_a_sweep_that_is_kept_goes_on_to_the_same_tables(folder, monkeypatch):
+    tables = ("--output", "settings.csv", "--networks", "networks.csv", "--save", "net")
+
+    def taken():
+        contents = [(folder / name).read_bytes() for name in tables[1:4:2]]
+        contents.append(nbp.load("net").network.parameters.tobytes())
+        for name in tables[1::2]:
+            os.unlink(name)
+        return contents
+
+    run(*KEPT, *tables)
+    whole = taken()
+    line = "numbabp: terminated; the sweep is kept in kept: the same command again goes on from there.\n"
+    assert signalled(signal.SIGTERM, SECOND_CALL, *KEPT, *tables, "--checkpoint", "kept") == (143, "", line)
+    assert os.listdir(folder) == ["kept"]
+    assert os.listdir("kept") == ["3.safetensors"]
+    epochs = files.read("kept/3.safetensors").standing.arrays["n_epochs"]
+    assert 0 <= epochs.max() < 4000
+    run(*KEPT, *tables, "--checkpoint", "kept")
+    assert taken() == whole
+    # and now it is finished
+    monkeypatch.setattr("numbabp.training.engines.population_cpu.train_lanes", None)
+    run(*KEPT, *tables, "--checkpoint", "kept", "--n-threads", 1)
+    assert taken() == whole
+
+
+def test_checkpoints_of_other_sweeps_are_refused_before_anything_is_trained(folder, monkeypatch):
+    run(*SMALL, "--checkpoint", "kept")
+    before = (folder / "kept" / "3.safetensors").read_bytes()
+    monkeypatch.setattr("numbabp.training.engines.population_cpu.train_lanes", None)
+    for changes, named in [
+        (("--hidden", "5,3", "--epochs", 5), "epochs (4 there, 5 here)"),
+        (("--seeds", 4), "number of networks"),
+        (("--grid", "l2=0.1"), "l2"),
+        (("--validation-fraction", 0), "the samples"),
+        (("--seed", 1), "first seed (0 there, 1 here)"),
+    ]:
+        assert named in refused(*SMALL, *changes, "--checkpoint", "kept")
+    (folder / "kept" / "5.safetensors").write_text("mine")
+    assert "It is not replaced" in refused(*SMALL, "--hidden", 5, "--checkpoint", "kept")
+    assert (folder / "kept" / "5.safetensors").read_text() == "mine"
+    assert (folder / "kept" / "3.safetensors").read_bytes() == before
+    assert "learning_rate" in refused(*SMALL, "--grid", "learning_rate=0", "--checkpoint", "new")
+    assert os.listdir(folder) == ["kept"]
+
+
+def test_a_folder_of_checkpoints_holds_nothing_else_of_the_command(folder):
+    (folder / "d.csv").write_text("x,y\n" + "1,2\n3,4\n" * 20)
+    (folder / "here").mkdir()
+    os.symlink("../d.csv", folder / "here" / "3.safetensors")
+    data = ("sweep", "d.csv", "--target", "y", "--hidden", 3)
+    for options, message in [
+        (("--checkpoint", "d.csv"), "--checkpoint d.csv is a file"),
+        (("--checkpoint", "absent/kept"), "there is no folder absent"),
+        (("--checkpoint", "new", "--output", "./new"), "--checkpoint and --output are the same file"),
+        (("--checkpoint", "here", "--save", "here/../here/3.safetensors"), "would replace the data"),
+        (("--checkpoint", "here"), "--checkpoint and the data are the same file"),
+        (("--checkpoint", ".", "--networks", "3.safetensors"), "--checkpoint and --networks are the same"),
+    ]:
+        assert message in refused(*data, *options)
+    assert sorted(os.listdir(folder)) == ["d.csv", "here"]
 
 
 # The picture
