@@ -5,9 +5,10 @@ def main() -> None:
     """Run the command `numbabp`."""
     # not before it is called: the smoke run's second process has no use for them
     from .process.signals import SIGNALS
-    from .process.streams import open_closed_ones, tell
+    from .process.streams import open_closed_ones, tell, tell_warnings
 
     open_closed_ones()
+    tell_warnings()
     with SIGNALS:
         try:
             from .app import app

@@ -19,6 +19,7 @@ from .parameters import (
     Device,
     Dtype,
     Epochs,
+    EscapeFormulas,
     Header,
     Ignore,
     Missing,
@@ -91,6 +92,7 @@ def xor(
         raise ValueError("--zeros and --faithful are two experiments: choose one.")
     if plot is not None:
         plots.check(plot)
+    check_outputs({"--plot": plot}, {})
     name = "zeros" if zeros else "faithful" if faithful else "learn"
     run = EXPERIMENTS[name]()
     if plot is not None:
@@ -310,6 +312,7 @@ def sweep(
         int, typer.Option(min=0, max=2**32 - 1, help="First of the seeds; draws the order of rows too.")
     ] = 0,
     n_threads: Annotated[int | None, typer.Option(help="Threads; by default all there are.")] = None,
+    escape_formulas: EscapeFormulas = False,
     checkpoint: Annotated[
         Path | None,
         typer.Option(
@@ -371,7 +374,7 @@ def sweep(
         }
         for path, rows in tables.items():
             if path is not None:
-                write_csv(path, rows[0], [row.values() for row in rows])
+                write_csv(path, rows[0], [row.values() for row in rows], escape_formulas)
         if plot is not None:
             plots.write(plots.draw_sweep(result), plot)
         if save is not None:
@@ -389,6 +392,7 @@ def predict(
     model: Annotated[Path, typer.Argument(help="Model saved by numbabp train.")],
     data: Annotated[Path, typer.Argument(help="Table with the model's feature columns.")],
     output: Annotated[Path | None, typer.Option(help="CSV file to write instead of printing.")] = None,
+    escape_formulas: EscapeFormulas = False,
     separator: Separator = None,
     decimal: Decimal = None,
     header: Header = None,
@@ -413,9 +417,9 @@ def predict(
         return
     rows = zip(*(column.tolist() for column in columns.values()), strict=True)
     if output is None:
-        sys.stdout.write(csv_text(columns, rows))
+        sys.stdout.write(csv_text(columns, rows, escape_formulas))
     else:
-        write_csv(output, columns, rows)
+        write_csv(output, columns, rows, escape_formulas)
         typer.echo(f"{table.n_rows} predictions written to {output}.")
 
 

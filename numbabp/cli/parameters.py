@@ -65,6 +65,14 @@ Ignore = Annotated[str, typer.Option(help="Columns to leave out, such as id,date
 ValidationFraction = Annotated[
     float, typer.Option(help="Part of the rows set aside to measure on; 0 for none.")
 ]
+EscapeFormulas = Annotated[
+    bool,
+    typer.Option(
+        "--escape-formulas",
+        help="Put an apostrophe before texts in CSV that begin with =, +, - or @, which a spreadsheet would "
+        "take for formulas; numbers stay numbers.",
+    ),
+]
 Activation = Annotated[
     str,
     typer.Option(

@@ -2,7 +2,9 @@
 
 import csv
 import io
+import itertools
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,6 +19,9 @@ from .tables import Table
 
 TEXT = "text"
 TABS = (".tsv", ".tab")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet may take a text for a formula by, as OWASP lists it under CSV injection."""
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 LIBSVM = (".svm", ".libsvm", ".svmlight")
 
 
@@ -115,15 +120,33 @@ def _arrays(
     return *readers[kind](source), notes
 
 
-def csv_text(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """Text of a CSV file: the header, and rows of as many fields."""
+def csv_text(names: Iterable[str], rows: Iterable[Iterable[Any]], escape_formulas: bool = False) -> str:
+    """Text of a CSV file: the header, and rows of as many fields.
+
+    With `escape_formulas` an apostrophe stands before texts, in the header too, that a spreadsheet may take
+    for formulas. Numbers stay what they are, also those that are written as texts.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows(rows)
+    quoting = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    for row in itertools.chain([names], rows):
+        cells = [_escaped(cell) for cell in row] if escape_formulas else list(row)
+        # before Python 3.13 a carriage return was no reason for quotes, but a new line to who reads it
+        has_return = any(isinstance(cell, str) and "\r" in cell for cell in cells)
+        (quoting if has_return else writer).writerow(cells)
     return text.getvalue()
 
 
-def write_csv(path: str | os.PathLike[str], names: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+def _escaped(cell: Any) -> Any:
+    is_formula = isinstance(cell, str) and cell.startswith(FORMULA) and not _NUMBER.fullmatch(cell)
+    return "'" + cell if is_formula else cell
+
+
+def write_csv(
+    path: str | os.PathLike[str],
+    names: Iterable[str],
+    rows: Iterable[Iterable[Any]],
+    escape_formulas: bool = False,
+) -> None:
     """Put these into a CSV file, whole or not at all."""
-    write_atomically(path, lambda file: file.write(csv_text(names, rows).encode()))
+    write_atomically(path, lambda file: file.write(csv_text(names, rows, escape_formulas).encode()))

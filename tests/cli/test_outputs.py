@@ -1,6 +1,11 @@
 """What commands write: never over what they read, never two results into one file."""
 
+import csv
+import io
 import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +13,7 @@ import pytest
 from commands import refused, run
 
 from numbabp.cli.process.outputs import check_outputs, is_same_file
+from numbabp.data.table_files import csv_text
 
 
 @pytest.fixture
@@ -72,3 +78,85 @@ def test_same_files(folder):
     assert is_same_file(Path("b"), folder / "x" / ".." / "b")
     check_outputs({"--output": Path("b"), "--plot": Path("c")}, {"the data": Path("a"), "the model": None})
     check_outputs({"--output": Path("a"), "--plot": None}, {"the data": None})
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a POSIX shell redirects streams")
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("predict net - --output d.csv < d.csv", "--output d.csv would replace the data (-), which is read"),
+        (
+            "predict net /dev/stdin --output d.csv < d.csv",
+            "would replace the data (/dev/stdin)",
+        ),
+        ("predict net d.csv >> d.csv", "standard output goes into the data (d.csv), which is read"),
+        (
+            "train d.csv --target y --output log > log",
+            "--output log is the file that standard output",
+        ),
+        ("evaluate net d.csv --json log > log", "--json log is the file that standard output goes into"),
+        ("demo xor --plot a.png > a.png", "--plot a.png is the file that standard output goes into"),
+    ],
+)
+def test_standard_streams_are_files_too(table, command, message):
+    if "--plot" in command:
+        pytest.importorskip("matplotlib")
+    before = table.read_bytes()
+    program = f"{shlex.quote(sys.executable)} -m numbabp {command}"
+    done = subprocess.run(["sh", "-c", program], stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert table.read_bytes() == before
+
+
+def test_checkpoints_replace_nothing(table):
+    before = table.read_bytes()
+    for name in other_spellings(table):
+        line = refused("train", "d.csv", "--target", "y", "--epochs", 1, "--checkpoint", name)
+        assert f"--checkpoint {Path(name)} would replace the data (d.csv), which is read" in line
+    for option, name in (("--output", "new"), ("--plot", "new.png")):
+        pytest.importorskip("matplotlib")
+        line = refused("train", "d.csv", "--target", "y", option, name, "--checkpoint", f"./{name}")
+        assert "are the same file" in line
+    assert table.read_bytes() == before
+    assert not Path("new").exists()
+
+
+def test_formulas_are_escaped_where_that_is_asked_for(folder):
+    rows = "".join(f"{x},{'=1+1' if x < 0 else '-2'}\n" for x in np.linspace(-1, 1, 41) if x)
+    (folder / "d.csv").write_text("x,@kind\n" + rows)
+    run("train", "d.csv", "--target", "@kind", "--epochs", 30, "--output", "net")
+    plain = run("predict", "net", "d.csv").stdout.splitlines()
+    assert plain[0] == "@kind,P(-2),P(=1+1)"
+    assert plain[1].startswith("=1+1,")
+    escaped = run("predict", "net", "d.csv", "--escape-formulas").stdout.splitlines()
+    assert escaped[0] == "'@kind,P(-2),P(=1+1)"
+    assert escaped[1] == "'" + plain[1]
+    assert escaped[-1] == plain[-1]  # -2 is a number
+    run("predict", "net", "d.csv", "--escape-formulas", "--output", "p.csv")
+    assert (folder / "p.csv").read_text().splitlines() == escaped
+    # predicted numbers below zero, and what has such names
+    (folder / "n.csv").write_text("x,+y\n" + "".join(f"{x},{-x}\n" for x in range(1, 40)))
+    run("train", "n.csv", "--target", "+y", "--epochs", 30, "--output", "net")
+    escaped = run("predict", "net", "n.csv", "--escape-formulas").stdout.splitlines()
+    assert escaped[0] == "'+y"
+    assert float(escaped[-1]) < 0
+    options = ("--dataset", "iris", "--hidden", 3, "--seeds", 2, "--epochs", 1)
+    for option in ((), ("--escape-formulas",)):
+        run("sweep", *options, *option, "--output", "s.csv", "--networks", f"n{len(option)}.csv")
+    assert (folder / "n0.csv").read_bytes() == (folder / "n1.csv").read_bytes()
+
+
+def test_what_is_a_formula():
+    cells = ["=a", "+a", "-a", "@a", "\ta", "\ra", "-1+2", "-", "=1"]
+    text = io.StringIO(csv_text(cells, [], True), newline="")
+    assert next(csv.reader(text)) == ["'" + cell for cell in cells]
+    kept = ["a=1", "", "-1", "+1.5e-3", "-.5", "1", "'=a", -1, -0.5, None, True]
+    assert csv_text(kept, [kept], True) == csv_text(kept, [kept])
+
+
+def test_carriage_returns_are_in_quotes():
+    rows = [["a\rb", 1], ["c", 2]]
+    text = csv_text(["x", "y\r"], rows)
+    assert text == '"x","y\r"\n"a\rb",1\nc,2\n'

@@ -3,7 +3,9 @@
 import errno
 import os
 import sys
+import warnings
 from contextlib import suppress
+from typing import Any
 
 _CANT_WRITE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF}
 
@@ -29,6 +31,15 @@ def tell(message: str) -> None:
     """Say something on standard error, in a line; also where nobody is left to read it."""
     with suppress(OSError):
         print(f"numbabp: {message}", file=sys.stderr, flush=True)
+
+
+def tell_warnings() -> None:
+    """Say Python's warnings in a line each, from now on, without the line of source that they come from."""
+
+    def show(message: Warning | str, *others: Any, **more: Any) -> None:
+        tell(f"warning: {' '.join(str(message).split())}")
+
+    warnings.showwarning = show
 
 
 def give_up_output() -> None:
