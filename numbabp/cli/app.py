@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,7 +10,7 @@ from .. import __version__
 from ..training.progress import is_terminal
 from ..training.slicing import ENDING
 from .console import Commands, Json, new_table, print_json, print_table, reported
-from .evaluate import evaluate
+from .evaluate import STANDARD_OUTPUT, evaluate
 from .parameters import (
     Activation,
     Data,
@@ -35,7 +35,7 @@ from .parameters import (
     reading,
     step_size,
 )
-from .process.keeping import Keeping
+from .process.keeping import Keeping, write_all
 from .process.outputs import check_folder, check_outputs
 
 app = typer.Typer(
@@ -245,7 +245,8 @@ def train(
         network = begun(split)
         keeping.so_far = lambda path: split.pipeline.save_unfinished(network, path)
         fit(network, split, checkpoint)
-        keeping.save(lambda path: split.pipeline.save(network, path))
+        failed = keeping.try_to_save(lambda path: split.pipeline.save(network, path))
+        saved_to = None if failed else output
         ENDING.look()
         history = network.history
         assert history is not None
@@ -254,9 +255,11 @@ def train(
             from .scoring.evaluation import of_split
             from .scoring.pictures import draw_training
 
-            plots.write(draw_training(history, network.loss, of_split(split, network), report.measured), plot)
-            typer.echo(f"curves drawn into {plot}", err=True)
-        report_training(report, output, as_json)
+            picture = draw_training(history, network.loss, of_split(split, network), report.measured)
+            failed += write_all(("curves drawn into", plot, lambda path: plots.write(picture, path)))
+        report_training(report, saved_to, as_json)
+        if failed:
+            raise failed[0]
 
 
 @app.command()
@@ -349,7 +352,7 @@ def sweep(
         of_layouts = map(sweeps.checkpoint_name, layouts)
         check_folder("--checkpoint", checkpoint, of_layouts, {"the data": data, **results})
     told = reading(separator, decimal, missing, text, header)
-    with Keeping("sweep", checkpoint):
+    with Keeping("sweep", checkpoint, save) as keeping:
         split = Source(data, target, dataset, task, ignore, told).split(validation_fraction, seed)
         result = sweeps.sweep(
             split,
@@ -368,22 +371,22 @@ def sweep(
             checkpoint=checkpoint,
         )
         ENDING.look()
-        tables = {
-            output: [outcome.summary() for outcome in result.outcomes],
-            networks: [row for outcome in result.outcomes for row in outcome.rows()],
-        }
-        for path, rows in tables.items():
-            if path is not None:
-                write_csv(path, rows[0], [row.values() for row in rows], escape_formulas)
-        if plot is not None:
-            plots.write(plots.draw_sweep(result), plot)
-        if save is not None:
-            split.pipeline.save(result.outcomes[0].network, save)
-    written = {"settings written to": output, "networks written to": networks, "curves drawn into": plot}
-    for what, path in {**written, "the best setting's best network saved to": save}.items():
-        if path is not None:
-            typer.echo(f"{what} {path}", err=True)
-    report_sweep(result, split, output, as_json)
+
+        def table(path: Path, rows: list[dict[str, Any]]) -> None:
+            write_csv(path, rows[0], [row.values() for row in rows], escape_formulas)
+
+        def best(path: Path) -> None:
+            keeping.save(lambda path: split.pipeline.save(result.outcomes[0].network, path))
+
+        failed = write_all(
+            ("settings written to", output, lambda path: table(path, result.of_settings)),
+            ("networks written to", networks, lambda path: table(path, result.of_networks)),
+            ("curves drawn into", plot, lambda path: plots.write(plots.draw_sweep(result), path)),
+            ("the best setting's best network saved to", save, best),
+        )
+        report_sweep(result, split, output, as_json)
+        if failed:
+            raise failed[0]
 
 
 @app.command()
@@ -391,7 +394,7 @@ def sweep(
 def predict(
     model: Annotated[Path, typer.Argument(help="Model saved by numbabp train.")],
     data: Annotated[Path, typer.Argument(help="Table with the model's feature columns.")],
-    output: Annotated[Path | None, typer.Option(help="CSV file to write instead of printing.")] = None,
+    output: Annotated[Path | None, typer.Option(help="CSV file to write; by default, or -, printed.")] = None,
     escape_formulas: EscapeFormulas = False,
     separator: Separator = None,
     decimal: Decimal = None,
@@ -406,6 +409,8 @@ def predict(
     from ..data.table_files import csv_text, write_csv
     from ..data.table_model import load_table_model
 
+    if output == STANDARD_OUTPUT:
+        output = None
     check_outputs({"--output": output}, {"the model": model, "the data": data})
     saved = load_table_model(model)
     table = saved.read(data, separator=separator, decimal=decimal, has_header=header, part="test")

@@ -285,7 +285,7 @@ def _score(value: float) -> str:
 
 def report_sweep(result: Sweep, split: Split, output: Path | None, as_json: bool) -> None:
     """Print the best settings of a sweep, or all of them as JSON."""
-    rows = [outcome.summary() for outcome in result.outcomes]
+    rows = result.of_settings
     if as_json:
         print_json(
             {

@@ -143,6 +143,16 @@ class Sweep:
         return len(self.outcomes[0].curves["median"])
 
     @property
+    def of_settings(self) -> list[dict[str, Any]]:
+        """Rows of the table of settings."""
+        return [outcome.summary() for outcome in self.outcomes]
+
+    @property
+    def of_networks(self) -> list[dict[str, Any]]:
+        """Rows of the table of networks."""
+        return [row for outcome in self.outcomes for row in outcome.rows()]
+
+    @property
     def varied(self) -> dict[str, list[Any]]:
         """Parameters with more than one value, and these in rising order."""
         parameters = [outcome.parameters for outcome in self.outcomes]

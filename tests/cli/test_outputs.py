@@ -4,14 +4,16 @@ import csv
 import io
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import refused, run
+from commands import refused, run, signalled, without_compiling
 
+import numbabp as nbp
 from numbabp.cli.process.outputs import check_outputs, is_same_file
 from numbabp.data.table_files import csv_text
 
@@ -160,3 +162,75 @@ def test_carriage_returns_are_in_quotes():
     rows = [["a\rb", 1], ["c", 2]]
     text = csv_text(["x", "y\r"], rows)
     assert text == '"x","y\r"\n"a\rb",1\nc,2\n'
+
+
+def vanishing(of, monkeypatch):
+    """Let the folder `out` vanish while a class's `fit` is under way."""
+    (Path() / "out").mkdir()
+    really = of.fit
+
+    def fit(*arguments, **options):
+        result = really(*arguments, **options)
+        shutil.rmtree("out", ignore_errors=True)
+        return result
+
+    monkeypatch.setattr(of, "fit", fit)
+
+
+def test_a_model_whose_folder_vanishes_is_saved_elsewhere(folder, monkeypatch):
+    vanishing(nbp.Network, monkeypatch)
+    (folder / "net.model").write_text("mine")
+    result = run("train", "--dataset", "iris", "--epochs", 1, "--output", "out/net.model", status=2)
+    line = "numbabp: out/net.model: No such file or directory; the model is saved to net-2.model."
+    assert without_compiling(result.stderr).splitlines()[-1] == line
+    assert "training accuracy" in result.stdout
+    assert "saved to" not in result.stdout
+    assert nbp.load("net-2.model").network.layer_sizes == (4, 100, 3)
+    assert (folder / "net.model").read_text() == "mine"
+
+
+def test_a_sweep_writes_and_prints_what_it_can(folder, monkeypatch):
+    vanishing(nbp.Population, monkeypatch)
+    options = ("--dataset", "iris", "--hidden", 3, "--seeds", 2, "--epochs", 1)
+    files = ("--output", "out/s.csv", "--networks", "n.csv", "--save", "out/net")
+    result = run("sweep", *options, *files, status=2)
+    lines = without_compiling(result.stderr).splitlines()
+    assert lines == ["networks written to n.csv", f"numbabp: {folder}/out/s.csv: No such file or directory"]
+    assert "2 networks" in result.stdout
+    assert nbp.load("net").network.layer_sizes == (4, 3, 3)
+
+
+def test_a_checkpoint_that_cant_be_written_is_told_in_a_line(folder):
+    fails = """
+from numbabp.training.checkpoints import files
+
+def write(path, *others):
+    raise OSError(28, "No space left on device", path)
+
+files.write = write
+"""
+    command = (
+        "train",
+        "--dataset",
+        "iris",
+        "--epochs",
+        1,
+        "--no-baselines",
+        "--checkpoint",
+        "run",
+        "--output",
+        "net",
+    )
+    status, output, errors = signalled(0, fails, *command)
+    assert status == 0
+    assert "saved to net" in output
+    assert errors.startswith("numbabp: warning: a checkpoint could not be written to ")
+    assert "No space left on device" in errors
+    assert errors.count("\n") == 1
+
+
+def test_a_dash_is_standard_output(table):
+    run("train", "d.csv", "--target", "y", "--epochs", 1, "--output", "net")
+    printed = run("predict", "net", "d.csv").stdout
+    assert run("predict", "net", "d.csv", "--output", "-").stdout == printed
+    assert not Path("-").exists()

@@ -1,6 +1,7 @@
 """What a command keeps that is ended before its time, or can't write its result where it was to go."""
 
 import itertools
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,6 +54,14 @@ class Keeping:
             raise OSError(f"{why}; the model is saved to {save_somewhere(save, self.output)}.") from None
         self._is_saved = True
 
+    def try_to_save(self, save: Save) -> list[OSError]:
+        """`save`, but the error, if there is one, is for later."""
+        try:
+            self.save(save)
+        except OSError as error:
+            return [error]
+        return []
+
     def __enter__(self) -> "Keeping":
         return self
 
@@ -84,6 +93,30 @@ class Keeping:
     @staticmethod
     def _is_begun(checkpoint: Path) -> bool:
         return any(checkpoint.iterdir()) if checkpoint.is_dir() else checkpoint.exists()
+
+
+def write_all(*results: tuple[str, Path | None, Save]) -> list[OSError]:
+    """Write all that are asked for, and say so; what can't be written hinders no other, nor what is printed.
+
+    Parameters
+    ----------
+    *results
+        What is said of it, its file, and what writes it.
+
+    Returns
+    -------
+    list of OSError
+        Of those that can't be written.
+    """
+    failed = []
+    for what, path, save in results:
+        if path is not None:
+            try:
+                save(path)
+                print(f"{what} {path}", file=sys.stderr)
+            except OSError as error:
+                failed.append(error)
+    return failed
 
 
 def save_somewhere(save: Save, wanted: Path) -> Path:
