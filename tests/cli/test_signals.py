@@ -129,6 +129,16 @@ def test_commands_with_nothing_to_keep_say_one_word(folder, name, arguments, mod
     assert os.listdir(folder) == []
 
 
+def test_a_signal_in_a_string_that_is_executed(folder):
+    """Of an exact KeyboardInterrupt out of one `python -m` would make SIGINT again in the end."""
+    program = "import os, signal, sys\nsend = lambda: exec('os.kill(os.getpid(), signal.SIGTERM)')\n"
+    (folder / "sitecustomize.py").write_text(program + when_imported("typer"))
+    path = os.pathsep.join([str(folder), *sys.path])
+    command = [sys.executable, "-m", "numbabp", "info"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "numbabp: terminated.\n")
+
+
 def test_a_signal_while_data_are_read_from_a_pipe(folder):
     os.mkfifo("pipe.csv")
     command = [sys.executable, "-m", "numbabp", "train", "pipe.csv", "--target", "y", "--output", "net"]

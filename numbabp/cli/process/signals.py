@@ -24,6 +24,14 @@ LOST_SECONDS = 0.05
 """After which a signal comes again whose exception Python could hand to nobody."""
 
 
+class Ended(KeyboardInterrupt):
+    """A signal has come.
+
+    Not a KeyboardInterrupt itself: where one leaves a string that is executed, as by what makes named tuples,
+    Python notes that nobody handles it, and `python -m` then ends by SIGINT, whatever the status was to be.
+    """
+
+
 class Interrupted(KeyboardInterrupt):
     """A command has been ended, and what there was to keep has been kept: its text tells where."""
 
@@ -83,7 +91,7 @@ class Signals:
             return
         self._first, self._last = number if is_first else self._first, now
         if not (is_first and ENDING.ask()):
-            raise KeyboardInterrupt
+            raise Ended
 
     def _unraisable(self, lost: Any) -> None:
         """Let a signal come again whose exception was raised where Python drops it, as in a finalizer."""
