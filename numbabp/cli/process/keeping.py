@@ -113,7 +113,7 @@ def write_all(*results: tuple[str, Path | None, Save]) -> list[OSError]:
         if path is not None:
             try:
                 save(path)
-                print(f"{what} {path}", file=sys.stderr)
+                print(f"{what} {path}", file=sys.stderr, flush=True)  # before what comes on the other stream
             except OSError as error:
                 failed.append(error)
     return failed
