@@ -1,6 +1,7 @@
 """What tells one run from another: the samples, by their digest, the architecture and the options."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from numbers import Real
@@ -115,5 +116,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [plain(each) for each in value]
     if isinstance(value, np.generic):
-        return value.item()
+        value = value.item()
+    # which JSON has no numbers for
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return value
