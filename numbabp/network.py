@@ -2,6 +2,7 @@
 
 import copy
 import os
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -480,6 +481,7 @@ class Network(OfArchitecture):
                 order_seed,
                 validation,
                 run.callback,
+                run.stop,
                 keeper=kept and kept.keeper,
                 found=kept and kept.standing,
             )
@@ -491,6 +493,12 @@ class Network(OfArchitecture):
             finally:
                 if training.history is not None:  # else it has not begun
                     self.history = training.history
+
+
+def fit_until(stop: threading.Event | None, network: Network, X: Any, y: Any, **arguments: Any) -> History:
+    """`Network.fit` with a checkpoint that has been checked; ends as by Ctrl-C once `stop` is set."""
+    of_run = {name: arguments.pop(name) for name in Run._fields if name in arguments}
+    return network._train(X, y, Options.named("Network.fit", arguments), Run(**of_run, stop=stop))
 
 
 def _assign(name: str, views: tuple[np.ndarray, ...], values: Sequence[Any]) -> None:

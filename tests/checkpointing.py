@@ -1,9 +1,12 @@
 """What tests of checkpoints share: slices that end anywhere, and every checkpoint that is written."""
 
+import os
+import shutil
+
 import numpy as np
 
 from numbabp.training import loop, population_loop
-from numbabp.training.checkpoints import files, keeper
+from numbabp.training.checkpoints import files, folder, keeper
 
 
 def slices_end_anywhere(monkeypatch, n):
@@ -33,3 +36,37 @@ def all_versions(monkeypatch):
     monkeypatch.setattr(keeper.Keeper, "_start", lambda self, work: work())
     monkeypatch.setattr(files, "write", write)
     return written
+
+
+def all_versions_of_folders(monkeypatch, path):
+    """A list of all that the folder at `path` holds after each file that is written, by name."""
+    written, real, asked = [], files.write, folder.Checkpoint
+
+    def write(path_of_file, identity, standing):
+        real(path_of_file, identity, standing)
+        written.append(content_of(path))
+
+    monkeypatch.setattr(keeper.Keeper, "_start", lambda self, work: work())
+    monkeypatch.setattr(folder, "Checkpoint", lambda path, **more: asked(path, every=0.0, **more))
+    monkeypatch.setattr(files, "write", write)
+    return written
+
+
+def content_of(path):
+    """The bytes of the files of a folder, by name."""
+    names = [entry.name for entry in os.scandir(path) if not entry.name.endswith(".tmp")]
+    found = {}
+    for name in names:
+        try:
+            found[name] = (path / name).read_bytes()
+        except FileNotFoundError:  # another thread has done with it
+            continue
+    return found
+
+
+def put_back(path, content):
+    """Make a folder hold what it did."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    for name, data in content.items():
+        (path / name).write_bytes(data)

@@ -13,6 +13,7 @@ from .convergence import warn_unless_converged
 from .diagnosis import warn_unless_learnt
 from .fitting import Fitted, Fitting, begin, begin_epoch
 from .parameters import LBFGS
+from .supervision import Supervision
 from .validation import check_unlabelled
 from .views import Views
 
@@ -44,6 +45,8 @@ class BaseMLP(BaseEstimator):
     learning_rate_init_: float
     max_iter_: int
     _fitted: Fitted
+    supervision: Supervision | None = None
+    """While a search fits it."""
 
     def _keep(self, arguments: dict[str, Any]) -> None:
         """Keep the arguments of `__init__` as they are, which is scikit-learn's convention."""
@@ -141,7 +144,10 @@ class BaseMLP(BaseEstimator):
             reason = fitting.minimise() if self.solver == LBFGS else self._take_epochs(fitting, goes_on)
             warn_unless_converged(self, reason)
             warn_unless_learnt(self, self.inner_network_, fitting.samples)
-        except KeyboardInterrupt:  # what was learnt is worth keeping, as scikit-learn does
+        except KeyboardInterrupt:
+            if self.supervision is not None:
+                raise
+            # what was learnt is worth keeping, as scikit-learn does
             warnings.warn("Training interrupted by user.", stacklevel=2)
         except DivergenceError as error:
             raise fitting.located(self.n_iter_, error) from None

@@ -1,5 +1,6 @@
 """One call of an estimator's fit or partial_fit: what is done before the first step, and the epochs."""
 
+import threading
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,13 +15,13 @@ from ..checks.arguments import check_path, check_random_state
 from ..checks.host_samples import check_on_host, check_target_range
 from ..devices.placement import beside, gpu_of, resolve, where, where_X_lies
 from ..errors import DivergenceError
-from ..network import Network
+from ..network import Network, fit_until
 from ..options import Options
 from ..planning.planner import make_plan
 from ..planning.problem import Problem
 from ..samples import Samples as Measured
 from ..samples import mean_nonzeros
-from ..training.checkpoints.files import prepare
+from ..training.checkpoints.files import CheckpointError, prepare
 from ..training.checkpoints.identities import of_samples, plain
 from ..training.checkpoints.keeper import Checkpoint
 from ..training.lbfgs import Objective, minimise
@@ -52,6 +53,8 @@ from .weights import MeanWeight, normalised, rows_with_weight, times
 
 DECIDING = ("learning_rate", "tol", "n_iter_no_change", "early_stopping", "max_iter_", "standardize")
 """Parameters on which depends what becomes of a run, beside what its network is asked for."""
+ADVICE = "Name another file, or delete this one to begin anew."
+"""What errors of checkpoints say: estimators have no `resume`."""
 EPOCHS_A_CALL = 10_000
 """Epochs that one call of `Network.fit` is given at most: what it records of them is allocated beforehand."""
 
@@ -101,22 +104,31 @@ class Fitting:
 
         Raises
         ------
-        ValueError
+        CheckpointError
             If the file is none of an estimator's checkpoints, or can't be written.
         """
-        if self.model.checkpoint is None:
-            return None
-        found = prepare(self.model.checkpoint, resume=True)
-        if found is None:
+        kept_at = self._kept_at
+        found = None if kept_at is None else prepare(kept_at.path, resume=True, advice=kept_at.advice)
+        if kept_at is None or found is None:
             return None
         if "callback" not in found.standing.facts:
-            raise ValueError(f"checkpoint {self.model.checkpoint} is of another run: of no estimator.")
+            raise CheckpointError(f"checkpoint {kept_at.path} is of another run: of no estimator.")
         watch.go_on(found.standing.part(OF_CALLBACK, found.standing.facts["callback"]))
         return watch.go_back()
 
-    def _checkpoint(self, first: int, resume: bool) -> Checkpoint | None:
-        model, validation = self.model, self.samples.validation
+    @property
+    def _kept_at(self) -> Checkpoint | None:
+        """Where the run is kept, if it is: by who supervises the model, or by its own parameter."""
+        model = self.model
+        if model.supervision is not None:
+            return model.supervision.checkpoint
         if model.checkpoint is None or self.in_parts:
+            return None
+        return Checkpoint(check_path("checkpoint", model.checkpoint), advice=ADVICE)
+
+    def _checkpoint(self, first: int, resume: bool) -> Checkpoint | None:
+        model, validation, kept_at = self.model, self.samples.validation, self._kept_at
+        if kept_at is None:
             return None
         held_out = None
         if validation is not None:
@@ -127,7 +139,13 @@ class Fitting:
             **of_samples("samples held out", held_out),
             **{name: plain(getattr(model, name)) for name in DECIDING},
         }
-        return Checkpoint(check_path("checkpoint", model.checkpoint), resume=resume, beside=beside)
+        return kept_at._replace(resume=resume, beside={**kept_at.beside, **beside})
+
+    @property
+    def _stop(self) -> threading.Event | None:
+        """What ends the run from another thread."""
+        supervision = self.model.supervision
+        return None if supervision is None else supervision.stop
 
     def run(self, first: int, epochs: int, watch: Watch, resume: bool = False) -> None:
         """Train for some of `epochs` epochs, of which the first has this number.
@@ -142,7 +160,9 @@ class Fitting:
         options = {"shuffle": bool(model.shuffle), "device": model.device}
         options |= step_options(model, n, self.penalty)
         with where(samples.X):
-            model.inner_network_.fit(
+            fit_until(
+                self._stop,
+                model.inner_network_,
                 samples.X,
                 samples.Y,
                 sample_weight=samples.weights,
@@ -181,6 +201,8 @@ class Fitting:
             model.loss_ = loss - objective.penalty(parameters)
             model.loss_curve_.append(model.loss_)
             model.best_loss_ = min(model.loss_curve_)
+            if self._stop is not None and self._stop.is_set():
+                raise KeyboardInterrupt
             if model.verbose:
                 print(f"Iteration {model.n_iter_}, loss = {model.loss_:.8f}")
 

@@ -1,5 +1,6 @@
 """From the checked arguments of `Network.fit` to a training that can begin."""
 
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from ..options import Options
 from ..planning.problem import Problem
 from ..samples import Samples
 from ..schedules import ScheduledRates, check_schedule
-from .checkpoints.files import Identity
+from .checkpoints.files import CheckpointError, Identity
 from .checkpoints.keeper import Checkpoint, own_generators
 from .checkpoints.kept_run import KeptRun
 from .checkpoints.standing import Standing
@@ -36,6 +37,8 @@ class Run(NamedTuple):
     validation_data: Any = None
     callback: Callback | None = None
     checkpoint: Checkpoint | None = None
+    stop: threading.Event | None = None
+    """Ends training as by Ctrl-C once it is set: for threads that Ctrl-C does not reach."""
 
     def check(self) -> None:
         """Raise for an argument that is not allowed."""
@@ -106,20 +109,20 @@ class Run(NamedTuple):
 
 
 def check_rates(path: PathLike, found: Standing, rates: ScheduledRates) -> None:
-    """Raise ValueError unless the epochs that are done have the rates that they would have now.
+    """Raise CheckpointError unless the epochs that are done have the rates that they would have now.
 
     So `epochs` may differ as long as that does not matter to them, and so may a schedule that is a function.
     """
     done, sample = (int(at) for at in found.arrays["position"][[EPOCH, SAMPLE]])
     begun = done + (sample > 0)
     if rates.epochs is not None and rates.epochs < begun:
-        raise ValueError(f"checkpoint {path} stands in epoch {begun}, beyond epochs={rates.epochs}.")
+        raise CheckpointError(f"checkpoint {path} stands in epoch {begun}, beyond epochs={rates.epochs}.")
     if rates.adapt:
         return
     differing = np.flatnonzero(found.arrays["learning_rates"][:begun] != rates.between(0, begun))
     if differing.size:
         first = int(differing[0])
-        raise ValueError(
+        raise CheckpointError(
             f"checkpoint {path} is of another run: the learning rate of epoch {first} was "
             f"{found.arrays['learning_rates'][first]:g}, and {rates.between(first, first + 1)[0]:g} is asked "
             "for by schedule and epochs."

@@ -215,6 +215,8 @@ class PopulationTraining:
                 self.seconds_compiling += time.perf_counter() - started
                 with ENDING.looked_for():
                     share_out(engine.tasks, engine.n_threads, work, self._show, self.stop)
+                if self.stop.is_set():  # by another thread
+                    raise KeyboardInterrupt
             except KeyboardInterrupt:
                 if self.keeper is not None and engine.can_be_kept:
                     self.keeper.finish(self.standing())

@@ -117,3 +117,16 @@ def test_an_interrupted_fit_goes_on(tmp_path, monkeypatch):
         nbp.MLPClassifier(**options, checkpoint=tmp_path / "run").fit(X, LABELS)
     model = nbp.MLPClassifier(**options, checkpoint=tmp_path / "run").fit(X, LABELS)
     assert record(model) == expected and len(calls) < 75
+
+
+def test_infinity_is_a_number_that_files_hold(tmp_path):
+    """n_iter_no_change=np.inf is scikit-learn's way to go on to the end."""
+    options = {"max_iter": 5, "random_state": 0, "learning_rate": "constant", "checkpoint": tmp_path / "run"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = [
+            record(nbp.MLPClassifier(**options, n_iter_no_change=np.inf).fit(X, LABELS)) for _ in range(2)
+        ]
+        assert found[0] == found[1]
+        with pytest.raises(ValueError, match=r'n_iter_no_change \("inf" there, 10 here\).*delete this one'):
+            nbp.MLPClassifier(**options).fit(X, LABELS)

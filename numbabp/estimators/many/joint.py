@@ -11,6 +11,7 @@ from ...devices.placement import is_on_device
 from ...errors import DivergenceError
 from ...history import PopulationHistory
 from ...population import Population, fit_until
+from ...training.checkpoints.keeper import Checkpoint
 from ...training.population_setup import PER_NETWORK
 from ...training.state import draw_order_seed
 from .. import fitting
@@ -67,7 +68,10 @@ def begin(
 
 
 def train_together(
-    fittings: Sequence[Fitting], n_threads: int | None = None, stop: threading.Event | None = None
+    fittings: Sequence[Fitting],
+    n_threads: int | None = None,
+    stop: threading.Event | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Population:
     """Train models that have begun as one population.
 
@@ -86,7 +90,9 @@ def train_together(
     n_threads : int, optional
         At most; by default all that there are.
     stop : threading.Event, optional
-        Ends training when it is set.
+        Ends training when it is set, by a KeyboardInterrupt.
+    checkpoint : Checkpoint, optional
+        Where training is kept, and gone on from.
     """
     models = [each.model for each in fittings]
     first, samples = models[0], fittings[0].samples
@@ -111,6 +117,7 @@ def train_together(
         "n_iter_no_change": None if never else first.n_iter_no_change,
         "kernel": plan.kernel,
         "n_threads": n_threads,
+        "checkpoint": checkpoint,
     }
     history = _train(population, models, samples.X, samples.Y, stop, how)
     for i, error in history.diverged.items():

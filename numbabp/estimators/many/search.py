@@ -26,7 +26,19 @@ from ...devices.processor import n_threads
 from ...training.dask_client import check_client
 from ..base import BaseMLP
 from ..parameters import epochs_of
-from .search_jobs import Data, Fit, Job, candidate_of, make_jobs, parts_of, run_here, run_on
+from ..supervision import Supervision
+from .kept_search import KeptSearch, check_draws, may_be_kept
+from .search_jobs import (
+    Data,
+    Fit,
+    Job,
+    candidate_of,
+    fit_supervised,
+    make_jobs,
+    parts_of,
+    run_here,
+    run_on,
+)
 
 
 class PopulationSearchCV(BaseSearchCV):
@@ -120,6 +132,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         n_threads: int | None = None,
         halving: float | None = None,
         client: Any = None,
+        checkpoint: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -138,6 +151,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         self.n_threads = n_threads
         self.halving = halving
         self.client = client
+        self.checkpoint = checkpoint
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> "PopulationSearchCV":
         """Fit all candidates on all folds, and the best one on all samples.
@@ -167,18 +181,23 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         splits = list(splitter.split(X, y, **routed.splitter.split))
         data = Data(X, y, splits, routed.estimator.fit, routed.scorer.score)
         base = clone(self.estimator)
+        candidates = self._candidates()
+        kept = None
+        if self.checkpoint is not None:
+            check_draws(self, splitter)
+            kept = KeptSearch(self, base, data, candidates)
 
         # those of scikit-learn's, entered and left by several threads, may not put back what was there before
         with warnings.catch_warnings():
-            evaluation = _Evaluation(self, base, data, scorers)
-            results = self._search(evaluation, refit_metric)
+            evaluation = _Evaluation(self, base, data, scorers, kept)
+            results = self._search(evaluation, candidates, refit_metric)
         self.multimetric_ = isinstance(evaluation.first_score, dict)
         # with several metrics one may be enough to say which candidate is best, but that takes a refit
         if self.refit or not self.multimetric_:
             self._choose(results, self._metric(evaluation, refit_metric))
         # predict, score and the like are those of one estimator
         if self.refit:
-            self._fit_best(candidate_of(base, self.best_params_), X, y, data.fit_params)
+            self._fit_best(candidate_of(base, self.best_params_), X, y, data.fit_params, kept)
         self.scorer_ = getattr(scorers, "_scorers", scorers)
         self.cv_results_ = results
         return self
@@ -189,10 +208,15 @@ multimetric_, classes_, n_features_in_, feature_names_in_
             self.best_score_ = results[f"mean_test_{metric}"][self.best_index_]
         self.best_params_ = results["params"][self.best_index_]
 
-    def _fit_best(self, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any]) -> None:
+    def _fit_best(
+        self, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], kept: KeptSearch | None
+    ) -> None:
         started = time.time()
         self.best_estimator_ = estimator
-        estimator.fit(X, y, **fit_params)
+        if kept is None:
+            estimator.fit(X, y, **fit_params)
+        else:
+            fit_supervised(estimator, X, y, fit_params, Supervision(kept.refit))
         self.refit_time_ = time.time() - started
         if hasattr(estimator, "feature_names_in_"):
             self.feature_names_in_ = estimator.feature_names_in_
@@ -218,6 +242,11 @@ multimetric_, classes_, n_features_in_, feature_names_in_
             check_real("halving", self.halving, minimum=1, open_minimum=True)
         if self.client is not None:
             check_client(self.client)
+        if model.checkpoint is not None:
+            raise ValueError(
+                f"checkpoint={model.checkpoint!r} of the estimator is a file for one fit, which candidates "
+                "can't share: give the search a folder, checkpoint=..., which is for all of them."
+            )
 
     def threads(self) -> int:
         """How many threads n_jobs and n_threads stand for."""
@@ -231,9 +260,10 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         sampler = ParameterSampler(self.param_distributions, self.n_iter, random_state=self.random_state)
         return list(sampler)
 
-    def _search(self, evaluate: "_Evaluation", refit_metric: Any) -> dict[str, Any]:
+    def _search(
+        self, evaluate: "_Evaluation", candidates: list[dict[str, Any]], refit_metric: Any
+    ) -> dict[str, Any]:
         """The table of results."""
-        candidates = self._candidates()
         if self.halving is None:
             evaluate(candidates)
             return self._table(evaluate)
@@ -289,11 +319,14 @@ def _rounds(n_candidates: int, most: int, factor: float) -> list[int]:
 class _Evaluation:
     """Fits and scores candidates, and keeps the rows of the table."""
 
-    def __init__(self, search: PopulationSearchCV, base: Any, data: Data, scorers: Any) -> None:
+    def __init__(
+        self, search: PopulationSearchCV, base: Any, data: Data, scorers: Any, kept: KeptSearch | None
+    ) -> None:
         self._search = search
         self._base = base
         self._data = data
         self._scorers = scorers
+        self._kept = kept
         self.n_splits = len(data.splits)
         self.n_training_samples = data.n_training_samples
         self.candidates: list[dict[str, Any]] = []
@@ -308,23 +341,11 @@ class _Evaluation:
                 f"Fitting {n_splits} folds for each of {len(candidates)} candidates, "
                 f"totalling {n_splits * len(candidates)} fits"
             )
-        results: list[Any] = [None] * (n_splits * len(candidates))
-
-        def score(job: Job, fits: list[Fit]) -> None:
-            for place, fit in zip(job.places, fits, strict=True):
-                results[place] = self._score(fit, job.fold)
-            if search.verbose > 1:
-                how = "together" if job.together else "by itself"
-                seconds = sum(fit.seconds for fit in fits)
-                print(f"[fold {job.fold + 1}/{n_splits}] {len(fits)} {how}: {seconds:.2g} s")
-
-        jobs = make_jobs(self._base, candidates, self._data)
+        prefix = f"round-{more['iter']}-" if more else ""
+        jobs = make_jobs(self._base, candidates, self._data, prefix)
         if not jobs:
             raise ValueError("there is nothing to fit: cv has no splits, or there are no candidates.")
-        if search.client is None:
-            run_here(jobs, self._data, search.threads(), score)
-        else:
-            run_on(search.client, jobs, self._data, score)
+        results = self._results(jobs, n_splits * len(candidates))
         _warn_or_raise_about_fit_failures(results, search.error_score)
         if callable(search.scoring):
             _insert_error_scores(results, search.error_score)
@@ -332,6 +353,37 @@ class _Evaluation:
         self.results += results
         for name, value in more.items():
             self.more.setdefault(name, []).extend([value] * len(candidates))
+
+    def _results(self, jobs: list[Job], n: int) -> list[Any]:
+        """Of n fits: found in the checkpoint, or done now, and kept there."""
+        search, kept = self._search, self._kept
+        results: list[Any] = [None] * n
+
+        def put(job: Job, scored: list[dict[str, Any]]) -> None:
+            for place, result in zip(job.places, scored, strict=True):
+                results[place] = result
+
+        def score(job: Job, fits: list[Fit]) -> None:
+            scored = [self._score(fit, job.fold) for fit in fits]
+            put(job, scored)
+            if kept is not None and all(may_be_kept(fit) for fit in fits):
+                kept.put(job, scored)
+            if search.verbose > 1:
+                how = "together" if job.together else "by itself"
+                seconds = sum(fit.seconds for fit in fits)
+                print(f"[fold {job.fold + 1}/{self.n_splits}] {len(fits)} {how}: {seconds:.2g} s")
+
+        if kept is not None:
+            jobs = kept.still_to_do(jobs, put)
+            if search.verbose > 0:
+                print(f"{kept.n_found} of them are done, in {search.checkpoint}")
+        if not jobs:
+            return results
+        if search.client is None:
+            run_here(jobs, self._data, search.threads(), score)
+        else:
+            run_on(search.client, jobs, self._data, score)
+        return results
 
     @property
     def first_score(self) -> Any:

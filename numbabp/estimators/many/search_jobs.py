@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,9 +19,13 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _num_features
 
 from ...devices.processor import blas_threads
+from ...training.checkpoints.files import CheckpointError
+from ...training.checkpoints.keeper import Checkpoint
 from ...training.dask_client import one_blas_thread, run_jobs
 from ..base import BaseMLP
+from ..fitting import Fitting
 from ..parameters import check_parameters, epochs_of, hidden_layer_sizes
+from ..supervision import Supervision, supervised
 from .joint import begin, finish, train_together, why_alone
 
 OF_EACH_NETWORK = ("learning_rate_init", "momentum", "alpha")
@@ -62,6 +67,8 @@ class Job:
     fold: int
     together: bool  # as a population, or by themselves
     transformers: Any  # what they share of preparing samples, or None without any
+    name: str  # of files
+    checkpoint: Checkpoint | None = None  # where it is kept while it is under way
 
     def work(self, n_features: int, n_samples: int) -> int:
         """About proportional to the time it takes, for populations; of samples there are about so many."""
@@ -91,14 +98,16 @@ class _Kind:
     alone: int | None = None  # the number of a candidate that is fitted by itself
 
 
-def make_jobs(base: Any, candidates: list[dict[str, Any]], data: Data) -> list[Job]:
+def make_jobs(base: Any, candidates: list[dict[str, Any]], data: Data, prefix: str = "") -> list[Job]:
     """All fits of all candidates, in jobs that can be done in any order and at any place.
 
-    A job has one population, or one fit that has to be done by the estimator itself.
+    A job has one population, or one fit that has to be done by the estimator itself. The same call makes the
+    same jobs in every process, with names that begin with the prefix.
     """
     groups: dict[_Kind, list[int]] = {}
-    for i, parameters in enumerate(candidates):
-        kind = _kind(candidate_of(base, parameters), parameters, data) or _Kind(alone=i)
+    estimators = [candidate_of(base, parameters) for parameters in candidates]  # kept, as are their ids
+    for i, (estimator, parameters) in enumerate(zip(estimators, candidates, strict=True)):
+        kind = _kind(estimator, parameters, data) or _Kind(alone=i)
         groups.setdefault(kind, []).append(i)
     n_splits = len(data.splits)
     return [
@@ -108,8 +117,9 @@ def make_jobs(base: Any, candidates: list[dict[str, Any]], data: Data) -> list[J
             fold=fold,
             together=kind.alone is None,
             transformers=kind.transformers,
+            name=f"{prefix}group-{group}-fold-{fold}",
         )
-        for kind, members in groups.items()
+        for group, (kind, members) in enumerate(groups.items())
         for fold in range(n_splits)
     ]
 
@@ -183,7 +193,8 @@ def fit_job(
 ) -> list[Fit]:
     """Fit the estimators of a job; prepared() is what `prepare` gives for it."""
     if not job.together:
-        return [_fit_alone(estimator, job.fold, data) for estimator in job.estimators]
+        by = Supervision(job.checkpoint, stop)
+        return [_fit_alone(estimator, job.fold, data, by) for estimator in job.estimators]
     started = time.perf_counter()
     X, y, params = data.training(job.estimators[0], job.fold)
     transformers = None
@@ -195,7 +206,11 @@ def fit_job(
     prefix = parts_of(job.estimators[0])[1]
     sample_weight = params.get(f"{prefix}sample_weight")
     models = [parts_of(estimator)[2] for estimator in job.estimators]
-    errors = _fit_together(models, X, y, sample_weight, n_threads, stop)
+    try:
+        fittings = begin(models, X, y, sample_weight)
+    except Exception as error:
+        return [Fit(None, error, 0.0)] * len(models)
+    errors = _train(fittings, n_threads, stop, job.checkpoint)
     if transformers is not None:
         for estimator in job.estimators:
             estimator.steps[:-1] = transformers.steps
@@ -203,26 +218,32 @@ def fit_job(
     return [Fit(*pair, seconds) for pair in zip(job.estimators, errors, strict=True)]
 
 
-def _fit_alone(estimator: Any, fold: int, data: Data) -> Fit:
+def _fit_alone(estimator: Any, fold: int, data: Data, by: Supervision) -> Fit:
     X, y, params = data.training(estimator, fold)
     started = time.perf_counter()
     failure = None
     try:
-        estimator.fit(X, y, **params)
+        fit_supervised(estimator, X, y, params, by)
+    except CheckpointError:  # not the candidate's fault
+        raise
     except Exception as error:
         failure = error
     return Fit(estimator, failure, time.perf_counter() - started)
 
 
-def _fit_together(
-    models: list[BaseMLP], X: Any, y: Any, sample_weight: Any, n_threads: int, stop: threading.Event
+def fit_supervised(estimator: Any, X: Any, y: Any, params: dict[str, Any], by: Supervision) -> None:
+    """Fit an estimator or a pipeline, whose model is supervised if its fit is that of this package."""
+    model = parts_of(estimator)[2]
+    is_ours = isinstance(model, BaseMLP) and type(model).fit is BaseMLP.fit  # which trains but once
+    with supervised(model, by) if is_ours else nullcontext():
+        estimator.fit(X, y, **params)
+
+
+def _train(
+    fittings: list[Fitting], n_threads: int, stop: threading.Event, checkpoint: Checkpoint | None
 ) -> list[Exception | None]:
-    """Fit models as one population; what the fit of each would have raised."""
-    try:
-        fittings = begin(models, X, y, sample_weight)
-    except Exception as error:
-        return [error] * len(models)
-    population = train_together(fittings, n_threads, stop)
+    """Train models that have begun as one population; what the fit of each would have raised."""
+    population = train_together(fittings, n_threads, stop, checkpoint)
     assert population.history is not None
     errors: list[Exception | None] = []
     for i, fitting in enumerate(fittings):

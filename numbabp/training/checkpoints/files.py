@@ -16,6 +16,10 @@ Identity = dict[str, Any]
 """What tells a run from others, as JSON takes it: by name, what it is trained on and how."""
 
 
+class CheckpointError(ValueError):
+    """A file that a run can't go on from, nor begin anew in: the run's own arguments are not to blame."""
+
+
 class Found(NamedTuple):
     """What a file holds of a run."""
 
@@ -49,32 +53,44 @@ def read(path: PathLike) -> Found:
     return Found(run, Standing(facts, arrays))
 
 
-def prepare(path: PathLike, resume: bool) -> Found | None:
+def prepare(path: PathLike, resume: bool, advice: str = "") -> Found | None:
     """See what is at `path` before a run begins: what there is to go on from, if anything.
 
     Raises
     ------
-    ValueError
+    CheckpointError
         If the file can't be written, is no checkpoint, or is damaged; resume=False replaces a checkpoint,
-        also one that is damaged, but nothing else.
+        also one that is damaged, but nothing else. It ends with the `advice`.
     """
-    check_writable(Path(path))
+    try:
+        check_writable(Path(path))
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
     if not os.path.exists(path):
         return None
     try:
         _check_format(path, read_strings(path))
     except ValueError as error:
-        raise ValueError(f"checkpoint {error} It is not replaced: name another path.") from None
+        raise CheckpointError(f"checkpoint {error} It is not replaced: name another path.") from None
     if not resume:
         return None
     try:
         return read(path)
     except ValueError as error:
-        raise ValueError(f"checkpoint {error} resume=False begins anew.") from None
+        raise CheckpointError(f"checkpoint {error} {advice or 'resume=False begins anew.'}") from None
 
 
-def check_same_run(path: PathLike, found: Identity, asked: Identity) -> None:
-    """Raise ValueError for a file of another run, naming all that differs."""
+def is_checkpoint(path: PathLike) -> bool:
+    """Whether there is a file that begins as one, whole or not."""
+    try:
+        _check_format(path, read_strings(path))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def check_same_run(path: PathLike, found: Identity, asked: Identity, advice: str = "") -> None:
+    """Raise CheckpointError for a file of another run, naming all that differs, and the `advice`."""
     differing = []
     for name in dict.fromkeys([*found, *asked]):
         there, here = (json.dumps(run.get(name)) for run in (found, asked))
@@ -82,9 +98,9 @@ def check_same_run(path: PathLike, found: Identity, asked: Identity) -> None:
             told = len(there) + len(here) < 200 and not name.startswith("the ")
             differing.append(f"{name} ({there} there, {here} here)" if told else name)
     if differing:
-        raise ValueError(
-            f"checkpoint {os.fspath(path)} is of another run; what differs: {', '.join(differing)}. "
-            "Name another file, delete this one, or begin anew with resume=False of fit."
+        advice = advice or "Name another file, delete this one, or begin anew with resume=False of fit."
+        raise CheckpointError(
+            f"checkpoint {os.fspath(path)} is of another run; what differs: {', '.join(differing)}. {advice}"
         )
 
 

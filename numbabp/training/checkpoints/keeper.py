@@ -42,6 +42,8 @@ class Checkpoint(NamedTuple):
     resume: bool = True
     beside: Mapping[str, Any] = {}
     """What else a run has to have in common with one that is gone on from, as JSON takes it."""
+    advice: str = ""
+    """What errors advise, where `fit` has no `resume`."""
 
     @classmethod
     def asked(cls, path: "PathLike | Checkpoint | None", every: float, resume: bool) -> "Checkpoint | None":

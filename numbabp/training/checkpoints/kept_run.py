@@ -34,9 +34,9 @@ class KeptRun(NamedTuple):
         for generator in generators.values():
             random_states.described(generator)  # raises where it can't be kept
         identity = {**identity, **checkpoint.beside}
-        found = files.prepare(checkpoint.path, checkpoint.resume)
+        found = files.prepare(checkpoint.path, checkpoint.resume, checkpoint.advice)
         if found is not None:
-            files.check_same_run(checkpoint.path, found.identity, identity)
+            files.check_same_run(checkpoint.path, found.identity, identity, checkpoint.advice)
         return cls(Keeper(checkpoint, identity, generators), generators, found and found.standing)
 
     def plan(self, plan: Plan, problem: Problem) -> Plan:

@@ -6,6 +6,7 @@ from typing import Any
 from ...planning.plan import Plan
 from ...planning.planner import step_by_step
 from ...planning.problem import Problem
+from .files import CheckpointError
 
 DECIDING = ("kernel", "device", "block_length", "sub_block", "delayed_layers", "n_threads")
 """What of one network's plan the bits depend on."""
@@ -36,7 +37,7 @@ def planned_for_many(facts: Any, plan: Plan, problem: Problem) -> Plan:
         if of_network is not None:
             of_network = planned(facts["of_network"], of_network, problem)
         return replace(candidate, of_network=of_network, others=plan.others)
-    raise ValueError(
+    raise CheckpointError(
         f"checkpoint is of a run by {facts.get('kernel')!r} on {facts.get('device')} with "
         f"{facts.get('n_lanes')} lanes, which can't be gone on with on this processor."
     )
@@ -49,20 +50,20 @@ def planned(facts: Any, plan: Plan, problem: Problem) -> Plan:
 
     Raises
     ------
-    ValueError
+    CheckpointError
         If there is no such candidate any more: another processor, or another GPU.
     """
     if not isinstance(facts, dict) or set(facts) != set(DECIDING):
-        raise ValueError("its plan is not one of numbabp's")
+        raise CheckpointError("its plan is not one of numbabp's")
     in_steps = [step_by_step(problem, plan)] if plan.block_length else []
     for candidate in (plan, *plan.others, *in_steps):
         if candidate.kernel == facts["kernel"] and candidate.device == facts["device"]:
             break
     else:
-        raise ValueError(
+        raise CheckpointError(
             f"it was trained by the kernel {facts['kernel']!r} on {facts['device']}, which can't do so here"
         )
     if facts["block_length"] and not candidate.block_length:
-        raise ValueError(f"its block_length {facts['block_length']} is not one of {facts['kernel']!r}")
+        raise CheckpointError(f"its block_length {facts['block_length']} is not one of {facts['kernel']!r}")
     own = {**facts, "delayed_layers": tuple(facts["delayed_layers"])}
     return replace(candidate, **own, others=plan.others)
