@@ -142,10 +142,10 @@ class Network(OfArchitecture):
         history, rule_state
             Of the training that made them.
         """
-        network = cls.__new__(cls)
-        network._set(architecture, init, parameters, check_random_state(random_state))
-        network.history, network._rule_state = history, rule_state
-        return network
+        self = cls.__new__(cls)
+        self._set(architecture, init, parameters, check_random_state(random_state))
+        self.history, self._rule_state = history, rule_state
+        return self
 
     def _set(
         self,

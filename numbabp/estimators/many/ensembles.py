@@ -20,6 +20,7 @@ from ..documentation import ENSEMBLE, documented
 from ..parameters import check_parameters
 from ..regressor import MLPRegressor
 from .joint import begin, finish, train_together, why_alone
+from .kept_ensemble import KeptEnsemble
 
 OWN_PARAMETERS = {"n_estimators": 10, "bootstrap": False, "n_threads": None}
 """Parameters of an ensemble beside those of its members, with their defaults."""
@@ -106,13 +107,20 @@ class _MLPEnsemble(BaseEstimator):
         DivergenceError
             If all members diverge; if some do, a warning says so.
         """
-        models, generator = self._new_members()
-        check_parameters(models[0])
-        reason = why_alone(models[0], X)
+        self._check_parameters()
+        one = self._member(**self._of_member())
+        check_parameters(one)
+        reason = why_alone(one, X)
         if reason:
             raise ValueError(f"{reason}, but the networks of an ensemble are trained together.")
+        kept = None
+        if self.checkpoint is not None:
+            kept = KeptEnsemble(self, X, y, sample_weight)
+        generator = check_random_state(self.random_state) if kept is None else kept.generator
+        models = self._new_members(generator)
         fittings = begin(models, X, y, sample_weight, generator if self.bootstrap else None)
-        self.population_ = train_together(fittings, self.n_threads)
+        checkpoint = None if kept is None else kept.begin()
+        self.population_ = train_together(fittings, self.n_threads, checkpoint=checkpoint)
         assert self.population_.history is not None
         diverged = self.population_.history.diverged
         self._keep_members(models, diverged)
@@ -125,7 +133,11 @@ class _MLPEnsemble(BaseEstimator):
         """One epoch of each member, in an order of its own."""
         if self.bootstrap:
             raise ValueError("bootstrap=True draws from all samples, of which partial_fit sees only a part.")
-        models = self.estimators_ if "estimators_" in vars(self) else self._new_members()[0]
+        self._check_parameters()
+        if "estimators_" in vars(self):
+            models = self.estimators_
+        else:
+            models = self._new_members(check_random_state(self.random_state))
         diverged: dict[int, DivergenceError] = {}
         for i, model in enumerate(models):  # what is wrong with the arguments, the first one says
             try:
@@ -147,16 +159,24 @@ class _MLPEnsemble(BaseEstimator):
             )
         self.estimators_ = [model for i, model in enumerate(models) if i not in diverged]
 
-    def _new_members(self) -> tuple[list[BaseMLP], np.random.RandomState]:
-        """Members, each with a seed of its own, and what goes on to draw bootstraps."""
-        n = check_integer("n_estimators", self.n_estimators, minimum=1)
+    def _check_parameters(self) -> None:
+        """Of an ensemble's own."""
+        check_integer("n_estimators", self.n_estimators, minimum=1)
         check_bool("bootstrap", self.bootstrap)
         if self.n_threads is not None:
             check_integer("n_threads", self.n_threads, minimum=1)
-        options = {name: value for name, value in self.get_params().items() if name not in OWN_PARAMETERS}
-        generator = check_random_state(self.random_state)
-        seeds = generator.randint(0, 2**31 - 1, size=n, dtype=np.int64).tolist()  # as `Population` draws them
-        return [self._member(**{**options, "random_state": seed}) for seed in seeds], generator
+
+    def _of_member(self) -> dict[str, Any]:
+        """Parameters of a member, but its seed: what is kept is kept of all together."""
+        own = {name: value for name, value in self.get_params().items() if name not in OWN_PARAMETERS}
+        return {**own, "checkpoint": None}
+
+    def _new_members(self, generator: np.random.RandomState) -> list[BaseMLP]:
+        """Members, each with a seed of its own."""
+        n: int = self.n_estimators
+        options = self._of_member()
+        seeds = generator.randint(0, 2**31 - 1, size=n, dtype=np.int64)  # as `Population` draws them
+        return [self._member(**{**options, "random_state": seed}) for seed in seeds.tolist()]
 
     def _of_each(self, X: Any, method: str) -> Iterator[np.ndarray]:
         """What a method of each member gives for X."""
