@@ -22,7 +22,7 @@ from ..planning.problem import Problem
 from ..samples import Samples as Measured
 from ..samples import mean_nonzeros
 from ..training.checkpoints.files import CheckpointError, prepare
-from ..training.checkpoints.identities import of_samples, plain
+from ..training.checkpoints.identities import of_random_state, of_samples, plain
 from ..training.checkpoints.keeper import Checkpoint
 from ..training.lbfgs import Objective, minimise
 from ..training.loop import OF_CALLBACK
@@ -136,6 +136,7 @@ class Fitting:
             held_out = Measured(of_one, targets, np.empty(0) if weights is None else weights)
         beside = {
             "the first of the epochs": first,
+            **of_random_state(model.random_state),
             **of_samples("samples held out", held_out),
             **{name: plain(getattr(model, name)) for name in DECIDING},
         }

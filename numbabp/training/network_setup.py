@@ -16,6 +16,7 @@ from ..planning.problem import Problem
 from ..samples import Samples
 from ..schedules import ScheduledRates, check_schedule
 from .checkpoints.files import CheckpointError, Identity
+from .checkpoints.identities import of_random_state
 from .checkpoints.keeper import Checkpoint, own_generators
 from .checkpoints.kept_run import KeptRun
 from .checkpoints.standing import Standing
@@ -102,7 +103,8 @@ class Run(NamedTuple):
         if self.checkpoint is None:
             return None
         generators = own_generators(network=own, fit=self.random_state)
-        kept = KeptRun.opened(self.checkpoint, identity(), generators)
+        of = {**identity(), **of_random_state(self.random_state)}
+        kept = KeptRun.opened(self.checkpoint, of, generators)
         if kept.standing is not None:
             check_rates(self.checkpoint.path, kept.standing, rates)
         return kept

@@ -81,6 +81,7 @@ def test_a_checkpoint_of_another_fit_is_refused(tmp_path):
         for changes, named in [
             ({"alpha": 0.1}, "l2"),
             ({"tol": 0.1}, "tol"),
+            ({"random_state": 1}, r"random_state \(0 there, 1 here\)"),
             ({"solver": "adam"}, "update_rule"),
             ({"max_iter": 13}, "max_iter"),
         ]:

@@ -209,6 +209,7 @@ def test_resume_false_begins_anew(tmp_path):
         ({"sample_weight": np.full(N, 2.0)}, "the samples"),
         ({"validation_data": (X, Y)}, "the validation samples"),
         ({"kernel": "general"}, "kernel"),
+        ({"random_state": 1}, r"random_state \(null there, 1 here\)"),
         ({"X": X + 1e-12}, "the samples"),
         ({"X": scipy.sparse.csr_matrix(X)}, "the samples"),
         ({"X": X[:50]}, "number of samples"),

@@ -129,6 +129,7 @@ def test_a_finished_population_returns_at_once(tmp_path, monkeypatch):
         ({"own_order": True}, "own_order"),
         ({"chunk_size": 3}, "chunk_size"),
         ({"tol": 0.1}, "tol"),
+        ({"random_state": 1}, r"random_state \(null there, 1 here\)"),
         ({"sample_weight": np.full(N, 2)}, "the samples"),
         ({"sample_weight": np.full((20, N), 2)}, "the weights of networks"),
         ({"schedule": lambda epoch: 0.1}, "schedule"),

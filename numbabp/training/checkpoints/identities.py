@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import fields
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,7 @@ def of_population(shard: Shard, samples: Samples, options: Options, run: Any) ->
         **of_architecture(shard.architecture),
         **of_options(options, left_out),
         **of_run,
+        **of_random_state(run.random_state),
         **numbers,
         **of_samples("samples", samples),
     }
@@ -76,6 +77,13 @@ def of_options(options: Options, left_out: tuple[str, ...] = NOT_TOLD_APART) -> 
         if not isinstance(value, bool | np.bool_) and isinstance(value, Real) and name not in COUNTS:
             named[name] = float(value)
     return {name: plain(value) for name, value in named.items()}
+
+
+def of_random_state(random_state: Any) -> dict[str, Any]:
+    """Likewise, of an argument: a generator goes on from where the run has brought it."""
+    if isinstance(random_state, Integral):
+        return {"random_state": int(random_state)}
+    return {"random_state": None if random_state is None else "a RandomState"}
 
 
 def of_samples(what: str, samples: Samples | None) -> dict[str, Any]:
