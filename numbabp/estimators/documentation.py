@@ -111,7 +111,7 @@ device : str, default="auto"
 checkpoint : str or path-like, optional
     A file in which `fit` keeps its run: the same fit again, in another process too, goes on from where the
     file stands, as `Network.fit` with its `checkpoint` does (docs/reliability.md). random_state should be a
-    number. It is for one fit: members of ensembles and candidates of searches must not share a file.\
+    number. It is for one fit: searches and ensembles have a `checkpoint` of their own, a folder.\
 """
 """Of the two estimators."""
 
@@ -165,6 +165,10 @@ n_threads : int, optional
     Threads that share the members; by default all that there are.
 random_state : None, int or RandomState, default=None
     Draws a seed for each member, then the bootstraps.
+checkpoint : str or path-like, optional
+    A folder, made if need be, in which `fit` is kept: the same fit again, in another process too, goes on
+    from there and ends with the bits of one that was never stopped (docs/reliability.md). It holds what seeds
+    and bootstraps were drawn from, so that random_state need not be a number.
 **options
     The other parameters of `{member}`, by the same names and with the same defaults. early_stopping,
     warm_start and learning_rate="adaptive" are refused: they are for networks that are trained singly.

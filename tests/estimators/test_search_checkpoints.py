@@ -242,6 +242,7 @@ def test_functions_are_told_apart_by_what_they_do(tmp_path, done):
             "random_state=None draws the candidates",
         ),
         ({"estimator": classifier(checkpoint="run")}, ValueError, "give the search a folder"),
+        ({"param_grid": {"checkpoint": ["a", "b"]}}, ValueError, "checkpoint can't be searched"),
     ],
 )
 def test_what_could_not_be_gone_on_with_is_refused(tmp_path, changes, error, message):

@@ -88,6 +88,12 @@ class PopulationSearchCV(BaseSearchCV):
     client : dask.distributed.Client, optional
         Populations and single fits are done by its workers, each on one thread, and no longer here; the
         results are the same. A worker that is lost loses nothing: what it did is done again.
+    checkpoint : str or path-like, optional
+        A folder, made if need be, in which the search is kept: the same call again, in another process too,
+        does no fit again that is done, goes on with what was under way, and ends with the results of a search
+        that was never stopped, but for times (docs/reliability.md). The estimator's random_state should be a
+        number; where candidates or splits are drawn, theirs must not be None. What `client` has under way is
+        begun anew.
 
     Attributes
     ----------
@@ -100,7 +106,10 @@ multimetric_, classes_, n_features_in_, feature_names_in_
     Raises
     ------
     ValueError, TypeError
-        By `fit`, for a parameter that is not allowed, naming it.
+        By `fit`, for a parameter that is not allowed, naming it; or for a checkpoint of another search,
+        naming what differs, before anything is changed.
+    KeyboardInterrupt
+        By `fit`, on Ctrl-C; with a checkpoint in the refit, too, which else ends with a warning.
 
     Examples
     --------
@@ -256,9 +265,16 @@ multimetric_, classes_, n_features_in_, feature_names_in_
 
     def _candidates(self) -> list[dict[str, Any]]:
         if self.param_grid is not None:
-            return list(ParameterGrid(self.param_grid))
-        sampler = ParameterSampler(self.param_distributions, self.n_iter, random_state=self.random_state)
-        return list(sampler)
+            candidates = list(ParameterGrid(self.param_grid))
+        else:
+            given = self.param_distributions
+            candidates = list(ParameterSampler(given, self.n_iter, random_state=self.random_state))
+        name = f"{parts_of(self.estimator)[1]}checkpoint"
+        if any(name in candidate for candidate in candidates):
+            raise ValueError(
+                f"{name} can't be searched: a file is for one fit, and not for one on each fold."
+            )
+        return candidates
 
     def _search(
         self, evaluate: "_Evaluation", candidates: list[dict[str, Any]], refit_metric: Any
