@@ -24,4 +24,4 @@ def supervised(model: Any, by: Supervision) -> Iterator[None]:
     try:
         yield
     finally:
-        model.supervision = None
+        del model.supervision

@@ -230,6 +230,54 @@ def test_functions_are_told_apart_by_what_they_do(tmp_path, done):
         PopulationSearchCV(**options, scoring=scorer_that_adds(1)).fit(X, Y)
 
 
+TOLD = """
+import functools
+import numpy as np
+from sklearn.metrics import get_scorer, make_scorer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from numbabp import MLPClassifier
+from numbabp.estimators.many.identity import digest, of_estimator, told
+
+calls = 0
+
+def score(y, predicted, among={"a", "b", "c"}):
+    return calls + sum(name in {"a", "b", "c", "d"} for name in among)
+
+class Rate:
+    def __init__(self, first):
+        self.first, self.logger = first, np
+    def __call__(self, epoch):
+        return self.first
+    def itself(self):
+        return self.itself
+    def other(self):
+        return self.itself
+
+held = Rate(0.1)
+held.held = held
+objects = [score, make_scorer(score), get_scorer("neg_log_loss"), Rate(0.1), held]
+objects += [held.itself, held.other, np.tanh, len, np]
+objects += [functools.cache(score), functools.partial(score, 1, predicted=2)]
+objects += [MLPClassifier(learning_rate=lambda epoch: 0.1), {"a", "b"}, np.random.RandomState(3), {1: {"x"}}]
+assert told(held.itself) != told(held.other)
+print([told(each) for each in objects], of_estimator(make_pipeline(StandardScaler(), MLPClassifier((4,)))))
+print(digest(["a", "b"]), digest(np.array(["a", "b"], object)), digest([["a", None], [1, 2.5]]))
+"""
+
+
+def test_equal_things_are_told_alike_by_every_process():
+    found = set()
+    for seed in "12":
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", TOLD]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+        found.add(done.stdout)
+    assert len(found) == 1
+    first, second, *_ = found.pop().splitlines()[-1].split()
+    assert first == second
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [

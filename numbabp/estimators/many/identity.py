@@ -15,8 +15,8 @@ from ...training.checkpoints.identities import digest_of, plain
 
 NOT_TOLD_APART = ("verbose", "checkpoint", "n_jobs", "n_threads", "memory")
 """Parameters of estimators that change nothing in what comes out."""
-DEEPEST = 6
-"""Functions that others hold are told apart so far."""
+DEEPEST = 8
+"""What others hold is told apart so far."""
 
 
 def of_estimator(estimator: Any) -> Identity:
@@ -45,8 +45,16 @@ def digest(value: Any) -> str | None:
         return joined([str(list(value.columns)), *columns])
     if isinstance(value, Mapping):
         return joined(text for name in sorted(value) for text in (name, digest(value[name])))
+    # an array of texts takes as much for each as for the longest
+    if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
+        return joined([(len(value),), *value])
     array = np.asarray(value)
-    return digest_of(array) if array.dtype.kind in "biufcU" else str(joblib.hash(array.tolist()))
+    if array.dtype.kind in "biufc":
+        return digest_of(array)
+    items = array.ravel().tolist()
+    if all(isinstance(item, str) for item in items):
+        return joined([array.shape, *items])
+    return joined([array.shape, joblib.hash(items)])
 
 
 def joined(texts: Iterable[Any]) -> str:
@@ -69,25 +77,28 @@ def told(value: Any, depth: int = 0) -> Any:
         return [deeper(each) for each in value]
     if isinstance(value, Mapping):
         return {str(name): deeper(each) for name, each in value.items()}
-    if isinstance(value, types.FunctionType) and depth <= DEEPEST:
+    if depth > DEEPEST or isinstance(value, types.ModuleType):
+        return _name(type(value))
+    if isinstance(value, types.FunctionType):
         held = [cell.cell_contents for cell in value.__closure__ or ()]
         return [_name(value), _code(value.__code__), deeper([held, value.__defaults__, value.__kwdefaults__])]
     if isinstance(value, functools.partial):
         return deeper([value.func, value.args, value.keywords])
-    if isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
+    if isinstance(value, types.MethodType):
+        return deeper([value.__func__, value.__self__])
+    # compiled functions and those with a cache change as they are called
+    if hasattr(value, "__wrapped__"):
+        return deeper(value.__wrapped__)
+    if isinstance(value, type | types.BuiltinFunctionType):
         return _name(value)
     # scikit-learn's scorers, say
     if callable(value) and hasattr(value, "__dict__"):
         return [_name(type(value)), deeper(vars(value))]
-    return _held(value, deeper)
-
-
-def _held(value: Any, deeper: Any) -> Any:
-    """Of an object such as an estimator or an array; what holds a lambda can't be hashed in one."""
     try:
         return str(joblib.hash(value))
-    except Exception:
-        return [_name(type(value)), deeper(dict(getattr(value, "__dict__", {})))]
+    except Exception:  # an estimator that holds a lambda, say, can't be hashed in one
+        own = value.get_params(deep=False) if hasattr(value, "get_params") else None
+        return [_name(type(value)), deeper(own)]
 
 
 def _without_parameters(value: Any) -> Any:

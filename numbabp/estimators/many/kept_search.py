@@ -1,5 +1,6 @@
 """What a search keeps in its folder: whose it is, the scores of fits that are done, and those under way."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -97,7 +98,8 @@ class KeptSearch:
         self._folder.remove(job.name)  # a kill may have left it
         scores, times = iter(kept.arrays["scores"].tolist()), kept.arrays["times"].tolist()
         results = []
-        for facts, of_fit in zip(kept.facts["fits"], times, strict=True):
+        fits = json.loads(kept.arrays["fits"].tobytes())
+        for facts, of_fit in zip(fits, times, strict=True):
             result = {**dict(zip(TIMES, of_fit, strict=True)), "fit_error": facts["fit_error"]}
             for kind in KINDS:
                 if kind in facts:
@@ -119,8 +121,13 @@ class KeptSearch:
                     scores += values.values() if isinstance(values, dict) else [values]
             fits.append(facts)
         times = [[result[name] for name in TIMES] for result in results]
-        arrays = {"scores": np.array(scores, float), "times": np.array(times, float)}
-        if self._folder.put(job.name + SCORES, _identity(job), Standing({"fits": fits}, arrays)):
+        arrays = {
+            "scores": np.array(scores, float),
+            "times": np.array(times, float),
+            # which may be too long for a header
+            "fits": np.frombuffer(json.dumps(fits).encode(), np.uint8),
+        }
+        if self._folder.put(job.name + SCORES, _identity(job), Standing({}, arrays)):
             self._folder.remove(job.name)
 
 
@@ -139,4 +146,4 @@ def check_draws(search: Any, splitter: Any) -> None:
 
 
 def _identity(job: Job) -> Identity:
-    return {"what": "fits", "fold": job.fold, "rows of the table": list(job.places)}
+    return {"what": "fits", "fold": job.fold, "rows of the table": joined(job.places)}
