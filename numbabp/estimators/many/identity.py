@@ -10,6 +10,7 @@ import joblib
 import numpy as np
 from scipy import sparse
 
+from ...checks.host_samples import check_on_host
 from ...training.checkpoints.files import Identity
 from ...training.checkpoints.identities import digest_of, plain
 
@@ -29,7 +30,9 @@ def of_estimator(estimator: Any) -> Identity:
 
 
 def of_data(**data: Any) -> Identity:
-    """Samples, and what else `fit` is given, each by its digest."""
+    """Samples, and what else `fit` is given, each by its digest; a TypeError for what lies on a GPU."""
+    for name, value in data.items():
+        check_on_host(name, value)
     return {f"the values of {name}": digest(value) for name, value in data.items()}
 
 
