@@ -331,6 +331,28 @@ def test_damaged_files_are_named_and_no_failed_fits(tmp_path, early_stopping):
         PopulationSearchCV(**options).fit(X, Y)
 
 
+class Noise(StandardScaler):
+    """Makes other samples every time."""
+
+    def transform(self, X, copy=None):
+        return super().transform(X) + np.random.RandomState().standard_normal(X.shape)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_other_samples_of_a_part_are_no_failed_fit(tmp_path, monkeypatch, early_stopping):
+    pipeline = make_pipeline(Noise(), classifier(early_stopping=early_stopping))
+    options = {**SEARCH, "estimator": pipeline, "param_grid": {"mlpclassifier__alpha": [0.0, 0.1]}}
+    with monkeypatch.context() as patch:
+        slices_end_anywhere(patch, N)
+        versions = all_versions_of_folders(patch, tmp_path)
+        PopulationSearchCV(**options, checkpoint=tmp_path, n_threads=1).fit(X, Y)
+    put_back(tmp_path, versions[1])
+    with pytest.raises(ValueError, match=r"fold-0.safetensors is of .*the samples.*perhaps a transformer's"):
+        PopulationSearchCV(**options, checkpoint=tmp_path).fit(X, Y)
+    name = "group-0-fold-0.safetensors"
+    assert (tmp_path / name).read_bytes() == versions[1][name]
+
+
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_an_interrupted_search_goes_on_where_it_was(tmp_path, monkeypatch, early_stopping):
     """Ctrl-C passes; threads end soon, and what they had under way is kept."""

@@ -20,12 +20,12 @@ DEEPEST = 8
 """What others hold is told apart so far."""
 
 
-def of_estimator(estimator: Any) -> Identity:
-    """Class and parameters, by name; those of a pipeline's steps, too."""
+def of_estimator(estimator: Any, prefix: str = "") -> Identity:
+    """Class and parameters, by name with a prefix; those of a pipeline's steps, too."""
     found = {"estimator": _name(type(estimator))}
     for name, value in sorted(estimator.get_params(deep=True).items()):
         if name.rpartition("__")[2] not in NOT_TOLD_APART:
-            found[name] = _without_parameters(value)
+            found[prefix + name] = _without_parameters(value)
     return found
 
 

@@ -56,7 +56,7 @@ class KeptSearch:
             "the splits of cv": joined(splits),
             "number of candidates": len(candidates),
             "the candidates": joined(told(each) for each in candidates),
-            **of_estimator(base),
+            **of_estimator(base, "estimator__"),
             **{name: told(getattr(search, name)) for name in OPTIONS},
         }
         self._folder = Folder.opened(check_path("checkpoint", search.checkpoint), identity)

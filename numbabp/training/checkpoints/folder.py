@@ -17,8 +17,8 @@ RUN = "run"
 SUFFIX = ".safetensors"
 OF_RUN = "Name another folder, or delete this one to begin anew."
 OF_PART = (
-    "It differs where a random_state is no number, of a transformer, too. "
-    "Delete this file, and only this part is begun anew."
+    "Delete this file, and only this part is begun anew; where samples differ, some random_state is no "
+    "number, perhaps a transformer's."
 )
 """What errors advise."""
 
