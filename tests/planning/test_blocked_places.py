@@ -53,7 +53,7 @@ def pieces_of(places, geometry, length):
 def test_nothing_lies_on_anything_else(sizes, dtype, length, shared):
     itemsize = np.dtype(dtype).itemsize
     if sizes[1] == 30_000 and itemsize == 8 and shared < H100:
-        with pytest.raises(ValueError, match="too wide for this GPU: its units need 36,224 bytes"):
+        with pytest.raises(ValueError, match="too wide for this GPU: its units need 36,256 bytes"):
             places_of(sizes, dtype, length, shared)
         return
     places, n_bytes, geometry = places_of(sizes, dtype, length, shared)

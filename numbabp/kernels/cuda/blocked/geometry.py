@@ -10,6 +10,8 @@ MAX_LENGTH = 128
 MAX_OUTPUTS = 512
 """Units of the output layer, which every block of threads computes for itself."""
 MAX_PARTS = MAX_LENGTH + MAX_OUTPUTS
+MAX_METRICS = 8
+"""That are added up in shared memory; others, of which few want so many, in the device's."""
 MAX_GROUP = 32
 GROUPS = (8, 16, MAX_GROUP)
 """Units that a block may take at a time: neighbours, whose float32 weights fill whole sectors of 32 bytes."""
@@ -74,4 +76,4 @@ def scratch_lengths(threads: int) -> tuple[int, ...]:
 
 def static_bytes(threads: int, itemsize: int) -> int:
     """Shared memory that the kernel has beside what a launch asks for, and a bit for alignment."""
-    return itemsize * sum(scratch_lengths(threads)) + 8 * (MAX_LENGTH + 1) + 128
+    return itemsize * sum(scratch_lengths(threads)) + 8 * (MAX_LENGTH + 1 + 2 + 2 * MAX_METRICS + 8) + 128

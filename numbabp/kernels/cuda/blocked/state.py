@@ -116,3 +116,8 @@ class Scratch(NamedTuple):
     delta: Any
     rows: Any  # int64 (K,), of targets, for the samples
     loss: Any  # float64 (1,), of the sample under way
+    sums_of_epoch: Any  # float64 (2 + MAX_METRICS,), Record.sums of the epoch,
+    metrics: Any  # int64 (MAX_METRICS,), those of Record,
+    output: (
+        Any  # uint64 (1, 8), and the output layer's row of the layout; for the thread that keeps the record
+    )

@@ -21,23 +21,25 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
-from numba import float64, int64
+from numba import float64, int64, uint64
 
 from ....compiler.compiling import scalar_function
 from ....compiler.cuda import device_function, kernel
 from ....compiler.toolchain import SIMULATED, cuda
-from ...layout import BIASES, FAN_IN, FAN_OUT, OUTPUTS, WEIGHTS
+from ...layout import BIASES, FAN_IN, FAN_OUT, FORM, OUTPUTS, WEIGHTS
 from ...powers import V_FROM_V, V_FROM_W, W_FROM_G, W_FROM_V, W_FROM_W
-from ...state import DIVERGED
+from ...state import DIVERGED, FIRST_METRIC
 from ..barriers import BASE, barrier_of_grid
 from ..loops import at, rolled
 from ..pinning import pinned
 from ..quads import ALIGNMENT, QUAD
 from .backward import scale_deltas, step_bias
-from .geometry import MAX_LENGTH, MAX_THREADS, scratch_lengths
+from .geometry import MAX_LENGTH, MAX_METRICS, MAX_THREADS, scratch_lengths
 from .outputs import (
     ask_for_sample,
+    begin_record,
     dots_of_samples,
+    end_record,
     keep_record,
     output_dots,
     output_sums,
@@ -67,6 +69,8 @@ from .vectors import ask_for_vector, store_vector, vector_of
 
 REGISTERS = 64 * 1024
 """Of a multiprocessor."""
+N_SUMS, N_COLUMNS = FIRST_METRIC + MAX_METRICS, FORM + 1
+"""Of the record, and of a layout."""
 
 
 @cache
@@ -133,6 +137,9 @@ def make_train_block(
             numbers[ends[13] : ends[14]],
             cuda.shared.array(MAX_LENGTH, int64),
             cuda.shared.array(1, float64),
+            cuda.shared.array(N_SUMS, float64),
+            cuda.shared.array(MAX_METRICS, int64),
+            cuda.shared.array((1, N_COLUMNS), uint64),
         )
         thread: Any = np.int32(cuda.threadIdx.x)
         me = Threads(
@@ -167,6 +174,10 @@ def make_train_block(
             held = hold_rows(network.parameters, scratch, me, 1)
         cuda.syncthreads()
         goes_on = started
+        # of the block with the fewest units
+        keeps_record = me.block == np.int32(me.n_blocks - 1) and thread == 0 and started
+        if keeps_record:
+            begin_record(network, record, scratch, epoch)
         base = block.counts[BASE]
         n_stages = np.int32(max(1, 2 * int(last)))
         phase = np.int32(0)
@@ -198,7 +209,7 @@ def make_train_block(
                     goes_on = math.isfinite(scratch.loss[0])
                     if not goes_on:  # the sample has changed nothing
                         break
-                    if me.block == me.n_blocks - 1 and thread == 0:  # the block with the fewest units
+                    if keeps_record:
                         keep_record(network, samples, record, scratch, sample, epoch)
                     k = thread
                     while k < n_outputs:
@@ -216,6 +227,8 @@ def make_train_block(
         scale_deltas(network, block, scratch, me, t, n_samples)
         if started:
             leave_biases(network, scratch, me, has_velocity)
+        if keeps_record:
+            end_record(record, scratch, epoch)
         if me.block == 0 and thread == 0:
             block.counts[BASE] = base + (phase + 1) * me.n_blocks
             record.state[STEPS] = t
