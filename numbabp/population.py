@@ -268,11 +268,13 @@ class Population(OfArchitecture):
         progress : bool, optional
             Show a progress bar; by default if standard error is a terminal.
         client : dask.distributed.Client, optional
-            Train on its workers, in tasks that take one thread each; see `numbabp.training.dask_client`. On
-            processors of the same kind the results are those of training here to the last bit. What a lost
-            worker had begun is done again by others.
+            Train on its workers, in tasks that take one thread each for 30 s or little more; what takes
+            longer goes on in another one. On processors of the same kind the results are those of training
+            here to the last bit. What a lost worker had begun is done again by others; where there are none
+            they are waited for, as long as Dask's setting numbabp.wait-for-workers says (5 minutes).
         checkpoint, checkpoint_every, resume
-            As for `Network.fit`, with the same epochs, any number of threads, and no client.
+            As for `Network.fit`, with the same epochs, any number of threads, and any client; what a client
+            has begun can be gone on with without one, but not the other way round.
         **options
             Further arguments of `Network.fit` on how to take a step: update_rule, shuffle, schedule, monitor,
             ..., device, n_threads; and kernel: "lanes" or "each", or on a GPU "thread", "warp" or "block",
@@ -293,8 +295,8 @@ class Population(OfArchitecture):
             On Ctrl-C; every network is left after its last finished step, with a client after its last
             finished task.
         RuntimeError
-            If a task fails on the client's workers again and again, networks being left as on Ctrl-C; or if
-            another thread is training this population.
+            If a task fails on the client's workers again and again, or these are gone for too long, networks
+            being left as on Ctrl-C; or if another thread is training this population.
         ImportError
             If a client is given, but distributed is not installed (the extra `dask`).
 

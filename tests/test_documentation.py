@@ -40,7 +40,7 @@ def missing_links(page: Path) -> list[str]:
 
 def missing_names(text: str, package: Package) -> list[str]:
     """Modules of the package and names in them that a text names, as numbabp.a.b, and that are not there."""
-    named = re.findall(r"(?<![\w./@-])numbabp(?:\.(?!__)[a-zA-Z_]\w*)+", text)
+    named = re.findall(r"(?<![\w./@-])numbabp(?:\.(?!__)[a-zA-Z_]\w*)+(?![\w-])", text)
     imports = re.findall(r"\bfrom (numbabp[\w.]*) import (?:\(([^)]*)\)|([\w, ]+))", text)
     for module, in_parentheses, in_line in imports:
         names = filter(None, map(str.strip, (in_parentheses or in_line).split(",")))

@@ -1,65 +1,69 @@
-"""Training shared out to the workers of a `dask.distributed.Client`.
+"""Jobs for the workers of a `dask.distributed.Client`, done whatever becomes of workers and connections.
 
-`run_jobs` runs any independent jobs; `train_on` makes jobs of a population's networks. Dask does the sending,
-the queueing, the retries and what else a lost worker calls for. Everything is checked and planned before
-anything is sent: workers are told which kernel to use, so that no bit depends on where a network is trained.
+Dask does the sending and the queueing, and gives a lost worker's jobs to another one. What it can't mend ends
+here: requests that break off are repeated (`Patience`); samples that no worker has any more are sent again,
+and so are jobs that are lost, cancelled or given up with their workers (`_Jobs`).
 
 The scheduler and the workers need numbabp too, of the same version.
 """
 
-import copy
-import math
+import threading
 import time
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ..checks.host_samples import for_kernels
-from ..devices.processor import one_blas_thread
-from ..planning.cpu_costs import NETWORK_SECONDS
-from ..samples import Samples
-from .population_loop import PopulationTraining
-from .shard import Shard, Trained
+from .shared_out.clusters import start_missing
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 T = TypeVar("T")
 
-TASKS_PER_THREAD = 16
-"""So many tasks for each thread keep all busy to the end, and little is lost with a worker;"""
-SHORTEST_TASK, LONGEST_TASK = 1.0, 30.0
-"""but each takes so many seconds: beside the least, what Dask does for a task is little; the most is what a
-lost worker costs, and how long its threads may be busy after Ctrl-C."""
-MEMORY_SHARE = 0.5
-"""Of a worker's memory that is used; from 0.6 on Dask writes results to disk."""
 IN_FLIGHT = 2
 """Jobs sent for each thread: the one that it does, and the next."""
 RESULT_SECONDS = 10
-"""How long a finished job's result may take to come after an error or Ctrl-C."""
+"""How long finished jobs' results may take to come after an error or Ctrl-C."""
 RETRIES = 2
-"""Of a job that raises, and of all when all workers are lost."""
-PATIENCE = 60.0
-"""Seconds in which lost workers may come back: on a busy machine one takes half a minute to start."""
-FIRST_PAUSE = 0.2
-"""Seconds between the first two attempts to reach them; each pause is twice the one before."""
+"""Of a job that raises; of one with which Dask has lost workers, as often each time as its own setting
+distributed.scheduler.allowed-failures says; and of all, when all workers are lost before one job is done."""
+SETTING = "numbabp.wait-for-workers"
+"""Dask's setting of how long to wait where there are no workers,"""
+PATIENCE = "5 minutes"
+"""and what it is if not set: on a busy machine a worker takes half a minute to start, elsewhere it may wait
+for its turn."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+"""Seconds between two attempts to reach them, twice as many each time."""
+QUIET_SECONDS = 15.0
+"""After so many without workers a warning says what is being waited for."""
+LOOK_SECONDS = 1.0
+"""While no job ends, so often it is seen whether there still are workers."""
 LOST = (OSError, CancelledError, LookupError, ValueError, AssertionError)
 """What a request to the scheduler raises when workers die under it: connections that break or are refused,
 timeouts (all of them OSErrors), and what its own tables answer when a worker has left them meanwhile."""
 
 
+class NoWorkersError(TimeoutError):
+    """There are none at the moment."""
+
+
 def check_client(client: Any) -> None:
-    """Raise unless it is a client that jobs can be sent to.
+    """Raise unless it is a client that jobs can be sent to; waits for workers where there are none yet.
 
     Raises
     ------
     ImportError
         If distributed is not installed.
     TypeError, ValueError
-        If it is something else, an asynchronous or a closed client, or one without workers.
+        If it is something else, an asynchronous or a closed client; or if Dask's setting
+        numbabp.wait-for-workers is no time.
+    RuntimeError
+        If no workers come.
     """
     try:
         from distributed import Client
@@ -70,17 +74,109 @@ def check_client(client: Any) -> None:
         raise TypeError(f"client must be a dask.distributed.Client, got {client!r} of type {kind}.")
     if client.asynchronous:
         raise TypeError("client is asynchronous; one made without asynchronous=True is needed.")
-    if client.status != "running":
+    if client.status in ("closing", "closed"):
         raise ValueError(f"client is {client.status}; a running one is needed.")
-    if not client.nthreads():
-        raise ValueError("client has no workers yet; client.wait_for_workers(1) waits for them.")
+    Patience(client).n_threads()
+
+
+def seconds_to_wait() -> float:
+    """How long workers may be away, by Dask's setting.
+
+    Raises
+    ------
+    ValueError
+        If that is no time.
+    """
+    import dask
+    from dask.utils import parse_timedelta
+
+    given = dask.config.get(SETTING, PATIENCE)
+    try:
+        seconds = float(parse_timedelta(given))
+    except (TypeError, ValueError, KeyError):
+        seconds = -1
+    if not seconds >= 0:
+        raise ValueError(f"Dask's setting {SETTING} must be a time such as '5 minutes', got {given!r}.")
+    return seconds
+
+
+class Patience:
+    """How long a client's workers or its scheduler may be away: all requests to them go through here.
+
+    Parameters
+    ----------
+    client
+        Whose.
+    """
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+        self.seconds = seconds_to_wait()
+        self._has_warned = False
+
+    def insist(self, ask: Callable[[float], T]) -> T:
+        """What ask(seconds left) returns, asked again while workers are being lost, or there are none.
+
+        Raises
+        ------
+        RuntimeError
+            If there is no answer in `seconds`, or the client has closed.
+        """
+        begun, pause = time.monotonic(), FIRST_PAUSE
+        while True:
+            left = begun + self.seconds - time.monotonic()
+            try:
+                return ask(max(FIRST_PAUSE, left))
+            except Exception as error:
+                if self._client.status in ("closing", "closed"):
+                    raise RuntimeError("the client has lost its scheduler, or was closed.") from error
+                if not isinstance(error, LOST):
+                    raise
+                if left < pause:
+                    raise RuntimeError(self._end_of(error)) from error
+                self._warn(time.monotonic() - begun, error)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def n_threads(self) -> int:
+        """Of all workers there are; waits for one."""
+        calls: list[Future] = []
+
+        def ask(seconds: float) -> int:
+            of_workers = self._client.nthreads()
+            start_missing(self._client, len(of_workers))
+            n = sum(of_workers.values())
+            if not n:
+                if not calls:  # there are clusters that start workers only when there is something to do
+                    calls.append(self._client.submit(int, pure=False))
+                raise NoWorkersError("none has come")
+            return n
+
+        return self.insist(ask)
+
+    def _end_of(self, error: Exception) -> str:
+        what = "no workers" if isinstance(error, NoWorkersError) else "no workers that could be reached"
+        return (
+            f"the client has had {what} for {self.seconds:g} s: {type(error).__name__}: {error}. "
+            f"Dask's setting {SETTING} says how long to wait for them."
+        )
+
+    def _warn(self, waited: float, error: Exception) -> None:
+        if waited > QUIET_SECONDS and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"the client's workers are gone or can't be reached ({type(error).__name__}: {error}); they "
+                f"are waited for, {self.seconds:g} s in all.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
 
 def run_jobs(
     client: "Client",
     function: Callable[[Any, Any], Any],
     jobs: Iterable[Any],
-    on_result: Callable[[int, Any], None],
+    on_result: Callable[[int, Any], Any],
     common: Any = None,
     name: Callable[[int], str] = "job {}".format,
 ) -> None:
@@ -96,8 +192,9 @@ def run_jobs(
     jobs
         Whatever can be pickled; taken one by one, as workers become free.
     on_result
-        Called here as on_result(i, result) with the number of the job, from 0, as results come in. After an
-        interruption it is called again for the same one.
+        Called here as on_result(i, result) with the number of the job, from 0, as results come in. What it
+        returns, unless None, is a job that goes on with the i-th one, and is done next. After an
+        interruption it is called again for the same result.
     common
         What all jobs need, such as the samples: sent to every worker once.
     name
@@ -107,7 +204,7 @@ def run_jobs(
     ------
     RuntimeError
         If a job raises or loses its worker again and again, or all workers are lost again and again before
-        one job is done, or for good, or the scheduler is; it names the cause.
+        one job is done, or for longer than `seconds_to_wait`, or the scheduler is; it names the cause.
     KeyboardInterrupt
         On Ctrl-C.
 
@@ -116,182 +213,123 @@ def run_jobs(
     Before an error is raised, jobs that have not begun are cancelled, and results that are there handed over.
     What workers have begun they finish, for nothing: Dask can't stop a thread.
     """
-    from distributed import as_completed
-
-    waiting: Iterator[tuple[int, Any]] = enumerate(jobs)
-    running: dict[Future, tuple[int, Any, Future]] = {}
-    results = as_completed(loop=client.loop)
-    sent, losses = _send(client, common), 0
+    do = _Jobs(client, function, jobs, common, name)
     try:
-        while True:
-            for i, job in islice(waiting, max(0, _most_at_once(client) - len(running))):
-                future = _submit(client, function, job, sent)
-                running[future] = i, job, sent
-                results.add(future)
-            if not running:
-                return
-            for future in results.next_batch():
-                i, job, own = running[future]
-                try:
-                    result = future.result()
-                except Exception as error:
-                    if future.status == "error":
-                        cause = f"{type(error).__name__}: {error}"
-                        raise RuntimeError(f"{name(i)} failed on the client's workers: {cause}") from error
-                    # Dask does a lost worker's jobs again, but not once no worker has what they need
-                    waiting = chain([(i, job)], waiting)
-                    if own is sent:
-                        losses += 1
-                        if losses > RETRIES:
-                            raise RuntimeError(f"{name(i)} lost all workers again and again.") from error
-                        sent = _send(client, common)
-                else:
-                    on_result(i, result)
-                    losses = 0
-                del running[future]
+        while do.fill():
+            for future in do.done():
+                do.take(future, on_result)
     except BaseException:
-        _hand_over(client, running, on_result)
+        do.hand_over(on_result)
         raise
 
 
-def _hand_over(
-    client: "Client",
-    running: dict["Future", tuple[int, Any, "Future"]],
-    on_result: Callable[[int, Any], None],
-) -> None:
-    """Cancel what has not begun and take what is done, as far as workers and scheduler still answer."""
-    with suppress(Exception):  # what has gone wrong before is what counts
-        client.cancel([future for future in running if not future.done()])
-    for future, (i, *_) in running.items():
-        if future.status == "finished":
-            try:
-                result = future.result(timeout=RESULT_SECONDS)
-            except Exception:  # Ctrl-C may have reached its worker too
-                continue
-            on_result(i, result)
+class _Sent(NamedTuple):
+    """A job that the scheduler has."""
+
+    i: int
+    job: Any
+    common: "Future"
 
 
-def _most_at_once(client: "Client") -> int:
-    """How many jobs the workers there are now are to have; they come and go."""
-    threads = sum(_insist(client, lambda seconds: client.nthreads()).values())
-    return max(1, IN_FLIGHT * threads)
+class _Jobs:
+    """Those of one call of `run_jobs`; see there for the arguments."""
 
+    def __init__(
+        self,
+        client: "Client",
+        function: Callable[[Any, Any], Any],
+        jobs: Iterable[Any],
+        common: Any,
+        name: Callable[[int], str],
+    ) -> None:
+        self._client, self._function, self._common, self._name = client, function, common, name
+        self._patience = Patience(client)
+        self._waiting: Iterator[tuple[int, Any]] = enumerate(jobs)
+        self._running: dict[Future, _Sent] = {}
+        self._sent_common: Future | None = None
+        self._losses, self._killed = 0, Counter[int]()
+        """How often all workers were lost since the last result, and Dask gave up each job with workers."""
+        self._woken = threading.Event()
 
-def _send(client: "Client", common: Any) -> "Future":
-    """To every worker, so that it outlives the loss of some."""
+    def fill(self) -> bool:
+        """Send as many jobs as the workers that are there are to have; whether there are any to wait for."""
+        n = IN_FLIGHT * self._patience.n_threads()
+        for i, job in islice(self._waiting, max(0, n - len(self._running))):
+            future = self._patience.insist(partial(self._submit, job))
+            assert self._sent_common is not None
+            self._running[future] = _Sent(i, job, self._sent_common)
+            future.add_done_callback(lambda future: self._woken.set())
+        return bool(self._running)
 
-    def scatter(seconds: float) -> Any:
-        return client.scatter([common], broadcast=True, hash=False, timeout=seconds)
+    def done(self) -> "list[Future]":
+        """Those that have ended, however; waits for one."""
+        while True:
+            self._woken.clear()
+            done = [future for future in self._running if future.done()]
+            if done:
+                return done
+            if not self._woken.wait(LOOK_SECONDS):
+                self._patience.n_threads()
 
-    (sent,) = _insist(client, scatter)
-    return sent
-
-
-def _insist(client: "Client", ask: Callable[[float], T]) -> T:
-    """What ask(seconds left) returns, asked again for `PATIENCE` seconds while workers are being lost."""
-    end, pause = time.monotonic() + PATIENCE, FIRST_PAUSE
-    while client.status != "closed":
+    def take(self, future: "Future", on_result: Callable[[int, Any], Any]) -> None:
+        """Hand a result over, or have the job done again."""
+        sent = self._running[future]
+        i = sent.i
         try:
-            return ask(max(FIRST_PAUSE, end - time.monotonic()))
-        except LOST as error:
-            if time.monotonic() + pause > end:
+            result = future.result(timeout=self._patience.seconds)
+        except Exception as error:
+            if isinstance(error, TimeoutError) and not future.done():
+                return  # its result was lost, and Dask has begun again
+            self._lose(future, sent, error)
+        else:
+            more = on_result(i, result)
+            self._losses = 0
+            del self._killed[i]
+            if more is not None:
+                self._waiting = chain([(i, more)], self._waiting)
+        del self._running[future]
+
+    def hand_over(self, on_result: Callable[[int, Any], Any]) -> None:
+        """Cancel what has not begun and take what is done, as far as workers and scheduler still answer."""
+        end = time.monotonic() + RESULT_SECONDS
+        with suppress(Exception):  # what has gone wrong before is what counts
+            self._client.cancel([future for future in self._running if not future.done()])
+        for future, sent in self._running.items():
+            if future.status == "finished" and time.monotonic() < end:
+                try:
+                    result = future.result(timeout=end - time.monotonic())
+                except Exception:  # Ctrl-C may have reached its worker too
+                    continue
+                on_result(sent.i, result)
+
+    def _submit(self, job: Any, seconds: float) -> "Future":
+        """The job is part of the task, however large: so the scheduler has it for another worker.
+
+        The samples are on every worker, so that they outlive the loss of some.
+        """
+        import dask
+
+        if self._sent_common is None or self._sent_common.status != "finished":
+            (self._sent_common,) = self._client.scatter(
+                [self._common], broadcast=True, hash=False, timeout=seconds
+            )
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 PiB"}):
+            return self._client.submit(self._function, job, self._sent_common, pure=False, retries=RETRIES)
+
+    def _lose(self, future: "Future", sent: _Sent, error: Exception) -> None:
+        """Have a job sent again that has no result, unless there is no hope."""
+        from distributed import KilledWorker
+
+        i = sent.i
+        if future.status == "error":
+            self._killed[i] += 1
+            if not isinstance(error, KilledWorker) or self._killed[i] > RETRIES:
                 cause = f"{type(error).__name__}: {error}"
-                raise RuntimeError(f"the client has no workers any more: {cause}.") from error
-        time.sleep(pause)
-        pause *= 2
-    raise RuntimeError("the client has lost its scheduler.")
-
-
-def _submit(client: "Client", function: Callable[[Any, Any], Any], job: Any, sent: "Future") -> "Future":
-    """The job is part of the task, however large: so the scheduler has it for another worker."""
-    import dask
-
-    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 PiB"}):
-        return client.submit(function, job, sent, pure=False, retries=RETRIES)
-
-
-def networks_of_a_task(client: "Client", shard: Shard, samples: Samples, wanted: int | None = None) -> int:
-    """How many of a population's networks are trained in one task.
-
-    Parameters
-    ----------
-    client
-        Checked here.
-    shard, samples
-        The whole population, and what it is trained on.
-    wanted
-        What the caller asks for.
-
-    Raises
-    ------
-    MemoryError
-        If a worker has not enough memory for the networks of one chunk on each thread.
-    """
-    check_client(client)
-    n, plan = len(shard), shard.plan
-    if wanted is not None:
-        return min(wanted, n)
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    threads = sum(worker["nthreads"] for worker in workers)
-    steps = samples.n * shard.epochs
-    seconds = plan.ns_per_step * steps * 1e-9 + (0 if plan.n_lanes else NETWORK_SECONDS)
-    longest = min(max(n * seconds / (threads * TASKS_PER_THREAD), SHORTEST_TASK), LONGEST_TASK)
-    together = max(1, plan.n_lanes)
-    fit = _fit_into_memory(workers, shard, samples, min(together, n))
-    most = max(together, int(min(longest / seconds, fit)))
-    tasks = threads * -(-n // (threads * most))  # as many for every thread
-    return together * -(-n // (tasks * together))
-
-
-def _fit_into_memory(workers: Any, shard: Shard, samples: Samples, least: int) -> float:
-    """How many networks fit into a worker's memory for each of its threads, at least `least`."""
-    # as they came, in training, and as the result
-    each = (
-        2 * (shard.parameters[0].nbytes + shard.bytes_of_history + shard.bytes_of_copies)
-        + shard.weights[:1].nbytes
-    )
-    fit = math.inf
-    for worker in workers:
-        if worker["memory_limit"]:  # else it has none
-            room = MEMORY_SHARE * worker["memory_limit"] - samples.nbytes
-            fit = min(fit, room / worker["nthreads"] / each)
-    if fit < least:
-        raise MemoryError(
-            f"the client's workers have too little memory: {least} networks take {least * each:,} bytes on "
-            f"each thread, the samples {samples.nbytes:,} on each worker, and {MEMORY_SHARE:.0%} of a "
-            "worker's memory is used at most. Give workers fewer threads or more memory."
-        )
-    return fit
-
-
-def train_on(client: "Client", training: PopulationTraining) -> None:
-    """Do on a client's workers what training() does here; each turn is a task.
-
-    What is stored of a run that fails or is interrupted are the networks of finished tasks.
-
-    Raises
-    ------
-    RuntimeError, KeyboardInterrupt
-        See `run_jobs`.
-    """
-    turns = training.turns
-    plan = replace(training.shard.plan, n_threads=1, others=())
-    parts = (replace(training.shard.part(rows), plan=plan) for rows in turns)
-    with training.under_way():
-        run_jobs(
-            client,
-            train_part,
-            parts,
-            lambda i, trained: training.take(turns[i], trained),
-            training.samples,
-            lambda i: f"training of networks {turns[i].start} to {turns[i].stop - 1}",
-        )
-
-
-def train_part(part: Shard, samples: Samples) -> Trained:
-    """Train some networks, on a worker, from copies."""
-    samples = Samples(*map(for_kernels, (samples.inputs, samples.targets, samples.weights)))
-    training = PopulationTraining(copy.deepcopy(part), samples, len(part), progress=False)
-    with one_blas_thread():
-        training()
-    return training.trained
+                raise RuntimeError(f"{self._name(i)} failed on the client's workers: {cause}") from error
+        elif sent.common is self._sent_common:
+            # no worker has the samples any more; or, with hardly any loss, only the result was lost
+            self._losses += 1
+            if self._losses > RETRIES:
+                raise RuntimeError(f"{self._name(i)} lost all workers again and again.") from error
+            self._sent_common = None
+        self._waiting = chain([(i, sent.job)], self._waiting)

@@ -15,6 +15,7 @@ from ..samples import Samples
 from .checkpoints.keeper import Keeper
 from .checkpoints.plans import described_for_many
 from .checkpoints.standing import Standing, take
+from .checkpoints.until import Until
 from .engines.population_cpu import Each
 from .engines.population_engine import PopulationEngine
 from .engines.population_registry import make_population_engine
@@ -32,6 +33,16 @@ class Place(NamedTuple):
     engine: PopulationEngine | None
 
 
+def in_turns(which: np.ndarray, n_at_once: int) -> list[slice]:
+    """Some of the networks, bool (n_networks,), as neighbours, so many at a time at most."""
+    edges = np.flatnonzero(np.diff(which, prepend=False, append=False)).tolist()
+    return [
+        slice(first, min(first + n_at_once, end))
+        for begin, end in zip(edges[::2], edges[1::2], strict=True)
+        for first in range(begin, end, n_at_once)
+    ]
+
+
 @dataclass
 class PopulationTraining:
     """The training of a shard in place: one call of `Population.fit`; see there for the arguments."""
@@ -42,7 +53,7 @@ class PopulationTraining:
     progress: bool | None
     stop: threading.Event = field(default_factory=threading.Event)
     """Ends training once it is set."""
-    keeper: Keeper | None = None
+    keeper: Keeper | Until | None = None
     """Writes checkpoints."""
     found: Standing | None = None
     """Where to go on from, which belongs to this run."""
@@ -52,10 +63,15 @@ class PopulationTraining:
     seconds_compiling: float = field(init=False, default=0.0)
     seconds_before: float = field(init=False, default=0.0)
     """Of other processes that this one goes on from."""
+    left: np.ndarray = field(init=False)
+    """bool (n_networks,): those that turns train, or those not finished where others train them."""
+    begun_elsewhere: dict[int, Standing] = field(init=False, default_factory=dict)
+    """Where some of these stand that other processes train, by the number of the first."""
 
     def __post_init__(self) -> None:
         shard = self.shard
         self.records = Records.new(shard.metric_names, len(shard), shard.epochs)
+        self.left = np.ones(len(shard), bool)
         self._gate, self._started = Gate(), time.perf_counter()
         self._at: Place = Place(0, False, None)
         if self.found is not None:
@@ -67,9 +83,8 @@ class PopulationTraining:
 
     @property
     def turns(self) -> list[slice]:
-        """The networks, `n_at_once` at a time."""
-        n = len(self.shard)
-        return [slice(first, min(first + self.n_at_once, n)) for first in range(0, n, self.n_at_once)]
+        """The networks that are left, `n_at_once` at a time."""
+        return in_turns(self.left, self.n_at_once)
 
     def __call__(self) -> None:
         """Train; on Ctrl-C every network is left after its last finished step."""
@@ -111,8 +126,20 @@ class PopulationTraining:
     def take(self, rows: slice, trained: Trained) -> None:
         """Put in place what training has made, elsewhere, of some of the networks."""
         trained.put_into(self.shard, self.records, rows)
+        self.left[rows] = False
+        self.begun_elsewhere.pop(rows.start, None)
         self._steps_done[0] += len(trained.parameters) * self.shard.epochs * self.samples.n
         self._show()
+
+    def note_begun(self, rows: slice, standing: Standing) -> None:
+        """Keep where some of the networks stand that are trained elsewhere."""
+        self.begun_elsewhere[rows.start] = standing
+        self._show()
+
+    def keep_last(self) -> None:
+        """Write the last checkpoint of a run that is shared out, if there are any."""
+        if self.keeper is not None:
+            self.keeper.finish(self.standing())
 
     def standing(self) -> Standing:
         """Where the run stands, while no thread is training: all that `found` needs to go on from there."""
@@ -125,6 +152,7 @@ class PopulationTraining:
             "engine": kept.facts if at.engine is not None else None,
             "seconds": self.seconds_before + time.perf_counter() - self._started - self.seconds_compiling,
             "order_seed": shard.order_seed,
+            "parts": {str(first): part.facts for first, part in self.begun_elsewhere.items()},
         }
         diverged = [(i, each.epoch, each.sample, each.learning_rate) for i, each in records.diverged.items()]
         changing = {
@@ -132,8 +160,14 @@ class PopulationTraining:
             **{f"history.{name}": values.T for name, values in records.metrics.items()},
             **self._rows(),
             "diverged": np.array(diverged, float).reshape(-1, 4),
+            "left": self.left.astype(np.uint8),
         }
-        return Standing(facts, changing, {"seeds": shard.seeds})
+        of_parts = {
+            f"part.{first}.{name}": array
+            for first, part in self.begun_elsewhere.items()
+            for name, array in part.arrays.items()
+        }
+        return Standing(facts, changing, {"seeds": shard.seeds, **of_parts})
 
     def _rows(self) -> dict[str, np.ndarray]:
         """What there is of every network, by name."""
@@ -157,7 +191,17 @@ class PopulationTraining:
             self.records.note_divergence(int(i), DivergenceError(int(epoch), int(sample), rate))
         self.shard.order_seed, self.shard.seeds = facts["order_seed"], arrays["seeds"]
         self.seconds_before = facts["seconds"]
-        self._at = Place(facts["turn"], facts["is_alone"], None)
+        self.left[:] = arrays.get("left", 1)  # which files had not at first
+        self.begun_elsewhere = {
+            int(first): found.part(f"part.{first}.", of_part)
+            for first, of_part in facts.get("parts", {}).items()
+        }
+        turn = facts["turn"]
+        if facts["engine"] is None:  # between two
+            for rows in self.turns[:turn]:
+                self.left[rows] = False
+            turn = 0
+        self._at = Place(turn, facts["is_alone"], None)
 
     def _begin(self, engine: PopulationEngine, at: "Place") -> None:
         """An engine's run, or what another process has left to do of it."""

@@ -90,8 +90,6 @@ class Run(NamedTuple):
         for name, value in (("n_iter_no_change", self.n_iter_no_change), ("chunk_size", self.chunk_size)):
             if value is not None:
                 check_integer(name, value, minimum=1)
-        if self.checkpoint is not None and self.client is not None:
-            raise ValueError("checkpoint is for training in this process: it can't go with a client.")
         if is_on_device(self.sample_weight):
             raise TypeError(
                 "sample_weight of a population must be in the host's memory: copy it with its get()."
@@ -142,7 +140,7 @@ class Run(NamedTuple):
         """
         n = len(shard)
         if self.client is not None:
-            from .dask_client import networks_of_a_task  # needs distributed
+            from .shared_out.sizes import networks_of_a_task  # needs distributed
 
             return networks_of_a_task(self.client, shard, samples, self.chunk_size)
         n_at_once = n if self.chunk_size is None else min(self.chunk_size, n)
@@ -235,6 +233,11 @@ class Run(NamedTuple):
             self.checkpoint, identity, own_generators(population=own, fit=self.random_state)
         )
         if kept.standing is not None:
+            if self.client is not None and kept.standing.facts["engine"] is not None:
+                raise ValueError(
+                    f"checkpoint {self.checkpoint.path} was written amid training without a client: go on "
+                    "without one, name another file, or begin anew with resume=False of fit."
+                )
             shard.plan = planned_for_many(kept.standing.facts["plan"], shard.plan, shard.problem)
         return kept
 
@@ -243,7 +246,7 @@ class Run(NamedTuple):
         if self.client is None:
             training()
         else:
-            from .dask_client import train_on  # needs distributed
+            from .shared_out.population import train_on  # needs distributed
 
             train_on(self.client, training)
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from concurrent.futures import CancelledError
 
 import numpy as np
@@ -24,8 +25,14 @@ from numbabp.checks.host_samples import for_kernels
 from numbabp.compiler.vectors import lanes_of
 from numbabp.data.datasets import xor
 from numbabp.training import dask_client
-from numbabp.training.dask_client import run_jobs, train_part
+from numbabp.training.dask_client import check_client, run_jobs
 from numbabp.training.population_loop import PopulationTraining
+from numbabp.training.shared_out import population as shared_out
+from numbabp.training.shared_out import sizes as shared_out_sizes
+from numbabp.training.shared_out.tasks import train_part
+
+pytestmark = pytest.mark.filterwarnings("ignore:the client's workers are gone:RuntimeWarning")
+"""On a busy machine they take their time to come back."""
 
 X, Y = xor()
 LANES = lanes_of("float64")
@@ -36,6 +43,11 @@ N = 3 * LANES + 5
 def client_to_harm():
     with two_workers() as cluster, Client(cluster) as client:
         yield client
+
+
+def waiting(time):
+    """So long for workers."""
+    return dask.config.set({dask_client.SETTING: time})
 
 
 def xor_population(n=N, **options):
@@ -193,11 +205,11 @@ def test_a_killed_worker_loses_nothing(client_to_harm, n_killed, monkeypatch):
 
 def test_a_task_that_fails_is_named_and_harms_no_other(client, monkeypatch):
     def fails(part, samples):
-        if part.numbers["learning_rate"][0] == 0.5:
+        if part.shard.numbers["learning_rate"][0] == 0.5:
             raise OSError("the disk is full")
         return train_part(part, samples)
 
-    monkeypatch.setattr(dask_client, "train_part", fails)
+    monkeypatch.setattr(shared_out, "train_part", fails)
     here, there = xor_population(), xor_population()
     before = there.parameters.copy()
     rates = np.where(np.arange(N) < 2 * LANES, 0.1, 0.5)
@@ -218,7 +230,7 @@ def test_a_job_that_kills_its_workers_is_given_up():
         os._exit(1)
 
     # which is found first depends on how soon workers are started again
-    found = r"job 0 lost all workers|job 0 failed on the client's workers: KilledWorker|no workers any more"
+    found = r"job 0 lost all workers|job 0 failed on the client's workers: KilledWorker"
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),  # not 3: each takes a worker's start
         two_workers() as cluster,
@@ -234,9 +246,9 @@ def test_ctrl_c_keeps_the_finished_task_and_waits_for_no_other():
         import os, signal
         import numpy as np, numbabp as nbp
         from distributed import Client, Event
-        from numbabp.training import dask_client
-        from numbabp.training.dask_client import train_part
         from numbabp.training.population_loop import PopulationTraining
+        from numbabp.training.shared_out import population as shared_out
+        from numbabp.training.shared_out.tasks import train_part
         from numbabp.compiler.vectors import lanes_of
         from workers import two_workers
 
@@ -254,10 +266,10 @@ def test_ctrl_c_keeps_the_finished_task_and_waits_for_no_other():
                 os.kill(os.getpid(), signal.SIGINT)
         PopulationTraining.take = interrupting
         def held(part, samples):
-            if part.numbers["learning_rate"][0] == 0.5:
+            if part.shard.numbers["learning_rate"][0] == 0.5:
                 Event("go on").wait()
             return train_part(part, samples)
-        dask_client.train_part = held
+        shared_out.train_part = held
         with two_workers() as cluster, Client(cluster) as client:
             try:
                 there.fit(X, y, client=client, chunk_size=LANES, **options)
@@ -297,6 +309,26 @@ def test_jobs_are_taken_as_workers_become_free(client):
     assert results == {i: 3 * i + 1 for i in range(20)}
     assert max(taken) <= 2 * dask_client.IN_FLIGHT
     run_jobs(client, print, [], print)
+
+
+def test_jobs_that_go_on(client):
+    """In several tasks, which are done before those that have not begun."""
+    ended, taken = [], []
+
+    def jobs():
+        for i in range(6):
+            taken.append(len(ended))
+            yield i, 0
+
+    def take(i, result):
+        if result[1] == 3:
+            ended.append(result)
+            return None
+        return result
+
+    run_jobs(client, lambda job, common: (job[0], job[1] + common), jobs(), take, common=1)
+    assert sorted(ended) == [(i, 3) for i in range(6)]
+    assert taken[5] > 0
 
 
 def test_large_jobs_are_sent_without_a_warning(client):
@@ -339,9 +371,9 @@ def test_calls_that_fail_as_workers_die_are_repeated(client, monkeypatch, call, 
 @pytest.mark.parametrize("error", LOSSES.values(), ids=LOSSES)
 def test_calls_that_go_on_failing_end_in_an_error_that_says_why(client, monkeypatch, error):
     monkeypatch.setattr(client, "scatter", failing(10**6, error, None))
-    monkeypatch.setattr(dask_client, "PATIENCE", 0.5)
-    message = f"the client has no workers any more: {type(error).__name__}: {error}."
-    with pytest.raises(RuntimeError, match=re.escape(message)) as caught:
+    what = "the client has had no workers that could be reached for 0.5 s"
+    message = f"{what}: {type(error).__name__}: {error}. Dask's setting {dask_client.SETTING} says"
+    with pytest.raises(RuntimeError, match=re.escape(message)) as caught, waiting("500 ms"):
         run_jobs(client, print, [0], print)
     assert caught.value.__cause__ is error
 
@@ -360,20 +392,46 @@ def test_what_can_not_be_sent_is_no_loss_of_workers(client):
 
 
 def test_workers_that_do_not_come_back(monkeypatch):
-    monkeypatch.setattr(dask_client, "PATIENCE", 0.5)
+    def slow(job, common):
+        time.sleep(0.05)
+        return job
+
+    monkeypatch.setattr(dask_client, "QUIET_SECONDS", 0.3)
+    message = "the client has had no workers for 1 s: NoWorkersError: none has come. Dask's setting"
     with (
-        LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as empty,
-        Client(empty) as client,
-        pytest.raises(RuntimeError, match="no workers any more: TimeoutError: No valid workers found"),
+        LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+        pytest.raises(RuntimeError, match=re.escape(message)),
+        pytest.warns(RuntimeWarning, match=r"workers are gone .* they are waited for, 1 s in all"),
+        waiting("1s"),
     ):
-        run_jobs(client, print, [0], print)
+        run_jobs(client, slow, range(300), lambda i, result: cluster.scale(0))
+
+
+def test_workers_that_come_late():
+    """As those of adaptive clusters do, which start workers only once there is something to do."""
+    results = []
+    with (
+        LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        cluster.adapt(minimum=0, maximum=1, interval="100 ms")
+        check_client(client)
+        run_jobs(client, lambda job, common: job, range(3), lambda i, result: results.append(result))
+    assert sorted(results) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("given", ["soon", -1, None])
+def test_a_time_to_wait_that_is_none(client, given):
+    with waiting(given), pytest.raises(ValueError, match=r"Dask's setting numbabp\.wait-for-workers must be"):
+        check_client(client)
 
 
 def test_a_scheduler_that_is_lost():
     with (
         LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster,
         Client(cluster, timeout=1) as client,
-        pytest.raises(RuntimeError, match="the client has lost its scheduler"),
+        pytest.raises(RuntimeError, match="the client has lost its scheduler, or was closed"),
     ):
         run_jobs(client, lambda job, common: job, range(100), lambda i, result: cluster.close())
 
@@ -394,8 +452,8 @@ def test_tasks_are_as_large_as_threads_and_memory_suggest(monkeypatch):
     def note(client, training):
         sizes.append(training.n_at_once)
 
-    monkeypatch.setattr(dask_client, "check_client", lambda client: None)
-    monkeypatch.setattr(dask_client, "train_on", note)
+    monkeypatch.setattr(shared_out_sizes, "check_client", lambda client: None)
+    monkeypatch.setattr(shared_out, "train_on", note)
 
     def size(client, n_networks, n_samples, epochs=1, **options):
         data = np.zeros((n_samples, 2)), np.zeros(n_samples)
@@ -469,7 +527,8 @@ def test_clients_that_are_none(client, cluster, monkeypatch):
     with (
         LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as empty,
         Client(empty) as without,
+        waiting("100 ms"),
     ):
-        assert_refused(without, ValueError, "client has no workers yet")
+        assert_refused(without, RuntimeError, "client has had no workers for 0.1 s: NoWorkersError: none")
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert_refused(client, ImportError, "numbabp with the extra 'dask'")

@@ -150,8 +150,3 @@ def test_a_networks_checkpoint_is_not_a_populations(tmp_path):
     nbp.Network((9, 4, 1), loss="binary_cross_entropy").fit(X, Y, epochs=1, checkpoint=tmp_path / "run")
     with pytest.raises(ValueError, match="of another run"):
         new_population(20).fit(X, Y, epochs=1, checkpoint=tmp_path / "run")
-
-
-def test_a_client_has_no_checkpoint(tmp_path):
-    with pytest.raises(ValueError, match="can't go with a client"):
-        new_population(20).fit(X, Y, epochs=1, checkpoint=tmp_path / "run", client=object())

@@ -18,10 +18,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _num_features
 
-from ...devices.processor import blas_threads
+from ...devices.processor import blas_threads, one_blas_thread
 from ...training.checkpoints.files import CheckpointError
 from ...training.checkpoints.keeper import Checkpoint
-from ...training.dask_client import one_blas_thread, run_jobs
+from ...training.dask_client import run_jobs
 from ..base import BaseMLP
 from ..fitting import Fitting
 from ..parameters import check_parameters, epochs_of, hidden_layer_sizes

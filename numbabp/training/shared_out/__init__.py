@@ -1,0 +1,1 @@
+"""Populations shared out to workers elsewhere."""
