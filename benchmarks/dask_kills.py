@@ -42,13 +42,13 @@ draw = np.random.RandomState(0)
 X = draw.standard_normal((3000, 40))
 Y = (X[:, 0] * X[:, 1] > 0).astype(int)
 POPULATIONS = {
-    "lanes": (64, {"kernel": "lanes", "update_rule": "momentum", "epochs": 60}),
+    "lanes": (64, {"kernel": "lanes", "update_rule": "momentum", "epochs": 40}),
     "some diverge": (
         64,
-        {"kernel": "lanes", "learning_rate": np.where(np.arange(64) % 9 == 4, 1e30, 0.05), "epochs": 60},
+        {"kernel": "lanes", "learning_rate": np.where(np.arange(64) % 9 == 4, 1e30, 0.05), "epochs": 40},
     ),
-    "each, adam": (24, {"kernel": "each", "update_rule": "adam", "own_order": True, "epochs": 20}),
-    "each, blocked": (24, {"kernel": "each", "update_rule": "momentum", "epochs": 30}),
+    "each, adam": (24, {"kernel": "each", "update_rule": "adam", "own_order": True, "epochs": 10}),
+    "each, blocked": (24, {"kernel": "each", "update_rule": "momentum", "epochs": 15}),
 }
 """Networks, and how they are trained: some seconds of one processor each."""
 PIECES = 0.7

@@ -27,8 +27,10 @@ T = TypeVar("T")
 
 IN_FLIGHT = 2
 """Jobs sent for each thread: the one that it does, and the next."""
-RESULT_SECONDS = 10
-"""How long finished jobs' results may take to come after an error or Ctrl-C."""
+RESULT_SECONDS = 10.0
+"""How long finished jobs' results may take to come after an error or Ctrl-C,"""
+LEAST_RESULT_SECONDS = 60.0
+"""and one of them before, however short a time workers are waited for."""
 RETRIES = 2
 """Of a job that raises; of one with which Dask has lost workers, as often each time as its own setting
 distributed.scheduler.allowed-failures says; and of all, when all workers are lost before one job is done."""
@@ -132,10 +134,10 @@ class Patience:
                     raise RuntimeError("the client has lost its scheduler, or was closed.") from error
                 if not isinstance(error, LOST):
                     raise
-                if left < pause:
+                if left <= 0:
                     raise RuntimeError(self._end_of(error)) from error
                 self._warn(time.monotonic() - begun, error)
-            time.sleep(pause)
+            time.sleep(min(pause, left))
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def n_threads(self) -> int:
@@ -276,7 +278,7 @@ class _Jobs:
         sent = self._running[future]
         i = sent.i
         try:
-            result = future.result(timeout=self._patience.seconds)
+            result = future.result(timeout=max(self._patience.seconds, LEAST_RESULT_SECONDS))
         except Exception as error:
             if isinstance(error, TimeoutError) and not future.done():
                 return  # its result was lost, and Dask has begun again

@@ -240,6 +240,64 @@ def test_a_job_that_kills_its_workers_is_given_up():
         run_jobs(client, dies, [0], print)
 
 
+def test_a_job_whose_workers_were_killed_is_not_given_up_at_once(tmp_path):
+    """As Dask does, by default after the fourth worker, even if it had nothing to do with that."""
+
+    def dies_at_first(job, common):
+        place = tmp_path / f"{job} has died"
+        if not place.exists():
+            place.touch()
+            os._exit(1)
+        return job
+
+    results = []
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        two_workers() as cluster,
+        Client(cluster) as client,
+    ):
+        run_jobs(client, dies_at_first, [0], lambda i, result: results.append(result))
+    assert results == [0]
+
+
+def test_workers_that_their_cluster_gives_up_are_started_again():
+    def slow(job, common):
+        time.sleep(0.02)
+        return job
+
+    results = []
+
+    def take(i, result):
+        results.append(result)
+        if len(results) == 3:
+            client.sync(cluster.workers[0].close)
+
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        run_jobs(client, slow, range(20), take)
+        assert list(cluster.worker_spec) == [0]
+    assert sorted(set(results)) == list(range(20))
+
+
+def test_a_connection_that_is_cut(cluster):
+    results = []
+
+    def slow(job, common):
+        time.sleep(0.02)
+        return job + common
+
+    def take(i, result):
+        results.append(result)
+        if len(results) == 3:
+            client.loop.add_callback(client.scheduler_comm.comm.abort)
+
+    with Client(cluster.scheduler_address) as client:
+        run_jobs(client, slow, range(20), take, common=1)
+    assert sorted(set(results)) == list(range(1, 21))
+
+
 def test_ctrl_c_keeps_the_finished_task_and_waits_for_no_other():
     script = textwrap.dedent(
         """
@@ -397,13 +455,13 @@ def test_workers_that_do_not_come_back(monkeypatch):
         return job
 
     monkeypatch.setattr(dask_client, "QUIET_SECONDS", 0.3)
-    message = "the client has had no workers for 1 s: NoWorkersError: none has come. Dask's setting"
+    message = "the client has had no workers for 2 s: NoWorkersError: none has come. Dask's setting"
     with (
         LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster,
         Client(cluster) as client,
         pytest.raises(RuntimeError, match=re.escape(message)),
-        pytest.warns(RuntimeWarning, match=r"workers are gone .* they are waited for, 1 s in all"),
-        waiting("1s"),
+        pytest.warns(RuntimeWarning, match=r"workers are gone .* they are waited for, 2 s in all"),
+        waiting("2s"),
     ):
         run_jobs(client, slow, range(300), lambda i, result: cluster.scale(0))
 
