@@ -1,8 +1,8 @@
 """Jobs for the workers of a `dask.distributed.Client`, done whatever becomes of workers and connections.
 
-Dask does the sending and the queueing, and gives a lost worker's jobs to another one. What it can't mend ends
-here: requests that break off are repeated (`Patience`); samples that no worker has any more are sent again,
-and so are jobs that are lost, cancelled or given up with their workers (`_Jobs`).
+Dask does the sending and the queueing, and gives a lost worker's jobs and samples to another one. What it
+can't mend ends here: requests that break off are repeated (`Patience`); what the scheduler has lost,
+cancelled or given up together with workers is sent again (`_Jobs`).
 
 The scheduler and the workers need numbabp too, of the same version.
 """
@@ -33,7 +33,7 @@ LEAST_RESULT_SECONDS = 60.0
 """and one of them before, however short a time workers are waited for."""
 RETRIES = 2
 """Of a job that raises; of one with which Dask has lost workers, as often each time as its own setting
-distributed.scheduler.allowed-failures says; and of all, when all workers are lost before one job is done."""
+distributed.scheduler.allowed-failures says; and of all, when the scheduler loses them before one is done."""
 SETTING = "numbabp.wait-for-workers"
 """Dask's setting of how long to wait where there are no workers,"""
 PATIENCE = "5 minutes"
@@ -198,15 +198,16 @@ def run_jobs(
         returns, unless None, is a job that goes on with the i-th one, and is done next. After an
         interruption it is called again for the same result.
     common
-        What all jobs need, such as the samples: sent to every worker once.
+        What all jobs need, such as the samples: sent once, and then by workers to others. The scheduler keeps
+        it, in case that all of them are lost.
     name
         What errors call the i-th job.
 
     Raises
     ------
     RuntimeError
-        If a job raises or loses its worker again and again, or all workers are lost again and again before
-        one job is done, or for longer than `seconds_to_wait`, or the scheduler is; it names the cause.
+        If a job raises or loses its worker again and again, or the scheduler loses all of them, or if workers
+        are gone for longer than `seconds_to_wait`, or the scheduler is; it names the cause.
     KeyboardInterrupt
         On Ctrl-C.
 
@@ -223,6 +224,11 @@ def run_jobs(
     except BaseException:
         do.hand_over(on_result)
         raise
+
+
+def _same(common: Any) -> Any:
+    """What is then on a worker."""
+    return common
 
 
 class _Sent(NamedTuple):
@@ -250,7 +256,7 @@ class _Jobs:
         self._running: dict[Future, _Sent] = {}
         self._sent_common: Future | None = None
         self._losses, self._killed = 0, Counter[int]()
-        """How often all workers were lost since the last result, and Dask gave up each job with workers."""
+        """How often jobs were lost since the last result, and Dask gave up each with its workers."""
         self._woken = threading.Event()
 
     def fill(self) -> bool:
@@ -307,16 +313,22 @@ class _Jobs:
     def _submit(self, job: Any, seconds: float) -> "Future":
         """The job is part of the task, however large: so the scheduler has it for another worker.
 
-        The samples are on every worker, so that they outlive the loss of some.
+        So are the samples, of a task that all need: `Client.scatter` leaves them with workers only, which may
+        all be lost, and may wait for ever for one that is killed meanwhile.
         """
         import dask
 
-        if self._sent_common is None or self._sent_common.status != "finished":
-            (self._sent_common,) = self._client.scatter(
-                [self._common], broadcast=True, hash=False, timeout=seconds
-            )
+        submit = partial(self._client.submit, pure=False, retries=RETRIES)
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 PiB"}):
-            return self._client.submit(self._function, job, self._sent_common, pure=False, retries=RETRIES)
+            try:
+                if self._sent_common is None or self._sent_common.status in ("error", "cancelled"):
+                    self._sent_common = submit(_same, self._common)
+                return submit(self._function, job, self._sent_common)
+            except TypeError as error:
+                why: BaseException = error
+                while why.__cause__ is not None:  # Dask names its own wrapping
+                    why = why.__cause__
+                raise TypeError(f"what is sent to the client's workers must be picklable: {why}") from error
 
     def _lose(self, future: "Future", sent: _Sent, error: Exception) -> None:
         """Have a job sent again that has no result, unless there is no hope."""
@@ -329,9 +341,10 @@ class _Jobs:
                 cause = f"{type(error).__name__}: {error}"
                 raise RuntimeError(f"{self._name(i)} failed on the client's workers: {cause}") from error
         elif sent.common is self._sent_common:
-            # no worker has the samples any more; or, with hardly any loss, only the result was lost
+            # the scheduler knows nothing of it any more, or a result that is there does not come
             self._losses += 1
             if self._losses > RETRIES:
-                raise RuntimeError(f"{self._name(i)} lost all workers again and again.") from error
+                cause = f"{type(error).__name__}: {error}"
+                raise RuntimeError(f"{self._name(i)} was lost again and again: {cause}") from error
             self._sent_common = None
         self._waiting = chain([(i, sent.job)], self._waiting)
