@@ -7,7 +7,8 @@ profiler, or many at once (on_card.py).
 
 speed:2:THREADSxGROUPxLENGTH,... times the blocked kernel for other geometries than the planner's, a line
 each: threads of a block, units of a group, samples of a block; with an s behind it no weights stay in shared
-memory. Such as speed:2:256x16x64,256x16x128,256x16x64s,512x16x64; new threads or groups are compiled.
+memory, with an r none in registers. Such as speed:2:256x16x64,256x16x128,256x16x64r,256x16x64rs,512x16x64;
+new threads, groups, or an r are compiled.
 """
 
 import json
@@ -38,8 +39,9 @@ def speed(row):
         return {"us_per_step": times, "passed": True}
     times = {}
     for variant in variants.split(","):
-        threads, group, length = map(int, variant.removesuffix("s").split("x"))
-        with geometry_of(threads, group, variant.endswith("s")):
+        numbers = variant.rstrip("rs")
+        threads, group, length = map(int, numbers.split("x"))
+        with geometry_of(threads, group, variant[len(numbers) :]):
             times[variant] = us_per_step(task, kernel="blocked", block_length=length)
         print(json.dumps({variant: times[variant]}), flush=True)
     return {"us_per_step": times, "passed": True}
@@ -60,18 +62,20 @@ def us_per_step(task, **options):
 
 
 @contextmanager
-def geometry_of(threads, group, streams):
-    """Let the blocked kernel be launched so."""
+def geometry_of(threads, group, without):
+    """Let the blocked kernel be launched so; without weights in registers (r), in shared memory (s)."""
     from numbabp.training.engines import network_cuda_blocked as engine
 
-    kept = engine.blocked_geometry, engine.static_bytes
+    kept = engine.blocked_geometry, engine.static_bytes, engine.half_turns_held
     engine.blocked_geometry = partial(kept[0], threads=threads, groups=(group,))
-    if streams:  # what is asked for leaves no room for weights, but for a network's units
+    if "r" in without:
+        engine.half_turns_held = lambda *_: 0
+    if "s" in without:  # what is asked for leaves no room for weights, but for a network's units
         engine.static_bytes = lambda *of: kept[1](*of) + 150 * 1024
     try:
         yield
     finally:
-        engine.blocked_geometry, engine.static_bytes = kept
+        engine.blocked_geometry, engine.static_bytes, engine.half_turns_held = kept
 
 
 def opt_in():

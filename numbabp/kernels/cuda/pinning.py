@@ -19,13 +19,15 @@ def _pinned(typingctx: Any, array: Any) -> Any:
     from llvmlite import ir
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        found = context.make_array(array)(context, builder, arguments[0])
-        generic, integer = found.data.type, ir.IntType(64)
+        data = context.make_array(array)(context, builder, arguments[0]).data
+        generic, integer = data.type, ir.IntType(64)
         shared = ir.PointerType(generic.pointee, 3)
-        address = builder.ptrtoint(builder.addrspacecast(found.data, shared), integer)
+        address = builder.ptrtoint(builder.addrspacecast(data, shared), integer)
         kept = builder.asm(ir.FunctionType(integer, (integer,)), "mov.u64 $0, $1;", "=l,l", (address,), True)
-        found.data = builder.addrspacecast(builder.inttoptr(kept, shared), generic)
-        return found._getvalue()
+        place = context.data_model_manager[array].get_field_position("data")
+        return builder.insert_value(
+            arguments[0], builder.addrspacecast(builder.inttoptr(kept, shared), generic), place
+        )
 
     return array(array), codegen
 
