@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
@@ -52,7 +52,8 @@ class ProgressBar:
             return
         if self._bar is None and not self._start():
             return
-        self._bar.update(self._task, completed=epochs_done, loss=loss)
+        with suppress(OSError):
+            self._bar.update(self._task, completed=epochs_done, loss=loss)
 
     def _start(self) -> bool:
         """Show the bar, unless something else is shown: whether it is."""
@@ -70,7 +71,8 @@ class ProgressBar:
             TimeRemainingColumn(),
             console=new_console(stderr=True),
         )
-        self._bar.start()
+        with suppress(OSError):
+            self._bar.start()
         self._task = self._bar.add_task("training", total=self._epochs, loss=float("nan"))
         return True
 
@@ -81,7 +83,8 @@ class ProgressBar:
         traceback: TracebackType | None,
     ) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            with suppress(OSError):  # a terminal that was closed: what was trained is worth more
+                self._bar.stop()
             _foot.release()
 
 
@@ -126,7 +129,8 @@ class Foot:
     def hide(self) -> None:
         """Take the line away."""
         if self._line is not None:
-            self._line.stop()
+            with suppress(OSError):
+                self._line.stop()
             self._line = None
             _foot.release()
 

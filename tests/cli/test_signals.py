@@ -48,7 +48,9 @@ module.{function} = sending
 """
 
 
-@pytest.mark.parametrize("name", SIGNALS)
+@pytest.mark.parametrize(
+    "name", ["SIGTERM", *(pytest.param(n, marks=pytest.mark.slow) for n in ("SIGINT", "SIGHUP"))]
+)
 def test_a_training_with_a_checkpoint_goes_on_to_the_same_bits(folder, name):
     status, word = SIGNALS[name]
     ended = interrupted(*FOR_HOURS, "--checkpoint", "run", "--output", "net", by=getattr(signal, name))
@@ -239,3 +241,42 @@ def test_what_is_done_is_not_ended(folder):
     where = "import atexit; atexit.register(lambda: (send(), sum(range(1000))))"
     assert signalled(signal.SIGINT, where, "--version")[0] == 0
     assert run_json("info")
+
+
+IN_A_TERMINAL = """
+import os, pty, sys
+
+program, terminal = pty.fork()
+if not program:
+    os.execv(sys.executable, [sys.executable, "-m", "numbabp", *sys.argv[2:]])
+seen = b""
+while b"epoch" not in seen:  # the bar
+    seen += os.read(terminal, 1 << 16)
+if sys.argv[1] == "closed":
+    os.close(terminal)
+else:
+    os.write(terminal, b"\\x03")
+    try:
+        while part := os.read(terminal, 1 << 16):
+            seen += part
+    except OSError:  # as Linux says that there is no more
+        pass
+print(os.waitstatus_to_exitcode(os.waitpid(program, 0)[1]))
+print(seen[seen.rfind(b"\\r\\n", 0, -2) :].decode())
+"""
+
+
+@pytest.mark.parametrize("how", ["closed", "ctrl-c"])
+def test_a_terminal_with_a_bar(folder, how):
+    """One that has been closed can't be written to, which is no reason to lose the run."""
+    command = [sys.executable, "-c", IN_A_TERMINAL, how, *map(str, FOR_HOURS), "--checkpoint", "run"]
+    environment = {**os.environ, "TERM": "xterm"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    status, *lines = done.stdout.split("\n", 1)
+    assert (done.stderr, status) == ("", "129" if how == "closed" else "130")
+    if how == "ctrl-c":  # and the cursor is back
+        assert lines[0].strip().removeprefix("\x1b[?25h") == (
+            f"numbabp: interrupted; the training is kept in run: {GOES_ON}"
+        )
+    assert files.read("run").standing.facts["stop_reason"] is None
+    assert os.listdir(folder) == ["run"]
