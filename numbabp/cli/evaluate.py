@@ -7,6 +7,7 @@ import typer
 
 from .console import json_text, reported, warn
 from .parameters import Decimal, Header, Separator
+from .process.keeping import write_all
 from .process.outputs import check_outputs
 
 if TYPE_CHECKING:
@@ -55,18 +56,24 @@ def evaluate(
     told = {"separator": separator, "decimal": decimal, "has_header": header}
     of_each = _of_each(model, data, told)
     several = Evaluations.of(of_each) if len(of_each) > 1 else None
+    text = ""
     if json is not None:
         figures = (several or of_each[0]).to_dict()
         text = json_text({"model": str(model), "data": str(data), **figures}) + "\n"
-        if printed:
-            typer.echo(text, nl=False)
-        else:
-            write_atomically(json, lambda file: file.write(text.encode()))
-    if plot is not None:
+
+    def draw(path: Path) -> None:
         from .scoring.pictures import draw_evaluation
 
-        plots.write(draw_evaluation(of_each, f"{model.name} on {data.name}"), plot)
-    if not printed:
+        plots.write(draw_evaluation(of_each, f"{model.name} on {data.name}"), path)
+
+    def write(path: Path) -> None:
+        write_atomically(path, lambda file: file.write(text.encode()))
+
+    to_write = None if printed else json
+    failed = write_all(("figures written to", to_write, write), ("picture written to", plot, draw))
+    if printed:
+        typer.echo(text, nl=False)
+    else:
         names = [found.target for found in of_each]
         word = "target" if several is None else "targets"
         typer.echo(f"{model} on {data}: {len(of_each[0].truth)} rows, {word} {', '.join(names)}")
@@ -74,9 +81,8 @@ def evaluate(
             print_evaluation(of_each[0])
         else:
             print_evaluations(several)
-    for what, path in (("figures", None if printed else json), ("picture", plot)):
-        if path is not None:
-            typer.echo(f"{what} written to {path}", err=True)
+    if failed:
+        raise failed[0]
 
 
 def _of_each(model: Path, data: Path, told: dict[str, Any]) -> "list[Evaluation]":

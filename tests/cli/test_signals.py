@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from commands import interrupted, run, run_json, signalled
 
 import numbabp as nbp
+from numbabp.cli.process.keeping import Keeping
+from numbabp.cli.process.signals import Interrupted
 from numbabp.loading import load
 from numbabp.training.checkpoints import files
 from numbabp.training.progress import COMPILING
@@ -92,6 +95,36 @@ def test_there_may_be_nothing_to_save(folder):
     line = f"numbabp: interrupted; nothing is saved: training had not begun. {HINT}\n"
     assert ended == (130, "", line)
     assert os.listdir(folder) == []
+
+
+def ended(save, **where):
+    """What is told of a training that was interrupted."""
+    with pytest.raises(Interrupted) as told, Keeping("training", so_far=save, **where):
+        raise KeyboardInterrupt
+    return str(told.value)
+
+
+def test_a_network_is_saved_where_its_checkpoint_could_not_be_written(folder):
+    def save(path):
+        path.write_text("network")
+
+    def refuse(path):
+        raise ValueError("parameters must be finite.")
+
+    def interrupt(path):
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+    kept = {"checkpoint": Path("run"), "output": Path("net.model")}
+    assert ended(refuse, **kept) == "nothing is saved: parameters must be finite."
+    assert ended(interrupt, **kept) == "nothing is saved: interrupted again"
+    assert os.listdir(folder) == []
+    assert ended(save, **kept) == "the network as it was is saved to net.interrupted.model."
+    kept["output"] = Path("gone") / "net.model"
+    assert ended(save, **kept) == "the network as it was is saved to net.interrupted-2.model."
+    assert (folder / "net.interrupted-2.model").read_text() == "network"
+    (folder / "run").touch()
+    assert ended(save, **kept) == f"the training is kept in run: {GOES_ON}"
 
 
 def test_a_network_that_is_trained_is_saved_before_it_is_measured(folder):
