@@ -35,7 +35,7 @@ from .parameters import (
     reading,
     step_size,
 )
-from .process.keeping import Keeping, write_all
+from .process.keeping import Keeping, kept_in, write_all
 from .process.outputs import check_folder, check_outputs
 
 app = typer.Typer(
@@ -232,7 +232,7 @@ def train(
                 early_stopping=early_stopping,
                 device=device,
                 progress=False if as_json else None,
-                checkpoint=checkpoint,
+                **kept_in(checkpoint),
             )
             return network
 

@@ -21,7 +21,7 @@ from ..history import PopulationHistory
 from ..network import Network
 from ..population import Population
 from ..training.checkpoints.identities import digest_of
-from ..training.checkpoints.keeper import Checkpoint
+from .process.keeping import kept_in
 
 DEFAULTS = {"learning_rate": 0.01, "momentum": 0.9, "l2": 0.0}
 """Of what a grid may vary."""
@@ -264,10 +264,8 @@ def _begun_first(layouts: Sequence[tuple[int, ...]], folder: Path | None) -> lis
 
 def _kept(folder: Path | None, hidden: tuple[int, ...], seeds: np.ndarray) -> dict[str, Any]:
     """Argument of `Population.fit`: a checkpoint with the seeds, which it doesn't know by itself."""
-    if folder is None:
-        return {}
-    beside = {"first seed": int(seeds[0]), "the seeds": digest_of(seeds)}
-    return {"checkpoint": Checkpoint(str(folder / checkpoint_name(hidden)), beside=beside)}
+    path = None if folder is None else folder / checkpoint_name(hidden)
+    return kept_in(path, **{"first seed": int(seeds[0]), "the seeds": digest_of(seeds)})
 
 
 @contextmanager

@@ -294,7 +294,9 @@ def test_checkpoints_of_other_sweeps_are_refused_before_anything_is_trained(fold
         (("--validation-fraction", 0), "the samples"),
         (("--seed", 1), "first seed (0 there, 1 here)"),
     ]:
-        assert named in refused(*SMALL, *changes, "--checkpoint", "kept")
+        line = refused(*SMALL, *changes, "--checkpoint", "kept")
+        assert named in line
+        assert line.endswith("Name another one, or delete this one to begin anew.")
     (folder / "kept" / "5.safetensors").write_text("mine")
     assert "It is not replaced" in refused(*SMALL, "--hidden", 5, "--checkpoint", "kept")
     assert (folder / "kept" / "5.safetensors").read_text() == "mine"

@@ -256,7 +256,9 @@ def test_a_file_that_is_no_checkpoint_of_this_training_is_refused(folder):
         (("--hidden", 3), "layer_sizes"),
         (("--seed", 1), "the samples"),
     ]:
-        assert named in refused(*options, *changes, "--checkpoint", "run")
+        line = refused(*options, *changes, "--checkpoint", "run")
+        assert named in line
+        assert line.endswith("Name another one, or delete this one to begin anew.")
     assert "not replaced" in refused(*options, "--checkpoint", "net")
     assert "same file" in refused(*options, "--checkpoint", "net", "--output", "net")
     (folder / "d.csv").write_text("x,y\n" + "1,2\n3,4\n" * 20)

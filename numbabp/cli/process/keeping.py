@@ -7,9 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from .signals import Interrupted
 
+ADVICE = "Name another one, or delete this one to begin anew."
+"""Of a checkpoint that can't be gone on with; `fit` knows another way, which commands don't have."""
 Save = Callable[[Path], None]
 """Writes a result into a file, or raises OSError."""
 
@@ -93,6 +96,15 @@ class Keeping:
     @staticmethod
     def _is_begun(checkpoint: Path) -> bool:
         return any(checkpoint.iterdir()) if checkpoint.is_dir() else checkpoint.exists()
+
+
+def kept_in(path: Path | None, **beside: Any) -> dict[str, Any]:
+    """Argument of `fit` for a checkpoint, if there is to be one, with what else runs are told apart by."""
+    if path is None:
+        return {}
+    from ...training.checkpoints.keeper import Checkpoint  # not for help
+
+    return {"checkpoint": Checkpoint(str(path), beside=beside, advice=ADVICE)}
 
 
 def write_all(*results: tuple[str, Path | None, Save]) -> list[OSError]:
