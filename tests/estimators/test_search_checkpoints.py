@@ -359,11 +359,13 @@ def test_an_interrupted_search_goes_on_where_it_was(tmp_path, monkeypatch, early
     model = classifier(early_stopping=early_stopping, max_iter=40, n_iter_no_change=40)
     options = {"estimator": model, "param_grid": {"hidden_layer_sizes": [3, 4]}, "cv": 2, "n_threads": 2}
     expected = record(PopulationSearchCV(**options).fit(X, Y))
-    begun = threading.Event()
+    begun, calls = threading.Event(), []
 
     def slowly(real):
         def wrapped(*arguments):
-            begun.set()
+            calls.append(real)
+            if len(calls) > 8:  # some epochs are done
+                begun.set()
             time.sleep(0.01)
             return real(*arguments)
 
