@@ -290,7 +290,12 @@ def test_equal_things_are_told_alike_by_every_process():
             "random_state=None draws the candidates",
         ),
         ({"estimator": classifier(checkpoint="run")}, ValueError, "give the search a folder"),
-        ({"param_grid": {"checkpoint": ["a", "b"]}}, ValueError, "checkpoint can't be searched"),
+        ({"param_grid": {"checkpoint": ["a", "b"]}}, ValueError, "give the search a folder"),
+        (
+            {"estimator": PIPELINE, "param_grid": {"mlpclassifier": [classifier(checkpoint="run")]}},
+            ValueError,
+            "give the search a folder",
+        ),
     ],
 )
 def test_what_could_not_be_gone_on_with_is_refused(tmp_path, changes, error, message):

@@ -33,8 +33,6 @@ def why_alone(model: BaseMLP, X: Any) -> str:
             return f"{name}={getattr(model, name)!r}"
     if model.solver == LBFGS:
         return f"solver={LBFGS!r}"
-    if model.checkpoint is not None:
-        return f"checkpoint={model.checkpoint!r}"
     if model.learning_rate == "adaptive":
         return "learning_rate='adaptive'"
     # what is recorded of all networks is allocated beforehand

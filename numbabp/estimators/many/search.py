@@ -251,11 +251,6 @@ multimetric_, classes_, n_features_in_, feature_names_in_
             check_real("halving", self.halving, minimum=1, open_minimum=True)
         if self.client is not None:
             check_client(self.client)
-        if model.checkpoint is not None:
-            raise ValueError(
-                f"checkpoint={model.checkpoint!r} of the estimator is a file for one fit, which candidates "
-                "can't share: give the search a folder, checkpoint=..., which is for all of them."
-            )
 
     def threads(self) -> int:
         """How many threads n_jobs and n_threads stand for."""
@@ -265,16 +260,9 @@ multimetric_, classes_, n_features_in_, feature_names_in_
 
     def _candidates(self) -> list[dict[str, Any]]:
         if self.param_grid is not None:
-            candidates = list(ParameterGrid(self.param_grid))
-        else:
-            given = self.param_distributions
-            candidates = list(ParameterSampler(given, self.n_iter, random_state=self.random_state))
-        name = f"{parts_of(self.estimator)[1]}checkpoint"
-        if any(name in candidate for candidate in candidates):
-            raise ValueError(
-                f"{name} can't be searched: a file is for one fit, and not for one on each fold."
-            )
-        return candidates
+            return list(ParameterGrid(self.param_grid))
+        sampler = ParameterSampler(self.param_distributions, self.n_iter, random_state=self.random_state)
+        return list(sampler)
 
     def _search(
         self, evaluate: "_Evaluation", candidates: list[dict[str, Any]], refit_metric: Any

@@ -103,9 +103,20 @@ def make_jobs(base: Any, candidates: list[dict[str, Any]], data: Data, prefix: s
 
     A job has one population, or one fit that has to be done by the estimator itself. The same call makes the
     same jobs in every process, with names that begin with the prefix.
+
+    Raises
+    ------
+    ValueError
+        For a candidate with a checkpoint of its own.
     """
     groups: dict[_Kind, list[int]] = {}
     estimators = [candidate_of(base, parameters) for parameters in candidates]  # kept, as are their ids
+    for model in (parts_of(estimator)[2] for estimator in estimators):
+        if isinstance(model, BaseMLP) and model.checkpoint is not None:
+            raise ValueError(
+                f"checkpoint={model.checkpoint!r} of the estimator is a file for one fit, which a search "
+                "can't share out: give the search a folder, checkpoint=..., which is for all fits."
+            )
     for i, (estimator, parameters) in enumerate(zip(estimators, candidates, strict=True)):
         kind = _kind(estimator, parameters, data) or _Kind(alone=i)
         groups.setdefault(kind, []).append(i)
