@@ -7,12 +7,13 @@ cancelled or given up together with workers is sent again (`_Jobs`).
 The scheduler and the workers need numbabp too, of the same version.
 """
 
+import asyncio
 import threading
 import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, wait
 from contextlib import suppress
 from functools import partial
 from itertools import chain, islice
@@ -78,7 +79,7 @@ def check_client(client: Any) -> None:
         raise TypeError("client is asynchronous; one made without asynchronous=True is needed.")
     if client.status in ("closing", "closed"):
         raise ValueError(f"client is {client.status}; a running one is needed.")
-    Patience(client).n_threads()
+    Patience(client).threads()
 
 
 def seconds_to_wait() -> float:
@@ -140,19 +141,18 @@ class Patience:
             time.sleep(min(pause, left))
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def n_threads(self) -> int:
-        """Of all workers there are; waits for one."""
+    def threads(self) -> dict[str, int]:
+        """How many each worker has, by its address; waits for a worker."""
         calls: list[Future] = []
 
-        def ask(seconds: float) -> int:
-            of_workers = self._client.nthreads()
-            start_missing(self._client, len(of_workers))
-            n = sum(of_workers.values())
-            if not n:
+        def ask(seconds: float) -> dict[str, int]:
+            threads = dict(self._client.nthreads())
+            start_missing(self._client, len(threads))
+            if not threads:
                 if not calls:  # there are clusters that start workers only when there is something to do
                     calls.append(self._client.submit(int, pure=False))
                 raise NoWorkersError("none has come")
-            return n
+            return threads
 
         return self.insist(ask)
 
@@ -231,6 +231,10 @@ def _same(common: Any) -> Any:
     return common
 
 
+def _nothing(common: Any) -> None:
+    """To do with what is on a worker."""
+
+
 class _Sent(NamedTuple):
     """A job that the scheduler has."""
 
@@ -255,18 +259,21 @@ class _Jobs:
         self._waiting: Iterator[tuple[int, Any]] = enumerate(jobs)
         self._running: dict[Future, _Sent] = {}
         self._sent_common: Future | None = None
+        self._fetching: dict[str, Future] = {}
         self._losses, self._killed = 0, Counter[int]()
         """How often jobs were lost since the last result, and Dask gave up each with its workers."""
         self._woken = threading.Event()
 
     def fill(self) -> bool:
         """Send as many jobs as the workers that are there are to have; whether there are any to wait for."""
-        n = IN_FLIGHT * self._patience.n_threads()
+        threads = self._patience.threads()
+        n = IN_FLIGHT * sum(threads.values())
         for i, job in islice(self._waiting, max(0, n - len(self._running))):
             future = self._patience.insist(partial(self._submit, job))
             assert self._sent_common is not None
             self._running[future] = _Sent(i, job, self._sent_common)
             future.add_done_callback(lambda future: self._woken.set())
+        self._patience.insist(partial(self._spread, threads))
         return bool(self._running)
 
     def done(self) -> "list[Future]":
@@ -277,14 +284,14 @@ class _Jobs:
             if done:
                 return done
             if not self._woken.wait(LOOK_SECONDS):
-                self._patience.n_threads()
+                self._patience.threads()
 
     def take(self, future: "Future", on_result: Callable[[int, Any], Any]) -> None:
         """Hand a result over, or have the job done again."""
         sent = self._running[future]
         i = sent.i
         try:
-            result = future.result(timeout=max(self._patience.seconds, LEAST_RESULT_SECONDS))
+            result = self._result(future)
         except Exception as error:
             if isinstance(error, TimeoutError) and not future.done():
                 return  # its result was lost, and Dask has begun again
@@ -296,6 +303,24 @@ class _Jobs:
             if more is not None:
                 self._waiting = chain([(i, more)], self._waiting)
         del self._running[future]
+
+    def _result(self, future: "Future") -> Any:
+        """What has come of a task that has ended; TimeoutError if that is lost meanwhile, or does not come.
+
+        `Future.result` would wait for ever, or for results that Dask makes again, without a look at workers.
+        """
+        coming = asyncio.run_coroutine_threadsafe(
+            self._client.gather([future], asynchronous=True), self._client.loop.asyncio_loop
+        )
+        end = time.monotonic() + max(self._patience.seconds, LEAST_RESULT_SECONDS)
+        try:
+            while not wait([coming], LOOK_SECONDS).done:
+                self._patience.threads()
+                if not future.done() or time.monotonic() > end:
+                    raise TimeoutError("its result does not come")
+            return coming.result()[0]
+        finally:
+            coming.cancel()
 
     def hand_over(self, on_result: Callable[[int, Any], Any]) -> None:
         """Cancel what has not begun and take what is done, as far as workers and scheduler still answer."""
@@ -323,12 +348,23 @@ class _Jobs:
             try:
                 if self._sent_common is None or self._sent_common.status in ("error", "cancelled"):
                     self._sent_common = submit(_same, self._common)
+                    self._fetching.clear()
                 return submit(self._function, job, self._sent_common)
             except TypeError as error:
                 why: BaseException = error
                 while why.__cause__ is not None:  # Dask names its own wrapping
                     why = why.__cause__
                 raise TypeError(f"what is sent to the client's workers must be picklable: {why}") from error
+
+    def _spread(self, threads: dict[str, int], seconds: float) -> None:
+        """Have every worker fetch the samples: Dask waits with that while one that has them has few jobs."""
+        for address in set(self._fetching) - set(threads):
+            del self._fetching[address]
+        if self._sent_common is not None:
+            for address in set(threads) - set(self._fetching):
+                self._fetching[address] = self._client.submit(
+                    _nothing, self._sent_common, workers=[address], pure=False
+                )
 
     def _lose(self, future: "Future", sent: _Sent, error: Exception) -> None:
         """Have a job sent again that has no result, unless there is no hope."""

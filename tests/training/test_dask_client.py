@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("distributed")
 import dask
-from distributed import Client, Future, LocalCluster
+from distributed import Client, LocalCluster
 from distributed.comm import CommClosedError
 from workers import two_workers
 
@@ -437,7 +437,7 @@ def test_calls_that_go_on_failing_end_in_an_error_that_says_why(client, monkeypa
 
 def test_results_that_are_lost_on_their_way_are_made_again(client, monkeypatch):
     lost = CommClosedError("in <TCP (closed)>: Stream is closed")
-    monkeypatch.setattr(Future, "result", failing(1, lost, Future.result))
+    monkeypatch.setattr(client, "gather", failing(1, lost, client.gather))
     results = {}
     run_jobs(client, lambda job, common: job + common, range(3), results.__setitem__, common=1)
     assert results == {0: 1, 1: 2, 2: 3}
