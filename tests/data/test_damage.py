@@ -93,6 +93,30 @@ def test_archives_with_odd_headers(folder, header, version):
         read_table("a.npz")
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.npy", "<U3"), ("a.npz", "<U3"), ("a.npy", ">U3"), ("a.npy", [("n", "<i4"), ("t", "<U3")])],
+)
+def test_texts_of_numbers_that_are_no_characters(folder, name, kind):
+    """Of which Python would make strings that raise SystemError, here and there, later."""
+    array = np.zeros(4, kind)
+    texts = array if isinstance(kind, str) else array["t"]
+    texts[:] = "\U0010ffff"
+    whole = texts.dtype.str.replace("U3", "u4")
+    save = np.save if name.endswith("npy") else np.savez
+    for code in (0x10FFFF, 0x110000, 2**32 - 1):
+        if isinstance(kind, str):
+            array.view(whole)[1] = code
+        else:
+            array.view([("n", "<i4"), ("t", whole, 3)])["t"][2, 0] = code
+        save(name, array)
+        if code == 0x10FFFF:
+            read_table(name)
+            continue
+        with pytest.raises(TableError, match=rf"^{name}: damaged, .* numbers that are no characters\.$"):
+            read_table(name)
+
+
 PREPARATION = {
     "columns": ["a"],
     "kinds": {},

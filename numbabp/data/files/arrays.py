@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +89,13 @@ def _load(source: Source, what: str) -> Any:
         with source.opened() as file:
             loaded = np.load(_seekable(file), allow_pickle=False)
             if isinstance(loaded, np.ndarray):
+                _check_characters(loaded)
                 return loaded
             arrays = {name: loaded[name] for name in loaded.files}
             for name, array in arrays.items():
                 if not isinstance(array, np.ndarray):  # NumPy gives the bytes of what is no array
                     raise ValueError(f"{name!r} in it is no array")
+                _check_characters(array)
             return arrays
     except TableError:
         raise
@@ -105,6 +108,17 @@ def _load(source: Source, what: str) -> Any:
             ) from None
         # wrong bytes make NumPy and zipfile raise some ten kinds of them
         raise TableError(f"{source.name}: damaged, or not an {what}: {said(error)}.") from None
+
+
+def _check_characters(array: np.ndarray) -> None:
+    """Raise ValueError for texts with numbers that are no characters: Python makes broken strings of them."""
+    for name in array.dtype.names or ():
+        _check_characters(array[name])
+    if array.dtype.kind == "U" and array.dtype.itemsize:
+        texts = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+        codes = texts.reshape(-1).view(np.uint32)
+        if codes.size and codes.max() > sys.maxunicode:
+            raise ValueError("its texts hold numbers that are no characters")
 
 
 def _seekable(file: Any) -> Any:
