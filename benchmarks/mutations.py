@@ -2,32 +2,39 @@
 
     python benchmarks/mutations.py [--n 2000] [--seed 0] [KIND ...]
 
-Kinds are csv, tsv, npz and parquet, read as `numbabp train` and `numbabp predict` read them, and model, read
-by `numbabp.load` and predicted with; the digests in a model are made right again in every second one, for
-damage to get past them. Whatever else is raised, said in several lines, or takes longer than `MOST_SECONDS`
+Kinds are endings of tables, read as `numbabp train` and `numbabp predict` read them, and what numbabp writes: model, network, population and checkpoint, each of which goes through every loader there is, and is
+predicted with or gone on from. In every second one of those, digests are taken to be right, for damage to get
+past them. Whatever else is raised, said in several lines, or takes longer than `MOST_SECONDS`
 or more memory than `MOST_BYTES`, is printed with the seed that shows it again. Not an asv suite.
 """
 
 import argparse
-import io
 import json
 import sys
 import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import numbabp as nbp
+from numbabp import loading, storage, tensor_files
 from numbabp.cli.parameters import Source, Task
 from numbabp.data.files.reading import Reading
 from numbabp.data.predictions import columns_of
 from numbabp.data.split import Split
 from numbabp.data.table_model import TableWarning, load, load_table_model
-from numbabp.tensor_files import digest
+from numbabp.training.checkpoints import files
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks import undamaged
 
 MOST_SECONDS = 20.0
 MOST_BYTES = 4 << 30
@@ -76,46 +83,64 @@ def mutated(content: bytes, rng: np.random.RandomState) -> bytes:
     return content
 
 
-def table(kind: str) -> bytes:
-    """A small table of numbers, categories and gaps."""
-    n = 24
-    x, z = np.arange(n) / 7, np.arange(n) % 5
-    words, y = np.array(["red", "blue", "green"])[np.arange(n) % 3], np.arange(n) % 2
-    file = io.BytesIO()
-    if kind == "npz":
-        np.savez_compressed(file, x=x, z=z, words=words, y=y)
-    elif kind == "parquet":
-        import pyarrow
-        import pyarrow.parquet
-
-        pyarrow.parquet.write_table(pyarrow.table({"x": x, "z": z, "words": words, "y": y}), file)
-    else:
-        mark = "," if kind == "csv" else "\t"
-        rows = [("x", "z", "words", "y"), *zip(x.round(3), z, words, y, strict=True)]
-        file.write("\n".join(mark.join(map(str, row)) for row in rows).encode())
-    return file.getvalue()
-
-
 def model(folder: Path) -> bytes:
     """Of a table, as `numbabp train` saves it."""
-    split = _split(_written(folder / "train.csv", table("csv")))
+    split = _split("y", _written(folder / "train.csv", undamaged.TABLES["csv"]()))
     path = folder / "whole.safetensors"
     split.pipeline.save(nbp.Network(**split.pipeline.network_arguments((3,), "tanh", "float64")), path)
     return path.read_bytes()
 
 
-def mutated_model(content: bytes, parameters: np.ndarray, rng: np.random.RandomState) -> bytes:
-    """Every second with its header's length and digest right, so that damage comes to be looked at."""
-    if rng.randint(2):
-        return mutated(content, rng)
+def file_of(saved: Any, folder: Path) -> bytes:
+    """What `save` writes of it."""
+    saved.save(folder / "saved")
+    return (folder / "saved").read_bytes()
+
+
+def checkpoint(folder: Path) -> bytes:
+    """Of a run that is finished."""
+    undamaged.run(folder / "run")
+    return (folder / "run").read_bytes()
+
+
+def mutated_strings(content: bytes, rng: np.random.RandomState) -> bytes:
+    """With changes in one of the texts of a safetensors file's header, whose length is right."""
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
     strings, data = header["__metadata__"], content[8 + length :]
-    name = "metadata" if rng.randint(4) else "architecture"
+    names = sorted(set(strings) - {"sha256"})
+    name = (
+        max(names, key=lambda name: len(strings[name])) if rng.randint(4) else names[rng.randint(len(names))]
+    )
     strings[name] = mutated(strings[name].encode(), rng).decode("utf-8", "replace")
-    strings["sha256"] = digest([strings["architecture"], strings["metadata"]], parameters)
     text = json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + data
+
+
+class Right(str):
+    """A digest that is what it should be, whatever that is."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    __hash__ = str.__hash__
+
+
+@contextmanager
+def digests_taken_as_right() -> Iterator[None]:
+    """As if damage had been signed."""
+    modules = tensor_files, storage
+    real = tensor_files.digest
+    for module in modules:
+        module.digest = lambda *_: Right()
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.digest = real
 
 
 def _written(path: Path, content: bytes) -> Path:
@@ -123,8 +148,8 @@ def _written(path: Path, content: bytes) -> Path:
     return path
 
 
-def _split(path: Path) -> Split:
-    return Split.of(Source(path, ["y"], None, Task.auto, "", Reading()).samples(), 0.25, 0)
+def _split(target: str, path: Path) -> Split:
+    return Split.of(Source(path, [target], None, Task.auto, "", Reading()).samples(), 0.25, 0)
 
 
 class Fuzzer:
@@ -132,32 +157,52 @@ class Fuzzer:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.whole = {kind: table(kind) for kind in ("csv", "tsv", "npz", "parquet")}
+        self.whole = {kind: make() for kind, make in undamaged.TABLES.items()}
         self.whole["model"] = model(folder)
+        self.whole["network"] = file_of(undamaged.network(), folder)
+        self.whole["population"] = file_of(undamaged.population(), folder)
+        self.whole["checkpoint"] = checkpoint(folder)
         self._model = load_table_model(folder / "whole.safetensors")
         self._rows = folder / "train.csv"
 
     def failure(self, kind: str, seed: int) -> str:
         """What is wrong with how the file of a kind and a seed is dealt with; nothing if all is well."""
         rng = np.random.RandomState(seed)
-        whole = self.whole[kind]
-        content = mutated(whole, rng)
-        if kind == "model":
-            content = mutated_model(whole, self._model.network.parameters, rng)
-        path = _written(self._folder / f"damaged.{'safetensors' if kind == 'model' else kind}", content)
-        uses = [self._load] if kind == "model" else [_split, self._predict]
-        for use in uses:
-            if wrong := _wrong(use, path):
-                return f"{kind} {seed}: {wrong}"
+        whole, is_table = self.whole[kind], kind in undamaged.TABLES
+        is_signed = not is_table and not rng.randint(2)
+        content = mutated_strings(whole, rng) if is_signed else mutated(whole, rng)
+        path = self._folder / f"damaged.{kind if is_table else 'safetensors'}"
+        uses = self._readers(kind) if is_table else LOADERS | {"load": self._load}
+        with digests_taken_as_right() if is_signed else nullcontext():
+            for name, use in uses.items():
+                if wrong := _wrong(use, _written(path, content)):
+                    return f"{kind} {seed}, {name}: {wrong}"
         return ""
+
+    def _readers(self, kind: str) -> dict[str, Callable[[Path], Any]]:
+        """As `numbabp train` and `numbabp predict` read tables."""
+        return {"train": partial(_split, undamaged.TARGETS.get(kind, "y")), "predict": self._predict}
 
     def _predict(self, path: Path) -> None:
         columns_of(self._model, self._model.read(path))
 
     def _load(self, path: Path) -> None:
         loaded = load(path)
-        if not isinstance(loaded, nbp.Network):
+        if isinstance(loaded, nbp.Network):
+            loaded.forward(np.zeros((1, loaded.architecture.n_inputs)))
+        else:
             columns_of(loaded, loaded.read(self._rows))
+
+
+LOADERS: dict[str, Callable[[Path], Any]] = {
+    "load_table_model": load_table_model,
+    "Network.load": loading.load,
+    "load_metadata": loading.load_metadata,
+    "Population.load": nbp.Population.load,
+    "checkpoint": files.read,
+    "going on": undamaged.run,
+}
+"""Each takes every file, its own kind or not; going on comes last, as it may write."""
 
 
 def _wrong(use: Callable[[Path], None], path: Path) -> str:
