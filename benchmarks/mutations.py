@@ -2,8 +2,9 @@
 
     python benchmarks/mutations.py [--n 2000] [--seed 0] [KIND ...]
 
-Kinds are endings of tables, read as `numbabp train` and `numbabp predict` read them, and what numbabp writes: model, network, population and checkpoint, each of which goes through every loader there is, and is
-predicted with or gone on from. In every second one of those, digests are taken to be right, for damage to get
+Kinds are endings of tables, read as `numbabp train` and `numbabp predict` read them, and what numbabp writes:
+model, network, population and checkpoint, each of which goes through every loader there is, and is predicted
+with or gone on from. In every second one of those, digests are taken to be right, for damage to get
 past them. Whatever else is raised, said in several lines, or takes longer than `MOST_SECONDS`
 or more memory than `MOST_BYTES`, is printed with the seed that shows it again. Not an asv suite.
 """
