@@ -97,7 +97,8 @@ class Preparation:
         mean, scale = np.empty(0), np.empty(0)
         if plain:
             values = np.column_stack([_numbers(table.path, column) for column in plain])
-            scaler = StandardScaler().fit(values)
+            with np.errstate(over="ignore", invalid="ignore"):  # of sums of numbers that are finite
+                scaler = StandardScaler().fit(values)
             mean, scale = scaler.mean_, scaler.scale_
         return cls(
             tuple(column.name for column in kept),

@@ -189,3 +189,13 @@ def test_models_with_odd_metadata(folder, target):
     for name in sound:
         n_refused += sum(not is_read({**sound, name: value}) for value in ODD_VALUES)
     assert n_refused > 200
+
+
+def test_numbers_whose_sum_is_none(folder):
+    """Each is finite, but not what is added up; NumPy's warnings about that are not the reader's."""
+    from numbabp.data.preparation import Preparation
+
+    numbers = np.array([1.7e308, 1.7e308, -1.7e308, -1.7e308] * 50)
+    table = table_of({"a": numbers})
+    with warnings.catch_warnings(action="error"), pytest.raises(TableError):
+        Preparation.fitted(table, ["a"], np.arange(200))
