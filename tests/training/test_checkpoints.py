@@ -14,6 +14,7 @@ from numbabp.atomic_files import where_processes_count
 from numbabp.kernels.minibatch import batch
 from numbabp.training import loop
 from numbabp.training.checkpoints import files, keeper
+from numbabp.training.checkpoints.standing import Standing
 from numbabp.training.divergence import LIMITS, reach
 
 N = 60
@@ -431,3 +432,14 @@ def test_random_states_go_on_as_they_were(tmp_path):
     other = np.random.RandomState(np.random.PCG64(0))
     with pytest.raises(ValueError, match="PCG64"):
         net.fit(X, Y, random_state=other, checkpoint=tmp_path / "other", **OPTIONS)
+
+
+def test_what_a_checkpoint_lacks_is_said(tmp_path):
+    path = tmp_path / "run"
+    trained(path)
+    found = files.read(path)
+    for name in ("seconds", "stop_reason", "n_watched"):
+        facts = {other: value for other, value in found.standing.facts.items() if other != name}
+        files.write(path, found.identity, Standing(facts, found.standing.arrays))
+        with pytest.raises(ValueError, match=f"the checkpoint lacks '{name}': resume=False begins anew"):
+            trained(path)

@@ -20,6 +20,13 @@ class CheckpointError(ValueError):
     """A file that a run can't go on from, nor begin anew in: the run's own arguments are not to blame."""
 
 
+class Whole(dict[str, Any]):
+    """What a file holds by name; it says so where it lacks what is looked for."""
+
+    def __missing__(self, name: str) -> Any:
+        raise CheckpointError(f"the checkpoint lacks {name!r}: resume=False begins anew.")
+
+
 class Found(NamedTuple):
     """What a file holds of a run."""
 
@@ -50,7 +57,7 @@ def read(path: PathLike) -> Found:
     """
     strings, arrays = read_tensors(path, _check)
     run, facts = (parse_json(name, strings[name]) for name in ("run", "standing"))
-    return Found(run, Standing(facts, arrays))
+    return Found(run, Standing(Whole(facts), Whole(arrays)))
 
 
 def prepare(path: PathLike, resume: bool, advice: str = "") -> Found | None:
