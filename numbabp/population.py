@@ -32,6 +32,7 @@ from .tensor_files import of_file
 from .training.checkpoints.keeper import Checkpoint
 from .training.checkpoints.kept_state import Going, going_of_many, kept_of_many
 from .training.exclusive import TrainedAlone
+from .training.population_loop import PopulationTraining
 from .training.population_setup import How, Run
 from .training.state import RuleState
 
@@ -482,16 +483,25 @@ class Population(OfArchitecture):
             try:
                 run.do(training)
             finally:
-                records = training.records
-                self.history = PopulationHistory(
-                    {**records.metrics, "learning_rate": training.shard.learning_rates},
-                    records.diverged,
-                    training.stop_reason,
-                    training.seconds_before + time.perf_counter() - started - training.seconds_compiling,
-                    records.n_epochs,
-                    records.stopped,
-                )
+                try:
+                    self._record(training, started)
+                except KeyboardInterrupt:
+                    self._record(training, started)
+                    raise
+            assert self.history is not None
             return self.history
+
+    def _record(self, training: PopulationTraining, started: float) -> None:
+        """Keep the history of a training that has ended, so or so."""
+        records, seconds = training.records, time.perf_counter() - started
+        self.history = PopulationHistory(
+            {**records.metrics, "learning_rate": training.shard.learning_rates},
+            records.diverged,
+            training.stop_reason,
+            training.seconds_before + seconds - training.seconds_compiling,
+            records.n_epochs,
+            records.stopped,
+        )
 
 
 def fit_until(

@@ -126,7 +126,7 @@ class Training:
             self._call_kernel(0, 0)  # compiles, or loads from the cache, before the clock runs
             self._engine.catch_up()  # likewise, before Ctrl-C
         if self.found is not None:
-            self._go_on(self.found)
+            self._take_over(self.found)
         self._started = time.perf_counter()
         try:
             enabled = self.problem.options.progress
@@ -143,12 +143,31 @@ class Training:
                 self.keeper.finish(self.standing())
             raise
         finally:
-            self._engine.catch_up()
-            self.state.steps[...] = self.run.position[STEP]
-            self.history = self._history()
+            try:
+                self._end()
+            except KeyboardInterrupt:
+                self._end()  # all of it, and from its beginning
+                raise
             if self.keeper is not None:
                 self.keeper.close()  # last, as it may wait, and warn
+        assert self.history is not None
         return self.history
+
+    def _end(self) -> None:
+        """Leave the network, its rule's state and the history as of the last step."""
+        self._engine.catch_up()
+        self.state.steps[...] = self.run.position[STEP]
+        self.history = self._history()
+
+    def _take_over(self, found: Standing) -> None:
+        """Go on from what another process has left, all of it: Ctrl-C must not mix it with what was here."""
+        try:
+            self._go_on(found)
+        except KeyboardInterrupt:
+            self._go_on(found)
+            self.stop_reason = "interrupted"
+            self._end()
+            raise
 
     def _go_to_the_end(self, bar: ProgressBar) -> None:
         """Train and watch, epoch by epoch, until the last one or a reason to stop."""

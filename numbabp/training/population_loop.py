@@ -72,10 +72,14 @@ class PopulationTraining:
         shard = self.shard
         self.records = Records.new(shard.metric_names, len(shard), shard.epochs)
         self.left = np.ones(len(shard), bool)
-        self._gate, self._started = Gate(), time.perf_counter()
+        self._gate, self._started = Gate(self.stop), time.perf_counter()
         self._at: Place = Place(0, False, None)
         if self.found is not None:
-            self._go_on(self.found)
+            try:
+                self._go_on(self.found)
+            except KeyboardInterrupt:
+                self._go_on(self.found)  # all of it: nothing of it must be mixed with what was here
+                raise
         elif self.keeper is not None:
             for values in self.records.metrics.values():
                 values.fill(0)  # what other programs' memory held is nobody's business
@@ -114,7 +118,11 @@ class PopulationTraining:
             self.stop_reason = "interrupted"
             raise
         finally:
-            self.records.end()
+            try:
+                self.records.end()
+            except KeyboardInterrupt:
+                self.records.end()
+                raise
             if self.keeper is not None:
                 self.keeper.close()
 
@@ -238,6 +246,13 @@ class PopulationTraining:
         slices = [Slices(engine.first_slice) for _ in range(engine.n_threads)]
 
         def work(thread: int, task: Any) -> None:
+            try:
+                train(thread, task)
+            except KeyboardInterrupt:
+                if thread == 0:  # else it was let off where it waited
+                    raise
+
+        def train(thread: int, task: Any) -> None:
             with self._gate:
                 engine.begin(thread, task)
             is_finished = False
@@ -266,7 +281,11 @@ class PopulationTraining:
                     self.keeper.finish(self.standing())
                 raise
             finally:
-                engine.catch_up()
+                try:
+                    engine.catch_up()
+                except KeyboardInterrupt:
+                    engine.catch_up()
+                    raise
 
     def _show(self) -> None:
         self._look()

@@ -1,13 +1,22 @@
-"""Tasks shared out to this process's threads."""
+"""Tasks shared out to this process's threads.
 
+Ctrl-C comes to the calling thread between any two instructions, also those of Python's own threads, events,
+conditions and futures, whose locks it then leaves locked to all others, or a thread at work that nobody
+knows of. So there are none of these here, but flags, and locks that are the interpreter's own.
+"""
+
+import _thread
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 LOOK_SECONDS = 0.05
 """How often the calling thread looks after the others, progress and Ctrl-C."""
+PAUSE_SECONDS = 0.0005
+"""How often a thread looks whether a gate has changed."""
 _NONE = object()
 
 
@@ -15,34 +24,88 @@ class Gate:
     """Through which threads go to work, one slice at a time, and which can be closed while all are outside.
 
     ``with gate:`` is a slice; ``with gate.closed():`` waits for those under way, and holds up the next ones.
+    It is for one thread to close; where Ctrl-C has left it closed, `stop` lets the others off.
+
+    Parameters
+    ----------
+    stop
+        Once set, KeyboardInterrupt is raised where a thread waits for the gate.
     """
 
-    def __init__(self) -> None:
-        self._change, self._inside, self._is_closed = threading.Condition(), 0, False
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop, self._is_closed = stop, False
+        self._inside: set[int] = set()
 
     def __enter__(self) -> None:
-        with self._change:
-            self._change.wait_for(lambda: not self._is_closed)
-            self._inside += 1
+        me = threading.get_ident()
+        self._inside.add(me)
+        while self._is_closed:
+            self._inside.discard(me)
+            if self._stop.is_set():
+                raise KeyboardInterrupt
+            time.sleep(PAUSE_SECONDS)
+            self._inside.add(me)
 
     def __exit__(self, *error: object) -> None:
-        with self._change:
-            self._inside -= 1
-            self._change.notify_all()
+        self._inside.discard(threading.get_ident())
 
     @contextmanager
     def closed(self) -> Iterator[None]:
         """Meanwhile nobody is inside; to be called from outside."""
-        with self._change:
-            self._is_closed = True
+        me = {threading.get_ident()}
         try:
-            with self._change:
-                self._change.wait_for(lambda: self._inside == 0)
+            self._is_closed = True  # who comes now sees this, or is seen inside
+            while self._inside - me:
+                time.sleep(PAUSE_SECONDS)
             yield
         finally:
-            with self._change:
-                self._is_closed = False
-                self._change.notify_all()
+            self._is_closed = False
+
+
+class Work:
+    """Some work for a thread of its own, to be waited for and, until it has begun, to be called off.
+
+    Attributes
+    ----------
+    is_done : bool
+        Whether it has ended, or never will begin.
+    error : BaseException or None
+        What it has raised.
+    """
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._work = work
+        self._claim, self._under_way = _thread.allocate_lock(), _thread.allocate_lock()
+        self._under_way.acquire()
+        self.is_done = False
+        self.error: BaseException | None = None
+
+    def start(self) -> None:
+        """Have a thread do it; RuntimeError if there are too many."""
+        _thread.start_new_thread(self._run, ())
+
+    def _run(self) -> None:
+        if not self._claim.acquire(blocking=False):
+            return
+        try:
+            self._work()
+        except BaseException as error:
+            self.error = error
+        self.is_done = True
+        self._under_way.release()
+
+    def call_off(self) -> None:
+        """Let it never begin, if it has not."""
+        if self._claim.acquire(blocking=False):
+            self.is_done = True
+
+    def wait(self, seconds: float = threading.TIMEOUT_MAX) -> None:
+        """Until it is done, so long at most."""
+        until = time.monotonic() + seconds
+        # in parts, as Ctrl-C may come when the lock has just been taken
+        while not self.is_done and (left := until - time.monotonic()) > 0:
+            if self._under_way.acquire(timeout=min(left, LOOK_SECONDS)):
+                self._under_way.release()
 
 
 def share_out(
@@ -68,7 +131,6 @@ def share_out(
         Once set, no further task is begun. Set here if there is an exception, so that `work` may see it.
     """
     waiting, lock = iter(tasks), threading.Lock()
-    others: list[Future[None]] = []
 
     def take_tasks(thread: int) -> None:
         # threads help themselves: one that waited to be given work would wait 0.1 ms and more
@@ -86,25 +148,40 @@ def share_out(
                 look()
                 _raise_errors(others)
 
-    if n_threads == 1:
+    others = [Work(partial(take_tasks, thread)) for thread in range(1, n_threads)]
+    try:
+        for other in others:
+            other.start()
         take_tasks(0)
-        return
-    with ThreadPoolExecutor(n_threads - 1) as pool:
-        try:
-            others += [pool.submit(take_tasks, thread) for thread in range(1, n_threads)]
-            take_tasks(0)
-            while not all(future.done() for future in others):
-                wait(others, timeout=LOOK_SECONDS)
+        for other in others:
+            while not other.is_done:
+                other.wait(LOOK_SECONDS)
                 look()
                 _raise_errors(others)
-        except BaseException:
-            stop.set()
-            raise
-        _raise_errors(others)
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        _wait_for(others)
+    _raise_errors(others)
 
 
-def _raise_errors(futures: Iterable["Future[None]"]) -> None:
-    """Raise what a finished one has raised."""
-    for future in futures:
-        if future.done():
-            future.result()
+def _wait_for(works: Iterable[Work]) -> None:
+    """Until no thread is at it, however often Ctrl-C comes: what it changes must not be looked at before."""
+    interrupted = False
+    for work in works:
+        while not work.is_done:
+            try:
+                work.call_off()
+                work.wait()
+            except KeyboardInterrupt:
+                interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+def _raise_errors(works: Iterable[Work]) -> None:
+    """Raise what one has raised."""
+    for work in works:
+        if work.error is not None:
+            raise work.error

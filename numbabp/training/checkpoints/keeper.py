@@ -1,6 +1,5 @@
 """When checkpoints are written, and the thread that writes them while training goes on."""
 
-import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ import numpy as np
 
 from ...atomic_files import PathLike
 from ...checks.arguments import check_bool, check_path, check_random_state, check_real
+from ..threads import Work
 from . import files, random_states
 from .standing import Standing
 
@@ -83,7 +83,7 @@ class Keeper:
         self._generators = generators
         self._last = time.monotonic()
         self._copies: dict[str, np.ndarray] | None = None
-        self._thread: threading.Thread | None = None
+        self._work: Work | None = None
         self._error: Exception | None = None
 
     def look(
@@ -116,19 +116,28 @@ class Keeper:
 
     def close(self) -> None:
         """Wait until nothing is being written."""
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        if self._work is not None:
+            self._work.wait()
+            if isinstance(self._work.error, Exception):
+                self._error = self._work.error
+            self._work = None
         self._warn()
 
     def _is_idle(self) -> bool:
-        if self._thread is not None and not self._thread.is_alive():
+        if self._work is not None and self._work.is_done:
             self.close()
-        return self._thread is None
+        return self._work is None
 
     def _start(self, work: Callable[[], None]) -> None:
-        self._thread = threading.Thread(target=work, name="numbabp checkpoint")
-        self._thread.start()
+        own = Work(work)
+        try:
+            self._work = own
+            own.start()
+        except BaseException as error:
+            own.call_off()
+            if not isinstance(error, RuntimeError):
+                raise
+            self._error, self._last = error, time.monotonic()  # there are too many threads
 
     def _reserve(self, sizes: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None:
         try:

@@ -49,6 +49,7 @@ class Lanes(PopulationEngine):
         moments = shard.state.moments
         self._moments = moments.reshape(n, -1) if moments.size else np.zeros((0, 0), dtype)
         self._before = shard.parameters.copy(), self._moments.copy()
+        self._steps_before = shard.state.steps.copy()
         # in turns these are copies, since kernels are compiled for contiguous arrays
         self._recorded = {
             name: np.ascontiguousarray(records.metrics[name].T)
@@ -106,6 +107,7 @@ class Lanes(PopulationEngine):
     def begin(self, thread: int, task: Range) -> None:
         """See `PopulationEngine`."""
         chunk = self._chunks[thread]
+        self._ends[thread] = 0  # until all of it is there
         if task.begun is None:
             chunk.position[:] = task.first, 0, 0
         else:
@@ -194,7 +196,7 @@ class Lanes(PopulationEngine):
         taken = np.where(networks.stopped > 0, networks.stopped * self.samples.n, self._in_chunk)
         diverged = self.to_do_alone
         taken[diverged] = 0
-        shard.state.steps += taken
+        shard.state.steps[...] = self._steps_before + taken
         parameters, moments = self._before
         shard.parameters[diverged] = parameters[diverged]
         if moments.size:
@@ -291,8 +293,9 @@ class Each(PopulationEngine):
                     records.metrics[name][i, : history.n_epochs] = history[name]
                 records.n_epochs[i] = history.n_epochs
         if not self._stop.is_set():
-            self._under_way.pop(i, None)
+            # in this order, for an interruption in between
             del self._to_do[i]
+            self._under_way.pop(i, None)
         return Progress(shard.epochs * self.samples.n, is_finished=True)
 
     def kept(self) -> Standing:
@@ -338,12 +341,13 @@ class Each(PopulationEngine):
         elif len(samples.weights):
             weights = samples.weights[0]
         assert shard.plan.of_network is not None
-        found, plan = self._found.pop(i, None), shard.plan.of_network
+        found, plan = self._found.get(i), shard.plan.of_network
         if found is not None:
             plan = planned(found.facts["plan"], plan, problem)
         pausing = None
         if self.step_aside is not None:
             pausing = self._under_way[i] = Pausing(partial(self.step_aside, thread), found)
+            self._found.pop(i, None)
         return Training(
             problem,
             plan,
