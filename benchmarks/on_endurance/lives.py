@@ -22,6 +22,7 @@ from numbabp.compiler.caching import DIGEST_BYTES
 from numbabp.training.checkpoints import files
 
 from .cases import CASES
+from .failure import Failure
 from .starting import Phase, Start, prepare
 
 FRESH = 0.1
@@ -31,10 +32,6 @@ SHARE = 0.6
 """A start lives for a time between none and this part of what a run takes."""
 MOMENTS = ("any", "any", "training", "training", "writing")
 """From when on that time is counted: the start, or the first slice; or none is: a file is half written."""
-
-
-class Failure(Exception):
-    """What must never be."""
 
 
 class Subject:

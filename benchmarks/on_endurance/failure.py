@@ -1,0 +1,5 @@
+"""What is raised when something is true that must never be."""
+
+
+class Failure(Exception):
+    """Its text says what."""
