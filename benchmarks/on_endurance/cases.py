@@ -224,7 +224,7 @@ CASES: dict[str, Case] = {
     "train, adam": command("--epochs", "2000", "--hidden", "16", "--update-rule", "adam", "--early-stopping"),
 }
 """All of them. Those with machine code of their own for the sizes, or slow to compile, are few."""
-COLD = ("sequential", "adam", "minibatch", "lanes", "train")
+COLD = ("sequential", "adam", "minibatch", "train")
 """Those that are also killed while nothing is compiled yet."""
-QUICK = ("sequential", "lanes", "train")
+QUICK = ("sequential", "train")
 """Those for a first look."""

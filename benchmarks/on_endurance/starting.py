@@ -13,6 +13,7 @@ import pkgutil
 import select
 import signal
 import sys
+import tempfile
 import time
 import traceback
 import warnings
@@ -48,8 +49,8 @@ class Phase:
         return PHASES[self._byte[0]]
 
 
-def watched(phase):
-    """Let this process tell when it compiles, and when it trains."""
+def watched(phase, compiled):
+    """Let this process tell when it compiles, and when it trains; `compiled` gets longer with each kernel."""
 
     class Watched(Slices):
         def took(self, *arguments, **options):
@@ -57,11 +58,16 @@ def watched(phase):
             super().took(*arguments, **options)
 
     loop.Slices = population_loop.Slices = Watched
-    return compiling_watched(lambda: phase.set("compiling"), lambda: phase.set("starting"))
+
+    def begin():
+        compiled.append(1)
+        phase.set("compiling")
+
+    return compiling_watched(begin, lambda: phase.set("starting"))
 
 
-def run(name, path, phase_path, pipe):
-    """Run a case to its end, write the digest of what it has found into a pipe, and leave."""
+def run(name, path, phase_path, pipe, user=None):
+    """Run a case to its end, write the digest of what it has found into a pipe, and leave; as some user."""
     status = 1
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -69,10 +75,14 @@ def run(name, path, phase_path, pipe):
         warnings.simplefilter("error")
         kept_often()
         phase = Phase(phase_path)
-        with watched(phase):
+        if user is not None:
+            os.setresuid(user, user, user)
+            tempfile.tempdir = "/tmp"
+        compiled = []
+        with watched(phase, compiled):
             found = CASES[name].run(path)
         phase.set("ending")
-        os.write(pipe, f"\ndigest {found}\n".encode())
+        os.write(pipe, f"\ncompiled {len(compiled)}\ndigest {found}\n".encode())
         status = 0
     except BaseException:  # told to who has started this
         os.write(pipe, traceback.format_exc().encode())
@@ -102,9 +112,11 @@ class Start:
         Of the file that says what it is at.
     is_fresh
         Whether it starts with Python, or is forked.
+    user
+        Whom it belongs to, if that is another one.
     """
 
-    def __init__(self, name, path, phase_path, is_fresh):
+    def __init__(self, name, path, phase_path, is_fresh, user=None):
         Phase(phase_path).set("starting")
         self._reader, writer = os.pipe()
         self.process = os.fork()
@@ -114,7 +126,7 @@ class Start:
                     os.set_inheritable(writer, True)
                     told = [name, str(path or ""), str(phase_path), str(writer)]
                     os.execv(sys.executable, [sys.executable, "-m", __name__, *told])
-                run(name, path, phase_path, writer)
+                run(name, path, phase_path, writer, user)
             finally:
                 os._exit(1)
         os.close(writer)
@@ -144,6 +156,12 @@ class Start:
         """What it has found; None if it did not come so far."""
         last = self._said.decode(errors="replace").rstrip().rpartition("\n")[2]
         return last.removeprefix("digest ") if last.startswith("digest ") else None
+
+    @property
+    def compiled_and_said(self):
+        """How many kernels it has compiled, and what it has said before its end."""
+        before, _, last = self.said.rpartition("compiled ")
+        return int(last.split()[0]), before.strip()
 
     @property
     def said(self):
