@@ -2,9 +2,9 @@
 
     python benchmarks/endurance.py [--full] [--kills N] [--interrupts N] [--races N] [--seed 0] [PART ...]
 
-The parts are kills, interrupts and caches; each says what it has tried, as JSON, and what failed. What that is
-stands in benchmarks/on_endurance: `cases` has the table of runs that are killed, `lives` what must be true of
-them, `interrupts` and `caches` likewise. Without --full there are a few of each, in minutes; with it 1,000
+The parts are kills, interrupts and caches; each says what it has tried, as JSON, and what failed. What that
+is stands in benchmarks/on_endurance: `cases` has the table of runs that are killed, `lives` what must be true
+of them, `interrupts` and `caches` likewise. Without --full there are a few of each, in minutes; with it 1,000
 kills, 10,000 interrupts, 200 races and every kind of damage. Needs Linux. Not an asv suite.
 """
 

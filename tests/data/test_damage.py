@@ -199,3 +199,14 @@ def test_numbers_whose_sum_is_none(folder):
     table = table_of({"a": numbers})
     with warnings.catch_warnings(action="error"), pytest.raises(TableError):
         Preparation.fitted(table, ["a"], np.arange(200))
+
+
+@pytest.mark.parametrize("content", ["1,2\r3,4", "1,{0}\r,2"])
+def test_arff_with_a_carriage_return_in_a_row(folder, content):
+    head = "@relation r\n@attribute a numeric\n@attribute b {0,1}\n@data\n"
+    (folder / "a.arff").write_bytes(f"{head}{content}\n".encode())
+    with warnings.catch_warnings(action="error"):
+        try:
+            assert read_table("a.arff").n_rows > 0
+        except TableError as error:
+            assert str(error).startswith("a.arff: ")

@@ -1,5 +1,6 @@
 """Files of other programs that train: libsvm, FANN and ARFF."""
 
+import csv
 import io
 import re
 from typing import Any
@@ -106,7 +107,7 @@ def _arff_by_scipy(text: str) -> dict[str, np.ndarray] | None:
 
     try:
         data, meta = arff.loadarff(io.StringIO(text))
-    except (NotImplementedError, ValueError, StopIteration, arff.ArffError, IndexError):
+    except (NotImplementedError, ValueError, StopIteration, arff.ArffError, IndexError, csv.Error):
         return None
     columns: dict[str, np.ndarray] = {}
     for name, kind in zip(meta.names(), meta.types(), strict=True):
@@ -127,7 +128,7 @@ def _arff_by_liac(path: str, text: str) -> dict[str, np.ndarray]:
         ) from None
     try:
         loaded: dict[str, Any] = arff.loads(text)
-    except (arff.ArffException, ValueError, StopIteration) as error:
+    except (arff.ArffException, ValueError, StopIteration, csv.Error) as error:
         raise TableError(f"{path}: not an ARFF file: {said(error)}.") from None
     columns: dict[str, np.ndarray] = {}
     for (name, kind), values in zip(loaded["attributes"], zip(*loaded["data"], strict=True), strict=True):
