@@ -79,8 +79,9 @@ def bits(population: nbp.Population) -> str:
 
 @contextmanager
 def busy(n: int):
-    """So many processes that do nothing but be busy."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(n)]
+    """So many processes that do nothing but be busy, as long as this one lives."""
+    program = f"import os\nwhile os.getppid() == {os.getpid()}: sum(range(10**6))"
+    others = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(n)]
     try:
         yield
     finally:
