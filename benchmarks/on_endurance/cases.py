@@ -30,7 +30,7 @@ class Case(NamedTuple):
     """A kind of run."""
 
     run: Callable[[Path | None], str]
-    """Trains to the end, and returns a digest of all that comes out but seconds."""
+    """Trains to the end, and returns a digest of all that comes out but seconds; the path may be a folder."""
     leaves: tuple[str, ...] = ()
     """Names of files that it writes beside its checkpoint."""
 

@@ -92,14 +92,23 @@ def finished(start):
     return start.digest
 
 
+def parts(path):
+    """Files of a checkpoint, which may be a folder."""
+    return [each for each in sorted(path.rglob("*")) if each.is_file()] if path.is_dir() else [path]
+
+
 def progress(path):
-    """How far the checkpoint has come, which must be readable; nothing if there is none."""
-    if not path.exists():
+    """How far the checkpoint has come, all of which must be readable; nothing if there is none."""
+    arrays = {}
+    for each in parts(path) if path.exists() else ():
+        if each.suffix == ".tmp":
+            continue
+        try:
+            arrays = files.read(each).standing.arrays
+        except Exception as error:
+            raise Failure(f"{each.name} can't be read: {error!r}") from error
+    if not arrays or path.is_dir():  # whose parts come and go
         return (0,)
-    try:
-        arrays = files.read(path).standing.arrays
-    except Exception as error:
-        raise Failure(f"the checkpoint can't be read: {error!r}") from error
     if "position" in arrays:
         return tuple(arrays["position"][:2].tolist())
     return (int(arrays["n_epochs"].sum()),)
@@ -109,7 +118,7 @@ def live(subject, folder, draw, kills):
     """Kill and start a run until it ends; `kills` counts at what it was. Returns the number of starts."""
     subject.begin()
     path, phase = folder / "run", folder.with_name("phase")
-    most, n_starts, in_vain, last = SHARE * subject.seconds, 0, 0, (0,)
+    most, n_starts, in_vain, last, content = SHARE * subject.seconds, 0, 0, (0,), ""
     while True:
         n_starts += 1
         is_fresh = draw.random() < FRESH
@@ -125,7 +134,8 @@ def live(subject, folder, draw, kills):
         now = progress(path)
         if now < last:
             raise Failure(f"it went back from {last} to {now}")
-        in_vain = in_vain + 1 if now == last else 0
+        content, before = digest_of(path), content
+        in_vain = in_vain + 1 if content == before else 0
         if in_vain % 5 == 4:  # on a machine that is busy
             most *= 1.5
         last = now
@@ -194,7 +204,11 @@ def check_cache(folder):
 
 
 def digest_of(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Of all files of a checkpoint; of none if it is not there."""
+    result = hashlib.sha256()
+    for each in parts(path) if path.exists() else ():
+        result.update(each.name.encode() + each.read_bytes())
+    return result.hexdigest()
 
 
 _fresh_seconds = []
