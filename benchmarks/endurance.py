@@ -66,7 +66,7 @@ def kills(n, seed, is_full):
 
 def interrupts(n, seed, is_full):
     """Ctrl-C in one process."""
-    return ran("interrupts", ["--interrupts", n, "--seed", seed])
+    return ran("interrupts", ["--interrupts", n, "--seed", seed, "--compiling", 50 if is_full else 0])
 
 
 def caches(n, seed, is_full):

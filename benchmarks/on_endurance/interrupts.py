@@ -2,8 +2,8 @@
 
     python -m benchmarks.on_endurance.interrupts --interrupts 1000 [--seed 0] [--compiling 0]
 
-Prints JSON: how many SIGINTs fell where, and each failure. --compiling is how many fall while kernels are
-compiled, which takes a second each.
+Prints JSON: how many SIGINTs fell where, and each failure. --compiling is of how many fits whose kernels are
+compiled, which takes seconds each.
 """
 
 import _thread
@@ -26,6 +26,7 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 import numpy as np
+from numba.core import config
 
 import numbabp as nbp
 from numbabp.training import slicing
@@ -283,6 +284,53 @@ class Interrupted:
                 raise Failure(f"it finished after {one.n_epochs} epochs")
 
 
+class Compiling:
+    """Fits whose kernel is made for their sizes, interrupted while it is compiled, and gone on with."""
+
+    def __init__(self, interrupts, folder):
+        self._interrupts, self._n, self._seconds = interrupts, 0, 3.0
+        config.CACHE_DIR = folder  # empty, for kernels that are made from now on
+
+    def once(self):
+        """Whether the interrupt came before the end."""
+        sizes = (2 + self._n % 3, 3 + self._n // 3, 1)
+        self._n += 1
+        began = time.perf_counter()
+        came, _ = self._interrupts.at_once(lambda: self._fitted(sizes, "tiny"), self._seconds)
+        if not came:
+            self._seconds = time.perf_counter() - began
+        if not gc.isenabled():
+            raise Failure("garbage is no longer collected")
+        found, expected = self._fitted(sizes, "tiny"), self._fitted(sizes, "sequential")
+        if not np.allclose(found, expected, rtol=1e-9, atol=1e-12):
+            raise Failure(
+                f"after an interrupt while it was compiled, the kernel of {sizes} finds something else"
+            )
+        return came
+
+    @staticmethod
+    def _fitted(sizes, kernel):
+        X, y = samples(sizes[0])
+        net = nbp.Network(sizes, loss="binary_cross_entropy", random_state=0)
+        net.fit(X, y, epochs=2, learning_rate=0.01, kernel=kernel)
+        return net.parameters
+
+
+def interrupted_while_compiling(n, draw):
+    """So many fits; a report."""
+    failures, n_came = [], 0
+    interrupts = Interrupts(draw)
+    with tempfile.TemporaryDirectory() as folder:
+        compiling = Compiling(interrupts, folder)
+        for _ in range(n):
+            try:
+                n_came += compiling.once()
+            except Failure as failure:
+                failures.append(f"compiling: {failure}")
+    interrupts.close()
+    return {"while compiling": n_came, "failures": failures}
+
+
 def interrupted(n, draw, names=tuple(TRAINEES)):
     """So many interrupts; a report."""
     slicing.SLICE_SECONDS = 0.002
@@ -319,10 +367,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="by default all")
     parser.add_argument("--interrupts", type=int, default=1000)
+    parser.add_argument("--compiling", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    names = tuple(arguments.names) or tuple(TRAINEES)
-    report = interrupted(arguments.interrupts, random.Random(arguments.seed), names)
+    names, draw = tuple(arguments.names) or tuple(TRAINEES), random.Random(arguments.seed)
+    report = interrupted(arguments.interrupts, draw, names)
+    if arguments.compiling:
+        more = interrupted_while_compiling(arguments.compiling, draw)
+        report |= {**more, "failures": report["failures"] + more["failures"]}
     print(json.dumps(report))
     return 1 if report["failures"] else 0
 
