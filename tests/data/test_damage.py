@@ -201,6 +201,20 @@ def test_numbers_whose_sum_is_none(folder):
         Preparation.fitted(table, ["a"], np.arange(200))
 
 
+def test_feather_with_texts_beyond_its_end(folder):
+    """Of texts that would be longer than memory and file."""
+    feather = pytest.importorskip("pyarrow.feather")
+    table = pytest.importorskip("pyarrow").table({"t": ["a", "bc", "def"], "y": [1.0, 2.0, 3.0]})
+    feather.write_feather(table, "whole.feather", compression="uncompressed")
+    content, offsets = Path("whole.feather").read_bytes(), np.array([0, 1, 3, 6], np.int32).tobytes()
+    at = content.index(offsets)
+    for wrong in ([0, 1, 3, 2**31 - 1], [0, -5, 3, 6], [0, 2**30, 3, 6]):
+        damage = np.array(wrong, np.int32).tobytes()
+        Path("t.feather").write_bytes(content[:at] + damage + content[at + len(damage) :])
+        with pytest.raises(TableError, match=r"^t\.feather: damaged, or not a Feather file: "):
+            read_table("t.feather")
+
+
 @pytest.mark.parametrize("content", ["1,2\r3,4", "1,{0}\r,2"])
 def test_arff_with_a_carriage_return_in_a_row(folder, content):
     head = "@relation r\n@attribute a numeric\n@attribute b {0,1}\n@data\n"

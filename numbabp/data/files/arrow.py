@@ -22,7 +22,11 @@ def read_arrow(path: str, file: Any, kind: str) -> tuple[dict[str, np.ndarray], 
         raise TableError(f"{path}: reading {name} needs pyarrow; {INSTALL}") from None
     try:
         # which can be read even if two columns have the same name
-        table = parquet.ParquetFile(file).read() if kind == "parquet" else feather.read_table(file)
+        if kind == "parquet":
+            table = parquet.ParquetFile(file).read()
+        else:
+            table = feather.read_table(file)
+            table.validate(full=True)  # its arrays are the file's bytes, and may claim any length
         named = sorted(name for name in _index_of(table.schema.metadata) if not _UNNAMED.fullmatch(name))
         return arrays_of(table), [f"left out: {name!r} is the index of a pandas.DataFrame" for name in named]
     except MemoryError:
