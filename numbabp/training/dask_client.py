@@ -269,7 +269,7 @@ class _Jobs:
         threads = self._patience.threads()
         n = IN_FLIGHT * sum(threads.values())
         for i, job in islice(self._waiting, max(0, n - len(self._running))):
-            future = self._patience.insist(partial(self._submit, job))
+            future = self._patience.insist(partial(self._submit, i, job))
             assert self._sent_common is not None
             self._running[future] = _Sent(i, job, self._sent_common)
             future.add_done_callback(lambda future: self._woken.set())
@@ -335,7 +335,7 @@ class _Jobs:
                     continue
                 on_result(sent.i, result)
 
-    def _submit(self, job: Any, seconds: float) -> "Future":
+    def _submit(self, i: int, job: Any, seconds: float) -> "Future":
         """The job is part of the task, however large: so the scheduler has it for another worker.
 
         So are the samples, of a task that all need: `Client.scatter` leaves them with workers only, which may
@@ -347,9 +347,10 @@ class _Jobs:
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 PiB"}):
             try:
                 if self._sent_common is None or self._sent_common.status in ("error", "cancelled"):
-                    self._sent_common = submit(_same, self._common)
+                    self._sent_common = submit(_same, self._common, priority=1)
                     self._fetching.clear()
-                return submit(self._function, job, self._sent_common)
+                # all that wait for the samples could be begun at once: in order
+                return submit(self._function, job, self._sent_common, priority=-i)
             except TypeError as error:
                 why: BaseException = error
                 while why.__cause__ is not None:  # Dask names its own wrapping
@@ -363,7 +364,7 @@ class _Jobs:
         if self._sent_common is not None:
             for address in set(threads) - set(self._fetching):
                 self._fetching[address] = self._client.submit(
-                    _nothing, self._sent_common, workers=[address], pure=False
+                    _nothing, self._sent_common, workers=[address], pure=False, priority=1
                 )
 
     def _lose(self, future: "Future", sent: _Sent, error: Exception) -> None:
