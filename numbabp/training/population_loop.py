@@ -43,6 +43,10 @@ def in_turns(which: np.ndarray, n_at_once: int) -> list[slice]:
     ]
 
 
+class Ended(KeyboardInterrupt):
+    """`PopulationTraining.stop` was set, by another thread or as its time was up."""
+
+
 @dataclass
 class PopulationTraining:
     """The training of a shard in place: one call of `Population.fit`; see there for the arguments."""
@@ -274,8 +278,8 @@ class PopulationTraining:
                 self.seconds_compiling += time.perf_counter() - started
                 with ENDING.looked_for():
                     share_out(engine.tasks, engine.n_threads, work, self._show, self.stop)
-                if self.stop.is_set():  # by another thread
-                    raise KeyboardInterrupt
+                if self.stop.is_set():
+                    raise Ended
             except KeyboardInterrupt:
                 if self.keeper is not None and engine.can_be_kept:
                     self.keeper.finish(self.standing())

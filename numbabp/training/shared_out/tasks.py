@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ...checks.host_samples import for_kernels
@@ -9,7 +10,7 @@ from ...devices.processor import one_blas_thread
 from ...samples import Samples
 from ..checkpoints.standing import Standing
 from ..checkpoints.until import Until
-from ..population_loop import PopulationTraining
+from ..population_loop import Ended, PopulationTraining
 from ..shard import Shard, Trained
 
 
@@ -33,6 +34,6 @@ def train_part(part: Part, samples: Samples) -> Trained | Standing:
     stop = threading.Event()
     until = Until(part.seconds, stop)
     training = PopulationTraining(part.shard, samples, len(part.shard), False, stop, until, part.found)
-    with one_blas_thread():
+    with one_blas_thread(), suppress(Ended):
         training()
     return training.trained if until.standing is None else until.standing
