@@ -51,8 +51,11 @@ def write_atomically(path: PathLike, write: Callable[[BinaryIO], Any]) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException as error:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
+        try:
+            _remove(temporary)
+        except KeyboardInterrupt:  # one more: this process is alive, and nobody else would
+            _remove(temporary)
+            raise
         if isinstance(error, OSError) and error.errno and error.filename in (temporary, None):
             error.filename = path  # also of a disk that is full
         raise
@@ -62,6 +65,11 @@ def write_atomically(path: PathLike, write: Callable[[BinaryIO], Any]) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def remove_leftovers(folder: PathLike) -> None:

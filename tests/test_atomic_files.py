@@ -82,3 +82,21 @@ def test_a_failure_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_atomically(tmp_path / "file", write)
     assert os.listdir(tmp_path) == ["file"] and (tmp_path / "file").read_bytes() == b"before"
+
+
+def test_ctrl_c_pressed_twice_leaves_no_temporary_file(tmp_path, monkeypatch):
+    def write(file):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    def unlink(path):
+        n_unlinked.append(path)
+        if len(n_unlinked) == 1:
+            raise KeyboardInterrupt
+        real(path)
+
+    real, n_unlinked = os.unlink, []
+    monkeypatch.setattr(os, "unlink", unlink)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "some", write)
+    assert len(n_unlinked) == 2 and not list(tmp_path.iterdir())

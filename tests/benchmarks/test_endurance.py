@@ -5,6 +5,7 @@ import os
 import pytest
 
 from benchmarks import endurance
+from benchmarks.on_endurance import cases
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 
@@ -24,9 +25,9 @@ def test_kinds_of_training_that_are_interrupted():
 
 @pytest.mark.slow
 def test_a_few_kills():
-    report = endurance.kills(20, 0, False)
+    report = endurance.ran("lives", ["--kills", 12, *cases.QUICK])
     assert not report["failures"]
-    assert sum(report["kills"].values()) >= 20 and report["lives"] > 2
+    assert sum(report["kills"].values()) >= 12 and report["lives"] > 1
 
 
 @pytest.mark.slow
