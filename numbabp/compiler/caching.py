@@ -136,5 +136,9 @@ def package_cache(numbas: Any, *versions: str) -> Any:
                 super().save_overload(sig, data)
             except OSError:
                 self.disable()
+            except RuntimeError:
+                # nothing came from LLVM: Ctrl-C fell into its callback, where Python loses it; what is
+                # compiled works, and is only not kept
+                pass
 
     return PackageCache

@@ -244,3 +244,17 @@ def test_a_full_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(caching, "write_atomically", fail)
     assert hits(7) == hits(7) == 0
     assert not list(tmp_path.rglob("*.nbc"))
+
+
+def test_machine_code_that_llvm_does_not_hand_over(tmp_path, monkeypatch):
+    """As where Ctrl-C falls into its callback."""
+
+    def reduce(self, data):
+        raise RuntimeError("no compiled object yet")
+
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr("numba.core.caching.CompileResultCacheImpl.reduce", reduce)
+        assert hits(7) == 0
+    assert not list(tmp_path.rglob("*.nbc"))
+    assert hits(7) == 0 and hits(7) == 1
