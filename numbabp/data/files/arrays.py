@@ -116,7 +116,7 @@ def _check_characters(array: np.ndarray) -> None:
         _check_characters(array[name])
     if array.dtype.kind == "U" and array.dtype.itemsize:
         texts = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
-        codes = texts.reshape(-1).view(np.uint32)
+        codes: np.ndarray = texts.reshape(-1).view(np.uint32)
         if codes.size and codes.max() > sys.maxunicode:
             raise ValueError("its texts hold numbers that are no characters")
 
