@@ -9,9 +9,12 @@ from workers import two_workers
 os.environ.setdefault("MPLBACKEND", "agg")
 # xdist tells its processes the terminal's width; tables are to be as wide as into a pipe
 os.environ.pop("COLUMNS", None)
-# what a shell runs in the background ignores Ctrl-C, which tests of it would wait for in vain
+# what a shell runs in the background ignores Ctrl-C, and what nohup runs a terminal that is closed: tests of
+# them would wait in vain
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 MOST_PROCESSES = 8
 """Each has to load, if not to compile, the same kernels."""

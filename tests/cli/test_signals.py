@@ -277,10 +277,11 @@ def test_what_is_done_is_not_ended(folder):
 
 
 IN_A_TERMINAL = """
-import os, pty, sys
+import os, pty, signal, sys
 
 program, terminal = pty.fork()
 if not program:
+    signal.alarm(110)  # whatever becomes of the test
     os.execv(sys.executable, [sys.executable, "-m", "numbabp", *sys.argv[2:]])
 seen = b""
 while b"epoch" not in seen:  # the bar
