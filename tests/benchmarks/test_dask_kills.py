@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.slow
 def test_no_run_is_lost_or_differs(tmp_path):
     path = tmp_path / "found.json"
-    command = [sys.executable, "benchmarks/dask_kills.py", "--runs", "2", "--seed", "2", "--json", str(path)]
+    seed = "188"  # kills both workers 0.14 s after the beginning, which no machine is too fast for
+    command = [sys.executable, "benchmarks/dask_kills.py", "--runs", "2", "--seed", seed, "--json", str(path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(path.read_text())
