@@ -1,6 +1,5 @@
 """The architecture of a network: all that is fixed before any parameter has a value."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .checks.arguments import check_choice, check_dtype, check_layer_sizes, check_real
+from .checks.finite import all_finite
 from .functions.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
 from .functions.losses import JOINT, LOSSES, METRICS, OUTPUT_ACTIVATION
 from .kernels.layout import BIASES, FAN_IN, FAN_OUT, WEIGHTS, layout, n_units, transpose_layout
@@ -149,10 +149,9 @@ class Architecture:
         ValueError
             It names the array of the first that is not.
         """
+        if all_finite(parameters):
+            return
         flat = parameters.reshape(-1)
-        with np.errstate(all="ignore"):  # a finite sum of squares settles it in the fastest pass there is
-            if math.isfinite(flat.dot(flat)) or np.isfinite(flat).all():
-                return
         n_bad, first = int((~np.isfinite(flat)).sum()), int(np.argmin(np.isfinite(flat)))
         network, place = divmod(first, self.n_parameters)
         of = f" of network {network}" if parameters.ndim > 1 else ""

@@ -12,18 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..architecture import Architecture
+from ..checks.finite import all_finite
 
 LIMITS = {"float32": math.sqrt(np.finfo(np.float32).max), "float64": float(np.finfo(np.float32).max)}
 """By dtype: outputs for inputs of unit size that go beyond are of no use any more."""
 _BOUNDED = ("sigmoid", "tanh", "softmax")
-
-
-def all_finite(array: Any) -> bool:
-    """Whether every number is, on the host or on a GPU."""
-    # a finite sum settles it quickly; one that is not may come from an overflow of the sum alone
-    if isinstance(array, np.ndarray):
-        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
-    return bool(abs(array).max() < np.inf) if array.size else True
 
 
 def is_of_use(

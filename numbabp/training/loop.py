@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..architecture import Architecture
+from ..checks.finite import all_finite
 from ..errors import DivergenceError
 from ..history import History
 from ..inference.predictions import measure_one, outputs
@@ -24,7 +25,7 @@ from .checkpoints import plans
 from .checkpoints.keeper import Keeper
 from .checkpoints.pausing import Pausing
 from .checkpoints.standing import Remembering, Standing, take
-from .divergence import Snapshot, all_finite, is_of_use, last_finite
+from .divergence import Snapshot, is_of_use, last_finite
 from .engines.network_engine import Engine, Subject
 from .engines.network_registry import make_engine
 from .progress import ProgressBar

@@ -1,11 +1,11 @@
 """What goes on from one call of `fit` to the next, beside the parameters."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..checks.finite import all_finite
 from ..kernels.update_rules import N_MOMENTS
 
 
@@ -43,14 +43,13 @@ class RuleState:
 
     def check_finite(self) -> None:
         """Refuse moments that are not finite with a ValueError."""
-        flat = self.moments.reshape(-1)
-        with np.errstate(all="ignore"):  # as for parameters: one pass, without a copy
-            if math.isfinite(flat.dot(flat)) or np.isfinite(flat).all():
-                return
+        if all_finite(self.moments):
+            return
+        n_bad = np.count_nonzero(~np.isfinite(self.moments))
         raise ValueError(
-            f"the moments of update_rule={self.update_rule!r} must be finite, but "
-            f"{np.count_nonzero(~np.isfinite(flat))} of the {flat.size} are not; another update_rule begins "
-            "anew, and save(training_state=False) leaves them out."
+            f"the moments of update_rule={self.update_rule!r} must be finite, but {n_bad} of the "
+            f"{self.moments.size} are not; another update_rule begins anew, and save(training_state=False) "
+            "leaves them out."
         )
 
     def part(self, networks: Any) -> "RuleState":
