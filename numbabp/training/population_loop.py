@@ -203,10 +203,9 @@ class PopulationTraining:
             self.records.note_divergence(int(i), DivergenceError(int(epoch), int(sample), rate))
         self.shard.order_seed, self.shard.seeds = facts["order_seed"], arrays["seeds"]
         self.seconds_before = facts["seconds"]
-        self.left[:] = arrays.get("left", 1)  # which files had not at first
+        self.left[:] = arrays["left"]
         self.begun_elsewhere = {
-            int(first): found.part(f"part.{first}.", of_part)
-            for first, of_part in facts.get("parts", {}).items()
+            int(first): found.part(f"part.{first}.", of_part) for first, of_part in facts["parts"].items()
         }
         turn = facts["turn"]
         if facts["engine"] is None:  # between two
