@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from types import TracebackType
 from typing import Any
 
 SHOW_AFTER = 0.5
@@ -76,12 +75,7 @@ class ProgressBar:
         self._task = self._bar.add_task("training", total=self._epochs, loss=float("nan"))
         return True
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._bar is not None:
             with suppress(OSError):  # a terminal that was closed: what was trained is worth more
                 self._bar.stop()

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 from ...training.slicing import ENDING
@@ -70,12 +70,7 @@ class Signals:
         sys.unraisablehook = self._unraisable
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """From here on nothing is left to be ended: Python's own end would make a traceback of a signal."""
         for number in self._before:
             signal.signal(number, signal.SIG_IGN)
