@@ -130,16 +130,87 @@ def estimator(kind, **options):
     """A case of a model's `fit`."""
 
     def run(path):
-        from sklearn.exceptions import ConvergenceWarning
-
         X, y = samples(20)
         model = kind((16,), random_state=0, checkpoint=path, **options)
-        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
-            model.fit(X, y)
+        ignoring_convergence(model.fit, X, y)
         found = model.loss_curve_, model.validation_scores_, model.n_iter_, model.t_, model.predict(X)
         return digest(of_network(model.inner_network_), *found)
 
     return Case(run)
+
+
+def search(**options):
+    """A case of `PopulationSearchCV`, whose checkpoint is a folder."""
+
+    def run(path):
+        X, y = samples(20)
+        model = nbp.MLPClassifier((16,), random_state=0, max_iter=600)
+        grid = {"learning_rate_init": [0.002, 0.01], "alpha": [1e-4, 1e-2]}
+        grid |= {"activation": ["tanh", "relu"]} if not options else {}
+        found = nbp.PopulationSearchCV(model, grid, cv=2, checkpoint=path, **options)
+        ignoring_convergence(found.fit, X, y)
+        results = found.cv_results_
+        names = [name for name in sorted(results) if "time" not in name and name != "params"]
+        best = found.best_estimator_.inner_network_
+        return digest(
+            of_network(best), found.best_index_, *(np.asarray(results[name], str) for name in names)
+        )
+
+    return Case(run)
+
+
+def ensemble(**options):
+    """A case of an ensemble, whose checkpoint is a folder."""
+
+    def run(path):
+        X, y = samples(20)
+        model = nbp.MLPEnsembleClassifier(
+            (16,),
+            random_state=0,
+            n_estimators=4,
+            max_iter=2500,
+            n_iter_no_change=3000,
+            checkpoint=path,
+            **options,
+        )
+        ignoring_convergence(model.fit, X, y)
+        return digest(*(member.inner_network_.parameters for member in model.estimators_), model.n_iter_)
+
+    return Case(run)
+
+
+def ignoring_convergence(fit, X, y):
+    """Fit a model whose epochs may be too few."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+        fit(X, y)
+
+
+def sweep(*arguments):
+    """A case of `numbabp sweep --checkpoint`, of which the table of all networks counts."""
+
+    def run(path):
+        from numbabp.cli import main
+
+        with tempfile.TemporaryDirectory() as folder:
+            output = Path(folder, "networks.csv") if path is None else path.with_name("networks.csv")
+            told = [str(table(Path(folder))), "--target", "y", "--networks", str(output), "--json"]
+            told += [] if path is None else ["--checkpoint", str(path)]
+            exit_well(main, "sweep", *told, *arguments)
+            return digest(output.read_bytes())
+
+    return Case(run, ("networks.csv",))
+
+
+def exit_well(main, *arguments):
+    """A command line's `main` with these arguments; a RuntimeError if it ends with another status than 0."""
+    sys.argv = ["numbabp", *arguments]
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            raise RuntimeError(f"exit status {end.code}") from end
 
 
 def command(*arguments):
@@ -152,12 +223,7 @@ def command(*arguments):
             output = Path(folder, "model") if path is None else path.with_name("model")
             told = [str(table(Path(folder))), "--target", "y", "--output", str(output), "--json"]
             told += [] if path is None else ["--checkpoint", str(path)]
-            sys.argv = ["numbabp", "train", *told, *arguments]
-            try:
-                main()
-            except SystemExit as end:
-                if end.code:
-                    raise RuntimeError(f"exit status {end.code}") from end
+            exit_well(main, "train", *told, *arguments)
             return digest(*content_of(output))
 
     return Case(run, ("model",))
@@ -219,6 +285,13 @@ CASES: dict[str, Case] = {
     ),
     "regressor": estimator(
         nbp.MLPRegressor, max_iter=1500, n_iter_no_change=2000, solver="adam", batch_size=16
+    ),
+    "search": search(),
+    "search, halving": search(halving=2),
+    "ensemble": ensemble(),
+    "ensemble, bootstrap": ensemble(bootstrap=True),
+    "sweep": sweep(
+        "--hidden", "16,8x4", "--grid", "learning_rate=0.01,0.05", "--seeds", "5", "--epochs", "1200"
     ),
     "train": command("--epochs", "2000", "--hidden", "16", "--no-baselines"),
     "train, adam": command("--epochs", "2000", "--hidden", "16", "--update-rule", "adam", "--early-stopping"),
