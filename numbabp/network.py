@@ -16,6 +16,7 @@ from .devices.placement import gpu_of, resolve
 from .functions.initializers import INITIALIZERS, draw_weights
 from .history import History
 from .inference import predictions
+from .online.one_by_one import LearnsOneByOne
 from .options import NAMES, Options, check_names, options_of, takes_options
 from .planning.plan import Plan
 from .planning.planner import make_plan
@@ -37,7 +38,7 @@ OF_SEVERAL_EPOCHS = ("early_stopping", "patience")
 """Options that make no sense for one."""
 
 
-class Network(OfArchitecture):
+class Network(LearnsOneByOne, OfArchitecture):
     """A multi-layer perceptron, trained sample by sample.
 
     Layer l computes ``activation(inputs @ weights[l] + biases[l])``.
@@ -432,10 +433,6 @@ class Network(OfArchitecture):
         parameters[:] = self.parameters
         twin._set(architecture, self.init, parameters, copy.deepcopy(self.random_state))
         return twin
-
-    def rule_state(self, update_rule: str) -> RuleState:
-        """What the update rule carries from step to step, begun anew if the last one was another."""
-        return RuleState.going_on(self._rule_state, update_rule, self.parameters)
 
     def save(self, path: str | os.PathLike[str], *, training_state: bool = True) -> None:
         """Write the network to a safetensors file, atomically; see `numbabp.loading.save`."""

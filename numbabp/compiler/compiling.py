@@ -133,8 +133,16 @@ def training_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return _compiled(function, TrainingKernelCompiler)
 
 
-def _compiled(function: Callable[..., Any], pipeline: type[KernelCompiler]) -> Callable[..., Any]:
-    compiled = njit(**OPTIONS, pipeline_class=pipeline, no_cfunc_wrapper=True)(function)
+def short_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A `training_kernel` that keeps Python's lock: one of a microsecond, which no other thread may enter."""
+    return _compiled(function, TrainingKernelCompiler, nogil=False)
+
+
+def _compiled(
+    function: Callable[..., Any], pipeline: type[KernelCompiler], nogil: bool = True
+) -> Callable[..., Any]:
+    options = {**OPTIONS, "nogil": nogil}
+    compiled = njit(**options, pipeline_class=pipeline, no_cfunc_wrapper=True)(function)
     if not numba.config.DISABLE_JIT:
         # where there is no folder to write to, kernels are compiled anew in every process
         with suppress(RuntimeError, OSError):

@@ -80,8 +80,29 @@ def _constant(typingctx: Any, value: Any) -> Any:
     return Constant(value.literal_value)(value), codegen
 
 
+UNKNOWN = -1
+"""For `constant_or_none`: what is not known before a kernel runs."""
+
+
+def constant_or_none(value: Any) -> Any:
+    """The same, or None for `UNKNOWN`."""
+    return None if value == UNKNOWN else value
+
+
+def _constant_or_none(typingctx: Any, value: Any) -> Any:
+    if not isinstance(value, types.IntegerLiteral):
+        raise RequireLiteralValue("value must be a constant")
+    is_known = value.literal_value != UNKNOWN
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.get_dummy_value()
+
+    return (Constant(value.literal_value) if is_known else types.none)(value), codegen
+
+
 if not numba.config.DISABLE_JIT:
     constant = intrinsic(_constant)
+    constant_or_none = intrinsic(_constant_or_none)
 
 
 def one_of(*values: int) -> Callable[[Any], Any]:

@@ -17,7 +17,7 @@ from .steps import step_layer
 
 
 @scalar_function
-def _step_sgd(model: Any, rate: Any, shrink: Any, updated: Any) -> None:
+def step_sgd(model: Any, rate: Any, shrink: Any, updated: Any) -> None:
     """Backpropagate and update, from the last layer to the first."""
     z, a, delta = model.units[0], model.units[1], model.units[2]
     for layer in range(len(model.layout) - 1, -1, -1):
@@ -49,7 +49,7 @@ def _train(
                     until = i
                     status = DIVERGED
                     break
-                _step_sgd(model, real(rate) * weight, shrink, updated)
+                step_sgd(model, real(rate) * weight, shrink, updated)
                 position[STEP] += 1
         position[SAMPLE] = until
         end_epoch(samples, run)

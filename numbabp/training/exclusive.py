@@ -12,6 +12,13 @@ _busy: dict[tuple[int, int], tuple[int, CodeType]] = {}
 could be neither copied nor pickled."""
 
 
+def check_not_trained(trained: Any) -> None:
+    """Raise RuntimeError while a `TrainedAlone` has it; 0.03 us while nothing at all is trained."""
+    if _busy and (os.getpid(), id(trained)) in _busy:
+        with TrainedAlone(trained):
+            pass
+
+
 class TrainedAlone:
     """Meanwhile no other call of a method of `trained` trains it; for a `with` statement in that method.
 

@@ -6,7 +6,11 @@ from typing import Any
 import numpy as np
 
 from ..checks.finite import all_finite
+from ..kernels.state import STEP
 from ..kernels.update_rules import N_MOMENTS
+
+N_POSITIONS = 4
+"""Entries of a kernel's position, of which the steps are one."""
 
 
 @dataclass
@@ -51,6 +55,19 @@ class RuleState:
             f"{self.moments.size} are not; another update_rule begins anew, and save(training_state=False) "
             "leaves them out."
         )
+
+    @property
+    def position(self) -> np.ndarray:
+        """int64 (4,), as in `kernels.state.Run`, whose entry STEP is the same memory as `steps` from now on.
+
+        So whoever trains one network step by step leaves its steps where a copy or a file finds them.
+        """
+        position = self.steps.base
+        if not isinstance(position, np.ndarray) or position.shape != (N_POSITIONS,):
+            position = np.zeros(N_POSITIONS, np.int64)
+            position[STEP] = self.steps
+            self.steps = position[STEP : STEP + 1].reshape(())
+        return position
 
     def part(self, networks: Any) -> "RuleState":
         """Views of some networks' rows, or for an integer of one network's."""

@@ -15,7 +15,7 @@ from benchmarks import builds, interleaved, regression, results  # noqa: E402
 
 LIMIT = 1.15
 SEQUENTIAL = "numbabp/kernels/sequential.py"
-STEP = "                _step_sgd(model, real(rate) * weight, shrink, updated)\n"
+STEP = "                step_sgd(model, real(rate) * weight, shrink, updated)\n"
 AGAIN = "                predict(model, samples, run, s, weight)\n"
 """A second forward pass: about a third of a step."""
 

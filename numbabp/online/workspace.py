@@ -1,0 +1,132 @@
+"""What a learner works on: the network's parameters, and the arrays of its own beside them."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..architecture import Architecture
+from ..compiler.arrays import aligned_zeros
+from ..compiler.constants import UNKNOWN
+from ..compiler.views import places_of
+from ..functions.activations import ACTIVATIONS
+from ..kernels.general import ROWS_SIZE
+from ..kernels.layout import FAN_OUT, OUTPUTS
+from ..kernels.online import BY_ROWS, PLAIN, WHOLE, Codes
+from ..kernels.update_rules import OF_ALL_SAMPLES
+from ..options import Options
+from ..training.state import RuleState
+
+ALLOWED = (
+    *("learning_rate", "update_rule", "momentum", "rho", "beta_1", "beta_2", "epsilon"),
+    *("l1", "l2", "clip_norm", "clip_value", "propagate", "monitor"),
+)
+"""Options of `Network.fit` that a single step has."""
+
+
+def check_options(options: Options) -> None:
+    """Refuse rules that need all samples at once."""
+    if options.update_rule in OF_ALL_SAMPLES:
+        raise ValueError(
+            f"update_rule={options.update_rule!r} needs the gradient of all samples at once, which fit with "
+            "batch_size=len(X) has; here it is of one sample."
+        )
+
+
+class Workspace(NamedTuple):
+    """Arrays by the names of their places in `numbabp.kernels.online`, but in lower case."""
+
+    parameters: np.ndarray
+    moments: np.ndarray
+    gradient: np.ndarray
+    units: np.ndarray
+    scratch: np.ndarray
+    layout: np.ndarray
+    transposed: np.ndarray
+    inputs: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    position: np.ndarray
+    rates: np.ndarray
+    metrics: np.ndarray
+    sums: np.ndarray
+    totals: np.ndarray
+    latest: np.ndarray
+    numbers: np.ndarray
+    no_shuffle: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        architecture: Architecture,
+        parameters: np.ndarray,
+        state: RuleState,
+        options: Options,
+        window: int,
+    ) -> "Workspace":
+        """Arrays for training these parameters; the rule's state counts its steps in them from now on.
+
+        Parameters
+        ----------
+        window
+            How many samples the latest metrics are of.
+        """
+        of, dtype = architecture, architecture.dtype
+        transposed, scratch_size = of.transposed_layout
+        size = of.n_parameters
+        if how_steps_are_taken(options) == BY_ROWS:
+            size = min(size, int(ROWS_SIZE) + 2 * max(of.layer_sizes))
+        n_sums = 2 + len(of.metric_names(options.monitor))
+        n_moments = len(state.moments)
+        return cls(
+            parameters,
+            state.moments.reshape(n_moments, of.n_parameters),
+            np.zeros(0 if how_steps_are_taken(options) == PLAIN else size, dtype),
+            aligned_zeros((3, of.n_units), dtype),
+            np.empty(scratch_size, dtype),
+            of.layout,
+            transposed,
+            np.zeros((1, of.n_inputs), dtype),
+            np.zeros((1, of.n_outputs), dtype),
+            np.ones(1, dtype),
+            state.position,
+            np.array([options.learning_rate], np.float64),
+            of.metric_codes(of.metric_names(options.monitor)),
+            np.zeros((1, n_sums)),
+            np.zeros((1, 1 + n_sums)),
+            np.zeros((window, n_sums)),
+            np.array([*options.rule[1:], of.quantile], np.float64),
+            np.empty(0, np.uint64),
+        )
+
+    @property
+    def places(self) -> Any:
+        """For the kernels of `make_online`; as long as this is kept."""
+        return places_of(self)
+
+    @property
+    def outputs(self) -> np.ndarray:
+        """View of the output layer's units T (n_outputs,)."""
+        row = self.layout[-1]
+        start = int(row[OUTPUTS])
+        return self.units[1, start : start + int(row[FAN_OUT])]
+
+
+def how_steps_are_taken(options: Options) -> int:
+    """As `fit` takes them, one sample at a time: plain SGD apart from all else, clipped norms from all."""
+    if options.is_plain_sgd:
+        return PLAIN
+    return BY_ROWS if options.clip_norm is None else WHOLE
+
+
+def codes_of(architecture: Architecture, options: Options) -> Codes:
+    """What kernels are compiled for."""
+    hidden, names = set(architecture.activations[:-1]), architecture.metric_names(options.monitor)
+    is_known = len(hidden) < 2
+    return Codes(
+        ACTIVATIONS[next(iter(hidden), "identity")] if is_known else UNKNOWN,
+        ACTIVATIONS[architecture.activations[-1]] if is_known else UNKNOWN,
+        architecture.loss_code,
+        len(names) if names == architecture.metric_names() else UNKNOWN,
+        options.rule.code,
+        how_steps_are_taken(options),
+    )
