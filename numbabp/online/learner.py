@@ -62,7 +62,8 @@ class Online:
         self._network, self._architecture = network, architecture
         self._workspace = work = Workspace.of(architecture, parameters, state, options, window)
         self._places = work.places
-        self.inputs, self.targets, self.outputs = work.inputs[0], work.targets[0], work.outputs
+        self.inputs, self.targets = work.inputs[0], work.targets[0]
+        self.outputs: Any = work.outputs
         self._pack_inputs = struct.Struct(f"{architecture.n_inputs}{architecture.dtype.char}").pack_into
         # writing to these takes a third of NumPy's time
         self._input, self._target, self._output = _views(self.inputs, self.targets, self.outputs)
