@@ -131,7 +131,7 @@ def estimator(kind, **options):
 
     def run(path):
         X, y = samples(20)
-        model = kind((16,), random_state=0, checkpoint=path, **options)
+        model = kind(hidden_layer_sizes=(16,), random_state=0, checkpoint=path, **options)
         ignoring_convergence(model.fit, X, y)
         found = model.loss_curve_, model.validation_scores_, model.n_iter_, model.t_, model.predict(X)
         return digest(of_network(model.inner_network_), *found)
