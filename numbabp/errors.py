@@ -36,5 +36,16 @@ class DivergenceError(ArithmeticError, ValueError):
         )
 
 
+class StepDivergenceError(DivergenceError):
+    """The loss of the sample of a single step is not finite, within compiled code; nothing was changed."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 0, 0.0)
+        self.args = ()
+
+    def __str__(self) -> str:
+        return f"the loss of this sample is not finite; nothing was changed by it. Try {self.advice}."
+
+
 class NoGPUError(RuntimeError):
     """There is no GPU to be used, for the reason that it tells."""

@@ -18,11 +18,11 @@ from numba.core.errors import RequireLiteralValue
 from numba.core.typing import Context
 from numba.core.typing.templates import infer_global, make_overload_template
 from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 
 from .caching import package_cache
 from .linking import KernelCompiler, LinkOnlyCompiler, TrainingKernelCompiler
 from .registries import import_array_functions
+from .views import array_value
 
 import_array_functions()
 
@@ -104,17 +104,8 @@ def _stack_zeros(typingctx: Any, size: Any, like: Any) -> Any:
         place = cgutils.alloca_once(builder, memory)
         place.align = 64
         builder.store(ir.Constant(memory, None), place)
-        array = context.make_array(array_type)(context, builder)
-        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(number))
-        populate_array(
-            array,
-            data=builder.bitcast(place, number.as_pointer()),
-            shape=[context.get_constant(types.intp, n)],
-            strides=[itemsize],
-            itemsize=itemsize,
-            meminfo=None,
-        )
-        return array._getvalue()
+        data = builder.bitcast(place, number.as_pointer())
+        return array_value(context, builder, array_type, data, [context.get_constant(types.intp, n)])
 
     return array_type(size, like), codegen
 

@@ -19,7 +19,15 @@ from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.errors import ConstantInferenceError, RequireLiteralValue
 from numba.core.ir_utils import get_definition, guard
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import (
+    NativeValue,
+    intrinsic,
+    lower_builtin,
+    models,
+    register_model,
+    typeof_impl,
+    unbox,
+)
 
 _COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
 _IDENTITIES = (operator.is_, operator.is_not)
@@ -78,6 +86,31 @@ def _constant(typingctx: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return Constant(value.literal_value)(value), codegen
+
+
+class Known:
+    """A number that a function from Python is compiled for, as a field of a named tuple; see `known`."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"Known({self.value})"
+
+
+@typeof_impl.register(Known)
+def _type_of_known(number: Known, context: Any) -> Constant:
+    return Constant(number.value)
+
+
+@unbox(Constant)
+def _from_python(of_type: Any, number: Any, context: Any) -> NativeValue:
+    return NativeValue(context.context.get_dummy_value())
+
+
+def known(value: int) -> Any:
+    """For compiled code a `Known` number, of which only its type is left; interpreted, the number itself."""
+    return value if numba.config.DISABLE_JIT else Known(value)
 
 
 UNKNOWN = -1

@@ -13,10 +13,15 @@ interruptions.
 """
 
 import platform
+from typing import Any
 
+import numba
 from llvmlite import ir
+from numba import types
+from numba.core import cgutils
 from numba.core.callwrapper import PyCallWrapper
 from numba.core.lowering import Lower
+from numba.extending import intrinsic
 
 FLUSH_RESULTS, FLUSH_OPERANDS = 0x8000, 0x0040
 """Bits of the control word."""
@@ -48,6 +53,48 @@ class FlushingLower(Lower):
         if _HAS_SWITCH:
             _throw_around_calls(module, function)
         self.library.add_ir_module(module)
+
+
+def flush() -> int:
+    """Throw the switch, in compiled code; returns the word to `put_back`."""
+    return 0
+
+
+def put_back(word: int) -> None:
+    """Put the switch back."""
+
+
+def _flush(typingctx: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if not _HAS_SWITCH:
+            return ir.Constant(_WORD, 0)
+        return _set_flags(builder)
+
+    return types.uint32(), codegen
+
+
+def _put_back(typingctx: Any, word: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if _HAS_SWITCH:
+            place = cgutils.alloca_once_value(builder, arguments[0])
+            _control(builder, "ldmxcsr", place)
+        return context.get_dummy_value()
+
+    return types.none(types.uint32), codegen
+
+
+if not numba.config.DISABLE_JIT:
+    flush, put_back = intrinsic(_flush), intrinsic(_put_back)
+
+
+def _set_flags(builder: ir.IRBuilder) -> ir.Value:
+    """Add the flags to the thread's control word; returns what it was."""
+    before, meanwhile = cgutils.alloca_once(builder, _WORD), cgutils.alloca_once(builder, _WORD)
+    _control(builder, "stmxcsr", before)
+    word = builder.load(before)
+    builder.store(builder.or_(word, ir.Constant(_WORD, FLUSH_RESULTS | FLUSH_OPERANDS)), meanwhile)
+    _control(builder, "ldmxcsr", meanwhile)
+    return word
 
 
 def _throw_around_calls(module: ir.Module, function: ir.Function) -> None:

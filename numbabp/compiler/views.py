@@ -11,6 +11,17 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 
+def array_value(
+    context: Any, builder: Any, of_type: Any, data: Any, shape: Sequence[Any], meminfo: Any = None
+) -> Any:
+    """A C-contiguous array of this memory, for code generators; without `meminfo` nothing keeps it alive."""
+    itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(of_type.dtype)))
+    strides = [itemsize] if len(shape) == 1 else [builder.mul(shape[1], itemsize), itemsize]
+    array = context.make_array(of_type)(context, builder)
+    populate_array(array, data=data, shape=shape, strides=strides, itemsize=itemsize, meminfo=meminfo)
+    return array._getvalue()
+
+
 def matrix_at(vector: Any, start: Any, rows: Any, columns: Any) -> Any:
     """The part of a vector from `start` as a matrix by rows, without a copy.
 
@@ -29,19 +40,8 @@ def _matrix_at(typingctx: Any, vector: Any, start: Any, rows: Any, columns: Any)
             context.cast(builder, argument, number, types.intp)
             for argument, number in zip(arguments[1:], signature.args[1:], strict=True)
         )
-        itemsize = context.get_constant(
-            types.intp, context.get_abi_sizeof(context.get_data_type(vector.dtype))
-        )
-        part = context.make_array(array_type)(context, builder)
-        populate_array(
-            part,
-            data=cgutils.gep_inbounds(builder, whole.data, first),
-            shape=[n_rows, n_columns],
-            strides=[builder.mul(n_columns, itemsize), itemsize],
-            itemsize=itemsize,
-            meminfo=None,
-        )
-        return part._getvalue()
+        data = cgutils.gep_inbounds(builder, whole.data, first)
+        return array_value(context, builder, array_type, data, [n_rows, n_columns])
 
     return array_type(vector, start, rows, columns), codegen
 
@@ -85,18 +85,8 @@ def _array_at(n_dimensions: int) -> Any:
                 )
                 for i in range(1 + n_dimensions)
             )
-            data_type = context.get_data_type(array_type.dtype)
-            itemsize = context.get_constant(types.intp, context.get_abi_sizeof(data_type))
-            array = context.make_array(array_type)(context, builder)
-            populate_array(
-                array,
-                data=builder.inttoptr(address, data_type.as_pointer()),
-                shape=shape,
-                strides=[builder.mul(shape[1], itemsize), itemsize] if n_dimensions == 2 else [itemsize],
-                itemsize=itemsize,
-                meminfo=None,
-            )
-            return array._getvalue()
+            data = builder.inttoptr(address, context.get_data_type(array_type.dtype).as_pointer())
+            return array_value(context, builder, array_type, data, shape)
 
         return array_type(places, k, dtype), codegen
 

@@ -11,14 +11,14 @@ from ..checks import host_samples
 from ..checks.arguments import check_integer, check_learning_rate, check_real
 from ..errors import OF_FIT, DivergenceError
 from ..inference import predictions
-from ..kernels.online import DIVERGED, DUE, make_online
+from ..kernels.online.placed import DIVERGED, DUE, make_online
 from ..kernels.state import FIRST_METRIC, LOSS, WEIGHT
 from ..options import Options
 from ..samples import check_inputs
 from ..training.divergence import Snapshot, is_of_use
 from ..training.exclusive import check_not_trained
 from ..training.state import RuleState
-from .workspace import Workspace, check_options, codes_of
+from .workspace import Workspace, codes_of
 
 
 class Online:
@@ -57,7 +57,6 @@ class Online:
         options: Options,
         window: int,
     ) -> None:
-        check_options(options)
         check_integer("window", window, minimum=0)
         self._network, self._architecture = network, architecture
         self._workspace = work = Workspace.of(architecture, parameters, state, options, window)

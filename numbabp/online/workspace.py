@@ -1,17 +1,22 @@
 """What a learner works on: the network's parameters, and the arrays of its own beside them."""
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import typeof
+from numba.extending import typeof_impl
 
 from ..architecture import Architecture
 from ..compiler.arrays import aligned_zeros
-from ..compiler.constants import UNKNOWN
+from ..compiler.constants import UNKNOWN, known
 from ..compiler.views import places_of
 from ..functions.activations import ACTIVATIONS
 from ..kernels.general import ROWS_SIZE
 from ..kernels.layout import FAN_OUT, OUTPUTS
-from ..kernels.online import BY_ROWS, PLAIN, WHOLE, Codes
+from ..kernels.online.placed import Codes
+from ..kernels.online.sample import BY_ROWS, PLAIN, TRANSPOSED_SGD, WHOLE, Learner
+from ..kernels.state import Model, Run, Samples
 from ..kernels.update_rules import OF_ALL_SAMPLES
 from ..options import Options
 from ..training.state import RuleState
@@ -33,7 +38,7 @@ def check_options(options: Options) -> None:
 
 
 class Workspace(NamedTuple):
-    """Arrays by the names of their places in `numbabp.kernels.online`, but in lower case."""
+    """Arrays by the names of their places in `numbabp.kernels.online.placed`, but in lower case."""
 
     parameters: np.ndarray
     moments: np.ndarray
@@ -73,19 +78,21 @@ class Workspace(NamedTuple):
         of, dtype = architecture, architecture.dtype
         transposed, scratch_size = of.transposed_layout
         size = of.n_parameters
-        if how_steps_are_taken(options) == BY_ROWS:
+        takes = how_steps_are_taken(of, options)
+        if takes == BY_ROWS:
             size = min(size, int(ROWS_SIZE) + 2 * max(of.layer_sizes))
         n_sums = 2 + len(of.metric_names(options.monitor))
         n_moments = len(state.moments)
+        units = aligned_zeros((3, of.n_units), dtype)
         return cls(
             parameters,
             state.moments.reshape(n_moments, of.n_parameters),
-            np.zeros(0 if how_steps_are_taken(options) == PLAIN else size, dtype),
-            aligned_zeros((3, of.n_units), dtype),
+            np.zeros(size if takes in (BY_ROWS, WHOLE) else 0, dtype),
+            units,
             np.empty(scratch_size, dtype),
             of.layout,
             transposed,
-            np.zeros((1, of.n_inputs), dtype),
+            units[1:2, : of.n_inputs],
             np.zeros((1, of.n_outputs), dtype),
             np.ones(1, dtype),
             state.position,
@@ -111,10 +118,50 @@ class Workspace(NamedTuple):
         return self.units[1, start : start + int(row[FAN_OUT])]
 
 
-def how_steps_are_taken(options: Options) -> int:
+class Compiled(Learner):
+    """A `Learner` from Python, which knows its type: to find it anew took 0.3 ms with every call."""
+
+    @cached_property
+    def numba_type(self) -> Any:
+        """Of the learner."""
+        return typeof(Learner(*self))
+
+
+@typeof_impl.register(Compiled)
+def _type_of_learner(learner: Compiled, context: Any) -> Any:
+    return learner.numba_type
+
+
+def learner_of(architecture: Architecture, options: Options, work: Workspace) -> Compiled:
+    """The same as a value for compiled code, with the codes in its type."""
+    codes = codes_of(architecture, options)
+    hidden, output, metrics = (
+        None if code == UNKNOWN else known(code) for code in (codes.hidden, codes.output, codes.metrics)
+    )
+    model = Model(
+        work.parameters,
+        work.moments,
+        work.gradient,
+        work.units,
+        work.scratch,
+        work.transposed if codes.takes == TRANSPOSED_SGD else work.layout,
+        known(codes.loss),
+        hidden,
+        output,
+        metrics,
+        float(architecture.quantile),
+    )
+    samples = Samples(work.inputs, work.targets, work.weights, work.metrics)
+    run = Run(work.position, work.no_shuffle, work.rates, work.metrics, work.sums)
+    rule = options.rule._replace(code=known(codes.rule))
+    updated = options.propagate == "updated"
+    return Compiled(model, samples, rule, run, work.layout, known(codes.takes), updated)
+
+
+def how_steps_are_taken(architecture: Architecture, options: Options) -> int:
     """As `fit` takes them, one sample at a time: plain SGD apart from all else, clipped norms from all."""
     if options.is_plain_sgd:
-        return PLAIN
+        return TRANSPOSED_SGD if architecture.transposed_layout[1] else PLAIN
     return BY_ROWS if options.clip_norm is None else WHOLE
 
 
@@ -128,5 +175,5 @@ def codes_of(architecture: Architecture, options: Options) -> Codes:
         architecture.loss_code,
         len(names) if names == architecture.metric_names() else UNKNOWN,
         options.rule.code,
-        how_steps_are_taken(options),
+        how_steps_are_taken(architecture, options),
     )

@@ -1,26 +1,17 @@
-"""One sample at a time: the step that `numbabp.online` calls from Python, and compiled code by `numbabp.jit`.
-
-It is made of the pieces of the sequential and of the general kernel, and takes the steps that they take.
-Reference: `train` in tests/reference.py.
-"""
+"""Steps called from Python: all that they take is told by one array, of the places where arrays lie."""
 
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiler.compiling import scalar_function, short_kernel, subroutine
-from ..compiler.constants import constant, constant_or_none
-from ..compiler.views import table_at, vector_at
-from ..functions.losses import BINARY_CROSS_ENTROPY, CATEGORICAL_CROSS_ENTROPY, POISSON
-from .general import add_gradient, finish_batch, step_rows
-from .layers import forward, predict, transpose_narrow
-from .sequential import step_sgd
-from .state import BATCH, EPOCH, STEP, Model, Run, Samples
-from .update_rules import Rule
+from ...compiler.compiling import scalar_function, short_kernel, subroutine
+from ...compiler.constants import constant, constant_or_none
+from ...compiler.views import table_at, vector_at
+from ..state import STEP, Model, Run, Samples
+from ..update_rules import Rule
+from .sample import TRANSPOSED_SGD, Learner, are_targets, is_finite, learn_sample, look_at_sample
 
-# How a step is taken: plain SGD; from the gradient of some rows at a time; from the whole gradient.
-PLAIN, BY_ROWS, WHOLE = range(3)
 # What `learn` and `look` return.
 DONE, DUE, DIVERGED, WRONG = range(4)
 # The arrays that a learner's places tell of.
@@ -50,94 +41,6 @@ CHECK_EVERY = 1024
 """Steps after which parameters are looked at: whether they are of any use (`training.divergence`)."""
 
 
-class Learner(NamedTuple):
-    """A network that learns one sample at a time, as compiled code takes it."""
-
-    model: Model
-    samples: Samples
-    """Of one row, which is the next sample."""
-    rule: Rule
-    run: Run
-    plain_layout: Any
-    """uint64 (n_layers, 8): of the parameters between steps, when no layer is transposed."""
-    takes: Any
-    """PLAIN, BY_ROWS or WHOLE."""
-    updated: Any
-    """propagate="updated"."""
-
-
-@scalar_function
-def is_finite(values: Any, n: Any) -> bool:
-    """Whether n numbers are; one sum tells, as 0 x is NaN for any that isn't."""
-    total = values.dtype.type(0)
-    for i in range(n):
-        total += values[i] * values.dtype.type(0)
-    return total == 0
-
-
-@scalar_function
-def are_targets(loss: Any, targets: Any, n: Any) -> bool:
-    """Whether the loss takes n numbers as its targets."""
-    good = is_finite(targets, n)
-    if loss == BINARY_CROSS_ENTROPY or loss == CATEGORICAL_CROSS_ENTROPY:  # noqa: SIM109  # constants
-        for k in range(n):
-            good &= (targets[k] >= 0) & (targets[k] <= 1)
-    elif loss == POISSON:
-        for k in range(n):
-            good &= targets[k] >= 0
-    return good
-
-
-@scalar_function
-def learn_sample(learner: Any, weight: Any) -> bool:
-    """One step with the learner's sample, unless its loss is not finite; run's sums are this one's."""
-    model, samples, rule, run = learner.model, learner.samples, learner.rule, learner.run
-    real = model.parameters.dtype.type
-    sums = run.sums[run.position[EPOCH]]
-    for j in range(sums.size):
-        sums[j] = 0
-    if learner.takes == PLAIN:
-        transpose_narrow(model.parameters, model.layout, model.scratch, False)
-    is_done = predict(model, samples, run, 0, weight)
-    if is_done:
-        if learner.takes == PLAIN:
-            rate = run.learning_rates[0]
-            step_sgd(model, real(rate) * weight, real(rate * rule.l2), learner.updated)
-            run.position[STEP] += 1
-        elif learner.takes == BY_ROWS:
-            step_rows(model, rule, run, weight)
-        else:
-            add_gradient(model, weight)
-            run.position[BATCH] = 1
-            finish_batch(model, rule, run)
-    if learner.takes == PLAIN:
-        transpose_narrow(model.parameters, model.layout, model.scratch, True)
-    return is_done
-
-
-@scalar_function
-def look_at_sample(learner: Any) -> None:
-    """Forward pass of the learner's sample, with the parameters as they lie between steps."""
-    model = learner.model
-    z, a = model.units[0], model.units[1]
-    for i in range(learner.samples.inputs.shape[1]):
-        a[i] = learner.samples.inputs[0, i]
-    plain = Model(
-        model.parameters,
-        model.moments,
-        model.gradient,
-        model.units,
-        model.scratch,
-        learner.plain_layout,
-        model.loss,
-        model.hidden,
-        model.output,
-        model.metrics,
-        model.level,
-    )
-    forward(plain, z, a)
-
-
 @subroutine
 def keep_record(sums: Any, totals: Any, latest: Any) -> None:
     """Add the sample's losses and metrics to all, and put them in the place of the oldest of the latest.
@@ -164,7 +67,7 @@ class Codes(NamedTuple):
     """How many, if that is none but the accuracy, else `UNKNOWN`."""
     rule: Any
     takes: Any
-    """PLAIN, BY_ROWS or WHOLE."""
+    """How a step is taken."""
 
 
 @scalar_function
@@ -172,7 +75,7 @@ def _learner(places: Any, real: Any, codes: Any, updated: Any) -> Any:
     """The learner whose arrays are at these places; `real` is the network's dtype."""
     plain_layout = table_at(places, LAYOUT, np.uint64)
     layout = plain_layout
-    if codes.takes == PLAIN:
+    if codes.takes == TRANSPOSED_SGD:
         layout = table_at(places, TRANSPOSED, np.uint64)
     n = vector_at(places, NUMBERS, np.float64)
     model = Model(

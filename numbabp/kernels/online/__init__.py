@@ -1,0 +1,1 @@
+"""One sample at a time: called from Python, and from what users compile."""

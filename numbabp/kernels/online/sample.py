@@ -1,0 +1,133 @@
+"""The step of one sample, and what it is taken with.
+
+It is made of the pieces of the sequential and of the general kernel, and takes the steps that they take.
+Reference: `train` in tests/reference.py.
+"""
+
+from typing import Any, NamedTuple
+
+from ...compiler.compiling import scalar_function
+from ...functions.losses import BINARY_CROSS_ENTROPY, CATEGORICAL_CROSS_ENTROPY, POISSON
+from ..general import add_gradient, finish_batch, step_rows
+from ..layers import forward, observe, output_gradient, transpose_narrow
+from ..sequential import step_sgd
+from ..state import BATCH, EPOCH, STEP, Model, Run, Samples
+from ..update_rules import Rule
+
+# How a step is taken: plain SGD, without or with narrow layers transposed meanwhile; from the gradient of
+# some rows at a time; from the whole gradient.
+PLAIN, TRANSPOSED_SGD, BY_ROWS, WHOLE = range(4)
+
+
+class Learner(NamedTuple):
+    """A network that learns one sample at a time, as compiled code takes it."""
+
+    model: Model
+    samples: Samples
+    """Of one row, the next sample; its inputs are the memory of those of the network, among the units."""
+    rule: Rule
+    run: Run
+    plain_layout: Any
+    """uint64 (n_layers, 8): of the parameters between steps, when no layer is transposed."""
+    takes: Any
+    """How a step is taken."""
+    updated: Any
+    """propagate="updated"."""
+
+
+@scalar_function
+def is_finite(values: Any, n: Any) -> bool:
+    """Whether n numbers are; one sum tells, as 0 x is NaN for any that isn't."""
+    total = values.dtype.type(0)
+    for i in range(n):
+        total += values[i] * values.dtype.type(0)
+    return total == 0
+
+
+@scalar_function
+def are_targets(loss: Any, targets: Any, n: Any) -> bool:
+    """Whether the loss takes n numbers as its targets."""
+    good = is_finite(targets, n)
+    if loss == BINARY_CROSS_ENTROPY or loss == CATEGORICAL_CROSS_ENTROPY:  # noqa: SIM109  # constants
+        for k in range(n):
+            good &= (targets[k] >= 0) & (targets[k] <= 1)
+    elif loss == POISSON:
+        for k in range(n):
+            good &= targets[k] >= 0
+    return good
+
+
+@scalar_function
+def learn_sample(learner: Any, weight: Any) -> bool:
+    """One step with the learner's sample, unless its loss is not finite; run's sums are this one's."""
+    model, samples, rule, run = learner.model, learner.samples, learner.rule, learner.run
+    real = model.parameters.dtype.type
+    sums = run.sums[run.position[EPOCH]]
+    for j in range(sums.size):
+        sums[j] = 0
+    if learner.takes == TRANSPOSED_SGD:
+        transpose_narrow(model.parameters, model.layout, model.scratch, False)
+    z, a, delta = model.units[0], model.units[1], model.units[2]
+    forward(model, z, a)
+    is_done = observe(model, samples, run, 0, weight, z, a, delta)
+    if is_done:
+        if learner.takes <= TRANSPOSED_SGD:
+            rate = run.learning_rates[0]
+            step_sgd(model, real(rate) * weight, real(rate * rule.l2), learner.updated)
+            run.position[STEP] += 1
+        elif learner.takes == BY_ROWS:
+            step_rows(model, rule, run, weight)
+        else:
+            add_gradient(model, weight)
+            run.position[BATCH] = 1
+            finish_batch(model, rule, run)
+    if learner.takes == TRANSPOSED_SGD:
+        transpose_narrow(model.parameters, model.layout, model.scratch, True)
+    return is_done
+
+
+@scalar_function
+def look_at_sample(learner: Any) -> None:
+    """Forward pass of the learner's sample, with the parameters as they lie between steps."""
+    model = learner.model
+    z, a = model.units[0], model.units[1]
+    plain = Model(
+        model.parameters,
+        model.moments,
+        model.gradient,
+        model.units,
+        model.scratch,
+        learner.plain_layout,
+        model.loss,
+        model.hidden,
+        model.output,
+        model.metrics,
+        model.level,
+    )
+    forward(plain, z, a)
+
+
+@scalar_function
+def gradient_of_sample(learner: Any, out: Any) -> float:
+    """Loss of the learner's sample; its gradient, without penalties, goes into `out` T (n_parameters,)."""
+    model, samples = learner.model, learner.samples
+    look_at_sample(learner)
+    z, a, delta = model.units[0], model.units[1], model.units[2]
+    plain = Model(
+        model.parameters,
+        model.moments,
+        out,
+        model.units,
+        model.scratch,
+        learner.plain_layout,
+        model.loss,
+        model.hidden,
+        model.output,
+        model.metrics,
+        model.level,
+    )
+    loss = output_gradient(model.loss, model.level, learner.plain_layout, z, a, samples.targets, 0, delta)
+    for j in range(out.size):
+        out[j] = 0
+    add_gradient(plain, out.dtype.type(1))
+    return loss
