@@ -24,7 +24,7 @@ from . import slicing
 from .checkpoints import plans
 from .checkpoints.keeper import Keeper
 from .checkpoints.pausing import Pausing
-from .checkpoints.standing import Remembering, Standing, take
+from .checkpoints.standing import Decided, Remembering, Standing, take
 from .divergence import Snapshot, is_of_use, last_finite
 from .engines.network_engine import Engine, Subject
 from .engines.network_registry import make_engine
@@ -101,7 +101,9 @@ class Training:
         self._use(self.plan, self.samples.on_host() if self.plan.device == "cpu" else self.samples)
         self._validation_metrics: list[dict[str, float]] = []
         self._n_watched = 0
-        """Epochs after which there was a look at validation, callback and stopping."""
+        self._before_watch: Decided | None = None
+        """What is kept of a run that ends amid the watching of an epoch, which is then done again."""
+        self._remembers = self.callback if isinstance(self.callback, Remembering) else None  # takes 30 us
         self._has_ended = self._was_over = False
         self._is_sound = True
         """Whether an interruption now would leave what a run can go on from."""
@@ -137,11 +139,12 @@ class Training:
             if self._stopping.best_parameters is not None:
                 self._engine.catch_up()  # now, not over them
                 self.parameters[:] = self._stopping.best_parameters
-        except BaseException as error:
-            self.stop_reason = "interrupted"
-            may_go_on = isinstance(error, KeyboardInterrupt) and self._is_sound and not self._has_ended
-            if self.keeper is not None and may_go_on:
-                self.keeper.finish(self.standing())
+        except BaseException:
+            try:
+                if self.keeper is not None and self._is_sound and not self._was_over:
+                    self.keeper.finish(self.standing())
+            finally:
+                self.stop_reason = "interrupted"
             raise
         finally:
             try:
@@ -174,21 +177,19 @@ class Training:
         """Train and watch, epoch by epoch, until the last one or a reason to stop."""
         epochs, position = self.rates.epochs, self.run.position
         is_watched = self.validation is not None or self.callback is not None or self._stopping.watches
-        has_ended = self._has_ended
-        while not has_ended:
+        while not self._has_ended:
             epoch = int(position[EPOCH])
             if is_watched and self._n_watched < epoch:
-                has_ended = self._watch(self._n_watched)
+                self._watch(self._n_watched)
             elif epochs is not None and epoch >= epochs:
-                has_ended = True
+                self._take_time()
+                self._has_ended = True
             else:
                 if epoch == len(self.run.sums):
                     self._make_room()
                 self._advance(epoch + 1 if is_watched else len(self.run.sums), bar)
-            if not has_ended:
+            if not self._has_ended:
                 self._look()
-        self._take_time()
-        self._has_ended = True
         if self.keeper is not None and not self._was_over:
             self.keeper.finish(self.standing())
 
@@ -200,31 +201,56 @@ class Training:
 
     def standing(self) -> Standing:
         """Where the run stands: all that `found` needs to go on from there bit for bit."""
-        run, stopping, done = self.run, self._stopping, int(self.run.position[EPOCH])
+        run, done = self.run, int(self.run.position[EPOCH])
+        decided = self._before_watch or self._decided()
         facts = {
             "plan": plans.described(self.plan),
             "stop_reason": self.stop_reason if self._has_ended else None,
             "seconds": self._take_time(),
-            "n_watched": self._n_watched,
+            "n_watched": decided.n_watched,
         }
         names = ["loss", *self._names]
-        validated = [[record[f"validation_{name}"] for name in names] for record in self._validation_metrics]
+        records = self._validation_metrics[: decided.n_validated]
+        validated = [[record[f"validation_{name}"] for name in names] for record in records]
         changing = {
-            **self._engine.kept(),
+            **(self._engine.kept() if decided.trained is None else decided.trained),
             "position": run.position,
             "order": self._order,
             "random": run.random,
             "learning_rates": run.learning_rates[: done + 1],
             "sums": run.sums[: done + 1],
             "validation": np.array(validated, float).reshape(len(validated), len(names)),
-            "stopping": stopping.numbers,
+            "stopping": decided.stopping,
         }
-        constant = {} if stopping.best_parameters is None else {"best_parameters": stopping.best_parameters}
-        if isinstance(self.callback, Remembering):
-            own = self.callback.kept()
-            facts["callback"] = own.facts
-            constant |= {OF_CALLBACK + name: array for name, array in own.arrays.items()}
+        constant = {} if decided.best_parameters is None else {"best_parameters": decided.best_parameters}
+        if decided.of_callback is not None:
+            facts["callback"] = decided.of_callback.facts
+            constant |= {OF_CALLBACK + name: array for name, array in decided.of_callback.arrays.items()}
+        if decided.random_states is not None:
+            facts |= decided.random_states.facts
+            constant |= decided.random_states.arrays
         return Standing(facts, changing, constant)
+
+    def _decided(self) -> Decided:
+        """As it is now."""
+        return Decided(
+            self._n_watched,
+            len(self._validation_metrics),
+            self._stopping.numbers,
+            self._stopping.best_parameters,
+            None if self._remembers is None else self._remembers.kept(),
+        )
+
+    def _noted(self) -> Decided | None:
+        """As it is now, with all that a callback may change; None where nothing is kept."""
+        if self.keeper is None:
+            return None
+        decided = self._decided()
+        if self.callback is None or self._remembers is not None:
+            return decided
+        # random states take 100 us: a network of 2-10-1 has them only for callbacks that may draw
+        trained = {name: array.copy() for name, array in self._engine.kept().items()}
+        return decided._replace(trained=trained, random_states=self.keeper.random_states())
 
     def _is_over(self, found: Standing) -> bool:
         """Whether a run that was found has ended, and is not to be longer now."""
@@ -249,8 +275,8 @@ class Training:
             run.learning_rates[n:] = self._stopping.rate
         self._order[:] = take(arrays, "order", self._order)
         self._engine.put_back(arrays)
-        if isinstance(self.callback, Remembering):
-            self.callback.go_on(found.part(OF_CALLBACK, found.facts["callback"]))
+        if self._remembers is not None:
+            self._remembers.go_on(found.part(OF_CALLBACK, found.facts["callback"]))
         names = [f"validation_{name}" for name in ("loss", *self._names)]
         self._validation_metrics = [
             dict(zip(names, row, strict=True)) for row in arrays["validation"].tolist()
@@ -413,11 +439,11 @@ class Training:
         epoch = int(self.run.position[EPOCH])
         return DivergenceError(epoch, sample, float(self.run.learning_rates[epoch]))
 
-    def _watch(self, epoch: int) -> bool:
-        """Validate, call back, adapt the rate; True if training should end."""
+    def _watch(self, epoch: int) -> None:
+        """Validate, call back, adapt the rate, and see whether training is to end."""
         stopping = self._stopping
-        self._is_sound = False
         self._engine.catch_up()
+        self._before_watch = self._noted()
         self.state.steps[...] = self.run.position[STEP]  # for copies that a callback makes
         metrics = {"loss": self._mean(epoch)}
         for m, name in enumerate(self._names):
@@ -443,8 +469,9 @@ class Training:
             self.problem.architecture.check_finite(self.parameters)
             self.state.check_finite()
             self._engine.reread()
-        self._n_watched, self._is_sound = epoch + 1, True
-        return self.stop_reason != "finished"
+        self._take_time()
+        # at once, for an interruption in between
+        self._n_watched, self._has_ended, self._before_watch = epoch + 1, self.stop_reason != "finished", None
 
     def _mean(self, epoch: int, column: int = LOSS) -> float:
         weight = self.run.sums[epoch, WEIGHT]

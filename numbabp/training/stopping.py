@@ -7,6 +7,7 @@ import numpy as np
 
 from ..options import Options
 from ..schedules import check_schedule
+from .checkpoints.standing import Standing
 
 
 @dataclass
@@ -52,6 +53,26 @@ class Patience:
     def wait_anew(self) -> None:
         """Forget how long it has waited, but not the best loss: what a lower learning rate begins with."""
         self.waited = 0
+
+
+class NoChange:
+    """Callback that ends a network's training as the lanes kernel does, see `Population.fit`."""
+
+    def __init__(self, n_iter_no_change: int, tol: float) -> None:
+        self._patience = Patience(n_iter_no_change, tol)
+
+    def __call__(self, epoch: int, metrics: dict[str, float]) -> bool:
+        """Count an epoch; whether it is one too many."""
+        return self._patience.is_over(metrics["loss"])
+
+    def kept(self) -> Standing:
+        """See `Remembering`."""
+        return Standing({}, {"patience": np.array([self._patience.best, self._patience.waited])})
+
+    def go_on(self, kept: Standing) -> None:
+        """See `Remembering`."""
+        best, waited = kept.arrays["patience"].tolist()
+        self._patience.best, self._patience.waited = best, int(waited)
 
 
 class Stopping:

@@ -284,3 +284,118 @@ def test_wherever_an_interrupt_comes_a_population_has_its_history(kernel):
             assert (np.isfinite(found.loss).sum(axis=1) == found.n_epochs).all()
         n += 1
     assert 20 < n < 900 and n_with > 5
+
+
+WATCHING = ("_go_to_the_end", "_watch", "_noted", "_decided", "is_over", "next_rate", "measure_one")
+
+
+class Meddling:
+    """A callback that changes and draws what training goes on with, and is ended half done where asked."""
+
+    def __init__(self, net, ends=None, error=None):
+        self._net, self._ends, self._error = net, ends, error
+
+    def __call__(self, epoch, metrics):
+        self._net.parameters *= 0.999
+        if epoch == self._ends:
+            self._net.random_state.normal()
+            raise self._error
+        self._net.parameters[0] += 0.01 * self._net.random_state.normal()
+
+
+WATCHED_RUNS = {
+    "early stopping": {"early_stopping": True, "patience": 2, "tol": 0.05, "validation_data": (X, Y)},
+    "adaptive": {"schedule": "adaptive", "schedule_options": {"patience": 1, "minimum": 0.002}, "tol": 1.0},
+}
+
+
+def watched_run(path, options, ends=None, error=None):
+    """The network of a run that is watched, and that run."""
+    net = nbp.Network((4, 3, 1), random_state=0)
+    common = {"epochs": 9, "learning_rate": 0.05, "callback": Meddling(net, ends, error), **options}
+    return net, lambda: net.fit(X, Y, **common, checkpoint=path)
+
+
+def whole_run(options):
+    net, fit = watched_run(None, options)
+    fit()
+    assert 3 < net.history.n_epochs < 9
+    return net
+
+
+def assert_goes_on(path, options, stopped, whole):
+    """From where the run was stopped, and to the bits of one that never was."""
+    assert files.read(path).standing.arrays["position"][0] == stopped.history.n_epochs
+    again, fit = watched_run(path, options)
+    fit()
+    assert again.parameters.tobytes() == whole.parameters.tobytes()
+    assert {**again.history.to_dict(), "seconds": 0} == {**whole.history.to_dict(), "seconds": 0}
+    assert again.random_state.get_state()[2:] == whole.random_state.get_state()[2:]
+
+
+@pytest.mark.parametrize("name", WATCHED_RUNS)
+def test_wherever_an_interrupt_comes_after_an_epoch_nothing_is_lost(tmp_path, name):
+    options, path = WATCHED_RUNS[name], tmp_path / "run"
+    whole, n = whole_run(options), 1
+    while n < 900:
+        net, fit = watched_run(path, options)
+        if not interrupted_at(n, fit, WATCHING):
+            break
+        assert_goes_on(path, options, net, whole)
+        path.unlink()
+        n += 1
+    assert 50 < n < 900
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ZeroDivisionError("of the callback"), SystemExit(3)])
+def test_a_callback_that_is_ended_half_done_is_called_again(tmp_path, error):
+    path = tmp_path / "run"
+    for name, options in WATCHED_RUNS.items():
+        whole = whole_run(options)
+        for epoch in range(whole.history.n_epochs):
+            net, fit = watched_run(path, options, epoch, error)
+            with pytest.raises(type(error)):
+                fit()
+            assert net.history.n_epochs == epoch + 1, name
+            assert_goes_on(path, options, net, whole)
+            path.unlink()
+
+
+def test_a_callback_that_leaves_numbers_of_no_use_leaves_the_checkpoint_before(tmp_path):
+    net = nbp.Network((4, 3, 1), random_state=0)
+    whole = nbp.Network((4, 3, 1), random_state=0)
+    whole.fit(X, Y, epochs=5, learning_rate=0.05)
+
+    def spoil(epoch, metrics):
+        if epoch == 2:
+            net.parameters[0] = np.nan
+
+    with pytest.raises(ValueError, match="finite"):
+        net.fit(X, Y, epochs=5, learning_rate=0.05, callback=spoil, checkpoint=tmp_path / "run")
+    again = nbp.Network((4, 3, 1), random_state=0)
+    again.fit(X, Y, epochs=5, learning_rate=0.05, checkpoint=tmp_path / "run")
+    assert again.parameters.tobytes() == whole.parameters.tobytes()
+
+
+def test_an_interrupt_while_patience_counts_in_a_population_is_counted_once(tmp_path):
+    options = {"epochs": 40, "learning_rate": 0.05, "kernel": "each", "n_iter_no_change": 3, "tol": 0.05}
+    options |= {"n_threads": 1}
+    whole, path = nbp.Population((4, 3, 1), 3, random_state=0), tmp_path / "run"
+    whole.fit(X, Y, **options)
+    assert (whole.history.n_epochs < 40).all()
+    n = 0
+    while n < 60:
+        n += 1
+        many = nbp.Population((4, 3, 1), 3, random_state=0)
+
+        def fit(many=many):
+            many.fit(X, Y, **options, checkpoint=path)
+
+        if not interrupted_at(n, fit, ("is_over",)):
+            break
+        again = nbp.Population((4, 3, 1), 3, random_state=0)
+        again.fit(X, Y, **options, checkpoint=path)
+        assert again.parameters.tobytes() == whole.parameters.tobytes()
+        assert (again.history.n_epochs == whole.history.n_epochs).all()
+        path.unlink()
+    assert n > 5

@@ -160,13 +160,20 @@ class Keeper:
             copies[name] = copy
         return Standing(standing.facts, copies, standing.constant)
 
-    def _with_random_states(self, standing: Standing) -> Standing:
+    def random_states(self) -> Standing:
+        """Of the run's generators, as they are now."""
         facts, keys = {}, {}
         for name, generator in self._generators.items():
             facts[name], keys[RANDOM_STATE + name] = random_states.described(generator)
-        standing.facts["random_states"] = facts
-        standing.constant.update(keys)
-        return standing
+        return Standing({"random_states": facts}, {}, keys)
+
+    def _with_random_states(self, standing: Standing) -> Standing:
+        if "random_states" in standing.facts:  # of an earlier moment, as all of it
+            return standing
+        own = self.random_states()
+        return Standing(
+            {**standing.facts, **own.facts}, standing.changing, {**standing.constant, **own.constant}
+        )
 
     def _write(self, standing: Standing) -> None:
         try:

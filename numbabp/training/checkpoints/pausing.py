@@ -33,6 +33,9 @@ class Pausing:
         copied = standing.copied()
         self._standing, self._is_finished = lambda: copied, True
 
+    def random_states(self) -> None:
+        """See `Keeper`; those that draw for all are kept with all."""
+
     def close(self) -> None:
         """See `Keeper`."""
         self.is_lost = not self._is_finished

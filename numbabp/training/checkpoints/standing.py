@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -43,9 +43,28 @@ class Standing:
         return Standing(self.facts, copies, self.constant)
 
 
+class Decided(NamedTuple):
+    """What the watching of an epoch changes."""
+
+    n_watched: int
+    """Epochs after which there was a look at validation, callback and stopping,"""
+    n_validated: int
+    """and at validation alone."""
+    stopping: np.ndarray
+    best_parameters: np.ndarray | None
+    of_callback: Standing | None
+    """What the callback keeps for itself, if it tells."""
+    trained: dict[str, np.ndarray] | None = None
+    """What the engine keeps, in copies if a callback may change it."""
+    random_states: Standing | None = None
+
+
 @runtime_checkable
 class Remembering(Protocol):
-    """A callback of `fit` with a state that checkpoints keep, in arrays that it does not change any more."""
+    """A callback of `fit` with a state that checkpoints keep, in arrays that it does not change any more.
+
+    It neither changes the network nor draws from its random state.
+    """
 
     def __call__(self, epoch: int, metrics: dict[str, float], /) -> Any:
         """See `Network.fit`."""

@@ -1,7 +1,7 @@
 """Engines for populations on the CPU: networks in the lanes of vectors, and each by itself."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from ..checkpoints.standing import Standing, take
 from ..divergence import are_of_use
 from ..loop import Training
 from ..shard import Records, Shard
-from ..stopping import Patience
+from ..stopping import NoChange
 from .population_engine import PopulationEngine, Progress
 
 LOSSES_AT_ONCE = 1 << 18
@@ -264,7 +264,6 @@ class Each(PopulationEngine):
         """where those stand that have begun here,"""
         self._found: dict[int, Standing] = {}
         """and those that another process has begun."""
-        self._patience: dict[int, Patience] = {}
 
     @property
     def tasks(self) -> Iterable[int]:
@@ -292,6 +291,8 @@ class Each(PopulationEngine):
                 for name in history:
                     records.metrics[name][i, : history.n_epochs] = history[name]
                 records.n_epochs[i] = history.n_epochs
+                if history.stop_reason == "callback":
+                    records.stopped[i] = history.n_epochs
         if not self._stop.is_set():
             # in this order, for an interruption in between
             del self._to_do[i]
@@ -308,9 +309,6 @@ class Each(PopulationEngine):
         for i, standing in standings.items():
             facts["networks"][str(i)] = standing.facts
             arrays |= {f"{i}.{name}": array for name, array in standing.arrays.items()}
-        for i, patience in self._patience.items():
-            if i in standings:
-                arrays[f"{i}.patience"] = np.array([patience.best, patience.waited])
         return Standing(facts, arrays)
 
     @property
@@ -356,24 +354,8 @@ class Each(PopulationEngine):
             shard.state.part(i),
             GivenRates(shard.rates[shard.rate_of[i]]),
             shard.order_seed_of(i),
-            callback=None if shard.n_iter_no_change is None else self._no_change(i, found),
+            callback=None if shard.n_iter_no_change is None else NoChange(shard.n_iter_no_change, shard.tol),
             stop=self._stop,
             keeper=pausing,
             found=found,
         )
-
-    def _no_change(self, i: int, found: Standing | None) -> Callable[[int, dict[str, float]], bool]:
-        """Callback that ends the training of network i as the lanes kernel does."""
-        assert self.shard.n_iter_no_change is not None
-        patience = self._patience[i] = Patience(self.shard.n_iter_no_change, self.shard.tol)
-        if found is not None:
-            best, waited = found.arrays["patience"].tolist()
-            patience.best, patience.waited = best, int(waited)
-
-        def has_ended(epoch: int, metrics: dict[str, float]) -> bool:
-            is_over = patience.is_over(metrics["loss"])
-            if is_over:
-                self.records.stopped[i] = epoch + 1
-            return is_over
-
-        return has_ended
