@@ -25,6 +25,7 @@ from .atomic_files import PathLike, write_atomically
 MAX_HEADER_BYTES = 4 << 20
 """Longer headers are neither written nor read: JSON takes several times its length in memory."""
 TENSOR_DTYPES = {
+    "bool": "BOOL",
     "float32": "F32",
     "float64": "F64",
     "int64": "I64",
@@ -78,9 +79,12 @@ def write_tensors(path: PathLike, strings: Mapping[str, str], arrays: Mapping[st
 
     Raises
     ------
+    TypeError
+        For an array of another dtype, or of another order of bytes.
     OSError
         If that fails; what was at `path` before is still there.
     """
+    _check_dtypes(arrays)
     ordered = _ordered(arrays)
     header: dict[str, Any] = {"__metadata__": {**strings, "sha256": _digest_of(strings, ordered)}}
     position = 0
@@ -132,6 +136,8 @@ def read_tensors(
         arrays = {name: np.empty(tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
         for name, array in arrays.items():
             fill(array, file, start + tensors[name].begin)
+            if array.dtype == bool and array.view(np.uint8).max(initial=0) > 1:
+                raise ValueError(f"tensor {name!r} has a byte that is neither 0 nor 1, of BOOL")
         if _digest_of(strings, _ordered(arrays)) != strings.get("sha256"):
             raise ValueError("altered: its content does not have the digest that was saved with it")
         return strings, arrays
@@ -149,6 +155,15 @@ def _strings_of(header: dict[str, Any]) -> dict[str, str]:
     if not isinstance(strings, dict) or not all(isinstance(text, str) for text in strings.values()):
         raise ValueError("its metadata are not strings")
     return strings
+
+
+def _check_dtypes(arrays: Mapping[str, np.ndarray]) -> None:
+    known = {np.dtype(name) for name in TENSOR_DTYPES}
+    for name, array in arrays.items():
+        if array.dtype not in known:  # nor is one that knows the order of bytes of other machines
+            raise TypeError(
+                f"array {name!r} is of dtype {array.dtype.str!r}; files hold {', '.join(TENSOR_DTYPES)}."
+            )
 
 
 def _ordered(arrays: Mapping[str, np.ndarray]) -> list[tuple[str, np.ndarray]]:
