@@ -430,8 +430,13 @@ def test_random_states_go_on_as_they_were(tmp_path):
         found.append((bits(net, net.history), own.rand(), net.random_state.rand()))
     assert found[0] == found[1] == found[2]
     other = np.random.RandomState(np.random.PCG64(0))
-    with pytest.raises(ValueError, match="PCG64"):
+    with pytest.raises(ValueError, match=r"PCG64.*a RandomState of one as random_state, or leave out"):
         net.fit(X, Y, random_state=other, checkpoint=tmp_path / "other", **OPTIONS)
+    net.random_state = other
+    with pytest.raises(ValueError, match="PCG64") as told:
+        net.fit(X, Y, checkpoint=tmp_path / "other", **OPTIONS)
+    assert "training_state" not in str(told.value)
+    net.fit(X, Y, **OPTIONS)
 
 
 def test_what_a_checkpoint_lacks_is_said(tmp_path):

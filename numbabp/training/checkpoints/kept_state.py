@@ -38,7 +38,8 @@ def kept_of(going: Going) -> Kept:
     """
     facts: dict[str, Any] = {"update_rule": None, "steps": 0, "history": None}
     arrays: dict[str, np.ndarray] = {}
-    facts["random_state"], arrays[random_states.KEY] = random_states.described(going.random_state)
+    own = random_states.described(going.random_state, random_states.OF_SAVE)
+    facts["random_state"], arrays[random_states.KEY] = own
     if going.rule_state is not None:
         state = going.rule_state
         state.check_finite()
@@ -79,7 +80,8 @@ def kept_of_many(random_state: np.random.RandomState, state: RuleState | None) -
     """Likewise of a population, but for its history, which may be larger than its networks."""
     facts: dict[str, Any] = {"update_rule": None if state is None else state.update_rule}
     arrays: dict[str, np.ndarray] = {}
-    facts["random_state"], arrays[random_states.KEY] = random_states.described(random_state)
+    own = random_states.described(random_state, random_states.OF_SAVE)
+    facts["random_state"], arrays[random_states.KEY] = own
     if state is not None:
         state.check_finite()
         arrays["moments"], arrays["steps"] = np.ascontiguousarray(state.moments), state.steps

@@ -6,21 +6,30 @@ import numpy as np
 
 KEY = "random_state"
 """Name of the array: the Mersenne Twister's key, uint32 (624,)."""
+OF_SAVE = "training_state=False saves without it."
+OF_CHECKPOINT = (
+    "Make what is trained, and call fit, with a seed or a RandomState of one as random_state, or leave out "
+    "the checkpoint."
+)
+"""What errors advise."""
 
 
-def described(generator: np.random.RandomState) -> tuple[dict[str, Any], np.ndarray]:
+def described(
+    generator: np.random.RandomState, advice: str = OF_CHECKPOINT
+) -> tuple[dict[str, Any], np.ndarray]:
     """Facts and the array of a generator's state.
 
     Raises
     ------
     ValueError
-        If it is not the Mersenne Twister, which a RandomState is unless it was made of something else.
+        If it is not the Mersenne Twister, which a RandomState is unless it was made of something else; it
+        ends with the `advice`.
     """
     state: Any = generator.get_state(legacy=False)
     if state["bit_generator"] != "MT19937":
         raise ValueError(
             f"random_state is a {state['bit_generator']}; files keep the Mersenne Twister, NumPy's MT19937, "
-            "that a RandomState of a seed is. training_state=False saves a network without it."
+            f"that a RandomState of a seed is. {advice}"
         )
     facts = {
         "position": int(state["state"]["pos"]),
