@@ -55,6 +55,19 @@ def test_neither_model_nor_data_are_replaced_by_predictions(table):
     assert contents == {name: Path(name).read_bytes() for name in contents}
 
 
+def test_a_dash_is_no_name_of_a_file(table):
+    """Where standard output is not offered."""
+    for option in ("--output", "--checkpoint"):
+        line = refused("train", "d.csv", "--target", "y", option, "-")
+        assert line == f"numbabp: {option} - is standard output, which is not offered here; name a file."
+    for option in ("--output", "--networks", "--save", "--checkpoint"):
+        assert f"{option} - is standard" in refused("sweep", "d.csv", "--target", "y", option, "-")
+    for command in ("train", "sweep"):
+        refused(command, "d.csv", "--target", "y", "--plot", "-")
+    refused("evaluate", "net", "d.csv", "--plot", "-")
+    assert os.listdir() == ["d.csv"]
+
+
 @pytest.mark.parametrize(
     "pair", [("--output", "--networks"), ("--networks", "--save"), ("--output", "--save")]
 )

@@ -9,7 +9,8 @@ from pathlib import Path
 from ...atomic_files import check_writable
 
 OUTPUT_STREAMS = {"standard output": 1, "standard error": 2}
-STANDARD_INPUT = "-"
+STANDARD_STREAM = "-"
+"""What commands take for standard input, and for standard output where they offer it."""
 
 
 def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | None]) -> None:
@@ -34,12 +35,13 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path 
     for name, path in outputs.items():
         if path is None:
             continue
+        _check_is_named(name, path)
         check_writable(path)
         for stream, descriptor in OUTPUT_STREAMS.items():
             if _is_stream(path, descriptor):
                 raise ValueError(f"{name} {path} is the file that {stream} goes into; choose two names.")
         for other_name, other in kept:
-            is_piped = other_name in inputs and str(other) == STANDARD_INPUT
+            is_piped = other_name in inputs and str(other) == STANDARD_STREAM
             if not (_is_stream(path, 0) if is_piped else is_same_file(path, other)):
                 continue
             if other_name in inputs:
@@ -68,6 +70,7 @@ def check_folder(name: str, folder: Path, files: Iterable[str], others: Mapping[
     ValueError
         If it can't be one, or would hold another file of the command.
     """
+    _check_is_named(name, folder)
     if folder.exists():
         if not folder.is_dir():
             raise ValueError(f"{name} {folder} is a file; it has to be a folder, or a name that is free.")
@@ -87,6 +90,11 @@ def is_same_file(a: Path, b: Path) -> bool:
         return os.path.samefile(a, b)
     except OSError:  # one of the two is not there
         return _key(a) == _key(b)
+
+
+def _check_is_named(name: str, path: Path) -> None:
+    if str(path) == STANDARD_STREAM:
+        raise ValueError(f"{name} - is standard output, which is not offered here; name a file.")
 
 
 def _is_stream(path: Path, descriptor: int) -> bool:
