@@ -2,13 +2,16 @@
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
+from inspect import signature
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.models import OptionInfo
 
 from ..errors import DivergenceError, NoGPUError
 from ..training.progress import compiling_said, new_console
@@ -16,6 +19,12 @@ from .process.signals import SIGNALS
 from .process.streams import give_up_output, is_of_output, tell
 
 BAD_INPUT = 2
+CALLED = {"hidden_activation": "activation", "layer_sizes": "hidden", "random_state": "seed"}
+"""Arguments of the package whose options are called otherwise."""
+BEGINNING = r"(?:^|(?<=[;.,] ))"
+"""Of what is said of an argument."""
+IN_GRID = ("learning_rate", "momentum", "l2")
+"""Those that a sweep takes many values of."""
 
 
 class Commands(TyperGroup):
@@ -65,13 +74,39 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
         except (ValueError, DivergenceError, NoGPUError, OSError, ImportError) as error:
             if isinstance(error, OSError) and is_of_output(error):
                 raise  # which `Commands` deals with
-            message, status = _message(error), BAD_INPUT
+            message, status = naming_options(_message(error), command), BAD_INPUT
         else:
             return
         tell(message)
         raise typer.Exit(status)
 
     return wrapper
+
+
+def naming_options(message: str, command: Callable[..., None]) -> str:
+    """What an error of the package says, with the options of the command for the arguments that it names.
+
+    They are replaced where they have a value, as in ``schedule='no'``, or must be something: elsewhere they
+    may be words, or names of columns.
+    """
+    options = _options_of(command)
+    for name, option in options.items():
+        message = re.sub(rf"(?<![\w.'\"/-]){name}=('?)([\w.+:-]*\w)\1(?!\w)", rf"{option} \2", message)
+        message = re.sub(rf"{BEGINNING}{name}(?= must )", option, message)
+    if "grid" in options:
+        message = re.sub(rf"{BEGINNING}({'|'.join(IN_GRID)})(?= must )", r"--grid \1", message)
+    return message
+
+
+def _options_of(command: Callable[..., None]) -> dict[str, str]:
+    """Of each argument that the package may name, what sets it."""
+    options = {}
+    for name, parameter in signature(command).parameters.items():
+        for option in getattr(parameter.annotation, "__metadata__", ()):
+            if isinstance(option, OptionInfo):
+                declared = [text.partition("/")[0] for text in option.param_decls or ()]
+                options[name] = next(iter(declared), "--" + name.replace("_", "-"))
+    return {**options, **{other: options[own] for other, own in CALLED.items() if own in options}}
 
 
 def _message(error: Exception) -> str:

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 import numbabp as nbp
 from numbabp.cli import smoke
-from numbabp.cli.app import app
-from numbabp.cli.console import new_table, print_table
+from numbabp.cli.app import app, train
+from numbabp.cli.console import naming_options, new_table, print_table
 from numbabp.devices import memory
 from numbabp.loading import load_metadata, load_with_metadata, save
 
@@ -400,10 +400,10 @@ def test_devices(folder, command, monkeypatch):
 
 @pytest.mark.parametrize("command", DEVICES, ids=["train", "sweep"])
 def test_devices_that_there_are_not(folder, command):
-    message = "device='gpu' is not known; allowed: 'auto', 'cpu', 'cuda', or 'cuda:0', 'cuda:1'"
+    message = "--device gpu is not known; allowed: 'auto', 'cpu', 'cuda', or 'cuda:0', 'cuda:1'"
     assert message in refused(*command, "--device", "gpu")
     absent = refused(*command, "--device", "cuda:99")
-    assert absent.startswith("numbabp: device='cuda:99' is asked for, but ")
+    assert absent.startswith("numbabp: --device cuda:99 is asked for, but ")
     if memory.why_no_gpu():
         assert absent.endswith(f"but {memory.why_no_gpu()}.")
 
@@ -440,16 +440,16 @@ def test_bad_tables(folder, content):
         (["--hidden", "0"], "--hidden must be numbers of units"),
         (["--hidden", "10,,5"], "--hidden must be numbers of units"),
         (["--hidden", "100000000,100000000"], "not enough memory"),
-        (["--activation", "step"], "'step' is not known; allowed: elu"),
-        (["--update-rule", "newton"], "'newton' is not known; allowed: adagrad"),
-        (["--schedule", "daily"], "'daily' is not known; allowed: adaptive"),
+        (["--activation", "step"], "--activation step is not known; allowed: elu"),
+        (["--update-rule", "newton"], "--update-rule newton is not known; allowed: adagrad"),
+        (["--schedule", "daily"], "--schedule daily is not known; allowed: adaptive"),
         (["--dtype", "int8"], "allowed: 'float32', 'float64'"),
-        (["--epochs", "0"], "epochs must be at least 1, got 0"),
-        (["--batch-size", "0"], "batch_size must be at least 1, got 0"),
-        (["--learning-rate", "0"], "learning_rate must not be 0"),
-        (["--learning-rate", "nan"], "learning_rate must be finite"),
+        (["--epochs", "0"], "numbabp: --epochs must be at least 1, got 0"),
+        (["--batch-size", "0"], "numbabp: --batch-size must be at least 1, got 0"),
+        (["--learning-rate", "0"], "numbabp: --learning-rate must not be 0"),
+        (["--learning-rate", "nan"], "numbabp: --learning-rate must be finite"),
         (["--learning-rate", "1e30"], "training diverged in epoch 0"),
-        (["--l2", "-1"], "l2 must be finite and at least 0"),
+        (["--l2", "-1"], "numbabp: --l2 must be finite and at least 0"),
         (["--validation-fraction", "1"], "--validation-fraction must be at least 0 and less than 1"),
         (["--validation-fraction", "nan"], "--validation-fraction must be at least 0 and less than 1"),
         (["--task", "regression"], "use --task classification"),
@@ -464,6 +464,25 @@ def test_bad_options(folder, arguments, message):
     write_quadrants(folder / "data.csv", 50)
     assert message in refused("train", "data.csv", "--target", "y", *arguments)
     assert os.listdir(folder) == ["data.csv"]
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (
+            "batch_size=3 takes parts; set batch_size=120.",
+            "--batch-size 3 takes parts; set --batch-size 120.",
+        ),
+        ("hidden_activation='no' is not known.", "--activation no is not known."),
+        ("random_state must be a seed.", "--seed must be a seed."),
+        ("there are: 'epochs', 'a', text.", "there are: 'epochs', 'a', text."),
+        ("epochs.csv: there is no file; the text must be in Latin.", None),
+        ("/data/n_epochs=3/learning_rate=0: not there", None),
+        ("--epochs must be at least 1.", None),
+    ],
+)
+def test_options_are_named_for_arguments(message, told):
+    assert naming_options(message, train) == (told or message)
 
 
 def test_what_is_to_be_trained_on_must_be_clear(folder):
