@@ -1,8 +1,22 @@
 """The command line."""
 
+import sys
+
+INTERRUPTED = 130
+"""Exit status of what SIGINT ends, as shells have it."""
+
 
 def main() -> None:
     """Run the command `numbabp`."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # before there was who handles signals; SIGTERM ended it then without a word
+        if sys.stderr is not None:
+            print("numbabp: interrupted.", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _run() -> None:
     # not before it is called: the smoke run's second process has no use for them
     from .process.signals import SIGNALS
     from .process.streams import open_closed_ones, tell, tell_warnings

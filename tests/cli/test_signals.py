@@ -164,6 +164,37 @@ def test_commands_with_nothing_to_keep_say_one_word(folder, name, arguments, mod
     assert os.listdir(folder) == []
 
 
+@pytest.mark.parametrize(
+    "module", ["numbabp.cli.process.signals", "numbabp.training", "numbabp.cli.process.streams"]
+)
+def test_a_signal_before_there_is_who_handles_it(folder, module):
+    where = when_imported(module)
+    assert signalled(signal.SIGINT, where, "--version") == (130, "", "numbabp: interrupted.\n")
+    assert signalled(signal.SIGTERM, where, "--version") == (-signal.SIGTERM, "", "")
+
+
+def test_whenever_a_signal_comes_there_is_one_line_at_most(folder):
+    """But for what Python says of one while it starts itself and finds this package."""
+    moments = {False: 0, True: 0}
+    for n in range(30):
+        command = [sys.executable, "-m", "numbabp", "info"]
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, **options) as program:
+            time.sleep(0.01 + 0.02 * n)
+            program.send_signal(signal.SIGINT)
+            errors = program.communicate(timeout=60)[1]
+        is_pythons_own = "Traceback" in errors and "numbabp/cli/" not in errors
+        moments[is_pythons_own] += 1
+        if not is_pythons_own:
+            assert (program.returncode, errors) in [
+                (130, "numbabp: interrupted.\n"),
+                (-signal.SIGINT, "numbabp: interrupted.\n"),  # out of a string that was executed
+                (-signal.SIGINT, ""),  # before Python has a handler
+                (0, ""),  # when all was done
+            ]
+    assert moments[False] > 3
+
+
 def test_a_signal_in_a_string_that_is_executed(folder):
     """Of an exact KeyboardInterrupt out of one `python -m` would make SIGINT again in the end."""
     program = "import os, signal, sys\nsend = lambda: exec('os.kill(os.getpid(), signal.SIGTERM)')\n"
