@@ -147,7 +147,8 @@ class PopulationHistory(Mapping[Any, Any]):
     diverged : dict of int to DivergenceError
         The networks that left the finite numbers; their rows are NaN from that epoch on.
     stop_reason : str
-        "finished" or "interrupted"; then epochs that were not finished are NaN.
+        "finished" or "interrupted"; then epochs that were not finished are NaN, and those that no network
+        has finished are left out.
     seconds : float
         Wall time, without that of compiling the lanes kernel.
     n_epochs : ndarray of int64, shape (n_networks,)

@@ -262,7 +262,8 @@ class Population(OfArchitecture):
             Factors >= 0: a fold or a bootstrap of its own for each network is a weight of 0, 1, 2, ...
         tol, n_iter_no_change : float, int, optional
             A network's training ends when for more than n_iter_no_change epochs in a row its training loss
-            has not improved by tol, as that of `MLPClassifier`; its history is NaN from there on. None: all.
+            has not improved by tol, as that of `MLPClassifier`; its history is NaN from there on, and has no
+            epochs that no network came to. None: all.
         chunk_size : int, optional
             Train so many networks at a time: what training takes beside the parameters is less. With a
             client, so many in each task; by default as the workers' threads and memory suggest.
@@ -494,8 +495,9 @@ class Population(OfArchitecture):
     def _record(self, training: PopulationTraining, started: float) -> None:
         """Keep the history of a training that has ended, so or so."""
         records, seconds = training.records, time.perf_counter() - started
+        rates = training.shard.learning_rates[:, : records.metrics["loss"].shape[1]]
         self.history = PopulationHistory(
-            {**records.metrics, "learning_rate": training.shard.learning_rates},
+            {**records.metrics, "learning_rate": rates},
             records.diverged,
             training.stop_reason,
             training.seconds_before + seconds - training.seconds_compiling,

@@ -88,6 +88,8 @@ def learning_rates(
     ndarray of float64, an entry an epoch
     """
     first, last = (0, int(epochs or 0)) if span is None else span
+    if schedule in ("constant", "adaptive"):
+        return np.full(last - first, rate)
     epoch = np.arange(first, last)
     if callable(schedule):
         rates = np.array([schedule(int(e)) for e in epoch], dtype=float)
@@ -109,7 +111,7 @@ def learning_rates(
         low, rising = options["minimum"], math.floor(options["warmup"] * epochs)
         falling = low + (rate - low) * (1 + np.cos(math.pi * (epoch - rising) / (epochs - rising))) / 2
         return np.where(epoch < rising, rate * (epoch + 1) / (rising + 1), falling) if rising else falling
-    return np.full(len(epoch), rate)
+    raise AssertionError(schedule)  # which `check_schedule` lets through
 
 
 class Rates(Protocol):
@@ -146,8 +148,9 @@ class GivenRates:
     """`Rates` that are known."""
 
     def __init__(self, rates: np.ndarray) -> None:
-        self.epochs, self.first = len(rates), rates
+        self.epochs, self._rates = len(rates), rates
+        self.first = rates[:FIRST_EPOCHS]
 
     def between(self, first: int, last: int) -> np.ndarray:
         """See `Rates`."""
-        return self.first[first:last]
+        return self._rates[first:last]

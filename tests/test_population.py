@@ -256,7 +256,9 @@ def test_ctrl_c_stops_soon_and_leaves_finite_networks(kernel, n_threads):
             assert np.isfinite(population.parameters).all()
             assert (population.parameters != before).any()
             assert population.history.stop_reason == "interrupted"
-            assert population.history.loss.shape == (500, 5_000)
+            finished = max(1, population.history.n_epochs.max())
+            assert population.history.loss.shape == (500, finished)
+            assert population.history[0].learning_rate.shape == population.history[0].loss.shape
         """
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)

@@ -74,7 +74,9 @@ class PopulationTraining:
 
     def __post_init__(self) -> None:
         shard = self.shard
-        self.records = Records.new(shard.metric_names, len(shard), shard.epochs)
+        self.records = Records.new(
+            shard.metric_names, len(shard), shard.epochs, is_written=self.keeper is not None
+        )
         self.left = np.ones(len(shard), bool)
         self._gate, self._started = Gate(self.stop), time.perf_counter()
         self._at: Place = Place(0, False, None)
@@ -84,9 +86,6 @@ class PopulationTraining:
             except KeyboardInterrupt:
                 self._go_on(self.found)  # all of it: nothing of it must be mixed with what was here
                 raise
-        elif self.keeper is not None:
-            for values in self.records.metrics.values():
-                values.fill(0)  # what other programs' memory held is nobody's business
         self._steps_done = [0] * shard.plan.n_threads
 
     @property
@@ -122,10 +121,11 @@ class PopulationTraining:
             self.stop_reason = "interrupted"
             raise
         finally:
+            leave_out = self.stop_reason == "interrupted" or self.shard.n_iter_no_change is not None
             try:
-                self.records.end()
+                self.records.end(leave_out)
             except KeyboardInterrupt:
-                self.records.end()
+                self.records.end(leave_out)
                 raise
             if self.keeper is not None:
                 self.keeper.close()
@@ -169,7 +169,7 @@ class PopulationTraining:
         diverged = [(i, each.epoch, each.sample, each.learning_rate) for i, each in records.diverged.items()]
         changing = {
             **{f"engine.{name}": array for name, array in kept.arrays.items()},
-            **{f"history.{name}": values.T for name, values in records.metrics.items()},
+            **{f"history.{name}": rows.T[: records.epochs_done] for name, rows in records.metrics.items()},
             **self._rows(),
             "diverged": np.array(diverged, float).reshape(-1, 4),
             "left": self.left.astype(np.uint8),
@@ -198,7 +198,8 @@ class PopulationTraining:
         for name, values in self._rows().items():
             values[...] = take(arrays, name, values)
         for name, values in self.records.metrics.items():
-            values.T[...] = take(arrays, f"history.{name}", values.T)
+            done = values.T[: self.records.epochs_done]
+            done[...] = take(arrays, f"history.{name}", done)
         for i, epoch, sample, rate in arrays["diverged"].tolist():
             self.records.note_divergence(int(i), DivergenceError(int(epoch), int(sample), rate))
         self.shard.order_seed, self.shard.seeds = facts["order_seed"], arrays["seeds"]

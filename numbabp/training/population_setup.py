@@ -259,4 +259,4 @@ def _rates(options: Options, of_networks: np.ndarray, epochs: int) -> tuple[np.n
     else:
         distinct, rate_of = np.unique(of_networks, return_inverse=True)
     rates = [learning_rates(options.schedule, schedule_options, float(rate), epochs) for rate in distinct]
-    return np.array(rates), rate_of
+    return rates[0][np.newaxis] if len(rates) == 1 else np.array(rates), rate_of

@@ -114,7 +114,8 @@ class Records:
     Attributes
     ----------
     metrics : dict of ndarray
-        float64 (n_networks, epochs) each; until the end anything beyond `n_epochs`, then NaN.
+        float64 (n_networks, epochs) each; until the end anything beyond `n_epochs`, then NaN. Epochs that no
+        network comes to are memory that is asked for, and not touched.
     n_epochs : ndarray of int64
         Finished.
     stopped : ndarray of int64
@@ -130,10 +131,11 @@ class Records:
     first: int = 0
 
     @classmethod
-    def new(cls, names: list[str], n: int, epochs: int) -> "Records":
-        """For n networks that have not begun."""
-        # in one piece, which gets large pages, and epoch by epoch, as networks in lanes record
-        memory = np.empty((len(names), epochs, n))
+    def new(cls, names: list[str], n: int, epochs: int, is_written: bool = False) -> "Records":
+        """For n networks that have not begun; zeros, if it comes into files."""
+        # in one piece, which gets large pages, and epoch by epoch, as networks in lanes record;
+        # zeros, as what other programs' memory held is nobody's business
+        memory = (np.zeros if is_written else np.empty)((len(names), epochs, n))
         metrics = {name: values.T for name, values in zip(names, memory, strict=True)}
         return cls(metrics, np.zeros(n, np.int64), np.zeros(n, np.int64))
 
@@ -157,8 +159,16 @@ class Records:
         numbers = range(self.first, self.first + len(self.n_epochs))
         return [i - self.first for i in self.diverged if i in numbers]
 
-    def end(self) -> None:
-        """Leave NaN for the epochs that networks did not finish."""
+    @property
+    def epochs_done(self) -> int:
+        """Those that a network has finished."""
+        return int(self.n_epochs.max(initial=0))
+
+    def end(self, leave_out: bool) -> None:
+        """Leave NaN for the epochs that networks did not finish, and out those that none did, if asked."""
+        if leave_out:
+            done = max(1, self.epochs_done)
+            self.metrics = {name: values[:, :done] for name, values in self.metrics.items()}
         for i in np.flatnonzero(self.n_epochs < self.metrics["loss"].shape[1]):
             for values in self.metrics.values():
                 values[i, self.n_epochs[i] :] = np.nan
@@ -179,7 +189,7 @@ class Trained(NamedTuple):
         state.steps[...] = self.state.steps
         into = records.part(rows)
         for name, values in self.records.metrics.items():
-            into.metrics[name][...] = values
+            into.metrics[name][:, : values.shape[1]] = values
         into.n_epochs[...] = self.records.n_epochs
         into.stopped[...] = self.records.stopped
         for i, error in self.records.diverged.items():

@@ -1,5 +1,8 @@
 """Checkpoints of populations: stopped anywhere, with any number of threads, the same bits."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from checkpointing import all_versions, slices_end_anywhere
@@ -150,3 +153,47 @@ def test_a_networks_checkpoint_is_not_a_populations(tmp_path):
     nbp.Network((9, 4, 1), loss="binary_cross_entropy").fit(X, Y, epochs=1, checkpoint=tmp_path / "run")
     with pytest.raises(ValueError, match="of another run"):
         new_population(20).fit(X, Y, epochs=1, checkpoint=tmp_path / "run")
+
+
+MANY_EPOCHS = """
+import os, resource, sys
+import numpy as np, numbabp as nbp
+from numbabp.training import slicing
+from numbabp.training.population_loop import PopulationTraining
+
+X = np.random.RandomState(0).standard_normal((30, 4))
+slicing.SLICE_SECONDS = 0.002
+options = {"kernel": sys.argv[1], "n_threads": 1, "progress": False, "chunk_size": int(sys.argv[2])}
+options |= {"checkpoint": "run", "checkpoint_every": 0.0}
+network = nbp.Population((4, 3, 1), 24, loss="binary_cross_entropy", random_state=0)
+network.fit(X, X[:, 0] > 0, epochs=1, **{**options, "checkpoint": None})  # compiles
+really, n_looks = PopulationTraining._look, []
+
+def look(training):
+    n_looks.append(1)
+    if len(n_looks) == 20:
+        raise KeyboardInterrupt
+    really(training)
+
+PopulationTraining._look = look
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    network.fit(X, X[:, 0] > 0, epochs=10**7, **options)
+except KeyboardInterrupt:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, os.path.getsize("run"))
+    print(*network.history.loss.shape, network.history.n_epochs.max())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how much memory is used")
+@pytest.mark.parametrize(("kernel", "chunk_size"), [("lanes", 24), ("lanes", 16), ("each", 24)])
+def test_what_is_kept_and_the_memory_is_of_the_epochs_done(tmp_path, kernel, chunk_size):
+    """The history of all that are asked for would take 3.8 GB, and their rates take 80 MB."""
+    command = [sys.executable, "-c", MANY_EPOCHS, kernel, str(chunk_size)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    kilobytes, size, networks, columns, epochs = map(int, done.stdout.split())
+    assert kilobytes < 400_000
+    assert size < 100 << 20
+    assert (networks, columns) == (24, max(1, epochs))
+    assert epochs < 10**6

@@ -10,7 +10,7 @@ from ...tensor_files import parse_json, read_strings, read_tensors, write_tensor
 from .standing import Standing
 
 FORMAT = "numbabp-checkpoint"
-VERSION = 1
+VERSION = 2
 """Of the format and of what trains: raised when a run could not go on from an older file bit for bit."""
 Identity = dict[str, Any]
 """What tells a run from others, as JSON takes it: by name, what it is trained on and how."""

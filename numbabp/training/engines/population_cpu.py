@@ -1,7 +1,7 @@
 """Engines for populations on the CPU: networks in the lanes of vectors, and each by itself."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -50,9 +50,11 @@ class Lanes(PopulationEngine):
         self._moments = moments.reshape(n, -1) if moments.size else np.zeros((0, 0), dtype)
         self._before = shard.parameters.copy(), self._moments.copy()
         self._steps_before = shard.state.steps.copy()
-        # in turns these are copies, since kernels are compiled for contiguous arrays
+        # in turns these are others, since kernels are compiled for contiguous arrays
         self._recorded = {
-            name: np.ascontiguousarray(records.metrics[name].T)
+            name: records.metrics[name].T
+            if records.metrics[name].T.flags.c_contiguous
+            else np.zeros(records.metrics[name].T.shape)
             for name in ("loss", "accuracy")
             if name in records.metrics
         }
@@ -182,9 +184,8 @@ class Lanes(PopulationEngine):
             tasks.insert(k, Range(int(position[AT_NETWORK]), end, begun))
         self._not_begun = {task.first: task for task in tasks}
         self._networks.diverged[:] = take(arrays, "diverged", self._networks.diverged)
-        for name, values in self._recorded.items():
-            if not np.may_share_memory(values, self.records.metrics[name]):
-                values[...] = self.records.metrics[name].T
+        for values, kept_values in self._apart():
+            values[...] = kept_values
         for before, kind in zip(self._before, ("parameters", "moments"), strict=True):
             if before.size:
                 before[arrays["rows"]] = arrays[kind]
@@ -223,9 +224,15 @@ class Lanes(PopulationEngine):
         return largest
 
     def _put_records_in_place(self) -> None:
+        for values, to_keep in self._apart():
+            to_keep[...] = values
+
+    def _apart(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Of what is recorded beside the records, and its place there, the epochs that are done."""
+        done = self.records.epochs_done
         for name, values in self._recorded.items():
             if not np.may_share_memory(values, self.records.metrics[name]):
-                self.records.metrics[name].T[...] = values
+                yield values[:done], self.records.metrics[name].T[:done]
 
     @property
     def to_do_alone(self) -> list[int]:
