@@ -9,7 +9,7 @@ import typer
 from .. import __version__
 from ..training.progress import is_terminal
 from ..training.slicing import ENDING
-from .console import Commands, Json, new_table, print_json, print_table, reported
+from .console import Commands, Json, new_table, print_json, print_table, reported, warn
 from .evaluate import STANDARD_OUTPUT, evaluate
 from .parameters import (
     Activation,
@@ -435,7 +435,7 @@ app.command()(evaluate)
 @reported
 def info(
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Measure what the planner should expect; some minutes.")
+        bool, typer.Option("--calibrate", help="Measure what the planner should expect; a minute or so.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -465,11 +465,17 @@ def _calibrate() -> None:
 
     foot = Foot(sys.stderr)
     try:
-        machine, error = calibrate(lambda text: foot.show(f"measuring {text}"))
+        found = calibrate(lambda text: foot.show(f"measuring {text}"))
     finally:
         foot.hide()
-    path = keep(machine)
+    path = keep(found.machine)
+    if found.n_measured < found.n_wanted:
+        warn(
+            f"only {found.n_measured} of {found.n_wanted} networks were measured, as time was up: the "
+            "machine is busy. Try again when it is idle."
+        )
     typer.echo(
-        f"Predictions are {100 * error:.0f} % off (root mean square); the constants are kept in {path}.",
+        f"Predictions are {100 * found.error:.0f} % off (root mean square); the constants are kept in "
+        f"{path}.",
         err=True,
     )

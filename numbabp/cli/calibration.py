@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -36,6 +38,15 @@ SHAPES = (
     (2000, 30, 2),
 )
 """Networks that `calibrate` measures."""
+DTYPES, RULES = ("float32", "float64"), ("sgd", "momentum")
+"""With each of these and those."""
+LONGEST_SECONDS = 60.0
+"""After which it measures no more of them;"""
+LEAST_MEASURED = 0.3
+"""and the part that it has to have measured by then."""
+GOLDEN = 0.6180339887498949
+FIT_TOLERANCE = 1e-4
+MOST_EVALUATIONS = 30
 _NOT_FITTED = {"first_cache_size", "second_cache_size", "batch_cache_size"}
 
 
@@ -47,6 +58,19 @@ class Measurement:
     update_rule: str
     plan: Plan
     ns_per_step: float
+
+
+class Calibration(NamedTuple):
+    """What `calibrate` has found."""
+
+    machine: Machine
+    """Fitted constants."""
+    error: float
+    """Root mean square of the logarithm of predicted over measured times."""
+    n_measured: int
+    """Networks, with a dtype and a rule each,"""
+    n_wanted: int
+    """of so many."""
 
 
 def time_plans(
@@ -119,28 +143,40 @@ def _prepare(architecture: Architecture, plan: Plan, options: Options) -> Callab
     return advance
 
 
-def calibrate(report: Callable[[str], None] = lambda text: None) -> tuple[Machine, float]:
-    """Fit the cost model to this machine; takes a minute or two, and wants it idle.
+def calibrate(
+    report: Callable[[str], None] = lambda text: None, seconds: float = LONGEST_SECONDS
+) -> Calibration:
+    """Fit the cost model to this machine, which should be idle; it takes a minute.
 
     Parameters
     ----------
     report
         Told what is being measured.
+    seconds
+        After which no further network is measured.
 
-    Returns
-    -------
-    Machine
-        Fitted constants.
-    float
-        Root mean square of the logarithm of predicted over measured times.
+    Raises
+    ------
+    ValueError
+        If that is too few to go by.
     """
-    measurements = []
-    for dtype in ("float32", "float64"):
-        for sizes in SHAPES:
-            for update_rule in ("sgd", "momentum"):
-                report(f"{'-'.join(map(str, sizes))}, {dtype}, {update_rule}")
-                measurements += time_plans(sizes, dtype, update_rule=update_rule)
-    return fit(measurements)
+    of = [(sizes, dtype, rule) for sizes in SHAPES for dtype in DTYPES for rule in RULES]
+    # wherever it is cut short, small and large ones are among them, of both dtypes and rules
+    order = np.argsort(np.arange(len(of)) * GOLDEN % 1)
+    measurements, end, n = [], time.monotonic() + seconds, 0
+    for i in order.tolist():
+        if time.monotonic() > end:
+            break
+        sizes, dtype, rule = of[i]
+        report(f"{'-'.join(map(str, sizes))}, {dtype}, {rule}")
+        measurements += time_plans(sizes, dtype, update_rule=rule)
+        n += 1
+    if n < LEAST_MEASURED * len(of):
+        raise ValueError(
+            f"only {n} of {len(of)} networks could be measured in {seconds:g} s, too few to go by: the "
+            "machine has too much else to do. The constants are as before."
+        )
+    return Calibration(*fit(measurements), n, len(of))
 
 
 def fit(measurements: Sequence[Measurement], start: Machine | None = None) -> tuple[Machine, float]:
@@ -167,8 +203,16 @@ def fit(measurements: Sequence[Measurement], start: Machine | None = None) -> tu
         return weights * np.array([np.log(predict(model, m) / m.ns_per_step) for m in measurements])
 
     first = np.log([asdict(start)[name] for name in names])
+    # to the closest it took minutes, and gained nothing: times differ by more from one run to the next
     found = least_squares(
-        residuals, first, bounds=(first - np.log(10), first + np.log(10)), loss="soft_l1", f_scale=0.1
+        residuals,
+        first,
+        bounds=(first - np.log(10), first + np.log(10)),
+        ftol=FIT_TOLERANCE,
+        xtol=FIT_TOLERANCE,
+        max_nfev=MOST_EVALUATIONS,
+        loss="soft_l1",
+        f_scale=0.1,
     )
     fitted = machine(found.x)
     errors = [np.log(predict(fitted, m) / m.ns_per_step) for m in measurements]
@@ -182,7 +226,8 @@ def predict(machine: Machine, measurement: Measurement) -> float:
     return predicted_ns(machine, architecture, measurement.update_rule != "sgd", plan.kernel, plan)
 
 
-def _architecture(layer_sizes: Sequence[int], dtype: str) -> Architecture:
+@cache
+def _architecture(layer_sizes: tuple[int, ...], dtype: str) -> Architecture:
     return Architecture.checked(layer_sizes, loss="binary_cross_entropy", dtype=dtype)
 
 

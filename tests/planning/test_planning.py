@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import asdict, replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -202,6 +203,33 @@ def test_info_calibrates_and_keeps_the_constants(monkeypatch):
     assert "the constants are kept in" in result.stderr.replace("\n", " ")
     assert json.loads(result.stdout)["planner's constants"] == str(settings_path())
     assert this_machine() != Machine()
+
+
+def test_calibration_ends_when_time_is_up(monkeypatch):
+    """And says so; of too few measurements nothing is kept."""
+    moments, measured = [0.0], []
+
+    def time_plans(sizes, dtype, *, update_rule):
+        moments[0] += 2.5
+        measured.append((sizes, dtype, update_rule))
+        plan = plan_of(sizes)
+        return [calibration.Measurement(sizes, update_rule, plan, plan.ns_per_step)]
+
+    monkeypatch.setattr(calibration, "time_plans", time_plans)
+    monkeypatch.setattr(calibration, "time", SimpleNamespace(monotonic=lambda: moments[0]))
+    result = CliRunner().invoke(app, ["info", "--calibrate"])
+    assert result.exit_code == 0, result.output
+    assert "only 25 of 48 networks were measured, as time was up" in result.stderr
+    assert len(set(measured)) == 25 == len(measured)
+    for column, all_there_are in enumerate((calibration.SHAPES, calibration.DTYPES, calibration.RULES)):
+        assert {row[column] for row in measured} == set(all_there_are)
+    kept = this_machine()
+    monkeypatch.setattr(calibration, "LEAST_MEASURED", 0.9)
+    moments[0] = 0.0
+    result = CliRunner().invoke(app, ["info", "--calibrate"])
+    assert result.exit_code == 2
+    assert "only 25 of 48 networks could be measured in 60 s" in result.stderr
+    assert this_machine() == kept
 
 
 def test_mini_batches_of_many_samples_go_together():
