@@ -93,10 +93,9 @@ def _of_each(model: Path, data: Path, told: dict[str, Any]) -> "list[Evaluation]
     saved = load_table_model(model)
     table = saved.read(data, part="test", **told)
     if saved.preparation.missing:  # as it was in training
-        table = table.with_values_of(saved.target_names)
-    values = [
-        _truth(data, table.column(name), saved.target.classes is not None) for name in saved.target_names
-    ]
+        table = table.with_values_of(saved.target.columns)
+    are_classes = saved.target.classes is not None
+    values = [_truth(data, column, are_classes) for column in saved.target.found_in(table)]
     inputs, notes = saved.preparation.matrix(table)
     for note in (*table.notes, *notes):
         typer.echo(f"note: {note}", err=True)

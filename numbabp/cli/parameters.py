@@ -21,6 +21,7 @@ class Task(StrEnum):
 
     auto = "auto"
     classification = "classification"
+    labels = "labels"
     regression = "regression"
 
 
@@ -60,7 +61,13 @@ DatasetName = Annotated[
     str | None,
     typer.Option("--dataset", help="Instead of a file: xor, iris, wine, breast_cancer, digits, diabetes."),
 ]
-TaskName = Annotated[Task, typer.Option(help="auto: classes for text, or for up to 20 whole numbers.")]
+TaskName = Annotated[
+    Task,
+    typer.Option(
+        help="auto: classes for text, or for up to 20 whole numbers; of several targets of 0 and 1 whose "
+        "rows hold a single 1, one class. labels: several targets of classes, each by itself."
+    ),
+]
 Ignore = Annotated[str, typer.Option(help="Columns to leave out, such as id,date.")]
 ValidationFraction = Annotated[
     float, typer.Option(help="Part of the rows set aside to measure on; 0 for none.")
@@ -135,12 +142,12 @@ class Source:
         missing = () if self.reading is None else self.reading.missing
         if missing:
             table = table.with_values_of(targets)
-        columns, task = read_targets(table, targets, self.task.value)
+        found = read_targets(table, targets, self.task.value)
         left_out = {*targets, *table.targets, *names_in(self.ignore)}
         for name in left_out:
             table.column(name)  # raises for one that there is not
         names = [name for name in table.columns if name not in left_out]
-        return Dataset(table, names, columns, task, missing)
+        return Dataset(table, names, found.columns, found.task, missing, found.one_hot)
 
     def _targets(self, table: "Table") -> Sequence[str]:
         """Those that are named, or those that the kind of file sets apart."""

@@ -24,6 +24,8 @@ class Dataset:
     task : {"classification", "regression"}
     missing : tuple of str
         Texts that stood for no value besides the common ones.
+    one_hot : tuple of str
+        The table's columns of 0 and 1 that the one target was made of, see `Targets`.
     """
 
     table: Table
@@ -31,6 +33,7 @@ class Dataset:
     targets: tuple[Column, ...]
     task: str
     missing: tuple[str, ...] = ()
+    one_hot: tuple[str, ...] = ()
 
     @property
     def X(self) -> np.ndarray:

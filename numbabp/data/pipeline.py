@@ -49,7 +49,7 @@ class Pipeline:
         """From the given rows, and the classes of all."""
         preparation = Preparation.fitted(samples.table, samples.feature_names, rows, samples.missing)
         if samples.task == "classification":
-            return cls(preparation, Target.of_classes(samples.targets))
+            return cls(preparation, Target.of_classes(samples.targets, samples.one_hot))
         return cls(preparation, Target.of_amounts([column.rows(rows) for column in samples.targets]))
 
     @staticmethod
@@ -89,6 +89,10 @@ class Pipeline:
                 f"{name}: what its metadata say of columns and classes can't be right: {error}."
             ) from None
         return cls(preparation, target)
+
+    def told(self) -> list[str]:
+        """What is done to columns, in short lines."""
+        return [*self.preparation.told(), *self.target.told()]
 
     def check_size(self) -> None:
         """Before the training, see whether a model file can hold what is to be said.

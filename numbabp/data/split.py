@@ -89,7 +89,7 @@ class Split:
 
     def told(self) -> list[str]:
         """How the table was read and what is done to its columns, in short lines."""
-        return [*self.notes, *self.pipeline.preparation.told()]
+        return [*self.notes, *self.pipeline.told()]
 
     def scores(self, network: Network) -> dict[str, Score]:
         """Score on each part."""

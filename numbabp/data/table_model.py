@@ -124,8 +124,8 @@ class TableModel:
     def _measured(self, table: Any) -> Score:
         read = self.read(table)
         if self.preparation.missing:  # as it was in training
-            read = read.with_values_of(self.target_names)
-        truth = self.target.encoded([read.column(name) for name in self.target.names])
+            read = read.with_values_of(self.target.columns)
+        truth = self.target.encoded(self.target.found_in(read))
         inputs, notes = self.preparation.matrix(read)
         _warn(notes)
         return self.pipeline.measured(self.network, inputs, truth)

@@ -1,23 +1,48 @@
 """Columns to be predicted: classes or amounts, as networks learn them, and back."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .columns import BOOLEAN, DATE, FEW, TEXT, UNDECIDED, Column, TableError
+from .columns import BOOLEAN, DATE, FEW, NUMBER, TEXT, UNDECIDED, Column, TableError
 from .tables import Table, listed
 
 CLASSIFICATION, REGRESSION = "classification", "regression"
+LABELS = "labels"
+"""The task of several targets that are classes of their own, whatever they hold."""
 EXACT = 2**53
 """Whole numbers up to here are told apart in float64."""
+_RESTS = (r"[_\-.:= ]?\d+$", r"[_\-.:= ][^_\-.:= ]*$", r"[_\-.:= ].*$")
+"""What the names of one-hot columns end with: a number, or what follows the last or the first separator."""
 
 
-def read_targets(table: Table, names: Sequence[str], task: str = "auto") -> tuple[tuple[Column, ...], str]:
+@dataclass(frozen=True)
+class Targets:
+    """What is to be predicted, as a table has it.
+
+    Attributes
+    ----------
+    columns : tuple of Column
+        One of classes, or several of two classes each, or one or more of amounts.
+    task : {"classification", "regression"}
+    one_hot : tuple of str
+        The table's columns of 0 and 1 that the one column of classes was made of, each the name of a class;
+        empty where the table has the columns themselves.
+    """
+
+    columns: tuple[Column, ...]
+    task: str
+    one_hot: tuple[str, ...] = ()
+
+
+def read_targets(table: Table, names: Sequence[str], task: str = "auto") -> Targets:
     """One or several target columns of a table, and whether they hold classes or amounts.
 
-    Several are what scikit-learn takes for y of several columns: amounts, or classes of two each.
+    Several are what scikit-learn takes for y of several columns: amounts, or classes of two each; or, unless
+    task says otherwise, one class if every row has a single 1 in them, and 0 else.
 
     Raises
     ------
@@ -27,11 +52,15 @@ def read_targets(table: Table, names: Sequence[str], task: str = "auto") -> tupl
     twice = [name for place, name in enumerate(names) if name in names[:place]]
     if twice:
         raise TableError(f"{table.path}: --target {twice[0]} is given twice.")
+    if task not in (LABELS, REGRESSION) and are_one_hot([table.column(name) for name in names]):
+        column = one_of(table, names, _name_of_one(table, names))
+        _classes(f"{table.path}: target {column.name!r}", column, CLASSIFICATION)  # raises for a single one
+        return Targets((column,), CLASSIFICATION, tuple(names))
     read = {name: read_target(table, name, task) for name in names}
     columns = tuple(column for column, _ in read.values())
     classes = [column for column, kind in read.values() if kind == CLASSIFICATION]
     if len(names) == 1 or not classes:
-        return columns, REGRESSION if not classes else CLASSIFICATION
+        return Targets(columns, REGRESSION if not classes else CLASSIFICATION)
     way_out = "train a model for each"
     if all(column.kind != TEXT for column in classes):
         way_out = f"--task regression takes whole numbers for amounts, or {way_out}"
@@ -49,13 +78,14 @@ def read_targets(table: Table, names: Sequence[str], task: str = "auto") -> tupl
                 f"{table.path}: several targets of classes must have two classes each, but {column.name!r} "
                 f"has {len(labels)}, such as {listed(labels.tolist(), 3)}; {way_out}."
             )
-    return columns, CLASSIFICATION
+    return Targets(columns, CLASSIFICATION)
 
 
 def read_target(table: Table, name: str, task: str = "auto") -> tuple[Column, str]:
     """The target column of a table, and whether it holds classes or amounts.
 
-    Where task is "auto", text, booleans or at most 20 different whole numbers mean classification.
+    Where task is "auto", text, booleans or at most 20 different whole numbers mean classification, as
+    "labels" does.
 
     Raises
     ------
@@ -65,6 +95,7 @@ def read_target(table: Table, name: str, task: str = "auto") -> tuple[Column, st
     """
     column = table.column(name)
     what = f"{table.path}: target {name!r}"
+    task = CLASSIFICATION if task == LABELS else task
     if column.trouble is not None and (task != CLASSIFICATION or column.trouble.kind == UNDECIDED):
         classes = "; or --task classification takes the texts for classes"
         raise TableError(f"{what}: {column.trouble}{'' if column.trouble.kind == UNDECIDED else classes}.")
@@ -93,6 +124,66 @@ def read_target(table: Table, name: str, task: str = "auto") -> tuple[Column, st
             f"{what} has numbers too large to be told apart; --text {name} takes them for names."
         )
     return column, task
+
+
+def are_one_hot(columns: Sequence[Column]) -> bool:
+    """Whether several columns hold 0 and 1 alone, and every row a single 1: an indicator of classes."""
+    if len(columns) < 2 or not all(column.kind in (NUMBER, BOOLEAN) for column in columns):
+        return False
+    ones = np.zeros(len(columns[0]), int)
+    for column in columns:
+        values = np.asarray(column.values, float)
+        if not ((values == 0) | (values == 1)).all():  # NaN, a missing value, is neither
+            return False
+        ones += values == 1
+    return bool((ones == 1).all())
+
+
+def one_of(table: Table, columns: Sequence[str], name: str) -> Column:
+    """Columns that hold a single 1 a row as one column of texts: the name of the column that has it.
+
+    Raises
+    ------
+    TableError
+        For a row of anything else, and if it is the same column in every row.
+    """
+    ones = np.zeros((table.n_rows, len(columns)), bool)
+    for place, column in enumerate(map(table.column, columns)):
+        if column.kind not in (NUMBER, BOOLEAN):
+            raise TableError(
+                f"{table.path}: column {column.name!r} has {column.kind}s, but 1 for its class and 0 for "
+                "others were learnt."
+            )
+        values = np.asarray(column.values, float)
+        bad = np.flatnonzero((values != 0) & (values != 1))
+        if len(bad):
+            found = "no value" if np.isnan(values[bad[0]]) else f"{values[bad[0]]:g}"
+            raise TableError(
+                f"{table.path}: column {column.name!r} has {found} in row {bad[0] + 1}{_others(bad)}, but 1 "
+                "for its class and 0 for others were learnt."
+            )
+        ones[:, place] = values == 1
+    counts = ones.sum(axis=1)
+    bad = np.flatnonzero(counts != 1)
+    if len(bad):
+        raise TableError(
+            f"{table.path}: row {bad[0] + 1}{_others(bad)} has {counts[bad[0]]} ones in the columns "
+            f"{listed(columns, 3)}, but each row must have one, in the column of its class."
+        )
+    return Column(name, TEXT, np.array(columns, object)[ones.argmax(axis=1)])
+
+
+def _name_of_one(table: Table, columns: Sequence[str]) -> str:
+    """What to call the class that such columns hold: what their names begin with, if it is a word."""
+    name = "class"
+    for rest in _RESTS:  # of species_setosa and species_sativa `species`, not `species_s`
+        stems = {re.sub(rest, "", column) for column in columns}
+        if len(stems) == 1:
+            name = stems.pop() or name
+            break
+    while name in table.columns:
+        name += "_"
+    return name
 
 
 def _others(rows: np.ndarray) -> str:
@@ -125,17 +216,23 @@ class Target:
         Of each column, sorted; int64, float64, bool or str. Where there are several columns, two of each.
     mean, scale : ndarray of float64, shape (len(names),)
         Of amounts, which are learnt in units of their own spread.
+    is_one_hot : bool
+        Whether tables have, instead of the one column, a column of 0 and 1 for each of its classes, with the
+        class's name. The classes are in the columns' order then.
     """
 
     names: tuple[str, ...]
     classes: tuple[np.ndarray, ...] | None
     mean: np.ndarray
     scale: np.ndarray
+    is_one_hot: bool = False
 
     @classmethod
-    def of_classes(cls, columns: Sequence[Column]) -> "Target":
-        """From all labels."""
+    def of_classes(cls, columns: Sequence[Column], one_hot: Sequence[str] = ()) -> "Target":
+        """From all labels, or the columns of `Targets.one_hot`, some of which may be 0 in every row."""
         names = tuple(column.name for column in columns)
+        if one_hot:
+            return cls(names, (np.array(one_hot, str),), np.zeros(1), np.ones(1), True)
         classes = tuple(np.unique(labels_of(column)) for column in columns)
         return cls(names, classes, np.zeros(len(names)), np.ones(len(names)))
 
@@ -154,6 +251,34 @@ class Target:
         return len(self.names) > 1
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """What a table must have for the true values."""
+        if self.is_one_hot and self.classes is not None:
+            return tuple(self.classes[0].tolist())
+        return self.names
+
+    def found_in(self, table: Table) -> list[Column]:
+        """True values, a column for each of `names`.
+
+        Raises
+        ------
+        TableError
+            If the table lacks one of `columns`, or they don't hold a single 1 a row.
+        """
+        if self.is_one_hot:
+            return [one_of(table, self.columns, self.names[0])]
+        return [table.column(name) for name in self.names]
+
+    def told(self) -> list[str]:
+        """What is made of several columns, in short lines."""
+        if not self.is_one_hot:
+            return []
+        return [
+            f"{self.names[0]!r}, one class a row: the column that is 1 of {listed(self.columns, 6)} "
+            "(--task labels takes each for a label of its own)"
+        ]
+
+    @property
     def n_outputs(self) -> int:
         """Outputs of the network: one a column, but one a class of one column of more than two."""
         if self.classes is None or self.are_several:
@@ -165,8 +290,7 @@ class Target:
         """What such outputs are learnt by."""
         if self.classes is None:
             return "squared_error"
-        is_one_hot = len(self.classes[0]) > 2
-        return "categorical_cross_entropy" if is_one_hot else "binary_cross_entropy"
+        return "categorical_cross_entropy" if len(self.classes[0]) > 2 else "binary_cross_entropy"
 
     @property
     def metric(self) -> str:
@@ -227,6 +351,7 @@ class Target:
             "classes": classes,
             "mean": self.mean.tolist(),
             "scale": self.scale.tolist(),
+            **({"one_hot": True} if self.is_one_hot else {}),
         }
 
     @classmethod
@@ -245,6 +370,14 @@ class Target:
         classes = described.get("classes", "absent")
         if classes is None:
             return cls(tuple(names), None, mean, scale)
+        one_hot = described.get("one_hot", False)
+        if not isinstance(one_hot, bool) or (one_hot and len(names) > 1):
+            raise ValueError("one_hot must be true or false, and true of one target alone")
+        if one_hot:
+            columns = strings(described, "classes")
+            if len(columns) < 2:
+                raise ValueError("classes of one_hot must be names of at least two columns")
+            return cls(tuple(names), (np.array(columns),), mean, scale, True)
         if len(names) == 1:
             return cls(tuple(names), (_classes_from_json(classes),), mean, scale)
         if not isinstance(classes, list) or len(classes) != len(names):
@@ -269,7 +402,8 @@ def _amounts(column: Column) -> np.ndarray:
 def _places(column: Column, classes: np.ndarray) -> np.ndarray:
     """Indices of a column's labels among the classes."""
     labels = labels_of(column, classes.dtype.kind == "U")
-    places = np.searchsorted(classes, labels).clip(0, len(classes) - 1)
+    order = np.argsort(classes)  # those of one-hot columns are in the columns' order
+    places = order[np.searchsorted(classes, labels, sorter=order).clip(0, len(classes) - 1)]
     wrong = np.flatnonzero(classes[places] != labels)
     if len(wrong):
         raise TableError(

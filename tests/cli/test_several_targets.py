@@ -367,7 +367,7 @@ def test_a_file_of_fann_has_its_targets(folder):
     (folder / "xor.data").write_text(text)
     told = run_json(
         "train", "xor.data", "--hidden", "8", "--activation", "tanh", "--update-rule", "rprop", "--epochs",
-        300, "--learning-rate", "0.1", "--output", "xor.safetensors",
+        300, "--learning-rate", "0.1", "--output", "xor.safetensors", "--task", "labels",
     )  # fmt: skip
     assert told["layer_sizes"] == [2, 8, 2]
     found = json.loads(run("evaluate", "xor.safetensors", "xor.data", "--json", "-").stdout)
