@@ -36,6 +36,8 @@ from .tensor_files import (
 
 FORMAT = "numbabp-network"
 POPULATION_FORMAT = "numbabp-population"
+CHECKPOINT_FORMAT = "numbabp-checkpoint"
+"""Of the files that training is kept in, which look like these, and are mistaken for them."""
 FORMAT_VERSION = 1
 VERSION_WITH_STATE = 2
 """Of a file that keeps what training needs to go on, which older versions of numbabp refuse by its number."""
@@ -291,6 +293,11 @@ def _read_strings(header: dict[str, Any], file_format: str) -> dict[str, str]:
             what, other = other, what
         if found in (FORMAT, POPULATION_FORMAT):
             raise ValueError(f"a {other} of numbabp, not a {what}: load it as one")
+        if found == CHECKPOINT_FORMAT:
+            raise ValueError(
+                f"a checkpoint of training, not a {what}: the same `numbabp train` with --output "
+                "model.safetensors writes the model; in Python the same fit goes on, and save writes it"
+            )
         raise ValueError(f"not a {what} of numbabp: its metadata do not say so")
     version = str(VERSION_WITH_STATE if "training" in strings else FORMAT_VERSION)
     if strings.get("version") != version:

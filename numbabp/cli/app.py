@@ -257,7 +257,7 @@ def train(
 
             picture = draw_training(history, network.loss, of_split(split, network), report.measured)
             failed += write_all(("curves drawn into", plot, lambda path: plots.write(picture, path)))
-        report_training(report, saved_to, as_json)
+        report_training(report, saved_to, as_json, None if failed else checkpoint)
         if failed:
             raise failed[0]
 

@@ -203,8 +203,10 @@ class TrainingReport:
         return f"{part} {self.split.pipeline.metric} {score.overall:.4f}"
 
 
-def report_training(report: TrainingReport, output: Path | None, as_json: bool) -> None:
-    """Print how training went and what came of it."""
+def report_training(
+    report: TrainingReport, output: Path | None, as_json: bool, checkpoint: Path | None = None
+) -> None:
+    """Print how training went, what came of it, and where it is."""
     if report.complaint:
         warn(report.complaint)
     if as_json:
@@ -236,6 +238,8 @@ def report_training(report: TrainingReport, output: Path | None, as_json: bool) 
         _print_targets(report)
     if output is not None:
         typer.echo(f"saved to {output}")
+    elif checkpoint is not None:
+        typer.echo(f"no model saved (--output); the training is kept in {checkpoint}")
 
 
 def _described(report: TrainingReport, output: Path | None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What `train` says of a network: simpler models, a part of its own for the last word, folds, pictures."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -263,3 +264,20 @@ def test_a_file_that_is_no_checkpoint_of_this_training_is_refused(folder):
     assert "same file" in refused(*options, "--checkpoint", "net", "--output", "net")
     (folder / "d.csv").write_text("x,y\n" + "1,2\n3,4\n" * 20)
     assert "would replace" in refused("train", "d.csv", "--target", "y", "--checkpoint", "d.csv")
+
+
+def test_a_checkpoint_is_told_from_a_model(folder):
+    options = ("train", "--dataset", "iris", "--epochs", 2, "--hidden", 4, "--checkpoint", "run.safetensors")
+    assert run(*options).stdout.endswith(
+        "no model saved (--output); the training is kept in run.safetensors\n"
+    )
+    assert run(*options, "--output", "net").stdout.endswith("saved to net\n")
+    (folder / "new.csv").write_text("a,b\n1,2\n")
+    said = (
+        "run.safetensors: a checkpoint of training, not a network: the same `numbabp train` with --output "
+        "model.safetensors writes the model; in Python the same fit goes on, and save writes it."
+    )
+    for command in ("predict", "evaluate"):
+        assert refused(command, "run.safetensors", "new.csv") == f"numbabp: {said}"
+    with pytest.raises(ValueError, match=re.escape(said)):
+        load("run.safetensors")

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...atomic_files import PathLike, check_writable
+from ...storage import CHECKPOINT_FORMAT as FORMAT
 from ...tensor_files import parse_json, read_strings, read_tensors, write_tensors
 from .standing import Standing
 
-FORMAT = "numbabp-checkpoint"
 VERSION = 2
-"""Of the format and of what trains: raised when a run could not go on from an older file bit for bit."""
+"""Of `FORMAT` and of what trains: raised when a run could not go on from an older file bit for bit."""
 Identity = dict[str, Any]
 """What tells a run from others, as JSON takes it: by name, what it is trained on and how."""
 
