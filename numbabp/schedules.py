@@ -135,7 +135,8 @@ class ScheduledRates:
     def __init__(
         self, schedule: Schedule, options: Mapping[str, float], rate: float, epochs: int | None
     ) -> None:
-        self.epochs, self.adapt = epochs, schedule == "adaptive"
+        self.epochs, self.schedule, self.adapt = epochs, schedule, schedule == "adaptive"
+        self.follows_epochs = schedule == "cosine"
         self._of = schedule, options, rate, epochs
         self.first = self.between(0, FIRST_EPOCHS if epochs is None else min(epochs, FIRST_EPOCHS))
 

@@ -37,6 +37,7 @@ from .parameters import (
 )
 from .process.keeping import Keeping, kept_in, write_all
 from .process.outputs import check_folder, check_outputs
+from .process.streams import tell
 
 app = typer.Typer(
     name="numbabp",
@@ -232,7 +233,7 @@ def train(
                 early_stopping=early_stopping,
                 device=device,
                 progress=False if as_json else None,
-                **kept_in(checkpoint),
+                **kept_in(checkpoint, told=None if as_json else tell),
             )
             return network
 

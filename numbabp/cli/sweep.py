@@ -265,7 +265,7 @@ def _begun_first(layouts: Sequence[tuple[int, ...]], folder: Path | None) -> lis
 def _kept(folder: Path | None, hidden: tuple[int, ...], seeds: np.ndarray) -> dict[str, Any]:
     """Argument of `Population.fit`: a checkpoint with the seeds, which it doesn't know by itself."""
     path = None if folder is None else folder / checkpoint_name(hidden)
-    return kept_in(path, **{"first seed": int(seeds[0]), "the seeds": digest_of(seeds)})
+    return kept_in(path, {"first seed": int(seeds[0]), "the seeds": digest_of(seeds)})
 
 
 @contextmanager

@@ -125,7 +125,7 @@ class Training:
             return self._train()
 
     def _train(self) -> History:
-        if self.found is None or not self._is_over(self.found):
+        if self.found is None or not self.found.is_over(self.rates.epochs):
             self._call_kernel(0, 0)  # compiles, or loads from the cache, before the clock runs
             self._engine.catch_up()  # likewise, before Ctrl-C
         if self.found is not None:
@@ -208,6 +208,7 @@ class Training:
             "stop_reason": self.stop_reason if self._has_ended else None,
             "seconds": self._take_time(),
             "n_watched": decided.n_watched,
+            "epochs": self.rates.epochs,
         }
         names = ["loss", *self._names]
         records = self._validation_metrics[: decided.n_validated]
@@ -252,13 +253,6 @@ class Training:
         trained = {name: array.copy() for name, array in self._engine.kept().items()}
         return decided._replace(trained=trained, random_states=self.keeper.random_states())
 
-    def _is_over(self, found: Standing) -> bool:
-        """Whether a run that was found has ended, and is not to be longer now."""
-        position = found.arrays["position"]
-        ended, epochs = found.facts["stop_reason"], self.rates.epochs
-        is_longer = ended == "finished" and (epochs is None or epochs > position[EPOCH])
-        return ended is not None and not is_longer
-
     def _go_on(self, found: Standing) -> None:
         """From where another process has come to."""
         arrays, n = found.arrays, len(found.arrays["sums"])
@@ -283,7 +277,7 @@ class Training:
         ]
         self._n_watched = found.facts["n_watched"]
         self._seconds = found.facts["seconds"]
-        if self._is_over(found):
+        if found.is_over(self.rates.epochs):
             self.stop_reason, self._has_ended, self._was_over = found.facts["stop_reason"], True, True
 
     def _take_time(self) -> float:

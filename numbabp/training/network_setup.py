@@ -15,7 +15,7 @@ from ..options import Options
 from ..planning.problem import Problem
 from ..samples import Samples
 from ..schedules import ScheduledRates, check_schedule
-from .checkpoints.files import CheckpointError, Identity
+from .checkpoints.files import ADVICE, CheckpointError, Identity
 from .checkpoints.identities import of_random_state
 from .checkpoints.keeper import Checkpoint, own_generators
 from .checkpoints.kept_run import KeptRun
@@ -106,11 +106,21 @@ class Run(NamedTuple):
         of = {**identity(), **of_random_state(self.random_state)}
         kept = KeptRun.opened(self.checkpoint, of, generators)
         if kept.standing is not None:
-            check_rates(self.checkpoint.path, kept.standing, rates)
+            check_rates(self.checkpoint, kept.standing, rates)
+            if self.checkpoint.told is not None:
+                self.checkpoint.told(going_on_from(self.checkpoint.path, kept.standing, rates.epochs))
         return kept
 
 
-def check_rates(path: PathLike, found: Standing, rates: ScheduledRates) -> None:
+def going_on_from(path: PathLike, found: Standing, epochs: int | None) -> str:
+    """What there is to say of a run that is gone on with, or has ended."""
+    if found.is_over(epochs):
+        return f"the training is finished in {path}: nothing is trained again"
+    of = "" if epochs is None else f" of {epochs}"
+    return f"going on from {path}, where {found.arrays['position'][EPOCH]}{of} epochs are done"
+
+
+def check_rates(checkpoint: Checkpoint, found: Standing, rates: ScheduledRates) -> None:
     """Raise CheckpointError unless the epochs that are done have the rates that they would have now.
 
     So `epochs` may differ as long as that does not matter to them, and so may a schedule that is a function.
@@ -118,14 +128,35 @@ def check_rates(path: PathLike, found: Standing, rates: ScheduledRates) -> None:
     done, sample = (int(at) for at in found.arrays["position"][[EPOCH, SAMPLE]])
     begun = done + (sample > 0)
     if rates.epochs is not None and rates.epochs < begun:
-        raise CheckpointError(f"checkpoint {path} stands in epoch {begun}, beyond epochs={rates.epochs}.")
+        raise CheckpointError(
+            f"checkpoint {checkpoint.path} stands in epoch {begun}, beyond epochs={rates.epochs}."
+        )
     if rates.adapt:
         return
     differing = np.flatnonzero(found.arrays["learning_rates"][:begun] != rates.between(0, begun))
     if differing.size:
         first = int(differing[0])
+        was, asked = told_apart(found.arrays["learning_rates"][first], rates.between(first, first + 1)[0])
+        why = "by schedule and epochs"
+        if rates.follows_epochs:
+            before = found.facts.get("epochs")  # which older files lack
+            were = "" if before is None else f", which were {before} and are epochs={rates.epochs} now"
+            why += (
+                f": schedule={rates.schedule!r} follows the number of epochs{were}, so that no other number"
+            )
+            why += (
+                " goes on from there; with schedule='constant' from the first epoch on a run can be prolonged"
+            )
         raise CheckpointError(
-            f"checkpoint {path} is of another run: the learning rate of epoch {first} was "
-            f"{found.arrays['learning_rates'][first]:g}, and {rates.between(first, first + 1)[0]:g} is asked "
-            "for by schedule and epochs."
+            f"checkpoint {checkpoint.path} is of another run: the learning rate of epoch {first} was {was}, "
+            f"and {asked} is asked for {why}. {checkpoint.advice or ADVICE}"
         )
+
+
+def told_apart(first: float, second: float) -> tuple[str, str]:
+    """Two different numbers, in as many digits as show that they are; 17 do."""
+    for digits in range(6, 18):
+        texts = f"{first:.{digits}g}", f"{second:.{digits}g}"
+        if texts[0] != texts[1]:
+            break
+    return texts

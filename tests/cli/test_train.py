@@ -242,6 +242,10 @@ def test_a_training_that_is_kept_goes_on(folder):
     whole = run_json(*options, "--epochs", 6, "--output", "whole.net")
     part = run_json(*options, "--epochs", 3, "--checkpoint", "run", "--cv", 2)
     assert len(part["history"]["loss"]) == 3
+    result = run(*options, "--epochs", 5, "--checkpoint", "run")
+    assert "numbabp: going on from run, where 3 of 5 epochs are done\n" in result.stderr
+    result = run(*options, "--epochs", 5, "--checkpoint", "run")
+    assert "numbabp: the training is finished in run: nothing is trained again\n" in result.stderr
     for _ in range(2):  # the second time it is finished
         again = run_json(*options, "--epochs", 6, "--checkpoint", "run", "--output", "again.net")
         assert again["history"]["loss"] == whole["history"]["loss"]

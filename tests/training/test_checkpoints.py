@@ -16,6 +16,7 @@ from numbabp.training import loop
 from numbabp.training.checkpoints import files, keeper
 from numbabp.training.checkpoints.standing import Standing
 from numbabp.training.divergence import LIMITS, reach
+from numbabp.training.network_setup import told_apart
 
 N = 60
 
@@ -177,7 +178,12 @@ def test_a_run_may_be_made_longer(tmp_path):
     with pytest.raises(ValueError, match="beyond epochs=5"):
         trained(tmp_path / "run", epochs=5)
     trained(tmp_path / "cosine", epochs=3, schedule="cosine")
-    with pytest.raises(ValueError, match="learning rate of epoch 1"):
+    rates = [0.005 * (1 + np.cos(np.pi / n)) for n in (3, 6)]
+    with pytest.raises(
+        ValueError,
+        match=f"learning rate of epoch 1 was {rates[0]:g}, and {rates[1]:.6g} is asked .*'cosine' follows "
+        "the number of epochs, which were 3 and are epochs=6 now, .* resume=False",
+    ):
         trained(tmp_path / "cosine", schedule="cosine")
     trained(tmp_path / "function", epochs=3, schedule=lambda epoch: 0.1)
     with pytest.raises(ValueError, match="learning rate of epoch 0"):
@@ -448,3 +454,19 @@ def test_what_a_checkpoint_lacks_is_said(tmp_path):
         files.write(path, found.identity, Standing(facts, found.standing.arrays))
         with pytest.raises(ValueError, match=f"the checkpoint lacks '{name}': resume=False begins anew"):
             trained(path)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "texts"),
+    [
+        ((0.01, 0.02), ("0.01", "0.02")),
+        ((0.01, 0.010000001), ("0.01", "0.010000001")),
+        ((0.1, np.nextafter(0.1, 1)), ("0.10000000000000001", "0.10000000000000002")),
+        ((0.009997532801828658, 0.009997532), ("0.009997533", "0.009997532")),
+    ],
+)
+def test_different_numbers_are_told_apart(numbers, texts):
+    found = told_apart(*numbers)
+    assert found[0] != found[1]
+    assert list(map(float, found)) == pytest.approx(numbers, rel=1e-5)
+    assert found == texts

@@ -3,7 +3,7 @@
 import itertools
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -98,13 +98,18 @@ class Keeping:
         return any(checkpoint.iterdir()) if checkpoint.is_dir() else checkpoint.exists()
 
 
-def kept_in(path: Path | None, **beside: Any) -> dict[str, Any]:
-    """Argument of `fit` for a checkpoint, if there is to be one, with what else runs are told apart by."""
+def kept_in(
+    path: Path | None, beside: Mapping[str, Any] | None = None, told: Callable[[str], None] | None = None
+) -> dict[str, Any]:
+    """Argument of `fit` for a checkpoint, if there is to be one, with what else runs are told apart by.
+
+    A run that is gone on with is `told` of.
+    """
     if path is None:
         return {}
     from ...training.checkpoints.keeper import Checkpoint  # not for help
 
-    return {"checkpoint": Checkpoint(str(path), beside=beside, advice=ADVICE)}
+    return {"checkpoint": Checkpoint(str(path), beside=beside or {}, advice=ADVICE, told=told)}
 
 
 def write_all(*results: tuple[str, Path | None, Save]) -> list[OSError]:

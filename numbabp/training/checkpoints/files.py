@@ -12,6 +12,8 @@ from .standing import Standing
 
 VERSION = 2
 """Of `FORMAT` and of what trains: raised when a run could not go on from an older file bit for bit."""
+ADVICE = "Name another file, delete this one, or begin anew with resume=False of fit."
+"""Where a file can't be gone on from."""
 Identity = dict[str, Any]
 """What tells a run from others, as JSON takes it: by name, what it is trained on and how."""
 
@@ -105,7 +107,7 @@ def check_same_run(path: PathLike, found: Identity, asked: Identity, advice: str
             told = len(there) + len(here) < 200 and not name.startswith("the ")
             differing.append(f"{name} ({there} there, {here} here)" if told else name)
     if differing:
-        advice = advice or "Name another file, delete this one, or begin anew with resume=False of fit."
+        advice = advice or ADVICE
         raise CheckpointError(
             f"checkpoint {os.fspath(path)} is of another run; what differs: {', '.join(differing)}. {advice}"
         )

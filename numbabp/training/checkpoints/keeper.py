@@ -44,6 +44,8 @@ class Checkpoint(NamedTuple):
     """What else a run has to have in common with one that is gone on from, as JSON takes it."""
     advice: str = ""
     """What errors advise, where `fit` has no `resume`."""
+    told: Callable[[str], None] | None = None
+    """Takes what there is to say of a run that is gone on with."""
 
     @classmethod
     def asked(cls, path: "PathLike | Checkpoint | None", every: float, resume: bool) -> "Checkpoint | None":

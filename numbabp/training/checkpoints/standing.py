@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from ...kernels.state import EPOCH
+
 
 @dataclass
 class Standing:
@@ -36,6 +38,12 @@ class Standing:
             name.removeprefix(prefix): array for name, array in self.arrays.items() if name.startswith(prefix)
         }
         return Standing(facts, own)
+
+    def is_over(self, epochs: int | None) -> bool:
+        """Of one network's run: whether it has ended, and is not to be longer, of so many epochs, now."""
+        ended = self.facts["stop_reason"]
+        is_longer = ended == "finished" and (epochs is None or epochs > self.arrays["position"][EPOCH])
+        return ended is not None and not is_longer
 
     def copied(self) -> "Standing":
         """One that training no longer changes."""
