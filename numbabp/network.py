@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import storage
-from .architecture import Architecture, OfArchitecture
+from .architecture import Architecture
 from .checks.arguments import check_bool, check_choice, check_random_state
 from .compiler.arrays import aligned_zeros
 from .devices.placement import gpu_of, resolve
@@ -21,6 +21,7 @@ from .options import NAMES, Options, check_names, options_of, takes_options
 from .planning.plan import Plan
 from .planning.planner import make_plan
 from .samples import Samples, check_inputs, how_many
+from .streams.fitting import LearnsFromStreams
 from .training.checkpoints import identities
 from .training.checkpoints.keeper import Checkpoint
 from .training.checkpoints.kept_state import Going, kept_of
@@ -38,7 +39,7 @@ OF_SEVERAL_EPOCHS = ("early_stopping", "patience")
 """Options that make no sense for one."""
 
 
-class Network(LearnsOneByOne, OfArchitecture):
+class Network(LearnsOneByOne, LearnsFromStreams):
     """A multi-layer perceptron, trained sample by sample.
 
     Layer l computes ``activation(inputs @ weights[l] + biases[l])``.

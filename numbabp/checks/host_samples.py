@@ -112,14 +112,16 @@ def check_target_range(name: str, loss: str, least: float, most: float) -> None:
         )
 
 
-def check_sample_weight(value: Any, n_samples: int, dtype: np.dtype) -> np.ndarray:
+def check_sample_weight(
+    value: Any, n_samples: int, dtype: np.dtype, may_all_be_0: bool = False
+) -> np.ndarray:
     """Finite weights >= 0 of shape (n_samples,), not all 0; None becomes an array of size 0."""
     if value is None:
         return np.empty(0, dtype)
     array = _numeric_array("sample_weight", value)
     check_weight_shape(array, n_samples)
     array = _finite("sample_weight", array, dtype)
-    check_weight_range(array.min(), array.max())
+    check_weight_range(array.min(), 1.0 if may_all_be_0 else array.max())
     return array
 
 

@@ -1,0 +1,1 @@
+"""Training on streams larger than memory: batches are read in a thread, and learnt in the order they come."""

@@ -1,0 +1,244 @@
+"""Arrow's tables, datasets, readers and files, and pandas' tables, as streams of batches."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..architecture import Architecture
+from ..checks import host_samples as host
+from .batches import Batch
+
+ROWS_AT_ONCE = 16_384
+"""Asked of datasets: little enough that those read ahead take little memory."""
+ROWS_IN_CACHE = 512
+"""Written column by column, so that the lines they share stay in the cache."""
+FORMATS = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".feather": "feather",
+    ".arrow": "ipc",
+    ".orc": "orc",
+}
+"""Of files, by the ends of their names."""
+INSTALL = "install it, or numbabp with the extra 'stream'"
+
+
+class Columns(NamedTuple):
+    """Which columns are what."""
+
+    target: str | Sequence[str] | None = None
+    features: Sequence[str] | None = None
+    sample_weight: str | None = None
+
+    @property
+    def targets(self) -> list[str]:
+        """Their names."""
+        if self.target is None:
+            return []
+        return [self.target] if isinstance(self.target, str) else list(self.target)
+
+    def named(self) -> list[str] | None:
+        """All of them, to be read; None for all that there are."""
+        if self.features is None:
+            return None
+        own = [*self.features, *self.targets, *([] if self.sample_weight is None else [self.sample_weight])]
+        return list(dict.fromkeys(own))
+
+    def check(self) -> None:
+        """Raise unless these are names."""
+        if self.target is None:
+            for name in ("features", "sample_weight"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} names columns of tables, which needs target='column', too.")
+        if isinstance(self.features, str):
+            raise TypeError(f"features must be a list of columns, got the string {self.features!r}.")
+        for name in (*self.targets, *(self.features or ()), self.sample_weight or ""):
+            if not isinstance(name, str):
+                raise TypeError(f"target, features and sample_weight must be names of columns, got {name!r}.")
+
+
+def is_table(given: Any) -> bool:
+    """Whether it is something with named columns, or brings such."""
+    return (
+        hasattr(given, "__arrow_c_stream__")
+        or hasattr(given, "__arrow_c_array__")
+        or _is_arrow(given, "Dataset", "Scanner", "RecordBatchReader", "Table", "RecordBatch")
+        or _is_pandas(given)
+    )
+
+
+def _is_arrow(given: Any, *names: str) -> bool:
+    return any(
+        of.__module__.partition(".")[0] == "pyarrow" and of.__name__ in names for of in type(given).__mro__
+    )
+
+
+def _is_pandas(given: Any) -> bool:
+    return any(
+        of.__module__.startswith("pandas.") and of.__name__ == "DataFrame" for of in type(given).__mro__
+    )
+
+
+def record_batches(given: Any, columns: Columns) -> Iterator[Any]:
+    """Record batches of a path, a dataset, or of anything that `is_table`.
+
+    Raises
+    ------
+    ImportError
+        If pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+    except ImportError:
+        raise ImportError(f"streams of tables and files need pyarrow: {INSTALL}.") from None
+
+    if isinstance(given, str | os.PathLike):
+        given = dataset_of(given)
+    if _is_arrow(given, "Dataset"):
+        yield from given.to_batches(
+            columns=columns.named(), batch_size=ROWS_AT_ONCE, batch_readahead=4, fragment_readahead=1
+        )
+    elif _is_arrow(given, "Scanner"):
+        yield from given.to_batches()
+    elif _is_arrow(given, "RecordBatchReader"):
+        yield from given
+    elif _is_arrow(given, "RecordBatch"):
+        yield given
+    elif _is_pandas(given):
+        yield from pyarrow.Table.from_pandas(given, preserve_index=False).to_batches(ROWS_AT_ONCE)
+    elif _is_arrow(given, "Table"):
+        yield from given.to_batches(ROWS_AT_ONCE)
+    elif hasattr(given, "__arrow_c_stream__"):
+        yield from pyarrow.RecordBatchReader.from_stream(given)
+    else:
+        yield pyarrow.record_batch(given)
+
+
+def dataset_of(path: str | os.PathLike[str]) -> Any:
+    """A dataset of a file, or of all files of a folder, whose names tell what they are.
+
+    Raises
+    ------
+    ValueError
+        If they do not, or there is none.
+    """
+    from pyarrow import dataset
+
+    found = Path(path)
+    if not found.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder.")
+    files = [found]
+    if found.is_dir():
+        files = sorted(file for file in found.rglob("*") if file.is_file() and file.name[0] not in "._")
+    kinds = {FORMATS.get(file.suffix.lower()) for file in files}
+    if len(kinds) != 1 or None in kinds:
+        raise ValueError(
+            f"{path}: files of one kind are needed, by the ends of their names {', '.join(FORMATS)}; "
+            "pyarrow.dataset.dataset(path, format=...) takes others."
+        )
+    return dataset.dataset([os.fspath(file) for file in files], format=kinds.pop())
+
+
+class ArrowBatch:
+    """A record batch, as a batch of samples.
+
+    Parameters
+    ----------
+    architecture
+        Of the network.
+    table
+        The record batch; its columns are found by their names.
+    columns
+        Which are what; features default to all that are nothing else.
+    """
+
+    def __init__(self, architecture: Architecture, table: Any, columns: Columns) -> None:
+        dtype, n = architecture.dtype, table.num_rows
+        targets, features = columns.targets, columns.features
+        if features is None:
+            others = {*targets, columns.sample_weight}
+            features = [name for name in table.schema.names if name not in others]
+        if len(features) != architecture.n_inputs:
+            raise ValueError(
+                f"there are {len(features)} features ({_some(features)}), but the network has "
+                f"{architecture.n_inputs} inputs; features=[...] says which columns are."
+            )
+        self._n = n
+        self._inputs = [_numbers(table, name) for name in features]
+        own = [_numbers(table, name) for name in targets]
+        y = own[0] if len(own) == 1 else np.column_stack(own)
+        self.targets = host.check_targets("y", y, n, architecture.n_outputs, architecture.loss, dtype)
+        weights = None if columns.sample_weight is None else _numbers(table, columns.sample_weight)
+        self.weights = host.check_sample_weight(weights, n, dtype, may_all_be_0=True)
+        for name, values in zip(features, self._inputs, strict=True):
+            if values.dtype.kind == "f" and not np.isfinite(values.sum(dtype=np.float64)):
+                _check_finite(name, values)
+
+    def __len__(self) -> int:
+        return self._n
+
+    def write(self, out: np.ndarray, start: int) -> None:
+        """See `Batch`."""
+        for first in range(0, len(out), ROWS_IN_CACHE):
+            rows = out[first : first + ROWS_IN_CACHE]
+            of = slice(start + first, start + first + len(rows))
+            for column, values in enumerate(self._inputs):
+                rows[:, column] = values[of]
+
+
+def _check_finite(name: str, values: np.ndarray) -> None:
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise ValueError(
+            f"column {name!r} must be finite, but is {values[bad[0]]} in row {bad[0]} of the batch "
+            f"({len(bad)} such values)."
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "")
+
+
+def _numbers(table: Any, name: str) -> np.ndarray:
+    """A column as numbers."""
+    from pyarrow import types
+
+    found = table.schema.get_all_field_indices(name)
+    if len(found) != 1:
+        why = "there are several such" if found else f"there are {_some(table.schema.names)}"
+        raise ValueError(f"column {name!r} is not the one of that name: {why}.")
+    column = table.column(found[0])
+    kind = column.type
+    if not (
+        types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind)
+    ):
+        raise TypeError(
+            f"column {name!r} holds {kind}, which are no numbers; leave it out with features=[...], or make "
+            "numbers of it with convert=..."
+        )
+    if column.null_count:
+        row = column.is_null().to_pylist().index(True)
+        raise ValueError(
+            f"column {name!r} has no value in row {row} of the batch ({column.null_count} such rows)."
+        )
+    if types.is_decimal(kind):
+        column = column.cast("float64")
+    return column.to_numpy(zero_copy_only=False)
+
+
+def arrow_batches(architecture: Architecture, given: Any, columns: Columns) -> Iterator[Batch]:
+    """Checked batches of a batch that `is_table`; `given` is a batch of a stream, or the stream itself."""
+    for table in record_batches(given, columns):
+        if table.num_rows:
+            yield ArrowBatch(architecture, table, columns)
+
+
+def as_iterable(given: Any, columns: Columns) -> Iterable[Any]:
+    """What is a stream by itself, in record batches; anything else as it is."""
+    if isinstance(given, str | os.PathLike) or is_table(given):
+        return record_batches(given, columns)
+    return given

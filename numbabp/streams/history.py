@@ -1,0 +1,112 @@
+"""What training on a stream recorded, every so many samples."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..history import History
+from ..kernels.state import FIRST_METRIC, LOSS, WEIGHT
+
+
+class StreamHistory(History):
+    """Metrics of a stream: a mapping from metric names to float64 arrays, one entry a point.
+
+    All are prequential: the mean, over the samples since the point before, of the value on the prediction
+    made just before the sample's own update.
+
+    Parameters
+    ----------
+    metrics, learning_rate, stop_reason, seconds
+        As for `History`, by point.
+    n_samples
+        int64: the samples of the stream up to each point.
+
+    Attributes
+    ----------
+    n_samples : ndarray of int64, shape (n_points,)
+        Samples of the stream up to each point; the last point's are those that were learnt.
+    """
+
+    def __init__(
+        self,
+        metrics: Mapping[str, np.ndarray],
+        *,
+        learning_rate: np.ndarray,
+        n_samples: np.ndarray,
+        stop_reason: str = "finished",
+        seconds: float = 0.0,
+    ) -> None:
+        super().__init__(metrics, learning_rate=learning_rate, stop_reason=stop_reason, seconds=seconds)
+        self.n_samples = np.asarray(n_samples, np.int64)
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name}={values[-1]:.6g}" for name, values in self.items() if len(values))
+        learnt = int(self.n_samples[-1]) if len(self.n_samples) else 0
+        return f"<StreamHistory: {learnt} samples, {self.stop_reason}{'; last: ' + last if last else ''}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, as JSON takes them."""
+        return {**super().to_dict(), "n_samples": self.n_samples.tolist()}
+
+
+class Points:
+    """The points of a history as they come.
+
+    Parameters
+    ----------
+    names
+        Of the metrics beside the loss.
+    every
+        Samples from one point to the next.
+    unit
+        A point lies at a multiple of it.
+    """
+
+    def __init__(self, names: Sequence[str], every: int, unit: int) -> None:
+        self._names, self._every, self._unit = list(names), every, unit
+        self._sums = np.zeros(FIRST_METRIC + len(names))
+        self._records: list[list[float]] = []
+        self._at: list[int] = []
+        self.n_samples = 0
+
+    @property
+    def until_next(self) -> int:
+        """Samples to the next point, a multiple of the unit where `n_samples` is one."""
+        asked = (self.n_samples // self._every + 1) * self._every
+        at = -(-asked // self._unit) * self._unit
+        return at - self.n_samples
+
+    def add(self, n: int, sums: np.ndarray) -> bool:
+        """Note n samples with their sums, as kernels record them; whether that has come to a point."""
+        asked = (self.n_samples // self._every + 1) * self._every
+        self.n_samples += n
+        self._sums += sums
+        return self.n_samples >= asked
+
+    def close(self) -> dict[str, float]:
+        """Make a point of what was added since the one before; its metrics by name."""
+        weight = self._sums[WEIGHT]
+        columns = [LOSS, *range(FIRST_METRIC, len(self._sums))]
+        record = [float(self._sums[c] / weight) if weight > 0 else float("nan") for c in columns]
+        self._records.append(record)
+        self._at.append(self.n_samples)
+        self._sums[:] = 0
+        return dict(zip(["loss", *self._names], record, strict=True))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether samples were added since the last point."""
+        return self.n_samples > (self._at[-1] if self._at else 0)
+
+    def history(self, learning_rate: float, stop_reason: str, seconds: float) -> StreamHistory:
+        """Of the points so far."""
+        names = ["loss", *self._names]
+        values = np.array(self._records, float).reshape(len(self._records), len(names))
+        return StreamHistory(
+            dict(zip(names, values.T.copy(), strict=True)),
+            learning_rate=np.full(len(values), learning_rate),
+            n_samples=np.array(self._at, np.int64),
+            stop_reason=stop_reason,
+            seconds=seconds,
+        )

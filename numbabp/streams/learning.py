@@ -1,0 +1,163 @@
+"""The loop of a stream: pieces of it, one after the other, are trained on as by `Network.fit`."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import OF_FIT, DivergenceError
+from ..planning.plan import Plan
+from ..planning.problem import Problem
+from ..samples import Samples
+from ..schedules import GivenRates
+from ..training import slicing
+from ..training.divergence import Snapshot
+from ..training.loop import Training
+from ..training.state import RuleState
+from .history import Points, StreamHistory
+from .reading import Reader
+from .ring import Ring
+
+PIECE_SECONDS = 0.1
+"""Of training, about: what a piece costs beside its steps is 0.3 ms, and it is what Ctrl-C may undo."""
+PIECE_BYTES = 1 << 23
+"""At most, unless a mini-batch is larger."""
+PIECES = 3
+"""That there is room for: one is trained on, one waits, one is written."""
+
+Callback = Callable[[int, dict[str, float]], Any]
+
+
+def unit_of(plan: Plan, batch_size: int) -> int:
+    """Samples of which a piece has a multiple, so that it does not matter where it ends."""
+    return plan.block_length or batch_size
+
+
+def piece_length(problem: Problem, plan: Plan) -> int:
+    """Samples of a piece."""
+    of, unit = problem.architecture, unit_of(plan, problem.options.batch_size)
+    row = of.dtype.itemsize * (of.n_inputs + of.n_outputs + 1)
+    by_time = PIECE_SECONDS * 1e9 / plan.ns_per_step if plan.ns_per_step > 0 else math.inf
+    wanted = int(min(by_time, PIECE_BYTES / row))
+    return max(1, wanted // unit) * unit
+
+
+@dataclass
+class Learning:
+    """Training on what a reader brings.
+
+    Parameters
+    ----------
+    problem, plan
+        Of the stream as a whole, as far as it is known, and by which kernel.
+    parameters
+        T (n_parameters,), trained in place.
+    state
+        What the update rule carries along; changed in place, too.
+    points
+        Of the history, filled here.
+    callback
+        Called after every point as callback(n_samples, metrics); a true result ends training.
+    """
+
+    problem: Problem
+    plan: Plan
+    parameters: np.ndarray
+    state: RuleState
+    points: Points
+    callback: Callback | None = None
+    stop_reason: str = field(init=False, default="finished")
+
+    def __post_init__(self) -> None:
+        self.unit = unit_of(self.plan, self.problem.options.batch_size)
+        self._rates = GivenRates(np.array([float(self.problem.options.learning_rate)]))
+        self._before = Snapshot(self._changing)
+        self._seconds = 0.0
+
+    @property
+    def _changing(self) -> tuple[np.ndarray, ...]:
+        return self.parameters, self.state.moments, self.state.steps.reshape(1)
+
+    def run(self, reader: Reader, ring: Ring) -> None:
+        """Train to the stream's end, or to a reason to stop.
+
+        Raises
+        ------
+        DivergenceError
+            As `Network.fit`.
+        Exception
+            Whatever the source has raised, after all that it has brought before was learnt.
+        """
+        started = time.perf_counter()
+        try:
+            reader.start()
+            with slicing.ENDING.looked_for():
+                self._go_to_the_end(reader, ring)
+        except BaseException:
+            self.stop_reason = "interrupted"
+            if self.points.is_open:  # it says how many samples were learnt
+                self.points.close()
+            raise
+        finally:
+            reader.end()
+            self._seconds = time.perf_counter() - started
+
+    def _go_to_the_end(self, reader: Reader, ring: Ring) -> None:
+        length = ring.capacity // PIECES
+        while self.stop_reason == "finished":
+            n = reader.wait_for(min(length, ring.until_end, self.points.until_next), self.unit)
+            slicing.ENDING.look()
+            if reader.has_ended and reader.error is not None:
+                n -= n % self.problem.options.batch_size  # the rest of a mini-batch may have been lost
+            if n == 0:
+                break
+            self._learn(ring.take(n))
+            ring.free()
+        if self.stop_reason == "finished" and reader.error is not None:
+            raise reader.error
+        if self.points.is_open:
+            self._close_point()
+
+    def _learn(self, samples: Samples) -> None:
+        """Train on a piece; whatever ends it before its end, but divergence, undoes it."""
+        first, n = self.points.n_samples, samples.n
+        if samples.weights.size and not samples.weights.any():
+            sums = np.zeros(2 + len(self.problem.architecture.metric_names(self.problem.options.monitor)))
+        else:
+            training = Training(
+                replace(self.problem, n_samples=n, epochs=1),
+                self.plan,
+                samples,
+                self.parameters,
+                self.state,
+                self._rates,
+                0,
+            )
+            self._before.take(self._changing)
+            try:
+                training()
+            except DivergenceError as error:
+                raise self._placed(error, first) from None
+            except BaseException:
+                self._before.put_back(self._changing)
+                raise
+            self.plan = training.plan  # a blocked one that has lost its digits goes on step by step
+            sums = training.run.sums[0]
+        if self.points.add(n, sums):
+            self._close_point()
+
+    def _placed(self, error: DivergenceError, first: int) -> DivergenceError:
+        sample = first + error.sample
+        return DivergenceError(0, sample, error.learning_rate, OF_FIT)
+
+    def _close_point(self) -> None:
+        metrics = self.points.close()
+        if self.callback is not None and self.callback(self.points.n_samples, metrics):
+            self.stop_reason = "callback"
+
+    def history(self) -> StreamHistory:
+        """Of the points so far."""
+        return self.points.history(float(self.problem.options.learning_rate), self.stop_reason, self._seconds)

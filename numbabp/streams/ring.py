@@ -1,0 +1,110 @@
+"""Rows between the thread that reads and the one that trains: written in place, trained where they lie."""
+
+import time
+from typing import Any
+
+import numpy as np
+
+from ..architecture import Architecture
+from ..compiler.arrays import aligned_zeros
+from ..samples import Samples
+from ..training.threads import PAUSE_SECONDS
+
+
+class StoppedError(Exception):
+    """Nobody takes what would be read."""
+
+
+class Place:
+    """Some rows of a ring, to be written before they are `Ring.publish`-ed."""
+
+    def __init__(self, inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
+        self.inputs, self.targets, self.weights = inputs, targets, weights
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+class Ring:
+    """Rows of samples that one thread writes and another one takes, each in its own time.
+
+    The counts only grow, and each is written by one thread, after the rows that it tells of. So there is no
+    lock that Ctrl-C could leave locked.
+
+    Parameters
+    ----------
+    architecture
+        Of the network, which has so many inputs and outputs, and their dtype T.
+    capacity
+        Rows.
+    """
+
+    def __init__(self, architecture: Architecture, capacity: int) -> None:
+        dtype = architecture.dtype
+        self.capacity = capacity
+        self._inputs = aligned_zeros((capacity, architecture.n_inputs), dtype)
+        self._targets = aligned_zeros((capacity, architecture.n_outputs), dtype)
+        self._weights = np.empty(0, dtype)
+        self._no_weights = np.empty(0, dtype)
+        self._written = self._taken = self._freed = 0
+        self._is_stopped = False
+
+    # for the thread that writes
+
+    def place(self, most: int) -> Place:
+        """Room for some of `most` rows, as soon as there is any.
+
+        Raises
+        ------
+        StoppedError
+            If nobody will take them.
+        """
+        while not (free := self.capacity - (self._written - self._freed)):
+            self.check_going_on()
+            time.sleep(PAUSE_SECONDS)
+        self.check_going_on()
+        start = self._written % self.capacity
+        rows = slice(start, start + min(most, free, self.capacity - start))
+        return Place(self._inputs[rows], self._targets[rows], self._weights[rows])
+
+    def weigh(self) -> None:
+        """Have weights from now on: those of the rows before are 1."""
+        if not self._weights.size:
+            self._weights = np.ones(self.capacity, self._inputs.dtype)
+
+    def publish(self, n: int) -> None:
+        """Give away the first n rows of the place that was given last."""
+        self._written += n
+
+    def check_going_on(self) -> None:
+        """Raise StoppedError if nobody will take any more."""
+        if self._is_stopped:
+            raise StoppedError
+
+    # for the thread that takes
+
+    @property
+    def waiting(self) -> int:
+        """Rows that may be taken."""
+        return self._written - self._taken
+
+    @property
+    def until_end(self) -> int:
+        """Rows that lie one behind the other, from the next one that is taken on."""
+        return self.capacity - self._taken % self.capacity
+
+    def take(self, n: int) -> Samples:
+        """The next n rows, which stay as they are until they are `free`-d."""
+        start = self._taken % self.capacity
+        rows = slice(start, start + n)
+        self._taken += n
+        weights: Any = self._weights[rows] if self._weights.size else self._no_weights
+        return Samples(self._inputs[rows], self._targets[rows], weights)
+
+    def free(self) -> None:
+        """Let what was taken be written over."""
+        self._freed = self._taken
+
+    def stop(self) -> None:
+        """Tell the thread that writes that it need not go on."""
+        self._is_stopped = True
