@@ -11,8 +11,10 @@ from ..architecture import Architecture
 from ..checks import host_samples as host
 from .batches import Batch
 
-ROWS_AT_ONCE = 16_384
-"""Asked of datasets: little enough that those read ahead take little memory."""
+BATCH_BYTES, LEAST_ROWS = 1 << 22, 64
+"""Of a record batch that is asked for: little enough that those read ahead take little memory."""
+PAGES_BYTES = 1 << 16
+"""Read at a time of each column of a Parquet file."""
 ROWS_IN_CACHE = 512
 """Written column by column, so that the lines they share stay in the cache."""
 FORMATS = {
@@ -99,9 +101,7 @@ def record_batches(given: Any, columns: Columns) -> Iterator[Any]:
     if isinstance(given, str | os.PathLike):
         given = dataset_of(given)
     if _is_arrow(given, "Dataset"):
-        yield from given.to_batches(
-            columns=columns.named(), batch_size=ROWS_AT_ONCE, batch_readahead=4, fragment_readahead=1
-        )
+        yield from batches_of_dataset(given, columns.named())
     elif _is_arrow(given, "Scanner"):
         yield from given.to_batches()
     elif _is_arrow(given, "RecordBatchReader"):
@@ -109,13 +109,54 @@ def record_batches(given: Any, columns: Columns) -> Iterator[Any]:
     elif _is_arrow(given, "RecordBatch"):
         yield given
     elif _is_pandas(given):
-        yield from pyarrow.Table.from_pandas(given, preserve_index=False).to_batches(ROWS_AT_ONCE)
+        yield from pyarrow.Table.from_pandas(given, preserve_index=False).to_batches()
     elif _is_arrow(given, "Table"):
-        yield from given.to_batches(ROWS_AT_ONCE)
+        yield from given.to_batches()
     elif hasattr(given, "__arrow_c_stream__"):
         yield from pyarrow.RecordBatchReader.from_stream(given)
     else:
         yield pyarrow.record_batch(given)
+
+
+def batches_of_dataset(dataset: Any, names: list[str] | None) -> Iterator[Any]:
+    """Record batches of a dataset's columns of these names, by default all, in order.
+
+    The scanner of datasets reads whole groups of rows of a Parquet file, some ahead: 900 MB for groups of a
+    million rows of 28 numbers. So such files are read by pages, which took 140 MB and less of a processor.
+    """
+    columns = dataset.schema.names if names is None else names
+    scan = {
+        "columns": columns,
+        "batch_size": _rows_at_once(len(columns)),
+        "batch_readahead": 2,
+        "fragment_readahead": 1,
+    }
+    try:
+        fragments = list(dataset.get_fragments())
+    except ValueError:  # it is filtered
+        yield from dataset.to_batches(**scan)
+        return
+    for fragment in fragments:
+        is_parquet = _is_arrow(fragment, "ParquetFileFragment")
+        if is_parquet and set(columns) <= set(fragment.physical_schema.names):
+            yield from _batches_by_pages(fragment, columns)
+        else:
+            yield from fragment.to_batches(schema=dataset.schema, **scan)
+
+
+def _batches_by_pages(fragment: Any, columns: list[str]) -> Iterator[Any]:
+    from pyarrow import parquet
+
+    with (
+        fragment.open() as opened,
+        parquet.ParquetFile(opened, pre_buffer=False, buffer_size=PAGES_BYTES) as file,
+    ):
+        groups = [group.id for group in fragment.row_groups]
+        yield from file.iter_batches(_rows_at_once(len(columns)), row_groups=groups, columns=columns)
+
+
+def _rows_at_once(n_columns: int) -> int:
+    return max(LEAST_ROWS, BATCH_BYTES // (8 * max(1, n_columns)))
 
 
 def dataset_of(path: str | os.PathLike[str]) -> Any:
