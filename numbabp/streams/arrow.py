@@ -9,7 +9,7 @@ import numpy as np
 
 from ..architecture import Architecture
 from ..checks import host_samples as host
-from .batches import Batch
+from .batches import Batch, all_finite_as
 
 BATCH_BYTES, LEAST_ROWS = 1 << 22, 64
 """Of a record batch that is asked for: little enough that those read ahead take little memory."""
@@ -195,9 +195,13 @@ class ArrowBatch:
         The record batch; its columns are found by their names.
     columns
         Which are what; features default to all that are nothing else.
+    with_gaps
+        Whether inputs may be missing, as NaN or null.
     """
 
-    def __init__(self, architecture: Architecture, table: Any, columns: Columns) -> None:
+    def __init__(
+        self, architecture: Architecture, table: Any, columns: Columns, with_gaps: bool = False
+    ) -> None:
         dtype, n = architecture.dtype, table.num_rows
         targets, features = columns.targets, columns.features
         if features is None:
@@ -209,15 +213,20 @@ class ArrowBatch:
                 f"{architecture.n_inputs} inputs; features=[...] says which columns are."
             )
         self._n = n
-        self._inputs = [_numbers(table, name) for name in features]
+        self._inputs = [_numbers(table, name, with_gaps) for name in features]
         own = [_numbers(table, name) for name in targets]
         y = own[0] if len(own) == 1 else np.column_stack(own)
         self.targets = host.check_targets("y", y, n, architecture.n_outputs, architecture.loss, dtype)
         weights = None if columns.sample_weight is None else _numbers(table, columns.sample_weight)
         self.weights = host.check_sample_weight(weights, n, dtype, may_all_be_0=True)
         for name, values in zip(features, self._inputs, strict=True):
-            if values.dtype.kind == "f" and not np.isfinite(values.sum(dtype=np.float64)):
-                _check_finite(name, values)
+            if values.dtype.kind == "f":
+                _check_finite(name, values, dtype, with_gaps)
+
+    @property
+    def n_inputs(self) -> int:
+        """See `Batch`."""
+        return len(self._inputs)
 
     def __len__(self) -> int:
         return self._n
@@ -231,12 +240,15 @@ class ArrowBatch:
                 rows[:, column] = values[of]
 
 
-def _check_finite(name: str, values: np.ndarray) -> None:
-    bad = np.flatnonzero(~np.isfinite(values))
+def _check_finite(name: str, values: np.ndarray, dtype: np.dtype, with_gaps: bool) -> None:
+    if all_finite_as(values, dtype):
+        return
+    with np.errstate(over="ignore"):
+        bad = np.flatnonzero(np.isinf(values.astype(dtype)) | (np.isnan(values) & (not with_gaps)))
     if len(bad):
         raise ValueError(
             f"column {name!r} must be finite, but is {values[bad[0]]} in row {bad[0]} of the batch "
-            f"({len(bad)} such values)."
+            f"({len(bad)} such values; dtype {dtype})."
         )
 
 
@@ -244,8 +256,8 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "")
 
 
-def _numbers(table: Any, name: str) -> np.ndarray:
-    """A column as numbers."""
+def _numbers(table: Any, name: str, with_gaps: bool = False) -> np.ndarray:
+    """A column as numbers, NaN for what is missing if it may be."""
     from pyarrow import types
 
     found = table.schema.get_all_field_indices(name)
@@ -261,21 +273,24 @@ def _numbers(table: Any, name: str) -> np.ndarray:
             f"column {name!r} holds {kind}, which are no numbers; leave it out with features=[...], or make "
             "numbers of it with convert=..."
         )
-    if column.null_count:
+    if column.null_count and not with_gaps:
         row = column.is_null().to_pylist().index(True)
         raise ValueError(
-            f"column {name!r} has no value in row {row} of the batch ({column.null_count} such rows)."
+            f"column {name!r} has no value in row {row} of the batch ({column.null_count} such rows); of "
+            "features, missing='mean' or a number says what stands in."
         )
-    if types.is_decimal(kind):
+    if types.is_decimal(kind) or column.null_count:
         column = column.cast("float64")
     return column.to_numpy(zero_copy_only=False)
 
 
-def arrow_batches(architecture: Architecture, given: Any, columns: Columns) -> Iterator[Batch]:
+def arrow_batches(
+    architecture: Architecture, given: Any, columns: Columns, with_gaps: bool
+) -> Iterator[Batch]:
     """Checked batches of a batch that `is_table`; `given` is a batch of a stream, or the stream itself."""
     for table in record_batches(given, columns):
         if table.num_rows:
-            yield ArrowBatch(architecture, table, columns)
+            yield ArrowBatch(architecture, table, columns, with_gaps)
 
 
 def as_iterable(given: Any, columns: Columns) -> Iterable[Any]:

@@ -1,5 +1,6 @@
 """Batches as users give them, checked, and written row by row to where they are trained."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -16,6 +17,10 @@ class Batch(Protocol):
     """T (n, n_outputs)"""
     weights: np.ndarray
     """T (n,), or (0,) where every sample weighs 1."""
+
+    @property
+    def n_inputs(self) -> int:
+        """Columns."""
 
     def __len__(self) -> int:
         """Rows."""
@@ -37,13 +42,25 @@ class ArrayBatch:
         Of the network.
     X, y, sample_weight
         As for `Network.fit`; the weights may all be 0.
+    with_gaps
+        Whether numbers in X may be missing, which are NaN.
     """
 
-    def __init__(self, architecture: Architecture, X: Any, y: Any, sample_weight: Any = None) -> None:
+    def __init__(
+        self,
+        architecture: Architecture,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        with_gaps: bool = False,
+    ) -> None:
         dtype = architecture.dtype
         is_plain = type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "biuf"
         if is_plain and X.shape[1] == architecture.n_inputs and all_finite_as(X, dtype):
             self._inputs = X
+        elif with_gaps:
+            self._inputs = _with_gaps(X, architecture.n_inputs, dtype)
         else:  # it says what is wrong
             self._inputs = host.check_inputs("X", X, architecture.n_inputs, dtype)
         n = len(self._inputs)
@@ -52,6 +69,11 @@ class ArrayBatch:
             found = host.check_targets("y", y, n, architecture.n_outputs, architecture.loss, dtype)
         self.targets = found
         self.weights = host.check_sample_weight(sample_weight, n, dtype, may_all_be_0=True)
+
+    @property
+    def n_inputs(self) -> int:
+        """See `Batch`."""
+        return self._inputs.shape[1]
 
     def __len__(self) -> int:
         return len(self._inputs)
@@ -73,6 +95,54 @@ def all_finite_as(X: np.ndarray, dtype: np.dtype) -> bool:
     return bool(X.size == 0 or (np.min(X) >= -limit and np.max(X) <= limit))
 
 
+def _with_gaps(X: Any, n_inputs: int, dtype: np.dtype) -> np.ndarray:
+    """Checked inputs, of which some may be NaN."""
+    array = np.array(X, float)
+    gaps = np.isnan(array)
+    array[gaps] = 0
+    checked = host.check_inputs("X", array, n_inputs, dtype).astype(float)
+    checked[gaps] = np.nan
+    return checked
+
+
+def scaled(batch: Batch, scaler: Any) -> Batch:
+    """The batch as a scaler gives it, which has been shown its inputs; the batch itself without one."""
+    if scaler is None:
+        return batch
+    of_inputs = np.empty((len(batch), batch.n_inputs))
+    batch.write(of_inputs, 0)
+    learn = getattr(scaler, "partial_fit", None)
+    if learn is not None:
+        takes_weights = "sample_weight" in inspect.signature(learn).parameters
+        learn(of_inputs, **({"sample_weight": batch.weights} if takes_weights and batch.weights.size else {}))
+    return ScaledBatch(batch, np.asarray(scaler.transform(of_inputs)))
+
+
+class ScaledBatch:
+    """A batch with other inputs of the same shape."""
+
+    def __init__(self, batch: Batch, inputs: np.ndarray) -> None:
+        if inputs.shape != (len(batch), batch.n_inputs) or np.isinf(inputs).any():
+            raise ValueError(
+                f"scaler.transform must give finite numbers of shape {(len(batch), batch.n_inputs)}, "
+                f"as it was given, got shape {inputs.shape}, {np.isinf(inputs).sum()} of them infinite."
+            )
+        self.targets, self.weights = batch.targets, batch.weights
+        self._inputs = inputs
+
+    @property
+    def n_inputs(self) -> int:
+        """See `Batch`."""
+        return self._inputs.shape[1]
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def write(self, out: np.ndarray, start: int) -> None:
+        """See `Batch`."""
+        out[...] = self._inputs[start : start + len(out)]
+
+
 def _plain_targets(architecture: Architecture, y: Any, n: int) -> np.ndarray | None:
     """Targets of one output that are all right, in a third of the time of all checks; None for others."""
     if type(y) is not np.ndarray or architecture.n_outputs != 1 or y.dtype.kind not in "biuf":
@@ -87,7 +157,7 @@ def _plain_targets(architecture: Architecture, y: Any, n: int) -> np.ndarray | N
     return targets
 
 
-def array_batch(architecture: Architecture, given: Any) -> Batch | None:
+def array_batch(architecture: Architecture, given: Any, with_gaps: bool) -> Batch | None:
     """A batch of (X, y) or (X, y, sample_weight); None if it has no rows."""
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
         what = f"{type(given).__name__}"
@@ -98,4 +168,4 @@ def array_batch(architecture: Architecture, given: Any) -> Batch | None:
         )
     if np.ndim(given[0]) == 2 and np.shape(given[0])[0] == 0:
         return None
-    return ArrayBatch(architecture, *given)
+    return ArrayBatch(architecture, *given, with_gaps=with_gaps)

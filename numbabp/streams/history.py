@@ -7,6 +7,7 @@ import numpy as np
 
 from ..history import History
 from ..kernels.state import FIRST_METRIC, LOSS, WEIGHT
+from .running import Statistics
 
 
 class StreamHistory(History):
@@ -26,7 +27,11 @@ class StreamHistory(History):
     ----------
     n_samples : ndarray of int64, shape (n_points,)
         Samples of the stream up to each point; the last point's are those that were learnt.
+    inputs : Statistics or None
+        Running mean, scale and total weight of the inputs, with standardize=True or missing="mean".
     """
+
+    inputs: Statistics | None = None
 
     def __init__(
         self,
@@ -70,19 +75,23 @@ class Points:
         self._at: list[int] = []
         self.n_samples = 0
 
-    @property
-    def until_next(self) -> int:
-        """Samples to the next point, a multiple of the unit where `n_samples` is one."""
-        asked = (self.n_samples // self._every + 1) * self._every
-        at = -(-asked // self._unit) * self._unit
-        return at - self.n_samples
+    def until_next(self, n_samples: int) -> int:
+        """Samples from so many to the next point, a multiple of the unit where they are one."""
+        point = n_samples // self._every
+        while self._place(point) <= n_samples:
+            point += 1
+        return self._place(point) - n_samples
+
+    def _place(self, point: int) -> int:
+        """Of point 1, 2, ...: the first multiple of the unit from where it was asked for."""
+        return -(-point * self._every // self._unit) * self._unit
 
     def add(self, n: int, sums: np.ndarray) -> bool:
         """Note n samples with their sums, as kernels record them; whether that has come to a point."""
-        asked = (self.n_samples // self._every + 1) * self._every
+        is_point = n >= self.until_next(self.n_samples)
         self.n_samples += n
         self._sums += sums
-        return self.n_samples >= asked
+        return is_point
 
     def close(self) -> dict[str, float]:
         """Make a point of what was added since the one before; its metrics by name."""

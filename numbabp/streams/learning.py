@@ -31,14 +31,14 @@ PIECES = 3
 Callback = Callable[[int, dict[str, float]], Any]
 
 
-def unit_of(plan: Plan, batch_size: int) -> int:
+def unit_of(problem: Problem, plan: Plan) -> int:
     """Samples of which a piece has a multiple, so that it does not matter where it ends."""
-    return plan.block_length or batch_size
+    return plan.block_length or problem.options.batch_size
 
 
 def piece_length(problem: Problem, plan: Plan) -> int:
     """Samples of a piece."""
-    of, unit = problem.architecture, unit_of(plan, problem.options.batch_size)
+    of, unit = problem.architecture, unit_of(problem, plan)
     row = of.dtype.itemsize * (of.n_inputs + of.n_outputs + 1)
     by_time = PIECE_SECONDS * 1e9 / plan.ns_per_step if plan.ns_per_step > 0 else math.inf
     wanted = int(min(by_time, PIECE_BYTES / row))
@@ -61,6 +61,8 @@ class Learning:
         Of the history, filled here.
     callback
         Called after every point as callback(n_samples, metrics); a true result ends training.
+    show
+        Called with the mark of what was trained on last, before somebody looks at the network.
     """
 
     problem: Problem
@@ -69,10 +71,12 @@ class Learning:
     state: RuleState
     points: Points
     callback: Callback | None = None
+    show: Callable[[Any], None] = lambda mark: None
+    mark: Any = None
     stop_reason: str = field(init=False, default="finished")
 
     def __post_init__(self) -> None:
-        self.unit = unit_of(self.plan, self.problem.options.batch_size)
+        self.unit = unit_of(self.problem, self.plan)
         self._rates = GivenRates(np.array([float(self.problem.options.learning_rate)]))
         self._before = Snapshot(self._changing)
         self._seconds = 0.0
@@ -103,25 +107,30 @@ class Learning:
             raise
         finally:
             reader.end()
+            self.show(self.mark)
             self._seconds = time.perf_counter() - started
 
     def _go_to_the_end(self, reader: Reader, ring: Ring) -> None:
         length = ring.capacity // PIECES
         while self.stop_reason == "finished":
-            n = reader.wait_for(min(length, ring.until_end, self.points.until_next), self.unit)
+            until_point = self.points.until_next(self.points.n_samples)
+            n = reader.wait_for(min(length, ring.until_end, until_point), self.unit)
             slicing.ENDING.look()
             if reader.has_ended and reader.error is not None:
                 n -= n % self.problem.options.batch_size  # the rest of a mini-batch may have been lost
             if n == 0:
                 break
-            self._learn(ring.take(n))
+            samples, mark = ring.take(n)
+            if samples.n == 0:
+                break
+            self._learn(samples, mark)
             ring.free()
         if self.stop_reason == "finished" and reader.error is not None:
             raise reader.error
         if self.points.is_open:
             self._close_point()
 
-    def _learn(self, samples: Samples) -> None:
+    def _learn(self, samples: Samples, mark: Any) -> None:
         """Train on a piece; whatever ends it before its end, but divergence, undoes it."""
         first, n = self.points.n_samples, samples.n
         if samples.weights.size and not samples.weights.any():
@@ -140,12 +149,15 @@ class Learning:
             try:
                 training()
             except DivergenceError as error:
+                if mark is not None:  # statistics of that sample are not at hand
+                    self._before.put_back(self._changing)
                 raise self._placed(error, first) from None
             except BaseException:
                 self._before.put_back(self._changing)
                 raise
             self.plan = training.plan  # a blocked one that has lost its digits goes on step by step
             sums = training.run.sums[0]
+        self.mark = mark
         if self.points.add(n, sums):
             self._close_point()
 
@@ -155,8 +167,13 @@ class Learning:
 
     def _close_point(self) -> None:
         metrics = self.points.close()
-        if self.callback is not None and self.callback(self.points.n_samples, metrics):
+        if self.callback is None:
+            return
+        self.show(self.mark)
+        if self.callback(self.points.n_samples, metrics):
             self.stop_reason = "callback"
+        # it may have assigned to them
+        self.problem.architecture.check_finite(self.parameters)
 
     def history(self) -> StreamHistory:
         """Of the points so far."""

@@ -58,6 +58,7 @@ class Reader:
                     del batch  # not while the next one is read
                     self._ring.check_going_on()
         finally:
+            self._writer.finish()
             close = getattr(self._batches, "close", None)
             if close is not None:
                 close()

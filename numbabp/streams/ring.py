@@ -1,6 +1,7 @@
 """Rows between the thread that reads and the one that trains: written in place, trained where they lie."""
 
 import time
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,8 @@ class Ring:
         self._targets = aligned_zeros((capacity, architecture.n_outputs), dtype)
         self._weights = np.empty(0, dtype)
         self._no_weights = np.empty(0, dtype)
-        self._written = self._taken = self._freed = 0
+        self._written = self._published = self._taken = self._freed = 0
+        self._marks: deque[tuple[int, Any]] = deque()
         self._is_stopped = False
 
     # for the thread that writes
@@ -72,9 +74,15 @@ class Ring:
         if not self._weights.size:
             self._weights = np.ones(self.capacity, self._inputs.dtype)
 
-    def publish(self, n: int) -> None:
-        """Give away the first n rows of the place that was given last."""
+    def hold(self, n: int) -> None:
+        """Go on behind the first n rows of the place that was given last."""
         self._written += n
+
+    def publish(self, mark: Any = None) -> None:
+        """Give away all rows so far; with a mark they are taken up to here, or to another mark."""
+        if mark is not None:
+            self._marks.append((self._written, mark))
+        self._published = self._written
 
     def check_going_on(self) -> None:
         """Raise StoppedError if nobody will take any more."""
@@ -86,20 +94,29 @@ class Ring:
     @property
     def waiting(self) -> int:
         """Rows that may be taken."""
-        return self._written - self._taken
+        return self._published - self._taken
 
     @property
     def until_end(self) -> int:
         """Rows that lie one behind the other, from the next one that is taken on."""
         return self.capacity - self._taken % self.capacity
 
-    def take(self, n: int) -> Samples:
-        """The next n rows, which stay as they are until they are `free`-d."""
-        start = self._taken % self.capacity
+    def take(self, n: int) -> tuple[Samples, Any]:
+        """The next n rows, or those up to the last mark before, and that mark.
+
+        They stay as they are until they are `free`-d.
+        """
+        start, mark = self._taken % self.capacity, None
+        while self._marks and self._marks[0][0] <= self._taken + n:
+            at, mark = self._marks.popleft()
+        if mark is not None:
+            n = at - self._taken
+        elif self._marks:
+            n = 0
         rows = slice(start, start + n)
         self._taken += n
         weights: Any = self._weights[rows] if self._weights.size else self._no_weights
-        return Samples(self._inputs[rows], self._targets[rows], weights)
+        return Samples(self._inputs[rows], self._targets[rows], weights), mark
 
     def free(self) -> None:
         """Let what was taken be written over."""

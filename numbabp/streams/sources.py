@@ -7,7 +7,7 @@ from typing import Any
 from ..architecture import Architecture
 from . import arrow
 from .arrow import Columns
-from .batches import Batch, Convert, array_batch
+from .batches import Batch, Convert, array_batch, scaled
 
 
 class Source:
@@ -23,6 +23,10 @@ class Source:
         Which columns of tables are what.
     convert
         Makes (X, y) or (X, y, sample_weight) of a batch.
+    scaler
+        Transforms inputs, after it has seen them.
+    with_gaps
+        Whether inputs may be missing, as NaN or null.
 
     Raises
     ------
@@ -31,10 +35,22 @@ class Source:
     """
 
     def __init__(
-        self, architecture: Architecture, given: Any, columns: Columns, convert: Convert | None
+        self,
+        architecture: Architecture,
+        given: Any,
+        columns: Columns,
+        convert: Convert | None = None,
+        scaler: Any = None,
+        with_gaps: bool = False,
     ) -> None:
         self._architecture, self._columns, self._convert = architecture, columns, convert
+        self._scaler, self._with_gaps = scaler, with_gaps
         columns.check()
+        if scaler is not None and not callable(getattr(scaler, "transform", None)):
+            raise TypeError(
+                f"scaler must be an object with transform, and perhaps partial_fit, got {scaler!r}; "
+                "standardize=True needs none."
+            )
         is_path = isinstance(given, str | os.PathLike)
         if convert is not None and not callable(convert):
             raise TypeError(f"convert must be callable, got {convert!r}.")
@@ -58,7 +74,7 @@ class Source:
         n_rows = 0
         for number, given in enumerate(self._given):
             try:
-                found = list(self._checked(given))
+                found = [scaled(batch, self._scaler) for batch in self._checked(given)]
             except (ValueError, TypeError) as error:
                 where = f"batch {number} (from row {n_rows} of the stream on)"
                 kind = TypeError if isinstance(error, TypeError) else ValueError
@@ -71,6 +87,6 @@ class Source:
         if self._convert is not None:
             given = self._convert(given)
         elif self._columns.targets and arrow.is_table(given):
-            return arrow.arrow_batches(self._architecture, given, self._columns)
-        batch = array_batch(self._architecture, given)
+            return arrow.arrow_batches(self._architecture, given, self._columns, self._with_gaps)
+        batch = array_batch(self._architecture, given, self._with_gaps)
         return [] if batch is None else [batch]

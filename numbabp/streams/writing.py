@@ -1,20 +1,69 @@
-"""Rows of batches on their way into the ring."""
+"""Rows of batches on their way into the ring: as they are, or standardised, or with gaps filled in."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
 
 from .batches import Batch
-from .ring import Ring
+from .ring import Place, Ring
+from .running import Statistics, fill_rows, standardize_rows
+
+ROWS_IN_CACHE = 256
+"""Made float64 at a time."""
+MARKED_SECONDS = 0.02
+"""Of a source that takes its time, between two rows at which statistics are kept."""
+
+
+@dataclass
+class Preparation:
+    """What is done to inputs before they are learnt from.
+
+    Attributes
+    ----------
+    statistics : Statistics
+        Of the rows so far; changed in place.
+    standardize : bool
+        By these.
+    with_mean : bool
+        Of what was not missing, for what is.
+    filling : float or None
+        Number for what is missing.
+    """
+
+    statistics: Statistics
+    standardize: bool = False
+    with_mean: bool = False
+    filling: float | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it needs the statistics."""
+        return self.standardize or self.with_mean
+
+    def write(self, values: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
+        """Rows, as float64, prepared."""
+        of = self.statistics
+        if self.with_mean:
+            fill_rows(values, weights, of.total, of.mean, of.squares, out, self.standardize)
+        else:
+            standardize_rows(values, weights, of.total, of.mean, of.squares, out)
 
 
 class Writer:
-    """Writes batches into a ring.
+    """Writes batches into a ring, as they are.
 
     Parameters
     ----------
     ring
         Where they go.
+    filling
+        Number for what is missing, which is NaN.
     """
 
-    def __init__(self, ring: Ring) -> None:
-        self._ring = ring
+    def __init__(self, ring: Ring, filling: float | None = None) -> None:
+        self._ring, self._filling = ring, filling
 
     def write(self, batch: Batch) -> None:
         """Write all rows, as there is room for them."""
@@ -22,11 +71,92 @@ class Writer:
             self._ring.weigh()
         n, done = len(batch), 0
         while done < n:
-            place = self._ring.place(n - done)
+            place = self._ring.place(min(n - done, self._most()))
             rows = slice(done, done + len(place))
-            batch.write(place.inputs, done)
             place.targets[...] = batch.targets[rows]
             if place.weights.size:
                 place.weights[...] = batch.weights[rows] if batch.weights.size else 1
-            self._ring.publish(len(place))
+            self._write_inputs(batch, done, place)
             done += len(place)
+
+    def finish(self) -> None:
+        """Publish what was written: there is no more."""
+
+    def _most(self) -> int:
+        return 1 << 62
+
+    def _write_inputs(self, batch: Batch, start: int, place: Place) -> None:
+        batch.write(place.inputs, start)
+        self._fill(place.inputs)
+        self._ring.hold(len(place))
+        self._ring.publish()
+
+    def _fill(self, values: np.ndarray) -> None:
+        if self._filling is not None:
+            values[np.isnan(values)] = self._filling
+
+
+class Preparing(Writer):
+    """The same with statistics: standardised, or with the mean for what is missing, or both.
+
+    Rows are published up to where there is a copy of the statistics, for a network that is looked at there.
+
+    Parameters
+    ----------
+    ring
+        Where they go.
+    preparation
+        What is done to them.
+    unit, distance
+        Rows are published in multiples of the one, of a fast source of the other.
+    until_point
+        Of a number of rows: how many there are from there to where the network may be looked at next.
+    """
+
+    def __init__(
+        self,
+        ring: Ring,
+        preparation: Preparation,
+        unit: int,
+        distance: int,
+        until_point: Callable[[int], int],
+    ) -> None:
+        super().__init__(ring, preparation.filling)
+        self._statistics, self._preparation = preparation.statistics, preparation
+        self._unit, self._distance, self._until_point = unit, distance, until_point
+        self._values = np.empty((ROWS_IN_CACHE, len(self._statistics.mean)))
+        self._written = self._held = 0
+        self._marked_at = time.monotonic()
+
+    def _most(self) -> int:
+        is_due = time.monotonic() - self._marked_at >= MARKED_SECONDS
+        distance = self._unit if is_due else self._distance
+        return min(distance - self._written % distance, self._until_point(self._written))
+
+    def _write_inputs(self, batch: Batch, start: int, place: Place) -> None:
+        for first in range(0, len(place), ROWS_IN_CACHE):
+            out = place.inputs[first : first + ROWS_IN_CACHE]
+            values = self._values[: len(out)]
+            batch.write(values, start + first)
+            self._fill(values)
+            weights = place.weights[first : first + ROWS_IN_CACHE]
+            self._preparation.write(values, weights, out)
+        n = len(place)
+        self._ring.hold(n)
+        self._written += n
+        self._held += n
+        is_due = self._written % self._unit == 0 and time.monotonic() - self._marked_at >= MARKED_SECONDS
+        if is_due or self._written % self._distance == 0 or self._until_point(self._written - n) == n:
+            self._mark()
+
+    def finish(self) -> None:
+        """See `Writer`."""
+        if self._held:
+            self._mark()
+
+    def _mark(self) -> None:
+        if not np.isfinite(self._statistics.squares).all():
+            column = int(np.flatnonzero(~np.isfinite(self._statistics.squares))[0])
+            raise ValueError(f"column {column} of X holds numbers that are too large to be standardised.")
+        self._ring.publish(self._statistics.copied())
+        self._held, self._marked_at = 0, time.monotonic()
