@@ -1,7 +1,7 @@
 """Arrow's tables, datasets, readers and files, and pandas' tables, as streams of batches."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ..architecture import Architecture
 from ..checks import host_samples as host
-from .batches import Batch, all_finite_as
+from .batches import Batch, Passed, all_finite_as
 
 BATCH_BYTES, LEAST_ROWS = 1 << 22, 64
 """Of a record batch that is asked for: little enough that those read ahead take little memory."""
@@ -85,8 +85,10 @@ def _is_pandas(given: Any) -> bool:
     )
 
 
-def record_batches(given: Any, columns: Columns) -> Iterator[Any]:
+def record_batches(given: Any, columns: Columns, first: int = 0) -> Iterator[Any]:
     """Record batches of a path, a dataset, or of anything that `is_table`.
+
+    Some that end before the row before `first` may be `Passed` over.
 
     Raises
     ------
@@ -101,7 +103,7 @@ def record_batches(given: Any, columns: Columns) -> Iterator[Any]:
     if isinstance(given, str | os.PathLike):
         given = dataset_of(given)
     if _is_arrow(given, "Dataset"):
-        yield from batches_of_dataset(given, columns.named())
+        yield from batches_of_dataset(given, columns.named(), first)
     elif _is_arrow(given, "Scanner"):
         yield from given.to_batches()
     elif _is_arrow(given, "RecordBatchReader"):
@@ -118,9 +120,10 @@ def record_batches(given: Any, columns: Columns) -> Iterator[Any]:
         yield pyarrow.record_batch(given)
 
 
-def batches_of_dataset(dataset: Any, names: list[str] | None) -> Iterator[Any]:
+def batches_of_dataset(dataset: Any, names: list[str] | None, first: int) -> Iterator[Any]:
     """Record batches of a dataset's columns of these names, by default all, in order.
 
+    Groups of rows of Parquet files that end before the row before `first` are `Passed` over.
     The scanner of datasets reads whole groups of rows of a Parquet file, some ahead: 900 MB for groups of a
     million rows of 28 numbers. So such files are read by pages, which took 140 MB and less of a processor.
     """
@@ -136,23 +139,34 @@ def batches_of_dataset(dataset: Any, names: list[str] | None) -> Iterator[Any]:
     except ValueError:  # it is filtered
         yield from dataset.to_batches(**scan)
         return
+    n_rows = 0
     for fragment in fragments:
         is_parquet = _is_arrow(fragment, "ParquetFileFragment")
         if is_parquet and set(columns) <= set(fragment.physical_schema.names):
-            yield from _batches_by_pages(fragment, columns)
+            batches = _batches_by_pages(fragment, columns, first - n_rows)
         else:
-            yield from fragment.to_batches(schema=dataset.schema, **scan)
+            batches = fragment.to_batches(schema=dataset.schema, **scan)
+        for batch in batches:
+            n_rows += len(batch)
+            yield batch
 
 
-def _batches_by_pages(fragment: Any, columns: list[str]) -> Iterator[Any]:
+def _batches_by_pages(fragment: Any, columns: list[str], first: int) -> Iterator[Any]:
     from pyarrow import parquet
 
+    groups, n_rows = list(fragment.row_groups), 0
+    while groups and n_rows + groups[0].num_rows < first:
+        n_rows += groups.pop(0).num_rows
+    if n_rows:
+        yield Passed(n_rows)
+    if not groups:
+        return
     with (
         fragment.open() as opened,
         parquet.ParquetFile(opened, pre_buffer=False, buffer_size=PAGES_BYTES) as file,
     ):
-        groups = [group.id for group in fragment.row_groups]
-        yield from file.iter_batches(_rows_at_once(len(columns)), row_groups=groups, columns=columns)
+        ids = [group.id for group in groups]
+        yield from file.iter_batches(_rows_at_once(len(columns)), row_groups=ids, columns=columns)
 
 
 def _rows_at_once(n_columns: int) -> int:
@@ -291,10 +305,3 @@ def arrow_batches(
     for table in record_batches(given, columns):
         if table.num_rows:
             yield ArrowBatch(architecture, table, columns, with_gaps)
-
-
-def as_iterable(given: Any, columns: Columns) -> Iterable[Any]:
-    """What is a stream by itself, in record batches; anything else as it is."""
-    if isinstance(given, str | os.PathLike) or is_table(given):
-        return record_batches(given, columns)
-    return given

@@ -118,6 +118,32 @@ def scaled(batch: Batch, scaler: Any) -> Batch:
     return ScaledBatch(batch, np.asarray(scaler.transform(of_inputs)))
 
 
+class Passed:
+    """Rows that were passed over without a look at them."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+
+    def __len__(self) -> int:
+        return self._n
+
+
+class Rest:
+    """A batch without its first rows."""
+
+    def __init__(self, batch: Batch, first: int) -> None:
+        self._batch, self._first = batch, first
+        self.targets, self.weights = batch.targets[first:], batch.weights[first:]
+        self.n_inputs = batch.n_inputs
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def write(self, out: np.ndarray, start: int) -> None:
+        """See `Batch`."""
+        self._batch.write(out, self._first + start)
+
+
 class ScaledBatch:
     """A batch with other inputs of the same shape."""
 

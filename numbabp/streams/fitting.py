@@ -1,18 +1,19 @@
 """`fit_stream`, which networks have."""
 
+import os
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..architecture import OfArchitecture
-from ..checks.arguments import check_bool, check_integer, check_real
 from ..devices.placement import CPU
 from ..history import History
-from ..kernels.update_rules import OF_ALL_SAMPLES
-from ..options import NAMES, Options, check_names, takes_options
+from ..options import Options, takes_options
 from ..planning.planner import make_plan
+from ..training.checkpoints.files import CheckpointError
+from ..training.checkpoints.keeper import Checkpoint
+from ..training.divergence import Snapshot
 from ..training.exclusive import TrainedAlone
 from ..training.network_setup import Run
 from ..training.state import RuleState
@@ -21,32 +22,17 @@ from .batches import Convert
 from .folding import Inner, begun, folded
 from .history import Points, StreamHistory
 from .learning import PIECES, Callback, Learning, piece_length, unit_of
+from .place import Place
 from .reading import Reader
 from .ring import Ring
 from .running import Statistics
-from .sources import Source
+from .setup import WHY_NOT, Asked, stream_options
 from .writing import Preparation, Preparing, Writer
 
 ASSUMED_SAMPLES = 1_000_000
-"""What a stream is planned for that does not say how long it is."""
+"""What a stream is planned for, which does not say how long it is."""
 MARKED_SAMPLES = 1024
 """Between two samples at which the statistics of a fast source are kept, at most."""
-WHY_NOT = {
-    "shuffle": "samples are learnt in the order in which they come",
-    "epochs": "a stream is passed over once",
-    "schedule": "schedules give a rate for every epoch, of which a stream has none",
-    "schedule_options": "schedules give a rate for every epoch, of which a stream has none",
-    "early_stopping": "a stream is passed over once; a callback may end it",
-    "patience": "a stream is passed over once; a callback may end it",
-    "tol": "a stream is passed over once; a callback may end it",
-    "validation_data": "a callback may evaluate the network",
-}
-"""Arguments of `fit` that streams do without."""
-OWN = (
-    *("target", "features", "sample_weight", "convert", "standardize", "scaler", "missing"),
-    *("history_every", "callback"),
-)
-"""Arguments of `fit_stream` that are no options of a step."""
 
 
 class LearnsFromStreams(OfArchitecture):
@@ -72,6 +58,9 @@ class LearnsFromStreams(OfArchitecture):
         missing: str | float = "error",
         history_every: int = 100_000,
         callback: Callback | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 30.0,
+        resume: bool = True,
         **options: Any,
     ) -> StreamHistory:
         """Train on a stream, which may be larger than memory, sample by sample in the order they come.
@@ -111,6 +100,11 @@ class LearnsFromStreams(OfArchitecture):
             Samples from one point of the history to the next, which lies at the end of a mini-batch or block.
         callback : callable, optional
             Called as callback(n_samples, metrics) after every point; a true result ends training.
+        checkpoint : str or path-like, optional
+            A file in which the run is kept, with the place in the stream: the same call, in another process
+            too, passes over the rows that were learnt and ends with the bits of a run that was never stopped.
+        checkpoint_every, resume
+            As for `fit`.
         **options
             Arguments of `fit` on how to take a step: learning_rate, update_rule, batch_size, l2, monitor,
             kernel, ...
@@ -130,47 +124,69 @@ class LearnsFromStreams(OfArchitecture):
         KeyboardInterrupt
             On Ctrl-C; the network is left as of the last sample that ``history.n_samples[-1]`` counts.
         """
+        kept_at = Checkpoint.asked(checkpoint, checkpoint_every, resume)
+        asked = Asked(
+            batches,
+            Columns(target, features, sample_weight),
+            convert,
+            standardize,
+            scaler,
+            missing,
+            history_every,
+            callback,
+            kept_at,
+        )
         with TrainedAlone(self):
-            checked = _options(options)
-            check_integer("history_every", history_every, minimum=1)
-            check_bool("standardize", standardize)
-            if callback is not None and not callable(callback):
-                raise TypeError(f"callback must be callable, got {callback!r}.")
-            architecture = self.architecture
-            architecture.check_finite(self.parameters)
-            preparation = _preparation(architecture.n_inputs, standardize, missing)
-            with_gaps = preparation.with_mean or preparation.filling is not None
-            source = Source(
-                architecture, batches, Columns(target, features, sample_weight), convert, scaler, with_gaps
-            )
-            inner = self._begun(checked.update_rule, standardize)
-            inner.state.check_finite()
-            if standardize:
-                preparation.statistics = inner.statistics
-            problem = Run(1).problem(architecture, ASSUMED_SAMPLES, None, CPU, checked, inner.state)
-            plan = make_plan(problem)
-            unit, length = unit_of(problem, plan), piece_length(problem, plan)
-            points = Points(architecture.metric_names(checked.monitor), history_every, unit)
-            learning = Learning(problem, plan, inner.parameters, inner.state, points, callback)
-            learning.mark = inner.statistics.copied()
-            if preparation.counts:
-                distance = unit * max(1, min(MARKED_SAMPLES, length) // unit)
-                ring = Ring(architecture, PIECES * (length - length % distance))
-                writer: Writer = Preparing(ring, preparation, unit, distance, points.until_next)
+            asked.check()
+            return self._fit_stream(asked, stream_options(options))
+
+    def _fit_stream(self, asked: Asked, options: Options) -> StreamHistory:
+        architecture = self.architecture
+        architecture.check_finite(self.parameters)
+        source, preparation = asked.source(architecture), asked.preparation(architecture.n_inputs)
+        inner = self._begun(options.update_rule, asked.standardize)
+        inner.state.check_finite()
+        problem = Run(1).problem(architecture, ASSUMED_SAMPLES, None, CPU, options, inner.state)
+        plan = make_plan(problem)
+        kept = asked.kept(architecture, options)
+        if kept is not None:
+            plan = kept.plan(plan, problem)
+        points = Points(
+            architecture.metric_names(options.monitor), asked.history_every, unit_of(problem, plan)
+        )
+        learning = Learning(problem, plan, inner.parameters, inner.state, points, asked.callback)
+        learning.mark = inner.statistics.copied() if preparation.counts else None
+        changing = self.parameters, inner.parameters, inner.state.moments, inner.state.steps
+        last, before, place = (self._inner, self._rule_state), None, None
+        if kept is not None:
+            learning.keeper = kept.keeper
+            if kept.standing is not None:
+                before = Snapshot(changing)
+                learning.go_on(kept.standing)
+        if learning.mark is not None:
+            preparation.statistics = learning.mark.copied()
+        if points.n_samples:
+            place = Place(points.n_samples, learning.last, preparation)
+        if asked.standardize:
+            learning.show = lambda statistics: self._show(inner, statistics)
+        else:
+            self._rule_state = inner.state  # also for copies that a callback makes
+        try:
+            if learning.has_ended:
+                learning.show(learning.mark)
             else:
-                ring = Ring(architecture, PIECES * length)
-                writer = Writer(ring, preparation.filling)
-            if standardize:
-                learning.show = lambda statistics: self._show(inner, statistics)
-            else:
-                self._rule_state = inner.state  # also for copies that a callback makes
-            try:
-                learning.run(Reader(source.batches(), writer, ring), ring)
-            finally:
-                self.history = history = learning.history()
-                if preparation.counts:
-                    history.inputs = learning.mark
-            return history
+                ring, writer = _ring_and_writer(learning, preparation)
+                learning.run(Reader(source.batches(place), writer, ring), ring)
+        except CheckpointError:  # of another stream: nothing was learnt
+            if before is not None:
+                before.put_back(changing)
+            self._inner, self._rule_state = last
+            raise
+        except BaseException:
+            self.history = learning.history()
+            raise
+        self.history = history = learning.history()
+        return history
 
     def _begun(self, update_rule: str, standardize: bool) -> Inner:
         """What is trained: the network's own parameters, or those that belong to standardised inputs."""
@@ -186,27 +202,13 @@ class LearnsFromStreams(OfArchitecture):
         self._rule_state = None  # its moments belong to the others
 
 
-def _options(given: dict[str, Any]) -> Options:
-    """Of the keyword arguments, checked."""
-    for name, why in WHY_NOT.items():
-        if name in given:
-            raise TypeError(f"fit_stream takes no {name!r}: {why}.")
-    check_names("fit_stream", given, NAMES - set(WHY_NOT), OWN)
-    options = Options(**{**given, "shuffle": False})
-    if options.update_rule in OF_ALL_SAMPLES:
-        raise ValueError(
-            f"update_rule={options.update_rule!r} compares the gradients of all samples, which a stream does "
-            "not keep; allowed are the other rules."
-        )
-    if options.device not in ("auto", "cpu"):
-        raise ValueError(f"fit_stream trains on the CPU, got device={options.device!r}.")
-    return replace(options, device="cpu", progress=False)
-
-
-def _preparation(n_inputs: int, standardize: bool, missing: Any) -> Preparation:
-    statistics = Statistics.new(n_inputs)
-    if isinstance(missing, str):
-        if missing not in ("error", "mean"):
-            raise ValueError(f"missing={missing!r} is not known; allowed: 'error', 'mean', or a number.")
-        return Preparation(statistics, bool(standardize), missing == "mean")
-    return Preparation(statistics, bool(standardize), False, check_real("missing", missing))
+def _ring_and_writer(learning: Learning, preparation: Preparation) -> tuple[Ring, Writer]:
+    """Room for some pieces, and what writes there."""
+    problem, points, unit = learning.problem, learning.points, learning.unit
+    length, first = piece_length(problem, learning.plan), points.n_samples
+    if not preparation.counts:
+        ring = Ring(problem.architecture, PIECES * length)
+        return ring, Writer(ring, preparation.filling)
+    distance = unit * max(1, min(MARKED_SAMPLES, length) // unit)
+    ring = Ring(problem.architecture, PIECES * (length - length % distance))
+    return ring, Preparing(ring, preparation, unit, distance, lambda n: points.until_next(first + n))

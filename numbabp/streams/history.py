@@ -70,10 +70,12 @@ class Points:
 
     def __init__(self, names: Sequence[str], every: int, unit: int) -> None:
         self._names, self._every, self._unit = list(names), every, unit
-        self._sums = np.zeros(FIRST_METRIC + len(names))
+        self.sums = np.zeros(FIRST_METRIC + len(names))
+        """Since the last point, as kernels record them."""
         self._records: list[list[float]] = []
         self._at: list[int] = []
         self.n_samples = 0
+        """That were learnt."""
 
     def until_next(self, n_samples: int) -> int:
         """Samples from so many to the next point, a multiple of the unit where they are one."""
@@ -87,21 +89,35 @@ class Points:
         return -(-point * self._every // self._unit) * self._unit
 
     def add(self, n: int, sums: np.ndarray) -> bool:
-        """Note n samples with their sums, as kernels record them; whether that has come to a point."""
+        """Note n samples more, with the sums since the last point; whether that has come to the next one."""
         is_point = n >= self.until_next(self.n_samples)
         self.n_samples += n
-        self._sums += sums
+        self.sums[:] = sums
         return is_point
 
     def close(self) -> dict[str, float]:
         """Make a point of what was added since the one before; its metrics by name."""
-        weight = self._sums[WEIGHT]
-        columns = [LOSS, *range(FIRST_METRIC, len(self._sums))]
-        record = [float(self._sums[c] / weight) if weight > 0 else float("nan") for c in columns]
+        weight = self.sums[WEIGHT]
+        columns = [LOSS, *range(FIRST_METRIC, len(self.sums))]
+        record = [float(self.sums[c] / weight) if weight > 0 else float("nan") for c in columns]
         self._records.append(record)
         self._at.append(self.n_samples)
-        self._sums[:] = 0
+        self.sums[:] = 0
         return dict(zip(["loss", *self._names], record, strict=True))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What `go_on` needs beside `n_samples` and `sums`, in arrays that do not change any more."""
+        return {"points": self._values(), "at": np.array(self._at, np.int64)}
+
+    def go_on(self, n_samples: int, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go on from `arrays` of another process; `sums` are for the caller to fill in."""
+        points, at = arrays["points"], arrays["at"]
+        if points.shape != (len(at), 1 + len(self._names)):
+            raise ValueError("the checkpoint's history is not whole")
+        self._records, self._at, self.n_samples = points.tolist(), at.tolist(), n_samples
+
+    def _values(self) -> np.ndarray:
+        return np.array(self._records, float).reshape(len(self._records), 1 + len(self._names))
 
     @property
     def is_open(self) -> bool:
@@ -111,7 +127,7 @@ class Points:
     def history(self, learning_rate: float, stop_reason: str, seconds: float) -> StreamHistory:
         """Of the points so far."""
         names = ["loss", *self._names]
-        values = np.array(self._records, float).reshape(len(self._records), len(names))
+        values = self._values()
         return StreamHistory(
             dict(zip(names, values.T.copy(), strict=True)),
             learning_rate=np.full(len(values), learning_rate),

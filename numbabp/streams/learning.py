@@ -14,12 +14,18 @@ from ..planning.problem import Problem
 from ..samples import Samples
 from ..schedules import GivenRates
 from ..training import slicing
+from ..training.checkpoints import plans
+from ..training.checkpoints.files import CheckpointError
+from ..training.checkpoints.keeper import Keeper
+from ..training.checkpoints.standing import Standing, take
 from ..training.divergence import Snapshot
 from ..training.loop import Training
 from ..training.state import RuleState
 from .history import Points, StreamHistory
+from .place import LastRow
 from .reading import Reader
 from .ring import Ring
+from .running import Statistics
 
 PIECE_SECONDS = 0.1
 """Of training, about: what a piece costs beside its steps is 0.3 ms, and it is what Ctrl-C may undo."""
@@ -27,6 +33,9 @@ PIECE_BYTES = 1 << 23
 """At most, unless a mini-batch is larger."""
 PIECES = 3
 """That there is room for: one is trained on, one waits, one is written."""
+
+STATISTICS = "statistics."
+"""What their names begin with in a checkpoint."""
 
 Callback = Callable[[int, dict[str, float]], Any]
 
@@ -72,14 +81,23 @@ class Learning:
     points: Points
     callback: Callback | None = None
     show: Callable[[Any], None] = lambda mark: None
-    mark: Any = None
+    mark: Statistics | None = None
+    """Statistics of the samples that were learnt, where there are any."""
+    keeper: Keeper | None = None
+    """Asked after every piece whether it is to be kept."""
     stop_reason: str = field(init=False, default="finished")
+    has_ended: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
+        of = self.problem.architecture
+        self.last = LastRow(of.n_inputs, of.n_outputs, of.dtype)
+        self.seconds = 0.0
+        self._is_sound = True
+        """Whether an interruption now would leave what a stream can go on from."""
+        self._before_rest: Standing | None = None
         self.unit = unit_of(self.problem, self.plan)
         self._rates = GivenRates(np.array([float(self.problem.options.learning_rate)]))
         self._before = Snapshot(self._changing)
-        self._seconds = 0.0
 
     @property
     def _changing(self) -> tuple[np.ndarray, ...]:
@@ -95,20 +113,28 @@ class Learning:
         Exception
             Whatever the source has raised, after all that it has brought before was learnt.
         """
-        started = time.perf_counter()
+        self._started = time.perf_counter()
         try:
             reader.start()
             with slicing.ENDING.looked_for():
                 self._go_to_the_end(reader, ring)
-        except BaseException:
+            self.has_ended = True
+            if self.keeper is not None:
+                self.keeper.finish(self.standing())
+        except BaseException as error:
             self.stop_reason = "interrupted"
+            may_go_on = self._is_sound and not self.has_ended and not isinstance(error, CheckpointError)
+            if self.keeper is not None and may_go_on:
+                self.keeper.finish(self._before_rest or self.standing())
             if self.points.is_open:  # it says how many samples were learnt
                 self.points.close()
             raise
         finally:
             reader.end()
             self.show(self.mark)
-            self._seconds = time.perf_counter() - started
+            self._take_time()
+            if self.keeper is not None:
+                self.keeper.close()
 
     def _go_to_the_end(self, reader: Reader, ring: Ring) -> None:
         length = ring.capacity // PIECES
@@ -116,8 +142,10 @@ class Learning:
             until_point = self.points.until_next(self.points.n_samples)
             n = reader.wait_for(min(length, ring.until_end, until_point), self.unit)
             slicing.ENDING.look()
-            if reader.has_ended and reader.error is not None:
+            if reader.has_ended and reader.error is not None and n % self.unit:
                 n -= n % self.problem.options.batch_size  # the rest of a mini-batch may have been lost
+                if n % self.unit and self.keeper is not None:  # and that of a block has to be whole
+                    self._before_rest = self.standing().copied()
             if n == 0:
                 break
             samples, mark = ring.take(n)
@@ -133,9 +161,8 @@ class Learning:
     def _learn(self, samples: Samples, mark: Any) -> None:
         """Train on a piece; whatever ends it before its end, but divergence, undoes it."""
         first, n = self.points.n_samples, samples.n
-        if samples.weights.size and not samples.weights.any():
-            sums = np.zeros(2 + len(self.problem.architecture.metric_names(self.problem.options.monitor)))
-        else:
+        sums = self.points.sums.copy()
+        if not samples.weights.size or samples.weights.any():
             training = Training(
                 replace(self.problem, n_samples=n, epochs=1),
                 self.plan,
@@ -145,7 +172,9 @@ class Learning:
                 self._rates,
                 0,
             )
+            training.run.sums[0] = sums  # goes on with them, so that no digit depends on where pieces end
             self._before.take(self._changing)
+            self._is_sound = False
             try:
                 training()
             except DivergenceError as error:
@@ -154,12 +183,18 @@ class Learning:
                 raise self._placed(error, first) from None
             except BaseException:
                 self._before.put_back(self._changing)
+                self._is_sound = True
                 raise
             self.plan = training.plan  # a blocked one that has lost its digits goes on step by step
             sums = training.run.sums[0]
         self.mark = mark
-        if self.points.add(n, sums):
+        self.last.inputs[:], self.last.targets[:] = samples.inputs[-1], samples.targets[-1]
+        is_point = self.points.add(n, sums)
+        self._is_sound = True
+        if is_point:
             self._close_point()
+        if self.keeper is not None:
+            self.keeper.look(self.standing)
 
     def _placed(self, error: DivergenceError, first: int) -> DivergenceError:
         sample = first + error.sample
@@ -169,12 +204,66 @@ class Learning:
         metrics = self.points.close()
         if self.callback is None:
             return
+        self._is_sound = False
         self.show(self.mark)
         if self.callback(self.points.n_samples, metrics):
             self.stop_reason = "callback"
         # it may have assigned to them
         self.problem.architecture.check_finite(self.parameters)
+        self._is_sound = True
+
+    def _take_time(self) -> None:
+        now = time.perf_counter()
+        self.seconds += now - self._started
+        self._started = now
+
+    def standing(self) -> Standing:
+        """Where the stream stands, for a checkpoint."""
+        self._take_time()
+        facts = {
+            "plan": plans.described(self.plan),
+            "stop_reason": self.stop_reason if self.has_ended else None,
+            "seconds": self.seconds,
+            "n_samples": self.points.n_samples,
+        }
+        constant = self.points.arrays()
+        if self.mark is not None:
+            constant |= {STATISTICS + name: array for name, array in vars(self.mark).items()}
+        return Standing(facts, self._kept(), constant)
+
+    def _kept(self) -> dict[str, np.ndarray]:
+        """Arrays that change, by name."""
+        return {
+            "parameters": self.parameters,
+            "moments": self.state.moments,
+            "steps": self.state.steps.reshape(1),
+            "sums": self.points.sums,
+            "last_inputs": self.last.inputs,
+            "last_targets": self.last.targets,
+        }
+
+    def go_on(self, found: Standing) -> None:
+        """Go on from where another process has come to.
+
+        Raises
+        ------
+        ValueError
+            If what it has left is not whole.
+        """
+        arrays, facts = found.arrays, found.facts
+        taken = {name: take(arrays, name, array) for name, array in self._kept().items()}
+        if self.mark is not None:
+            own = {name: take(arrays, STATISTICS + name, array) for name, array in vars(self.mark).items()}
+            self.mark = Statistics(**own)
+        self.points.go_on(facts["n_samples"], arrays)
+        for name, array in self._kept().items():
+            array[...] = taken[name]
+        self.seconds, self.has_ended = facts["seconds"], facts["stop_reason"] is not None
+        self.stop_reason = facts["stop_reason"] or "finished"
 
     def history(self) -> StreamHistory:
         """Of the points so far."""
-        return self.points.history(float(self.problem.options.learning_rate), self.stop_reason, self._seconds)
+        rate = float(self.problem.options.learning_rate)
+        history = self.points.history(rate, self.stop_reason, self.seconds)
+        history.inputs = self.mark
+        return history

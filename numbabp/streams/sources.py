@@ -7,7 +7,8 @@ from typing import Any
 from ..architecture import Architecture
 from . import arrow
 from .arrow import Columns
-from .batches import Batch, Convert, array_batch, scaled
+from .batches import Batch, Convert, Passed, Rest, array_batch, scaled
+from .place import Place
 
 
 class Source:
@@ -51,28 +52,58 @@ class Source:
                 f"scaler must be an object with transform, and perhaps partial_fit, got {scaler!r}; "
                 "standardize=True needs none."
             )
-        is_path = isinstance(given, str | os.PathLike)
+        is_table = isinstance(given, str | os.PathLike) or arrow.is_table(given)
         if convert is not None and not callable(convert):
             raise TypeError(f"convert must be callable, got {convert!r}.")
-        if (is_path or arrow.is_table(given)) and not columns.targets and convert is None:
+        if is_table and not columns.targets and convert is None:
             raise ValueError("of a table, target='column' has to say what is to be learnt.")
-        self._given = arrow.as_iterable(given, columns)
-        if not isinstance(self._given, Iterable):
+        self._given = given
+        if not is_table and not isinstance(given, Iterable):
             raise TypeError(
                 "batches must be an iterable of (X, y) or (X, y, sample_weight), a table, dataset or reader "
                 f"of pyarrow, or a path, got {given!r}."
             )
 
-    def batches(self) -> Iterator[Batch]:
-        """Checked batches.
+    def batches(self, place: Place | None = None) -> Iterator[Batch]:
+        """Checked batches, of the rows behind a place.
 
         Raises
         ------
         ValueError, TypeError
             For one that is not allowed, naming its number, from 0, and its first row's in the stream.
+        CheckpointError
+            If the rows up to the place are not there, or others.
         """
+        first = 0 if place is None else place.n_rows
         n_rows = 0
-        for number, given in enumerate(self._given):
+        for batch in self._all(first):
+            start, n_rows = n_rows, n_rows + len(batch)
+            if isinstance(batch, Passed) or n_rows < first:
+                continue
+            if start >= first:
+                yield batch
+                continue
+            assert place is not None
+            place.check(batch, first - 1 - start)
+            if n_rows > first:
+                yield Rest(batch, first - start)
+        if place is not None:
+            place.check_length(n_rows)
+
+    def _all(self, first: int) -> Iterator[Batch | Passed]:
+        """All batches; those that end before the row before `first` need not be read."""
+        if self._scaler is not None:  # it is shown again what it was shown
+            first = 0
+        stream = self._given
+        if isinstance(stream, str | os.PathLike) or arrow.is_table(stream):
+            stream = arrow.record_batches(stream, self._columns, first)
+        n_rows = 0
+        for number, given in enumerate(stream):
+            n = len(given) if isinstance(given, Passed) else self._rows_of(given)
+            if n is not None and n_rows + n < first:
+                n_rows += n
+                yield Passed(n)
+                continue
             try:
                 found = [scaled(batch, self._scaler) for batch in self._checked(given)]
             except (ValueError, TypeError) as error:
@@ -82,6 +113,15 @@ class Source:
             for batch in found:
                 n_rows += len(batch)
                 yield batch
+
+    def _rows_of(self, given: Any) -> int | None:
+        """How many rows a batch has that need not be looked at to know."""
+        if self._convert is not None:
+            return None
+        if isinstance(given, tuple | list) and len(given) in (2, 3):
+            shape = getattr(given[0], "shape", None)
+            return int(shape[0]) if shape else None
+        return getattr(given, "num_rows", None)
 
     def _checked(self, given: Any) -> Iterable[Batch]:
         if self._convert is not None:

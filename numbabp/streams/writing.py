@@ -42,6 +42,15 @@ class Preparation:
         """Whether it needs the statistics."""
         return self.standardize or self.with_mean
 
+    def of_one(self, row: np.ndarray) -> np.ndarray:
+        """A row, float64 (1, n_columns), prepared by the statistics as they are."""
+        of = self.statistics
+        filled = np.where(np.isnan(row), of.mean if self.filling is None else self.filling, row)
+        if not self.standardize:
+            return filled
+        scale = np.where(of.scale > 0, of.scale, np.inf)
+        return (filled - of.mean) / scale
+
     def write(self, values: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
         """Rows, as float64, prepared."""
         of = self.statistics
