@@ -218,6 +218,7 @@ class ArrowBatch:
     ) -> None:
         dtype, n = architecture.dtype, table.num_rows
         targets, features = columns.targets, columns.features
+        own = [_numbers(table, name) for name in targets]
         if features is None:
             others = {*targets, columns.sample_weight}
             features = [name for name in table.schema.names if name not in others]
@@ -228,7 +229,6 @@ class ArrowBatch:
             )
         self._n = n
         self._inputs = [_numbers(table, name, with_gaps) for name in features]
-        own = [_numbers(table, name) for name in targets]
         y = own[0] if len(own) == 1 else np.column_stack(own)
         self.targets = host.check_targets("y", y, n, architecture.n_outputs, architecture.loss, dtype)
         weights = None if columns.sample_weight is None else _numbers(table, columns.sample_weight)
@@ -276,8 +276,9 @@ def _numbers(table: Any, name: str, with_gaps: bool = False) -> np.ndarray:
 
     found = table.schema.get_all_field_indices(name)
     if len(found) != 1:
-        why = "there are several such" if found else f"there are {_some(table.schema.names)}"
-        raise ValueError(f"column {name!r} is not the one of that name: {why}.")
+        if found:
+            raise ValueError(f"there are {len(found)} columns {name!r}; one is needed.")
+        raise ValueError(f"there is no column {name!r}; there are {_some(table.schema.names)}.")
     column = table.column(found[0])
     kind = column.type
     if not (

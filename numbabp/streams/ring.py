@@ -84,6 +84,11 @@ class Ring:
             self._marks.append((self._written, mark))
         self._published = self._written
 
+    @property
+    def n_marks(self) -> int:
+        """Of rows that were not taken."""
+        return len(self._marks)
+
     def check_going_on(self) -> None:
         """Raise StoppedError if nobody will take any more."""
         if self._is_stopped:

@@ -1,7 +1,8 @@
 """Streams as users give them: what of them is a batch, and which one it was that is not allowed."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from typing import Any
 
 from ..architecture import Architecture
@@ -76,43 +77,52 @@ class Source:
         """
         first = 0 if place is None else place.n_rows
         n_rows = 0
-        for batch in self._all(first):
-            start, n_rows = n_rows, n_rows + len(batch)
-            if isinstance(batch, Passed) or n_rows < first:
-                continue
-            if start >= first:
-                yield batch
-                continue
-            assert place is not None
-            place.check(batch, first - 1 - start)
-            if n_rows > first:
-                yield Rest(batch, first - start)
+        with closing(self._all(first)) as found:
+            for batch in found:
+                start, n_rows = n_rows, n_rows + len(batch)
+                if isinstance(batch, Passed) or n_rows < first:
+                    continue
+                if start >= first:
+                    yield batch
+                    continue
+                assert place is not None
+                place.check(batch, first - 1 - start)
+                if n_rows > first:
+                    yield Rest(batch, first - start)
         if place is not None:
             place.check_length(n_rows)
 
-    def _all(self, first: int) -> Iterator[Batch | Passed]:
+    def _all(self, first: int) -> Generator[Batch | Passed, None, None]:
         """All batches; those that end before the row before `first` need not be read."""
         if self._scaler is not None:  # it is shown again what it was shown
             first = 0
         stream = self._given
         if isinstance(stream, str | os.PathLike) or arrow.is_table(stream):
             stream = arrow.record_batches(stream, self._columns, first)
-        n_rows = 0
-        for number, given in enumerate(stream):
-            n = len(given) if isinstance(given, Passed) else self._rows_of(given)
-            if n is not None and n_rows + n < first:
-                n_rows += n
-                yield Passed(n)
-                continue
-            try:
-                found = [scaled(batch, self._scaler) for batch in self._checked(given)]
-            except (ValueError, TypeError) as error:
-                where = f"batch {number} (from row {n_rows} of the stream on)"
-                kind = TypeError if isinstance(error, TypeError) else ValueError
-                raise kind(f"{where}: {error}") from error
-            for batch in found:
-                n_rows += len(batch)
-                yield batch
+        iterator, n_rows = iter(stream), 0
+        try:
+            for number, given in enumerate(iterator):
+                n = len(given) if isinstance(given, Passed) else self._rows_of(given)
+                if n is not None and n_rows + n < first:
+                    n_rows += n
+                    yield Passed(n)
+                    continue
+                for batch in self._named(given, number, n_rows):
+                    n_rows += len(batch)
+                    yield batch
+        finally:
+            # what it has brought ahead is lost, so nobody can go on with it
+            if isinstance(iterator, Generator):
+                iterator.close()
+
+    def _named(self, given: Any, number: int, n_rows: int) -> list[Batch]:
+        """Checked batches; what is wrong with them is said with their place."""
+        try:
+            return [scaled(batch, self._scaler) for batch in self._checked(given)]
+        except (ValueError, TypeError) as error:
+            where = f"batch {number} (from row {n_rows} of the stream on)"
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{where}: {error}") from error
 
     def _rows_of(self, given: Any) -> int | None:
         """How many rows a batch has that need not be looked at to know."""

@@ -1,6 +1,5 @@
 """Rows of batches on their way into the ring: as they are, or standardised, or with gaps filled in."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,8 +11,8 @@ from .running import Statistics, fill_rows, standardize_rows
 
 ROWS_IN_CACHE = 256
 """Made float64 at a time."""
-MARKED_SECONDS = 0.02
-"""Of a source that takes its time, between two rows at which statistics are kept."""
+MOST_MARKS = 512
+"""Kept for rows that nobody has taken: of small batches, more would take more memory than their rows."""
 
 
 @dataclass
@@ -80,7 +79,7 @@ class Writer:
             self._ring.weigh()
         n, done = len(batch), 0
         while done < n:
-            place = self._ring.place(min(n - done, self._most()))
+            place = self._ring.place(self._at_once(n - done))
             rows = slice(done, done + len(place))
             place.targets[...] = batch.targets[rows]
             if place.weights.size:
@@ -91,8 +90,9 @@ class Writer:
     def finish(self) -> None:
         """Publish what was written: there is no more."""
 
-    def _most(self) -> int:
-        return 1 << 62
+    def _at_once(self, n: int) -> int:
+        """How many of n rows to write before the next ones, at most."""
+        return n
 
     def _write_inputs(self, batch: Batch, start: int, place: Place) -> None:
         batch.write(place.inputs, start)
@@ -117,7 +117,7 @@ class Preparing(Writer):
     preparation
         What is done to them.
     unit, distance
-        Rows are published in multiples of the one, of a fast source of the other.
+        Rows are published in multiples of the one, as far as a batch goes, and at multiples of the other.
     until_point
         Of a number of rows: how many there are from there to where the network may be looked at next.
     """
@@ -135,12 +135,11 @@ class Preparing(Writer):
         self._unit, self._distance, self._until_point = unit, distance, until_point
         self._values = np.empty((ROWS_IN_CACHE, len(self._statistics.mean)))
         self._written = self._held = 0
-        self._marked_at = time.monotonic()
 
-    def _most(self) -> int:
-        is_due = time.monotonic() - self._marked_at >= MARKED_SECONDS
-        distance = self._unit if is_due else self._distance
-        return min(distance - self._written % distance, self._until_point(self._written))
+    def _at_once(self, n: int) -> int:
+        most = min(self._distance - self._written % self._distance, self._until_point(self._written))
+        whole = n - (self._written + n) % self._unit
+        return most if most <= n else whole if whole > 0 else n
 
     def _write_inputs(self, batch: Batch, start: int, place: Place) -> None:
         for first in range(0, len(place), ROWS_IN_CACHE):
@@ -154,8 +153,8 @@ class Preparing(Writer):
         self._ring.hold(n)
         self._written += n
         self._held += n
-        is_due = self._written % self._unit == 0 and time.monotonic() - self._marked_at >= MARKED_SECONDS
-        if is_due or self._written % self._distance == 0 or self._until_point(self._written - n) == n:
+        is_to_be = self._written % self._distance == 0 or self._until_point(self._written - n) == n
+        if is_to_be or (self._written % self._unit == 0 and self._ring.n_marks < MOST_MARKS):
             self._mark()
 
     def finish(self) -> None:
@@ -168,4 +167,4 @@ class Preparing(Writer):
             column = int(np.flatnonzero(~np.isfinite(self._statistics.squares))[0])
             raise ValueError(f"column {column} of X holds numbers that are too large to be standardised.")
         self._ring.publish(self._statistics.copied())
-        self._held, self._marked_at = 0, time.monotonic()
+        self._held = 0

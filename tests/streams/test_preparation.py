@@ -59,14 +59,15 @@ def test_standardised_row_by_row_as_by_numpy(options, weighted):
 
 @pytest.mark.parametrize("batch_size", [1, 16])
 @pytest.mark.parametrize("missing", ["error", "mean", 2.0])
-def test_cuts_and_calls_change_no_bit(batch_size, missing, monkeypatch):
+@pytest.mark.parametrize("most_marks", [0, 3, 1000])
+def test_cuts_and_calls_change_no_bit(batch_size, missing, most_marks, monkeypatch):
     X, y, _ = samples()
     if missing != "error":
         X[np.random.default_rng(3).random(X.shape) < 0.2] = np.nan
     options = {"standardize": True, "missing": missing, "batch_size": batch_size, "update_rule": "momentum"}
     whole, parts, calls = network(), network(), network()
     whole.fit_stream([(X, y)], **options)
-    monkeypatch.setattr(writing, "MARKED_SECONDS", 0.0)  # statistics are kept wherever they may be
+    monkeypatch.setattr(writing, "MOST_MARKS", most_marks)
     parts.fit_stream(cut(X, y), history_every=100, **options)
     np.testing.assert_array_equal(parts.parameters, whole.parameters)
     half = 320

@@ -5,7 +5,7 @@ import pytest
 from checkpointing import all_versions
 from streaming import cut, network, samples
 
-from numbabp.streams import learning, writing
+from numbabp.streams import learning
 from numbabp.training.checkpoints import keeper
 
 HOW = {
@@ -23,7 +23,6 @@ HOW = {
 def small_pieces(monkeypatch):
     """A place to be kept after some 70 rows each."""
     monkeypatch.setattr(learning, "PIECE_BYTES", 70 * 7 * 8)
-    monkeypatch.setattr(writing, "MARKED_SECONDS", 0.0)
 
 
 def given(how):
