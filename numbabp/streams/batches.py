@@ -64,7 +64,7 @@ class ArrayBatch:
         else:  # it says what is wrong
             self._inputs = host.check_inputs("X", X, architecture.n_inputs, dtype)
         n = len(self._inputs)
-        found = _plain_targets(architecture, y, n)
+        found = plain_targets(architecture, y, n)
         if found is None:  # likewise
             found = host.check_targets("y", y, n, architecture.n_outputs, architecture.loss, dtype)
         self.targets = found
@@ -169,7 +169,7 @@ class ScaledBatch:
         out[...] = self._inputs[start : start + len(out)]
 
 
-def _plain_targets(architecture: Architecture, y: Any, n: int) -> np.ndarray | None:
+def plain_targets(architecture: Architecture, y: Any, n: int) -> np.ndarray | None:
     """Targets of one output that are all right, in a third of the time of all checks; None for others."""
     if type(y) is not np.ndarray or architecture.n_outputs != 1 or y.dtype.kind not in "biuf":
         return None

@@ -17,7 +17,6 @@ from ..training.divergence import Snapshot
 from ..training.exclusive import TrainedAlone
 from ..training.network_setup import Run
 from ..training.state import RuleState
-from .arrow import Columns
 from .batches import Convert
 from .folding import Inner, begun, folded
 from .history import Points, StreamHistory
@@ -27,6 +26,7 @@ from .reading import Reader
 from .ring import Ring
 from .running import Statistics
 from .setup import WHY_NOT, Asked, stream_options
+from .tables import Columns
 from .writing import Preparation, Preparing, Writer
 
 ASSUMED_SAMPLES = 1_000_000

@@ -10,11 +10,11 @@ from ..options import NAMES, Options, check_names
 from ..training.checkpoints import identities
 from ..training.checkpoints.keeper import Checkpoint
 from ..training.checkpoints.kept_run import KeptRun
-from .arrow import Columns
 from .batches import Convert
 from .learning import Callback
 from .running import Statistics
 from .sources import Source
+from .tables import Columns
 from .writing import Preparation
 
 OF_EPOCHS = "schedules give a rate for every epoch, of which a stream has none"

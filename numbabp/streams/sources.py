@@ -7,9 +7,9 @@ from typing import Any
 
 from ..architecture import Architecture
 from . import arrow
-from .arrow import Columns
 from .batches import Batch, Convert, Passed, Rest, array_batch, scaled
 from .place import Place
+from .tables import Columns, Tables
 
 
 class Source:
@@ -47,6 +47,7 @@ class Source:
     ) -> None:
         self._architecture, self._columns, self._convert = architecture, columns, convert
         self._scaler, self._with_gaps = scaler, with_gaps
+        self._tables = Tables(architecture, columns, with_gaps)
         columns.check()
         if scaler is not None and not callable(getattr(scaler, "transform", None)):
             raise TypeError(
@@ -137,6 +138,7 @@ class Source:
         if self._convert is not None:
             given = self._convert(given)
         elif self._columns.targets and arrow.is_table(given):
-            return arrow.arrow_batches(self._architecture, given, self._columns, self._with_gaps)
+            batches = arrow.record_batches(given, self._columns)
+            return [self._tables.batch(table) for table in batches if table.num_rows]
         batch = array_batch(self._architecture, given, self._with_gaps)
         return [] if batch is None else [batch]

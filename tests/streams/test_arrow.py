@@ -9,6 +9,7 @@ from streaming import network, samples
 
 from numbabp.streams import arrow
 from numbabp.streams.batches import Passed
+from numbabp.streams.tables import Columns
 
 pa = pytest.importorskip("pyarrow")
 import pyarrow.compute as pc  # noqa: E402
@@ -197,7 +198,7 @@ def test_duplicated_columns_are_refused():
 def test_groups_of_rows_are_passed_over_unread(tmp_path):
     path = tmp_path / "a.parquet"
     parquet.write_table(table(), path, row_group_size=100)
-    columns = arrow.Columns("y")
+    columns = Columns("y")
     for first, passed in [(0, 0), (1, 0), (100, 0), (101, 100), (650, 600), (700, 600), (701, 700)]:
         found = list(arrow.record_batches(path, columns, first))
         assert sum(len(batch) for batch in found) == N
