@@ -38,6 +38,7 @@ from .parameters import (
 from .process.keeping import Keeping, kept_in, write_all
 from .process.outputs import check_folder, check_outputs
 from .process.streams import tell
+from .stream import stream
 
 app = typer.Typer(
     name="numbabp",
@@ -430,6 +431,7 @@ def predict(
 
 
 app.command()(evaluate)
+app.command()(stream)
 
 
 @app.command()

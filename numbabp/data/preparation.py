@@ -96,7 +96,7 @@ class Preparation:
         plain = [column for column in kept if column.kind != TEXT]
         mean, scale = np.empty(0), np.empty(0)
         if plain:
-            values = np.column_stack([_numbers(table.path, column) for column in plain])
+            values = np.column_stack([_numbers(table, column) for column in plain])
             with np.errstate(over="ignore", invalid="ignore"):  # of sums of numbers that are finite
                 scaler = StandardScaler().fit(values)
             mean, scale = scaler.mean_, scaler.scale_
@@ -137,6 +137,24 @@ class Preparation:
         TableError
             For a column that is not there, or is of another kind.
         """
+        notes = list[str]()
+        inputs, unmarked = self.filled(table, notes)
+        for name, n_missing in unmarked.items():
+            notes.append(
+                f"column {name!r}: {n_missing} missing values set to the mean; there were none in training"
+            )
+        self.standardize(inputs)
+        return inputs, notes
+
+    def filled(self, table: Table, notes: list[str]) -> tuple[np.ndarray, dict[str, int]]:
+        """The same before numbers are standardised, NaN where there is none; errors as for `matrix`.
+
+        Returns
+        -------
+        inputs : ndarray of float64, shape (n, n_inputs)
+        unmarked : dict of str to int
+            How many values are missing in columns that missed none before.
+        """
         if table.absent is None:
             absent = [name for name in self.columns if name not in table.columns]
             if len(absent) > 1:
@@ -144,7 +162,7 @@ class Preparation:
                     f"{table.path}: there are no columns {listed(absent)}; "
                     f"there are: {listed(table.columns)}."
                 )
-        n_plain, notes = len(self.mean), list[str]()
+        n_plain, unmarked = len(self.mean), dict[str, int]()
         inputs = np.zeros((table.n_rows, self.n_inputs))
         plain, gaps = inputs[:, :n_plain], {name: n_plain + j for j, name in enumerate(self.gaps)}
         j, k = 0, n_plain + len(gaps)
@@ -153,21 +171,20 @@ class Preparation:
             if name in self.categories:
                 k += self._fill(inputs[:, k:], column, notes)
                 continue
-            values = self._plain(table.path, column)
-            is_missing = np.isnan(values)
-            values[is_missing] = self.mean[j]
-            plain[:, j] = values
+            plain[:, j] = values = self._plain(table, column)
             j += 1
             if name in gaps:
-                inputs[:, gaps[name]] = is_missing
-            elif is_missing.any():
-                notes.append(
-                    f"column {name!r}: {is_missing.sum()} missing values set to the mean; "
-                    "there were none in training"
-                )
+                inputs[:, gaps[name]] = np.isnan(values)
+            elif n_missing := int(np.isnan(values).sum()):
+                unmarked[name] = n_missing
+        return inputs, unmarked
+
+    def standardize(self, inputs: np.ndarray) -> None:
+        """Standardise the numbers of what `filled` gives, in place; missing ones are set to the mean."""
+        plain = inputs[:, : len(self.mean)]
         plain -= self.mean
         plain /= self.scale
-        return inputs, notes
+        plain[np.isnan(plain)] = 0
 
     def _fill(self, inputs: np.ndarray, column: Column, notes: list[str]) -> int:
         """Fill in a column's categories, and say how many inputs they take."""
@@ -193,30 +210,30 @@ class Preparation:
             )
         return own.n_inputs
 
-    def _plain(self, path: str, column: Column) -> np.ndarray:
+    def _plain(self, table: Table, column: Column) -> np.ndarray:
         """Numbers of a column, whatever it is, if it can be what it was in training."""
-        kind = self.kinds.get(column.name, NUMBER)
+        what, kind = f"{table.path}: column {column.name!r}", self.kinds.get(column.name, NUMBER)
         if column.kind == TEXT and kind == DATE:
-            return self._dates(path, column)
+            return self._dates(table, column)
         if column.is_missing.all():  # it shows no kind
             return np.full(len(column), np.nan)
         if column.kind == TEXT:
-            why = str(column.trouble) if column.trouble else _a_text(column)
-            raise TableError(f"{path}: column {column.name!r}: {why}, but the model learnt {kind}s from it.")
-        if (kind == DATE) != (column.kind == DATE):
+            why = str(column.trouble) if column.trouble else _a_text(column, table.first_row)
             raise TableError(
-                f"{path}: column {column.name!r} has {column.kind}s, but the model learnt {kind}s from it."
+                f"{table.path}: column {column.name!r}: {why}, but the model learnt {kind}s from it."
             )
-        return _numbers(path, column)
+        if (kind == DATE) != (column.kind == DATE):
+            raise TableError(f"{what} has {column.kind}s, but the model learnt {kind}s from it.")
+        return _numbers(table, column)
 
-    def _dates(self, path: str, column: Column) -> np.ndarray:
+    def _dates(self, table: Table, column: Column) -> np.ndarray:
         form = self.forms.get(column.name, "")
         days = [float("nan") if v is None else days_of_text(v, form) for v in column.values]
         if None in days:
             row = days.index(None)
             raise TableError(
-                f"{path}: column {column.name!r} has {column.values[row]!r} in row {row + 1}, "
-                f"which is no date as the model learnt them ({form})."
+                f"{table.path}: column {column.name!r} has {column.values[row]!r} in row "
+                f"{table.first_row + row}, which is no date as the model learnt them ({form})."
             )
         return np.array(days, float)
 
@@ -306,7 +323,7 @@ def _kept(table: Table, names: Sequence[str], rows: np.ndarray) -> tuple[list[Co
                 f"{table.path}: column {name!r}: {column.trouble}; --ignore {name} leaves it out."
             )
         if column.kind != TEXT:
-            _numbers(table.path, column)  # raises for one that is infinite
+            _numbers(table, column)  # raises for one that is infinite
         column = column.rows(rows)
         is_missing = column.is_missing
         if is_missing.all():
@@ -339,23 +356,23 @@ def _categories(column: Column) -> Categories:
     return Categories(tuple(names.tolist()), bool(is_missing.any()), has_rare)
 
 
-def _numbers(path: str, column: Column) -> np.ndarray:
+def _numbers(table: Table, column: Column) -> np.ndarray:
     values = np.array(column.values, float)
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):
         others = f" (and {len(infinite) - 1} more)" if len(infinite) > 1 else ""
         raise TableError(
-            f"{path}: column {column.name!r} has an infinite value in row {infinite[0] + 1}{others}; "
-            "fill such values in, or leave them empty."
+            f"{table.path}: column {column.name!r} has an infinite value in row "
+            f"{table.first_row + infinite[0]}{others}; fill such values in, or leave them empty."
         )
     if np.abs(values).max(where=~np.isnan(values), initial=0) > LARGEST:
-        raise TableError(f"{path}: column {column.name!r} has values too large to be standardised.")
+        raise TableError(f"{table.path}: column {column.name!r} has values too large to be standardised.")
     return values
 
 
-def _a_text(column: Column) -> str:
+def _a_text(column: Column, first_row: int) -> str:
     """The first text that is no number, which is what is wrong with the column."""
-    for row, text in enumerate(column.values, start=1):
+    for row, text in enumerate(column.values, start=first_row):
         if text is not None and plain_number(text) is None:
             return f"{text!r} in row {row} is text"
     return "has text"

@@ -41,15 +41,16 @@ def read_table(path: str | os.PathLike[str], reading: Reading | None = None) -> 
     TableError
         If the file is not there, empty, damaged, or of no such kind.
     """
-    reading = reading or Reading()
-    source = Source.of(path)
-    kind = _kind(source, reading)
+    return read_source(Source.of(path), reading or Reading())
+
+
+def read_source(source: Source, reading: Reading) -> Table:
+    """`read_table` of what has been opened."""
+    kind = kind_of(source, reading)
     if kind == TEXT:
         from .files.text import read_delimited
 
-        if reading.separator is None and source.suffix in TABS:
-            reading = replace(reading, separator="\t")
-        return _checked(read_delimited(source, reading))
+        return _checked(read_delimited(source, with_separator(source, reading)))
     arrays, targets, notes = _arrays(source, kind, reading)
     wanted = set(reading.texts)
     columns = {
@@ -60,6 +61,13 @@ def read_table(path: str | os.PathLike[str], reading: Reading | None = None) -> 
     return _checked(Table(source.name, columns, targets, tuple(notes), absent))
 
 
+def with_separator(source: Source, reading: Reading) -> Reading:
+    """With the separator that the name of a text file tells, if it does and none is told."""
+    if reading.separator is None and source.suffix in TABS:
+        return replace(reading, separator="\t")
+    return reading
+
+
 def _checked(table: Table) -> Table:
     if not table.columns:
         raise TableError(f"{table.path}: there are no columns.")
@@ -68,7 +76,7 @@ def _checked(table: Table) -> Table:
     return table
 
 
-def _kind(source: Source, reading: Reading) -> str:
+def kind_of(source: Source, reading: Reading) -> str:
     """Which kind of file it is, by its first bytes, or by its name where they don't tell."""
     from .files.arrays import is_idx
     from .files.strangers import stranger

@@ -24,6 +24,8 @@ class Table:
         What there is to say of how it was read.
     absent : float, optional
         The value of columns that are not there: 0 of files that leave zeros out.
+    first_row : int
+        What messages call the first row: of a part of a longer table its number there.
     """
 
     path: str
@@ -31,6 +33,7 @@ class Table:
     targets: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     absent: float | None = None
+    first_row: int = 1
 
     @property
     def n_rows(self) -> int:

@@ -60,6 +60,11 @@ class Source:
             raise TableError(f"{name}: the file is empty.")
         return cls(path, name, head, content, is_compressed)
 
+    @classmethod
+    def of_bytes(cls, path: str, name: str, content: bytes, head_bytes: int = 1 << 16) -> "Source":
+        """Bytes that are there already and uncompressed, the beginning of a file say."""
+        return cls(path, name, content[:head_bytes], content, False)
+
     @property
     def n_bytes(self) -> int:
         """How many there are, compressed if they are."""

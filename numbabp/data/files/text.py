@@ -25,7 +25,7 @@ CHARACTERS_LOOKED_AT = 1 << 19
 
 def read_delimited(source: Source, reading: Reading) -> Table:
     """Read a text file whose first line names the columns."""
-    encoding, notes = _encoding(source)
+    encoding, notes = encoding_of(source)
     try:
         columns, found = _read(source, reading, encoding)
     except UnicodeDecodeError:
@@ -52,7 +52,7 @@ def _shown(names: Sequence[str], most: int = 6) -> str:
     return ", ".join(map(repr, names[:most])) + more
 
 
-def _encoding(source: Source) -> tuple[str, list[str]]:
+def encoding_of(source: Source) -> tuple[str, list[str]]:
     """By the byte-order mark, if there is one, or by the zeros in UTF-16 without."""
     head = source.head
     if head.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
@@ -71,20 +71,12 @@ def _encoding(source: Source) -> tuple[str, list[str]]:
 
 def _read(source: Source, reading: Reading, encoding: str) -> tuple[dict[str, Column], list[str]]:
     """Columns, and what there is to say of them."""
-    with source.opened_as_text(encoding) as text:
-        lines = _first_lines(text)
-    if not lines:
-        raise TableError(f"{source.name}: there is no text in the file.")
-    is_told = lines[0].lower().startswith("sep=") and len(lines[0].strip()) == 5  # Excel's
-    kept = lines[1:] if is_told else without_comments(lines)
-    n_skipped, lines = len(lines) - len(kept), kept
-    separator = reading.separator or find_separator(lines)
-    layout = _layout(source, lines, separator, reading)
+    file = TextFile.of(source, reading, encoding)
+    layout = file.layout
     texts = set(reading.texts)
     if reading.decimal == ",":  # a plain 1.234 may be a thousand then
         texts |= set(layout.names)
-    file = _File(source, encoding, separator, n_skipped, layout)
-    by_arrow = _is_one_row(lines[0], separator) and is_for_arrow(source, encoding, separator)
+    by_arrow = file.has_plain_header and is_for_arrow(source, encoding, file.separator)
     while True:
         readers, by_arrow = _read_once(file, reading, texts, by_arrow)
         turned = {name for name, reader in readers.items() if reader.turned_into_text}
@@ -122,14 +114,40 @@ def _layout(source: Source, lines: Sequence[str], separator: str, reading: Readi
 
 
 @dataclass(frozen=True)
-class _File:
-    """Where the rows are, and what they look like."""
+class TextFile:
+    """Where the rows are, and what they look like.
+
+    Attributes
+    ----------
+    source : Source
+    encoding, separator : str
+    n_skipped : int
+        Lines before the header.
+    layout : Layout
+    has_plain_header : bool
+        Whether the first row ends where its line does.
+    """
 
     source: Source
     encoding: str
     separator: str
     n_skipped: int
     layout: Layout
+    has_plain_header: bool
+
+    @classmethod
+    def of(cls, source: Source, reading: Reading, encoding: str) -> "TextFile":
+        """Look at the first lines."""
+        with source.opened_as_text(encoding) as text:
+            lines = _first_lines(text)
+        if not lines:
+            raise TableError(f"{source.name}: there is no text in the file.")
+        is_told = lines[0].lower().startswith("sep=") and len(lines[0].strip()) == 5  # Excel's
+        kept = lines[1:] if is_told else without_comments(lines)
+        separator = reading.separator or find_separator(kept)
+        layout = _layout(source, kept, separator, reading)
+        is_plain = _is_one_row(kept[0], separator)
+        return cls(source, encoding, separator, len(lines) - len(kept), layout, is_plain)
 
 
 def _is_one_row(line: str, separator: str) -> bool:
@@ -141,7 +159,7 @@ def _is_one_row(line: str, separator: str) -> bool:
 
 
 def _read_once(
-    file: _File, reading: Reading, texts: set[str], by_arrow: bool
+    file: TextFile, reading: Reading, texts: set[str], by_arrow: bool
 ) -> tuple[dict[str, ColumnReader], bool]:
     """Read the file with the given columns as texts from the start; and whether pyarrow could."""
     none = none_of(reading.missing)
@@ -157,7 +175,7 @@ def _read_once(
     return readers, chunks is _by_arrow
 
 
-def _by_arrow(file: _File) -> Iterator[Sequence[Chunk]]:
+def _by_arrow(file: TextFile) -> Iterator[Sequence[Chunk]]:
     """Chunks of all columns; what is empty at the end of every row is none of them."""
     n_fields, layout = len(file.layout.names), file.layout
     n_skipped = file.n_skipped + layout.n_header_rows
@@ -168,7 +186,7 @@ def _by_arrow(file: _File) -> Iterator[Sequence[Chunk]]:
         yield chunk[:n_fields]
 
 
-def _by_csv(file: _File) -> Iterator[Sequence[Chunk]]:
+def _by_csv(file: TextFile) -> Iterator[Sequence[Chunk]]:
     """Chunks of all columns."""
     n_rows = min(ROWS_AT_A_TIME, max(16, FIELDS_AT_A_TIME // len(file.layout.names)))
     with file.source.opened_as_text(file.encoding) as lines:

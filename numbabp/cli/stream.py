@@ -1,0 +1,175 @@
+"""The command `stream`: train on a table larger than memory, or on rows as they come."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..training.slicing import ENDING
+from .console import Json, print_json, reported
+from .parameters import (
+    Activation,
+    Decimal,
+    Dtype,
+    Header,
+    Ignore,
+    Missing,
+    Separator,
+    Task,
+    TaskName,
+    Texts,
+    hidden_layers,
+    names_in,
+    reading,
+)
+from .process.keeping import Keeping
+from .process.outputs import check_outputs
+
+if TYPE_CHECKING:
+    from ..data.streamed.batches import Batch, Batches
+    from ..network import Network
+    from .scoring.prequential import Line, Prequential
+
+
+@reported
+def stream(
+    data: Annotated[Path, typer.Argument(help="Table: CSV and its kin, .gz or not; - is standard input.")],
+    target: Annotated[str, typer.Option("--target", help="Column to predict.")],
+    output: Annotated[Path | None, typer.Option(help="Where to save the model.")] = None,
+    hidden: Annotated[
+        str,
+        typer.Option(help="Units of the hidden layers, such as 100, or 100x50 or 100,50 for two; or none."),
+    ] = "100",
+    activation: Activation = "relu",
+    learning_rate: Annotated[float, typer.Option(help="Learning rate.")] = 0.01,
+    update_rule: Annotated[
+        str, typer.Option(help="sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw.")
+    ] = "sgd",
+    l2: Annotated[float, typer.Option(help="L2 penalty.")] = 0.0,
+    passes: Annotated[int, typer.Option(min=1, help="Passes over a file that can be read again.")] = 1,
+    look: Annotated[
+        int, typer.Option(min=2, help="Rows that kinds of columns, categories and classes are taken from.")
+    ] = 10_000,
+    task: TaskName = Task.auto,
+    ignore: Ignore = "",
+    separator: Separator = None,
+    decimal: Decimal = None,
+    missing: Missing = "",
+    text: Texts = "",
+    header: Header = None,
+    dtype: Dtype = "float32",
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the weights.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Train a network on rows as they pass by, in a file larger than memory or on standard input.
+
+    Each row is predicted before it is learnt: the losses and scores that are printed, whenever the number of
+    rows has doubled, are of these predictions. What is done to columns is settled by the first rows, and is
+    saved with the model for predict.
+    """
+    from ..data.streamed.batches import Batches
+    from ..data.streamed.opening import open_rows
+    from ..network import Network
+    from .scoring.prequential import Prequential
+
+    sizes = hidden_layers(hidden, "[x,]") if hidden.strip() else ()
+    check_outputs({"--output": output}, {"the data": data})
+    told = reading(separator, decimal, missing, text, header)
+    with Keeping("stream", None, output) as keeping:
+        rows = open_rows(data, told, look)
+        if passes > 1 and not rows.comes_again:
+            raise ValueError(f"--passes {passes} needs a file that can be read again; {data} passes by once.")
+        batches = Batches(rows, [target], task.value, names_in(ignore), told.missing, dtype)
+        batches.pipeline.check_size()
+        network = Network(**batches.pipeline.network_arguments(sizes, activation, dtype), random_state=seed)
+        run = _Run(network, batches, Prequential(batches.pipeline.target))
+        keeping.so_far = run.save_unfinished
+        if not as_json:
+            run.begin()
+        steps = {"learning_rate": learning_rate, "update_rule": update_rule, "l2": l2, "shuffle": False}
+        for _ in range(passes):
+            run.learn(steps, None if as_json else run.tell)
+        failed = keeping.try_to_save(run.save)
+        ENDING.look()
+        run.end(None if failed else output, as_json)
+        if failed:
+            raise failed[0]
+
+
+@dataclass
+class _Run:
+    """A stream that is being learnt."""
+
+    network: "Network"
+    batches: "Batches"
+    measured: "Prequential"
+    last: "Batch | None" = None
+    seconds: float = 0.0
+
+    def learn(self, steps: dict[str, Any], tell: "Callable[[Line], None] | None") -> None:
+        """One pass."""
+        start = time.perf_counter()
+        for batch in self._batches():
+            history = self.network.partial_fit(batch.inputs, batch.targets, **steps)
+            self.last = batch
+            line = self.measured.add(batch.targets, history)
+            if line is not None and tell is not None:
+                tell(line)
+        line = self.measured.line()
+        if line is not None and tell is not None:
+            tell(line)
+        self.seconds += time.perf_counter() - start
+
+    def _batches(self) -> "Iterator[Batch]":
+        from ..data.streamed.ahead import read_ahead
+
+        return read_ahead(self.batches)
+
+    def save(self, path: Path) -> None:
+        """Write the network with what was done to the last rows."""
+        assert self.last is not None
+        self.last.pipeline.save(self.network, path)
+
+    def save_unfinished(self, path: Path) -> None:
+        """The same, before the end."""
+        if self.last is None:
+            raise ValueError("training had not begun.")
+        self.save(path)
+
+    def begin(self) -> None:
+        """Print what is done to columns, and the heading of the lines to come."""
+        for line in (*self.batches.notes, *self.batches.pipeline.preparation.told()):
+            typer.echo(line)
+        typer.echo(f"{'-'.join(map(str, self.network.layer_sizes))} network")
+        word = "accuracy" if self.batches.pipeline.target.classes is not None else "RMSE"
+        typer.echo(f"{'rows':>12} {'loss':>10} {'over all':>10} {word:>10} {'over all':>10} {'constant':>10}")
+
+    def tell(self, line: "Line") -> None:
+        """Print a line."""
+        since, all_ = line.since, line.over_all
+        cells = (since.loss, all_.loss, since.score, all_.score, all_.constant_score)
+        typer.echo(f"{line.rows:>12,} " + " ".join(f"{value:10.5g}" for value in cells))
+
+    def end(self, output: Path | None, as_json: bool) -> None:
+        """Print what came of it."""
+        last = self.measured.lines[-1]
+        if as_json:
+            print_json(
+                {
+                    "layer_sizes": self.network.layer_sizes,
+                    "columns": [*self.batches.notes, *self.batches.pipeline.preparation.told()],
+                    "rows": last.rows,
+                    "seconds": self.seconds,
+                    "progress": [asdict(line) for line in self.measured.lines],
+                    "output": None if output is None else str(output),
+                }
+            )
+            return
+        typer.echo(
+            f"{last.rows:,} rows in {self.seconds:.3g} s: {last.rows / self.seconds:,.0f} rows a second"
+        )
+        if output is not None:
+            typer.echo(f"saved to {output}")
