@@ -10,7 +10,7 @@ Scikit-learn fits what is written down here: StandardScaler, SimpleImputer and O
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -218,7 +218,10 @@ class Preparation:
         if column.is_missing.all():  # it shows no kind
             return np.full(len(column), np.nan)
         if column.kind == TEXT:
-            why = str(column.trouble) if column.trouble else _a_text(column, table.first_row)
+            trouble = column.trouble
+            why = _a_text(column, table.first_row)
+            if trouble is not None:
+                why = str(replace(trouble, row=trouble.row + table.first_row - 1))
             raise TableError(
                 f"{table.path}: column {column.name!r}: {why}, but the model learnt {kind}s from it."
             )

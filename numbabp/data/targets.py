@@ -304,10 +304,10 @@ class Target:
             return self.metric
         return "mean R^2" if self.classes is None else "subset accuracy"
 
-    def encoded(self, columns: Sequence[Column]) -> np.ndarray:
+    def encoded(self, columns: Sequence[Column], first_row: int = 1) -> np.ndarray:
         """What the network is to learn: indices of classes, or standardised amounts, (n,) of one column.
 
-        Of several columns (n, len(names)).
+        Of several columns (n, len(names)). Messages call the first row by the number `first_row`.
 
         Raises
         ------
@@ -315,9 +315,11 @@ class Target:
             For a class that is not one of `classes`, and for texts, infinite and missing values of amounts.
         """
         if self.classes is None:
-            values = (np.column_stack(list(map(_amounts, columns))) - self.mean) / self.scale
+            amounts = [_amounts(column, first_row) for column in columns]
+            values = (np.column_stack(amounts) - self.mean) / self.scale
         else:
-            values = np.column_stack(list(map(_places, columns, self.classes)))
+            of_each = zip(columns, self.classes, strict=True)
+            values = np.column_stack([_places(column, classes, first_row) for column, classes in of_each])
         return values if self.are_several else values[:, 0]
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
@@ -388,18 +390,19 @@ class Target:
         return cls(tuple(names), of_each, mean, scale)
 
 
-def _amounts(column: Column) -> np.ndarray:
+def _amounts(column: Column, first_row: int) -> np.ndarray:
     """Numbers of a column, if all are there."""
     if column.kind == TEXT:
         raise TableError(f"column {column.name!r} has text, but amounts were learnt.")
     values = np.asarray(column.values, float)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
-        raise TableError(f"column {column.name!r} has no finite value in row {bad[0] + 1}{_others(bad)}.")
+        row = first_row + bad[0]
+        raise TableError(f"column {column.name!r} has no finite value in row {row}{_others(bad)}.")
     return values
 
 
-def _places(column: Column, classes: np.ndarray) -> np.ndarray:
+def _places(column: Column, classes: np.ndarray, first_row: int) -> np.ndarray:
     """Indices of a column's labels among the classes."""
     labels = labels_of(column, classes.dtype.kind == "U")
     order = np.argsort(classes)  # those of one-hot columns are in the columns' order
@@ -407,7 +410,7 @@ def _places(column: Column, classes: np.ndarray) -> np.ndarray:
     wrong = np.flatnonzero(classes[places] != labels)
     if len(wrong):
         raise TableError(
-            f"column {column.name!r} has {labels[wrong[0]]} in row {wrong[0] + 1}, "
+            f"column {column.name!r} has {labels[wrong[0]]} in row {first_row + wrong[0]}, "
             f"which is not one of the {len(classes)} classes that were learnt."
         )
     return places

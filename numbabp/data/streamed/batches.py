@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..columns import TEXT
+from ..columns import TEXT, TableError
 from ..pipeline import Pipeline
 from ..preparation import Preparation
+from ..tables import Table
 from ..targets import Target, read_targets
 from .opening import Rows
 
@@ -138,11 +139,22 @@ class Batches:
                 n_rows = table.n_rows
                 table = table.with_values_of(target.names)
                 self.n_left_out += n_rows - table.n_rows
-            encoded = target.encoded([table.column(name) for name in target.names])
+            encoded = self._encoded(table)
             inputs, unmarked = preparation.filled(table, [])
             for name, n in unmarked.items():
                 self.unmarked[name] = self.unmarked.get(name, 0) + n
             yield inputs, encoded
+
+    def _encoded(self, table: Table) -> np.ndarray:
+        """What is to be learnt of the targets' columns."""
+        target = self.pipeline.target
+        try:
+            return target.encoded([table.column(name) for name in target.names], table.first_row)
+        except TableError as error:
+            hint = ""
+            if target.classes is not None:
+                hint = " --classes names classes that come later, --look looks at more rows."
+            raise TableError(f"{table.path}: {error}{hint}") from None
 
 
 def _open_ended(preparation: Preparation) -> Preparation:

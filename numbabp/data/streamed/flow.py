@@ -1,12 +1,13 @@
-"""Bytes that pass by: of a file, a pipe or standard input, compressed or not; never all of them in memory."""
+"""Bytes that pass by: of files, a pipe or standard input, compressed or not; never all of them in memory."""
 
+import codecs
 import gzip
 import io
 import os
 import stat
 import zlib
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from ..columns import TableError
 from ..files.sources import STANDARD_INPUT, Source
@@ -17,45 +18,58 @@ _GZIP = b"\x1f\x8b"
 
 
 class Flow:
-    """A file whose beginning is looked at before it is read, once if it is no regular file.
+    """Bytes whose beginning is looked at before they are read.
 
     Parameters
     ----------
-    path : str or path-like
-        `-` is standard input.
+    path, name : str
+        Where they are from, and what messages call that.
+    parts : callable
+        Gives them from the first one on, uncompressed.
+    comes_again : bool
+        Whether it can be called more than once.
 
     Attributes
     ----------
-    name : str
-        What messages call it.
     head : bytes
-        What has been looked at, uncompressed.
+        What has been looked at.
     is_whole : bool
         Whether that is all.
-    comes_again : bool
-        Whether it can be read more than once.
-
-    Raises
-    ------
-    TableError
-        If it can't be opened.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
-        self.name = "standard input" if self.path == STANDARD_INPUT else self.path
-        self.head = b""
-        self.is_whole = False
-        self.comes_again = self._is_regular()
-        self._file: BinaryIO | None = self._opened()
+    def __init__(
+        self, path: str, name: str, parts: Callable[[], Iterator[bytes]], comes_again: bool = True
+    ) -> None:
+        self.path, self.name, self.comes_again = path, name, comes_again
+        self.head, self.is_whole = b"", False
+        self._parts = parts
+        self._rest: Iterator[bytes] | None = parts()
+
+    @classmethod
+    def of_file(cls, path: str | os.PathLike[str]) -> "Flow":
+        """Of a file, a pipe or with `-` of standard input.
+
+        Raises
+        ------
+        TableError
+            If it is not there.
+        """
+        path = os.fspath(path)
+        name = "standard input" if path == STANDARD_INPUT else path
+        return cls(path, name, lambda: _parts_of(path, name), _is_regular(path, name))
+
+    @classmethod
+    def of_files(cls, folder: str, paths: Sequence[str], have_header: bool) -> "Flow":
+        """Of files that begin with the same line, which comes once; or of files without such a line."""
+        return cls(folder, folder, lambda: _joined(paths, have_header))
 
     def look(self, n_bytes: int) -> None:
         """Have at least so many bytes in `head`, or all there are; only before they are read."""
-        assert self._file is not None
-        if len(self.head) < n_bytes and not self.is_whole:
-            part = self._read(self._file, n_bytes - len(self.head))
+        assert self._rest is not None
+        while len(self.head) < n_bytes and not self.is_whole:
+            part = next(self._rest, b"")
             self.head += part
-            self.is_whole = not part or len(self.head) < n_bytes
+            self.is_whole = not part
 
     def source(self, content: bytes | None = None) -> Source:
         """What has been looked at, or has been made of it, for those that read whole files."""
@@ -67,50 +81,74 @@ class Flow:
         Raises
         ------
         TableError
-            If it is damaged or can't be read, or passes by once and has done so.
+            If they are damaged or can't be read, or pass by once and have done so.
         """
-        if self._file is None and not self.comes_again:
-            raise TableError(f"{self.name} passes by once and can't be read again.")
-        file, self._file = self._file, None
-        if file is None:
-            file = self._opened()
-        elif self.head:
-            yield self.head
-        with file:
-            while part := self._read(file, PART_BYTES):
-                yield part
+        rest, self._rest = self._rest, None
+        if rest is None:
+            if not self.comes_again:
+                raise TableError(f"{self.name} passes by once and can't be read again.")
+            rest = self._parts()
+        else:
+            head, self.head = self.head, b""
+            yield head
+        yield from rest
 
-    def _is_regular(self) -> bool:
-        try:
-            mode = os.fstat(0).st_mode if self.path == STANDARD_INPUT else os.stat(self.path).st_mode
-        except FileNotFoundError:
-            raise TableError(f"{self.name}: there is no such file.") from None
-        except OSError as error:
-            raise TableError(f"{self.name}: {error.strerror or error}.") from None
-        if stat.S_ISDIR(mode):
-            raise TableError(f"{self.name}: is a folder, not a file.")
-        return stat.S_ISREG(mode) and self.path != STANDARD_INPUT
 
-    def _opened(self) -> BinaryIO:
-        """A file of its bytes, uncompressed."""
-        try:
-            # without a buffer of Python's, whose lock a thread that waits for input would hold at the end
-            is_input = self.path == STANDARD_INPUT
-            raw: Any = io.FileIO(0 if is_input else self.path, "rb", closefd=not is_input)
+def _is_regular(path: str, name: str) -> bool:
+    if path == STANDARD_INPUT:
+        return False
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        raise TableError(f"{name}: there is no such file.") from None
+    except OSError as error:
+        raise TableError(f"{name}: {error.strerror or error}.") from None
+
+
+def _parts_of(path: str, name: str) -> Iterator[bytes]:
+    """Of a file, uncompressed."""
+    is_input = path == STANDARD_INPUT
+    try:
+        # without a buffer of Python's, whose lock a thread that waits for input would hold at the end
+        with io.FileIO(0 if is_input else path, "rb", closefd=not is_input) as raw:
             first = _read_full(raw, len(_GZIP))
-            raw = _Again(first, raw)
-            return gzip.GzipFile(fileobj=raw) if first == _GZIP else raw  # type: ignore[return-value]
-        except OSError as error:
-            raise TableError(f"{self.name}: {error.strerror or error}.") from None
+            file: Any = _Again(first, raw)
+            if first == _GZIP:
+                file = gzip.GzipFile(fileobj=file)
+            while part := _read_full(file, PART_BYTES):
+                yield part
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise TableError(f"{name}: damaged, it can't be uncompressed: {error}.") from None
+    except OSError as error:
+        raise TableError(f"{name}: {error.strerror or error}.") from None
 
-    def _read(self, file: BinaryIO, n_bytes: int) -> bytes:
-        """So many bytes, fewer only at the end."""
-        try:
-            return _read_full(file, n_bytes)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise TableError(f"{self.name}: damaged, it can't be uncompressed: {error}.") from None
-        except OSError as error:
-            raise TableError(f"{self.name}: {error.strerror or error}.") from None
+
+def _joined(paths: Sequence[str], have_header: bool) -> Iterator[bytes]:
+    """Of files one behind the other."""
+    header: bytes | None = None
+    for path in paths:
+        last = b"\n"
+        is_start = True
+        for part in _parts_of(path, path):
+            if is_start:
+                part = part.removeprefix(codecs.BOM_UTF8)
+                if have_header:
+                    own, _, rest = part.partition(b"\n")
+                    own = own.rstrip(b"\r")
+                    if header is not None and own != header:
+                        shown = own[:80].decode(errors="replace")
+                        raise TableError(
+                            f"{path}: begins with {shown!r}, not with the header of {paths[0]}; files of a "
+                            "folder must have the same columns."
+                        )
+                    part = part if header is None else rest
+                    header = own
+                is_start = False
+            if part:
+                yield part
+                last = part[-1:]
+        if last != b"\n":
+            yield b"\n"
 
 
 class _Again(io.RawIOBase):
@@ -129,10 +167,6 @@ class _Again(io.RawIOBase):
         buffer[:n], self._first = self._first[:n], self._first[n:]
         return n
 
-    def close(self) -> None:
-        self._rest.close()
-        super().close()
-
 
 def _read_full(file: Any, n_bytes: int) -> bytes:
     """Read until there are so many, as pipes give few at a time."""
@@ -140,4 +174,4 @@ def _read_full(file: Any, n_bytes: int) -> bytes:
     while n < n_bytes and (part := file.read(n_bytes - n)):
         parts.append(part)
         n += len(part)
-    return b"".join(parts)
+    return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -2,15 +2,22 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 from ..columns import TableError
 from ..files.reading import Reading
 from ..table_files import TEXT, kind_of
-from ..tables import Table
+from ..tables import Table, listed
 from .flow import Flow
 
-STREAMED = "CSV and its kin, Parquet, Feather and folders of them are streamed"
+KINDS = {
+    **dict.fromkeys((".csv", ".tsv", ".tab", ".txt"), TEXT),
+    **dict.fromkeys((".parquet", ".pq"), "parquet"),
+    **dict.fromkeys((".feather", ".arrow"), "feather"),
+}
+"""Of files in a folder, by the ends of their names."""
 
 
 class Rows(Protocol):
@@ -42,13 +49,57 @@ def open_rows(path: str | os.PathLike[str], reading: Reading, n_look: int) -> Ro
     TableError
         If it can't be read, or is of a kind that can't be streamed.
     """
-    flow = Flow(path)
+    path = os.fspath(path)
+    if os.path.isdir(path):
+        return _of_folder(path, reading, n_look)
+    flow = Flow.of_file(path)
     flow.look(1 << 16)
     if not flow.head:
         raise TableError(f"{flow.name}: the file is empty.")
     kind = kind_of(flow.source(), reading)
-    if kind != TEXT:
-        raise TableError(f"{flow.name}: {STREAMED}, but not {kind} files; numbabp train takes it as a whole.")
-    from .text import TextRows
+    if kind == TEXT:
+        from .text import TextRows
 
-    return TextRows(flow, reading, n_look)
+        return TextRows(flow, reading, n_look)
+    if kind not in KINDS.values():
+        raise TableError(
+            f"{flow.name}: files of this kind ({kind}) are not streamed, only CSV and its kin, Parquet and "
+            "Feather; numbabp train takes it as a whole."
+        )
+    if not flow.comes_again:
+        raise TableError(f"{flow.name}: {kind} files can't be read from a pipe; name the file.")
+    from .arrow import ArrowRows
+
+    return ArrowRows(path, [path], kind, None, reading, n_look)
+
+
+def _of_folder(path: str, reading: Reading, n_look: int) -> Rows:
+    """Of the files in a folder and those in it, by their paths in the order of the alphabet."""
+    within = Path(path)
+    files = sorted(
+        file
+        for file in within.rglob("*")
+        if file.is_file() and not any(part[0] in "._" for part in file.relative_to(within).parts)
+    )
+    names = {file: file.with_suffix("") if file.suffix.lower() == ".gz" else file for file in files}
+    suffixes = {name.suffix.lower() for name in names.values()}
+    kinds = {KINDS.get(suffix) for suffix in suffixes}
+    if len(kinds) != 1 or None in kinds:
+        there_are = f"has files that end in {listed(sorted(suffixes))}" if files else "has no files"
+        raise TableError(
+            f"{path}: is a folder that {there_are}; those that are streamed must be all of one kind: "
+            f"{', '.join(KINDS)}."
+        )
+    kind = kinds.pop()
+    paths = [os.fspath(file) for file in files]
+    if kind == TEXT:
+        from .text import TextRows
+
+        flow = Flow.of_files(path, paths, reading.has_header is not False)
+        if suffixes <= {".tsv", ".tab"} and reading.separator is None:
+            reading = replace(reading, separator="\t")
+        return TextRows(flow, reading, n_look)
+    from .arrow import ArrowRows
+
+    assert kind is not None
+    return ArrowRows(path, paths, kind, path, reading, n_look)

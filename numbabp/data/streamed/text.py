@@ -120,9 +120,9 @@ class TextRows:
                     if refused.wrong_length:
                         break
                     continue
-                return {n: self._column(n, kinds[n], chunk, first_row) for n, chunk in found.items()}
+                return {n: self._column(n, kinds[n], chunk) for n, chunk in found.items()}
         chunks = self._by_csv(block, kinds, first_row)
-        return {name: self._column(name, kinds[name], chunk, first_row) for name, chunk in chunks.items()}
+        return {name: self._column(name, kinds[name], chunk) for name, chunk in chunks.items()}
 
     def _by_arrow(
         self, block: bytes, kinds: Mapping[str, str], numbers_at_once: bool
@@ -191,7 +191,7 @@ class TextRows:
         places = {name: k for k, name in enumerate(layout.names)}
         return {name: TextChunk([row[places[name]] for row in rows]) for name in kinds}
 
-    def _column(self, name: str, kind: str, chunk: Any, first_row: int) -> Column:
+    def _column(self, name: str, kind: str, chunk: Any) -> Column:
         """The values as what they are in the rows that have been looked at, or as texts if they are not."""
         missing = self._reading.missing
         if kind == NUMBER:
@@ -203,10 +203,7 @@ class TextRows:
         texts = chunk.texts({})
         if kind in (TEXT, DATE):
             return as_texts(name, texts, missing)
-        column = column_of_texts(name, texts, missing, self._decimal)
-        if column.trouble is None:
-            return column
-        return replace(column, trouble=replace(column.trouble, row=column.trouble.row + first_row - 1))
+        return column_of_texts(name, texts, missing, self._decimal)
 
 
 class _Refused(Exception):
