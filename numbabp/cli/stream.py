@@ -53,6 +53,17 @@ def stream(
     look: Annotated[
         int, typer.Option(min=2, help="Rows that kinds of columns, categories and classes are taken from.")
     ] = 10_000,
+    hash_texts: Annotated[
+        int,
+        typer.Option(
+            "--hash",
+            min=0,
+            help="Hash texts into so many inputs; by default each category has one.",
+        ),
+    ] = 0,
+    classes: Annotated[
+        str, typer.Option(help="Classes of the target that may come after --look, such as a,b,c.")
+    ] = "",
     task: TaskName = Task.auto,
     ignore: Ignore = "",
     separator: Separator = None,
@@ -70,7 +81,7 @@ def stream(
     rows has doubled, are of these predictions. What is done to columns is settled by the first rows, and is
     saved with the model for predict.
     """
-    from ..data.streamed.batches import Batches
+    from ..data.streamed.batches import Batches, Wanted
     from ..data.streamed.opening import open_rows
     from ..network import Network
     from .scoring.prequential import Prequential
@@ -82,7 +93,10 @@ def stream(
         rows = open_rows(data, told, look)
         if passes > 1 and not rows.comes_again:
             raise ValueError(f"--passes {passes} needs a file that can be read again; {data} passes by once.")
-        batches = Batches(rows, [target], task.value, names_in(ignore), told.missing, dtype)
+        wanted = Wanted(
+            target, task.value, names_in(classes), names_in(ignore), told.missing, n_hashed=hash_texts
+        )
+        batches = Batches(rows, wanted, dtype)
         batches.pipeline.check_size()
         network = Network(**batches.pipeline.network_arguments(sizes, activation, dtype), random_state=seed)
         run = _Run(network, batches, Prequential(batches.pipeline.target))

@@ -3,6 +3,7 @@
 - numbers, booleans (0 and 1) and dates (days since 1970-01-01) are standardised; a missing one is set to the
   mean, and a column that misses values gets another input that is 1 where it does;
 - texts become one input a category, and one for missing values if there are any; rare categories share one;
+  or they are hashed into a number of inputs;
 - columns without a value, and texts that are different in almost every row, are left out.
 
 Scikit-learn fits what is written down here: StandardScaler, SimpleImputer and OneHotEncoder give the same.
@@ -18,6 +19,7 @@ import numpy as np
 from .columns import BOOLEAN, DATE, FEW, NEARLY, NUMBER, TEXT, UNDECIDED, Column, TableError
 from .dates import days_of_text
 from .described import mapping, numbers, strings
+from .hashing import Hashing
 from .numerals import plain_number
 from .tables import Table, listed
 
@@ -25,6 +27,8 @@ LARGEST = 1e100
 """Whose squares can be added up."""
 MOST_CATEGORIES = 100
 """Inputs of one column of texts; the rarest categories share the last one."""
+HASHED = "hashed"
+"""Kind of a column of texts that are hashed."""
 UNKNOWN = -1
 """Place of a text that sets no input."""
 
@@ -52,7 +56,7 @@ class Preparation:
     columns : tuple of str
         Those that are learnt from, in the order of the table that was trained on.
     kinds : dict of str to str
-        "boolean", "date" or "text" of those that are not numbers.
+        "boolean", "date", "text" or "hashed" of those that are not numbers.
     forms : dict of str to str
         Formats of dates.
     mean, scale : ndarray of float64
@@ -64,6 +68,8 @@ class Preparation:
         Why a column is not learnt from.
     missing : tuple of str
         Texts that stand for no value besides the common ones.
+    hashing : Hashing or None
+        Of the columns that are hashed.
     """
 
     columns: tuple[str, ...]
@@ -75,12 +81,20 @@ class Preparation:
     categories: Mapping[str, Categories]
     left_out: Mapping[str, str]
     missing: tuple[str, ...] = ()
+    hashing: Hashing | None = None
 
     @classmethod
     def fitted(
-        cls, table: Table, names: Sequence[str], rows: np.ndarray, missing: Sequence[str] = ()
+        cls,
+        table: Table,
+        names: Sequence[str],
+        rows: np.ndarray,
+        missing: Sequence[str] = (),
+        n_hashed: int = 0,
     ) -> "Preparation":
         """From the rows to train on; what kinds of columns there are from all.
+
+        With `n_hashed` texts are hashed into so many inputs.
 
         Raises
         ------
@@ -89,11 +103,16 @@ class Preparation:
         """
         from sklearn.preprocessing import StandardScaler
 
-        kept, left_out = _kept(table, names, rows)
+        kept, left_out = _kept(table, names, rows, keeps_names=n_hashed > 0)
         if not kept:
             why = "".join(f"; {name!r} {reason}" for name, reason in list(left_out.items())[:5])
             raise TableError(f"{table.path}: there is no column besides the target to learn from{why}.")
         plain = [column for column in kept if column.kind != TEXT]
+        texts = [column for column in kept if column.kind == TEXT]
+        hashing = Hashing(tuple(c.name for c in texts), n_hashed) if texts and n_hashed else None
+        kinds = {column.name: column.kind for column in kept if column.kind != NUMBER}
+        if hashing is not None:
+            kinds |= dict.fromkeys(hashing.columns, HASHED)
         mean, scale = np.empty(0), np.empty(0)
         if plain:
             values = np.column_stack([_numbers(table, column) for column in plain])
@@ -102,25 +121,31 @@ class Preparation:
             mean, scale = scaler.mean_, scaler.scale_
         return cls(
             tuple(column.name for column in kept),
-            {column.name: column.kind for column in kept if column.kind != NUMBER},
+            kinds,
             {column.name: column.form for column in kept if column.kind == DATE and column.form},
             mean,
             scale,
             tuple(column.name for column in plain if column.is_missing.any()),
-            {column.name: _categories(column) for column in kept if column.kind == TEXT},
+            {} if hashing is not None else {column.name: _categories(column) for column in texts},
             left_out,
             tuple(missing),
+            hashing,
         )
 
     @property
     def texts(self) -> tuple[str, ...]:
         """Columns that are taken as texts, whatever they look like in another table."""
-        return tuple(self.categories)
+        return (*self.categories, *self._hashed)
+
+    @property
+    def _hashed(self) -> tuple[str, ...]:
+        return () if self.hashing is None else self.hashing.columns
 
     @property
     def n_inputs(self) -> int:
         """Columns of the matrix."""
-        return len(self.mean) + len(self.gaps) + sum(c.n_inputs for c in self.categories.values())
+        n = len(self.mean) + len(self.gaps) + sum(c.n_inputs for c in self.categories.values())
+        return n + (0 if self.hashing is None else self.hashing.n_inputs)
 
     def matrix(self, table: Table) -> tuple[np.ndarray, list[str]]:
         """What the network takes, and what there is to say of it.
@@ -128,7 +153,8 @@ class Preparation:
         Returns
         -------
         inputs : ndarray of float64, shape (n, n_inputs)
-            Standardised numbers, marks of missing ones, then categories, each in the columns' order.
+            Standardised numbers, marks of missing ones, then categories, each in the columns' order, and
+            what is hashed.
         notes : list of str
             On unknown categories, and on missing values where there were none before.
 
@@ -170,6 +196,9 @@ class Preparation:
             column = table.column(name)
             if name in self.categories:
                 k += self._fill(inputs[:, k:], column, notes)
+                continue
+            if self.hashing is not None and name in self.hashing.columns:
+                self.hashing.add(inputs[:, -self.hashing.n_inputs :], name, column.texts().tolist())
                 continue
             plain[:, j] = values = self._plain(table, column)
             j += 1
@@ -257,10 +286,14 @@ class Preparation:
             rest = [*["missing"] * own.has_missing, *["the rare"] * own.has_rare]
             what = "category" if len(own.names) == 1 else "categories"
             lines.append(f"{name!r}: {len(own.names)} {what}{''.join(f', {r}' for r in rest)}")
+        if self.hashing is not None:
+            hashed = listed(self.hashing.columns, 6)
+            lines.append(f"hashed into {self.hashing.n_inputs} inputs: {hashed}")
         return lines + [f"left out: {name!r} {why}" for name, why in self.left_out.items()]
 
     def as_json(self) -> dict[str, Any]:
         """As model files hold it; floats are written with all their digits."""
+        hashing = {} if self.hashing is None else {"hashing": self.hashing.as_json()}
         return {
             "columns": list(self.columns),
             "kinds": dict(self.kinds),
@@ -274,6 +307,7 @@ class Preparation:
             },
             "left_out": dict(self.left_out),
             "missing": list(self.missing),
+            **hashing,
         }
 
     @classmethod
@@ -288,23 +322,37 @@ class Preparation:
         columns = strings(described, "columns")
         kinds, forms, left_out = (mapping(described, key) for key in ("kinds", "forms", "left_out"))
         if not set(kinds) <= set(columns) or not all(
-            kind in (BOOLEAN, DATE, TEXT) for kind in kinds.values()
+            kind in (BOOLEAN, DATE, TEXT, HASHED) for kind in kinds.values()
         ):
-            raise ValueError("kinds must be boolean, date or text, of columns")
+            raise ValueError("kinds must be boolean, date, text or hashed, of columns")
         if not all(isinstance(text, str) for text in (*forms.values(), *left_out.values())):
             raise ValueError("forms and left_out must be texts")
         categories = {name: _from_json(own) for name, own in mapping(described, "categories").items()}
         if set(categories) != {name for name, kind in kinds.items() if kind == TEXT}:
             raise ValueError("categories must be there for all columns of texts, and for no others")
-        n_plain = len(columns) - len(categories)
+        hashing = Hashing.from_json(mapping(described, "hashing")) if "hashing" in described else None
+        hashed = {name for name, kind in kinds.items() if kind == HASHED}
+        if hashed != (set() if hashing is None else set(hashing.columns)):
+            raise ValueError("hashing must have the columns that are hashed, and no others")
+        n_plain = len(columns) - len(categories) - len(hashed)
         gaps, missing = (
             strings(described, key) if described.get(key) != [] else [] for key in ("gaps", "missing")
         )
-        if not set(gaps) <= set(columns) - set(categories):
+        if not set(gaps) <= set(columns) - set(categories) - hashed:
             raise ValueError("gaps must be columns of numbers")
         mean, scale = (numbers(described, key, n_plain) for key in ("mean", "scale"))
-        ordered = {name: categories[name] for name in columns if name in categories}
-        return cls(tuple(columns), kinds, forms, mean, scale, tuple(gaps), ordered, left_out, tuple(missing))
+        return cls(
+            tuple(columns),
+            kinds,
+            forms,
+            mean,
+            scale,
+            tuple(gaps),
+            {name: categories[name] for name in columns if name in categories},
+            left_out,
+            tuple(missing),
+            hashing,
+        )
 
 
 def _from_json(described: Any) -> Categories:
@@ -316,7 +364,9 @@ def _from_json(described: Any) -> Categories:
     return Categories(tuple(strings(described, "names")), has_missing, has_rare)
 
 
-def _kept(table: Table, names: Sequence[str], rows: np.ndarray) -> tuple[list[Column], dict[str, str]]:
+def _kept(
+    table: Table, names: Sequence[str], rows: np.ndarray, keeps_names: bool
+) -> tuple[list[Column], dict[str, str]]:
     """Those rows of columns to learn from, and why the others are not."""
     kept, left_out = [], {}
     for name in names:
@@ -331,7 +381,7 @@ def _kept(table: Table, names: Sequence[str], rows: np.ndarray) -> tuple[list[Co
         is_missing = column.is_missing
         if is_missing.all():
             left_out[name] = "has no value"
-        elif column.kind == TEXT and _is_a_name(column.values[~is_missing]):
+        elif column.kind == TEXT and not keeps_names and _is_a_name(column.values[~is_missing]):
             left_out[name] = "is different in almost every row, as a name is"
         else:
             kept.append(column)
