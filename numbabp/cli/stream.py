@@ -1,15 +1,16 @@
 """The command `stream`: train on a table larger than memory, or on rows as they come."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..training.slicing import ENDING
-from .console import Json, print_json, reported
+from .console import Json, print_json, reported, warn
 from .parameters import (
     Activation,
     Decimal,
@@ -27,11 +28,16 @@ from .parameters import (
 )
 from .process.keeping import Keeping
 from .process.outputs import check_outputs
+from .process.signals import SIGNALS
 
 if TYPE_CHECKING:
-    from ..data.streamed.batches import Batch, Batches
+    from ..data.pipeline import Pipeline
+    from ..data.streamed.batches import Batches
     from ..network import Network
     from .scoring.prequential import Line, Prequential
+
+POINT_ROWS = 1024
+"""From one look at the figures to the next."""
 
 
 @reported
@@ -103,9 +109,8 @@ def stream(
         keeping.so_far = run.save_unfinished
         if not as_json:
             run.begin()
-        steps = {"learning_rate": learning_rate, "update_rule": update_rule, "l2": l2, "shuffle": False}
-        for _ in range(passes):
-            run.learn(steps, None if as_json else run.tell)
+        steps = {"learning_rate": learning_rate, "update_rule": update_rule, "l2": l2}
+        run.learn(steps, passes, None if as_json else run.tell)
         failed = keeping.try_to_save(run.save)
         ENDING.look()
         run.end(None if failed else output, as_json)
@@ -120,36 +125,44 @@ class _Run:
     network: "Network"
     batches: "Batches"
     measured: "Prequential"
-    last: "Batch | None" = None
+    pipeline: "Pipeline | None" = None
     seconds: float = 0.0
+    _end: int = 0
+    _coming: "deque[tuple[int, Pipeline]]" = field(default_factory=deque)
 
-    def learn(self, steps: dict[str, Any], tell: "Callable[[Line], None] | None") -> None:
-        """One pass."""
-        start = time.perf_counter()
-        for batch in self._batches():
-            history = self.network.partial_fit(batch.inputs, batch.targets, **steps)
-            self.last = batch
-            line = self.measured.add(batch.targets, history)
+    def learn(self, steps: dict[str, Any], n_passes: int, tell: "Callable[[Line], None] | None") -> None:
+        """Learn all rows."""
+
+        def come() -> "Iterator[tuple[Any, Any]]":  # in the thread that reads
+            for batch in read_ahead(self.batches.passes(n_passes), lambda: not SIGNALS.came):
+                self.measured.comes(batch.targets)
+                self._coming.append((batch.end, batch.pipeline))
+                yield batch.inputs, batch.targets
+
+        def point(n_rows: int, metrics: dict[str, float]) -> None:
+            while self.pipeline is None or (self._end < n_rows and self._coming):
+                self._end, self.pipeline = self._coming.popleft()
+            line = self.measured.add(n_rows, metrics)
             if line is not None and tell is not None:
                 tell(line)
+
+        from ..data.streamed.ahead import read_ahead
+
+        start = time.perf_counter()
+        self.network.fit_stream(come(), history_every=POINT_ROWS, callback=point, **steps)
         line = self.measured.line()
         if line is not None and tell is not None:
             tell(line)
         self.seconds += time.perf_counter() - start
 
-    def _batches(self) -> "Iterator[Batch]":
-        from ..data.streamed.ahead import read_ahead
-
-        return read_ahead(self.batches)
-
     def save(self, path: Path) -> None:
         """Write the network with what was done to the last rows."""
-        assert self.last is not None
-        self.last.pipeline.save(self.network, path)
+        assert self.pipeline is not None
+        self.pipeline.save(self.network, path)
 
     def save_unfinished(self, path: Path) -> None:
         """The same, before the end."""
-        if self.last is None:
+        if self.pipeline is None:
             raise ValueError("training had not begun.")
         self.save(path)
 
@@ -169,7 +182,9 @@ class _Run:
 
     def end(self, output: Path | None, as_json: bool) -> None:
         """Print what came of it."""
-        last = self.measured.lines[-1]
+        last, complaint = self.measured.lines[-1], self.measured.complaint()
+        if complaint:
+            warn(complaint)
         if as_json:
             print_json(
                 {
@@ -177,7 +192,10 @@ class _Run:
                     "columns": [*self.batches.notes, *self.batches.pipeline.preparation.told()],
                     "rows": last.rows,
                     "seconds": self.seconds,
-                    "progress": [asdict(line) for line in self.measured.lines],
+                    "missing_unmarked": self.batches.unmarked,
+                    "n_left_out": self.batches.n_left_out,
+                    "warnings": [complaint] if complaint else [],
+                    "progress": [line.to_dict() for line in self.measured.lines],
                     "output": None if output is None else str(output),
                 }
             )

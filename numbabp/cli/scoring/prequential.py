@@ -1,44 +1,21 @@
 """How good predictions are that are made before each row is learnt, and those of a constant on the same rows.
 
 The constant is what the rows before tell: the most frequent class and the frequencies of all, each counted
-once more than it has been seen; or their mean. It knows them up to the last batch's end.
+once more than it has been seen; or their mean. It knows them up to the end of the batch before.
 """
 
 import math
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from ...data.targets import Target
-from ...history import History
 
-
-@dataclass
-class Sums:
-    """Over some rows.
-
-    Attributes
-    ----------
-    n : int
-    loss, right : float
-        Of the network: sum of the losses, and of the rows predicted right.
-    constant_loss, constant_right : float
-        Of the constant.
-    """
-
-    n: int = 0
-    loss: float = 0.0
-    right: float = 0.0
-    constant_loss: float = 0.0
-    constant_right: float = 0.0
-
-    def add(self, other: "Sums") -> None:
-        """Take these rows, too."""
-        self.n += other.n
-        self.loss += other.loss
-        self.right += other.right
-        self.constant_loss += other.constant_loss
-        self.constant_right += other.constant_right
+N_SUMS = 4
+LOSS, RIGHT, CONSTANT_LOSS, CONSTANT_RIGHT = range(N_SUMS)
 
 
 @dataclass(frozen=True)
@@ -49,8 +26,8 @@ class Figures:
     ----------
     rows : int
     loss, constant_loss : float
-        Cross-entropy in nats; of amounts the mean square in units of the target's variance in the first rows,
-        halved.
+        Cross-entropy in nats; of amounts half the mean square, in units of the variance that the target has
+        in the first rows.
     score, constant_score : float
         Accuracy; of amounts the root mean square error in the target's unit.
     """
@@ -61,6 +38,17 @@ class Figures:
     constant_loss: float
     constant_score: float
 
+    @classmethod
+    def of(cls, rows: int, sums: np.ndarray, target: Target) -> "Figures":
+        """From the sums over the rows."""
+        loss, right, constant_loss, constant_right = (sums / rows).tolist()
+        if target.classes is not None:
+            return cls(rows, loss, right, constant_loss, constant_right)
+        scale = float(target.scale[0])
+        return cls(
+            rows, loss, scale * math.sqrt(2 * loss), constant_loss, scale * math.sqrt(2 * constant_loss)
+        )
+
 
 @dataclass(frozen=True)
 class Line:
@@ -70,74 +58,106 @@ class Line:
     ----------
     rows : int
         Learnt so far.
-    since : Figures
-        Of those since the last line.
-    over_all : Figures
+    since, over_all : Figures
+        Of those since the last line, and of all.
     """
 
     rows: int
     since: Figures
     over_all: Figures
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers."""
+        return asdict(self)
+
+
+class Constant:
+    """A constant's losses, and whether it is right, row by row."""
+
+    def __init__(self, target: Target) -> None:
+        self._counts = None if target.classes is None else np.ones(len(target.classes[0]))
+        self._sum, self._n = 0.0, 0
+
+    def of(self, targets: np.ndarray) -> np.ndarray:
+        """(2, n) of the next n rows: losses, and 1 where it is right."""
+        if self._counts is None:
+            mean = self._sum / max(1, self._n)
+            self._sum += float(targets.sum())
+            self._n += len(targets)
+            return np.stack([(targets - mean) ** 2 / 2, np.zeros(len(targets))])
+        counts, places = self._counts, targets.astype(np.intp)
+        found = np.stack([-np.log(counts / counts.sum())[places], places == counts.argmax()])
+        counts += np.bincount(places, minlength=len(counts))
+        return found
+
 
 class Prequential:
-    """Adds up what batches tell, and makes a line of it whenever the number of rows has doubled.
+    """Adds up what training tells, and makes a line of it whenever the number of rows has doubled.
 
     Parameters
     ----------
     target : Target
+
+    Attributes
+    ----------
+    lines : list of Line
     """
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._counts = np.ones(len(target.classes[0]) if target.classes is not None else 0)
-        self._sum, self._n = 0.0, 0
-        self._since, self._total = Sums(), Sums()
-        self._next = 1
+        self._constant = Constant(target)
+        self._waiting: deque[np.ndarray] = deque()  # written by the thread that reads
+        self._since, self._total = np.zeros(N_SUMS), np.zeros(N_SUMS)
+        self._n, self._told, self._next = 0, 0, 1
         self.lines: list[Line] = []
 
-    def add(self, targets: np.ndarray, history: History) -> Line | None:
-        """Take a batch; a line if it is time for one."""
-        n = len(targets)
-        batch = Sums(n, loss=n * float(history.loss[-1]))
-        if self._target.classes is None:
-            batch.constant_loss = self._of_mean(targets)
-        else:
-            batch.right = n * float(history.accuracy[-1])
-            batch.constant_loss, batch.constant_right = self._of_frequencies(targets.astype(np.intp))
-        self._since.add(batch)
-        self._total.add(batch)
-        return self.line() if self._total.n >= self._next else None
+    def comes(self, targets: np.ndarray) -> None:
+        """Note rows that are to be learnt."""
+        self._waiting.append(self._constant.of(targets))
+
+    def add(self, n_rows: int, metrics: Mapping[str, float]) -> Line | None:
+        """Take means over the rows since the last call, up to `n_rows`; a line if it is time for one."""
+        n, self._n = n_rows - self._n, n_rows
+        sums = np.zeros(N_SUMS)
+        sums[LOSS], sums[RIGHT] = n * metrics["loss"], n * metrics.get("accuracy", 0.0)
+        while n:
+            of_rows = self._waiting.popleft()
+            sums[CONSTANT_LOSS:] += of_rows[:, :n].sum(axis=1)
+            if of_rows.shape[1] > n:
+                self._waiting.appendleft(of_rows[:, n:])
+            n -= min(n, of_rows.shape[1])
+        self._since += sums
+        return self.line() if self._n >= self._next else None
 
     def line(self) -> Line | None:
         """Up to here, unless nothing has come since the last one."""
-        if not self._since.n:
+        n = self._n - self._told
+        if not n:
             return None
-        while self._next <= self._total.n:
+        while self._next <= self._n:
             self._next *= 2
-        line = Line(self._total.n, self._figures(self._since), self._figures(self._total))
-        self._since = Sums()
+        self._total += self._since
+        line = Line(
+            self._n,
+            Figures.of(n, self._since, self._target),
+            Figures.of(self._n, self._total, self._target),
+        )
+        self._since[:], self._told = 0, self._n
         self.lines.append(line)
         return line
 
-    def _figures(self, sums: Sums) -> Figures:
-        loss, constant = sums.loss / sums.n, sums.constant_loss / sums.n
-        if self._target.classes is not None:
-            return Figures(sums.n, loss, sums.right / sums.n, constant, sums.constant_right / sums.n)
-        scale = float(self._target.scale[0])
-        return Figures(sums.n, loss, scale * math.sqrt(2 * loss), constant, scale * math.sqrt(2 * constant))
-
-    def _of_frequencies(self, places: np.ndarray) -> tuple[float, float]:
-        """Sum of the losses and of the rows that are right."""
-        counts = self._counts
-        loss = -np.log(counts / counts.sum())[places].sum()
-        right = (places == counts.argmax()).sum()
-        counts += np.bincount(places, minlength=len(counts))
-        return float(loss), float(right)
-
-    def _of_mean(self, targets: np.ndarray) -> float:
-        """Sum of the losses."""
-        mean = self._sum / max(1, self._n)
-        self._sum += float(targets.sum())
-        self._n += len(targets)
-        return float(((targets - mean) ** 2).sum() / 2)
+    def complaint(self) -> str:
+        """What is wrong with a network that is no better than the constant in the last half of the rows."""
+        half = [line.since for line in self.lines if line.rows > self._n / 2]
+        n = sum(figures.rows for figures in half)
+        loss, constant = (
+            sum(figures.rows * getattr(figures, name) for figures in half) / max(1, n)
+            for name in ("loss", "constant_loss")
+        )
+        if not n or loss < constant:
+            return ""
+        return (
+            f"the loss over the last {n:,} rows, {loss:.4g}, is no better than a constant's, {constant:.4g}: "
+            "try another --learning-rate, --update-rule adam, or other units in --hidden; the columns may "
+            "say little of the target, or not the same all along."
+        )

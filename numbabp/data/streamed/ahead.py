@@ -2,51 +2,63 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 LOOK_SECONDS = 0.2
-"""Between two looks of a thread at whether it is still wanted, and of the main thread at signals."""
+"""Between two looks at whether more is wanted."""
+_END = object()
 
 
-def read_ahead(items: Iterable[T], n: int = 2) -> Iterator[T]:
-    """The same items, up to n of which are made before they are asked for; errors come where they would.
+class _Reader(Generic[T]):
+    """Puts items where they wait, until there are no more or nobody wants them."""
 
-    A thread that waits for input, as from a pipe that stays open, keeps no one from ending.
-    """
-    ready: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(n)
-    is_over = threading.Event()
+    def __init__(self, items: Iterable[T], n: int) -> None:
+        self._items = items
+        self.ready: queue.Queue[tuple[T | None, object]] = queue.Queue(n)
+        self.is_over = threading.Event()
 
-    def put(is_item: bool, item: T | BaseException | None) -> bool:
-        while not is_over.is_set():
+    def __call__(self) -> None:
+        end: object = _END
+        try:
+            for item in self._items:
+                if not self._put(item, None):
+                    return
+        except BaseException as error:
+            end = error
+        self._put(None, end)
+
+    def _put(self, item: T | None, end: object) -> bool:
+        while not self.is_over.is_set():
             try:
-                ready.put((is_item, item), timeout=LOOK_SECONDS)
+                self.ready.put((item, end), timeout=LOOK_SECONDS)
             except queue.Full:
                 continue
             return True
         return False
 
-    def read() -> None:
-        try:
-            for item in items:
-                if not put(True, item):
-                    return
-            put(False, None)
-        except BaseException as error:
-            put(False, error)
 
-    threading.Thread(target=read, name="numbabp-reads-ahead", daemon=True).start()
+def read_ahead(items: Iterable[T], is_wanted: Callable[[], bool], n: int = 2) -> Iterator[T]:
+    """The same items, up to n of which are made before they are asked for; errors come where they would.
+
+    They end when none is wanted any more: a thread that waits for input, as from a pipe that stays open,
+    keeps nobody from ending.
+    """
+    reader = _Reader(items, n)
+    threading.Thread(target=reader, name="numbabp-reads-ahead", daemon=True).start()
     try:
         while True:
             try:
-                is_item, item = ready.get(timeout=LOOK_SECONDS)
+                item, end = reader.ready.get(timeout=LOOK_SECONDS)
             except queue.Empty:
-                continue
-            if isinstance(item, BaseException):
-                raise item
-            if not is_item:
+                if is_wanted():
+                    continue
+                return
+            if isinstance(end, BaseException):
+                raise end
+            if end is _END:
                 return
             yield item  # type: ignore[misc]
     finally:
-        is_over.set()
+        reader.is_over.set()

@@ -34,7 +34,7 @@ class Batch:
     inputs, targets : ndarray
         (n, n_inputs), and (n,) or (n, n_targets).
     end : int
-        Rows of the stream up to its end.
+        Rows up to its end, of all passes.
     pipeline : Pipeline
         What has been done to them, which is what a model is saved with after them.
     """
@@ -117,7 +117,6 @@ class Batches:
         self.pipeline = Pipeline(preparation, target)
         self._texts = {*preparation.texts, *([wanted.target] if column.kind == TEXT else [])}
         self._n_looked_at = look.n_rows
-        self._is_settled = False
         self.notes = list(look.notes)
         self._n_plain = len(preparation.mean)
         self._scaler = StandardScaler()
@@ -130,17 +129,17 @@ class Batches:
         """Whether there can be a second pass."""
         return self._rows.comes_again
 
-    def __iter__(self) -> Iterator[Batch]:
-        """The batches of one pass; the mean and the spread are settled in the first."""
+    def passes(self, n: int) -> Iterator[Batch]:
+        """The batches of n passes; the mean and the spread are settled in the first."""
         pipeline, end = self.pipeline, 0
-        for inputs, targets in _cut(self._arrays(), self.pipeline.preparation.n_inputs):
-            end += len(targets)
-            n_new = min(len(targets), end - self._n_looked_at)
-            if n_new > 0 and self._n_plain and not self._is_settled:
-                pipeline = self._scaled_by(pipeline, inputs[len(inputs) - n_new :])
-            pipeline.preparation.standardize(inputs)
-            yield Batch(inputs.astype(self._dtype), targets, end, pipeline)
-        self.pipeline, self._is_settled = pipeline, True
+        for number in range(n):
+            for inputs, targets in _cut(self._arrays(), pipeline.preparation.n_inputs):
+                end += len(targets)
+                n_new = min(len(targets), end - self._n_looked_at)
+                if n_new > 0 and self._n_plain and number == 0:
+                    pipeline = self._scaled_by(pipeline, inputs[len(inputs) - n_new :])
+                pipeline.preparation.standardize(inputs)
+                yield Batch(inputs.astype(self._dtype), targets, end, pipeline)
 
     def _scaled_by(self, pipeline: Pipeline, inputs: np.ndarray) -> Pipeline:
         """The same with the mean and the spread of these rows, too."""
