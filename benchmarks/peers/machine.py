@@ -55,13 +55,10 @@ def environment():
         "numbabp": numbabp.__version__,
     }
     for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
+        found[package] = _version(package)
     found["gcc"] = _output("gcc", "-dumpfullversion") or "not installed"
     found["fann"] = _output("pkg-config", "--modversion", "fann") or "unknown"
-    found["vw"] = _output("vw", "--version") or "not installed"
+    found["vw"] = _output("vw", "--version") or _version("vowpalwabbit")
     return found
 
 
@@ -79,6 +76,13 @@ def processor():
     widest = next((flag for flag in ("avx512f", "avx2", "avx", "sse2") if flag in flags), "")
     parts = [f"family {fields['cpu family']} model {fields['model']}"] if "cpu family" in fields else []
     return ", ".join([name, *parts, *([widest] if widest else [])])
+
+
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _output(*command):

@@ -1,11 +1,23 @@
-"""Vowpal Wabbit's command with --nn, for networks of one hidden layer and one output."""
+"""Vowpal Wabbit's command with --nn, for networks of one hidden layer and one output.
 
+It is `vw` where that is on PATH, else what the wheel of PyPI has instead: `python -m vowpalwabbit`.
+"""
+
+import importlib.util
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 from peer import OutOfScope, Peer, Unavailable
+
+
+def vw_command():
+    """How to call it, or None if it is not installed."""
+    if shutil.which("vw") is not None:
+        return ["vw"]
+    return [sys.executable, "-m", "vowpalwabbit"] if importlib.util.find_spec("vowpalwabbit") else None
 
 
 class VowpalWabbit(Peer):
@@ -22,8 +34,8 @@ class VowpalWabbit(Peer):
             raise OutOfScope  # --nn has one hidden layer, one output and plain steps
         if problem.dtype != "float32":
             raise OutOfScope  # it computes in float32
-        if shutil.which("vw") is None:
-            raise Unavailable("not installed (no vw on PATH)")
+        if vw_command() is None:
+            raise Unavailable("not installed (pip install vowpalwabbit)")
 
     def __init__(self, problem):
         super().__init__(problem)
@@ -40,6 +52,16 @@ class VowpalWabbit(Peer):
                     features = " ".join(f"{i}:{value:.9g}" for i, value in enumerate(x))
                     file.write(f"{1 if y[0] > 0.5 else -1} | {features}\n")
         hidden = str(self.problem.sizes[1])
-        command = ["vw", "--quiet", "--nn", hidden, "--sgd", "--loss_function", "logistic", "-d", str(data)]
+        command = [
+            *vw_command(),
+            "--quiet",
+            "--nn",
+            hidden,
+            "--sgd",
+            "--loss_function",
+            "logistic",
+            "-d",
+            str(data),
+        ]
         command += ["-l", str(self.rate), "--power_t", "0", "--holdout_off", "-c", "--passes", str(epochs)]
         subprocess.run(command, check=True, capture_output=True)

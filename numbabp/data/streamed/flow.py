@@ -90,7 +90,8 @@ class Flow:
             rest = self._parts()
         else:
             head, self.head = self.head, b""
-            yield head
+            if head:
+                yield head
         yield from rest
 
 
