@@ -1,8 +1,7 @@
 """The command `stream`: train on a table larger than memory, or on rows as they come."""
 
-import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,7 +25,7 @@ from .parameters import (
     names_in,
     reading,
 )
-from .process.keeping import Keeping
+from .process.keeping import Keeping, kept_in
 from .process.outputs import check_outputs
 from .process.signals import SIGNALS
 
@@ -79,6 +78,13 @@ def stream(
     header: Header = None,
     dtype: Dtype = "float32",
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the weights.")] = 0,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep the training in this file: the same command again, on the same rows, passes over "
+            "those that are learnt, and ends with the same model."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a network on rows as they pass by, in a file larger than memory or on standard input.
@@ -93,9 +99,9 @@ def stream(
     from .scoring.prequential import Prequential
 
     sizes = hidden_layers(hidden, "[x,]") if hidden.strip() else ()
-    check_outputs({"--output": output}, {"the data": data})
+    check_outputs({"--output": output, "--checkpoint": checkpoint}, {"the data": data})
     told = reading(separator, decimal, missing, text, header)
-    with Keeping("stream", None, output) as keeping:
+    with Keeping("stream", checkpoint, output) as keeping:
         rows = open_rows(data, told, look)
         if passes > 1 and not rows.comes_again:
             raise ValueError(f"--passes {passes} needs a file that can be read again; {data} passes by once.")
@@ -110,7 +116,10 @@ def stream(
         if not as_json:
             run.begin()
         steps = {"learning_rate": learning_rate, "update_rule": update_rule, "l2": l2}
-        run.learn(steps, passes, None if as_json else run.tell)
+        begun = {"passes": passes, "seed": seed, "columns": batches.pipeline.digest()}
+        tell = (lambda line: None) if as_json else run.tell
+        run.learn({**steps, **kept_in(checkpoint, **begun)}, passes, tell)
+        ENDING.look()
         failed = keeping.try_to_save(run.save)
         ENDING.look()
         run.end(None if failed else output, as_json)
@@ -130,30 +139,51 @@ class _Run:
     _end: int = 0
     _coming: "deque[tuple[int, Pipeline]]" = field(default_factory=deque)
 
-    def learn(self, steps: dict[str, Any], n_passes: int, tell: "Callable[[Line], None] | None") -> None:
-        """Learn all rows."""
+    def learn(self, steps: dict[str, Any], n_passes: int, tell: "Callable[[Line], None]") -> None:
+        """Learn all rows, or those that are left if a checkpoint is gone on from."""
+        history = self.network.fit_stream(
+            self._come(n_passes),
+            history_every=POINT_ROWS,
+            callback=lambda n_rows, metrics: self._point(n_rows, metrics, tell),
+            **steps,
+        )
+        if not self._end:  # it was at its end
+            for _ in self._come(n_passes):
+                pass
+            self._go_on(history, tell)
+        line = self.measured.line()
+        if line is not None:
+            tell(line)
+        self.seconds = history.seconds
 
-        def come() -> "Iterator[tuple[Any, Any]]":  # in the thread that reads
-            for batch in read_ahead(self.batches.passes(n_passes), lambda: not SIGNALS.came):
-                self.measured.comes(batch.targets)
-                self._coming.append((batch.end, batch.pipeline))
-                yield batch.inputs, batch.targets
-
-        def point(n_rows: int, metrics: dict[str, float]) -> None:
-            while self.pipeline is None or (self._end < n_rows and self._coming):
-                self._end, self.pipeline = self._coming.popleft()
-            line = self.measured.add(n_rows, metrics)
-            if line is not None and tell is not None:
-                tell(line)
-
+    def _come(self, n_passes: int) -> "Iterator[tuple[Any, Any]]":
+        """Inputs and targets, in the thread that reads."""
         from ..data.streamed.ahead import read_ahead
 
-        start = time.perf_counter()
-        self.network.fit_stream(come(), history_every=POINT_ROWS, callback=point, **steps)
-        line = self.measured.line()
-        if line is not None and tell is not None:
+        for batch in read_ahead(self.batches.passes(n_passes), lambda: not SIGNALS.came):
+            self.measured.comes(batch.targets)
+            self._coming.append((batch.end, batch.pipeline))
+            yield batch.inputs, batch.targets
+
+    def _point(self, n_rows: int, metrics: "Mapping[str, float]", tell: "Callable[[Line], None]") -> None:
+        """Take figures."""
+        if not self._end and self.network.history is not None:
+            self._go_on(self.network.history, tell)
+        self._reach(n_rows)
+        line = self.measured.add(n_rows, metrics)
+        if line is not None:
             tell(line)
-        self.seconds += time.perf_counter() - start
+
+    def _go_on(self, history: Any, tell: "Callable[[Line], None]") -> None:
+        """Take the figures of a run that is gone on with, whose rows have come again."""
+        for line in self.measured.go_on(history):
+            tell(line)
+        self._reach(int(history.n_samples[-1]) if len(history.n_samples) else 0)
+
+    def _reach(self, n_rows: int) -> None:
+        """Have the pipeline of these rows."""
+        while self.pipeline is None or (self._end < n_rows and self._coming):
+            self._end, self.pipeline = self._coming.popleft()
 
     def save(self, path: Path) -> None:
         """Write the network with what was done to the last rows."""

@@ -1,5 +1,6 @@
 """What stands before and behind a network: columns of a table in, class labels or units of the target out."""
 
+import hashlib
 import json
 import math
 import os
@@ -109,6 +110,10 @@ class Pipeline:
                 f"{n_columns} columns are too many for a model file: what is to be kept of them takes "
                 f"{n_bytes} bytes of {MAX_HEADER_BYTES}; leave some out with --ignore."
             )
+
+    def digest(self) -> str:
+        """What two pipelines have in common only if all that is done to columns and outputs is the same."""
+        return hashlib.sha256(json.dumps(self._described()).encode()).hexdigest()
 
     def _described(self) -> dict[str, Any]:
         described = {"preparation": self.preparation.as_json(), "target": self.target.as_json()}

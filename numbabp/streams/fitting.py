@@ -163,6 +163,7 @@ class LearnsFromStreams(OfArchitecture):
             if kept.standing is not None:
                 before = Snapshot(changing)
                 learning.go_on(kept.standing)
+                self.history = learning.history()  # for the callback
         if learning.mark is not None:
             preparation.statistics = learning.mark.copied()
         if points.n_samples:

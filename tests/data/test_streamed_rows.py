@@ -116,8 +116,8 @@ def test_what_is_wrong_is_told_with_its_row(folder, monkeypatch):
     assert "row 41 has 2 fields, but the header has 3" in message("\n".join(broken).encode())
     broken = [*lines[:41], '1,"2', *lines[41:]]
     assert "never closed" in message("\n".join(broken).encode())
-    broken = "\n".join(lines[:41]).encode() + b"\n1,\xff,2\n"
-    assert "row 41 has bytes that are not UTF-8" in message(broken)
+    broken = "\n".join(lines + lines[1:] * 100).encode() + b"\n1,\xff,2\n"
+    assert "row 6061 has bytes that are not UTF-8" in message(broken)
     compressed = gzip.compress(joined(ROWS).encode())
     assert "uncompressed" in message(compressed[: len(compressed) // 2])
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...data.targets import Target
+from ...streams.history import StreamHistory
 
 N_SUMS = 4
 LOSS, RIGHT, CONSTANT_LOSS, CONSTANT_RIGHT = range(N_SUMS)
@@ -128,6 +129,13 @@ class Prequential:
             n -= min(n, of_rows.shape[1])
         self._since += sums
         return self.line() if self._n >= self._next else None
+
+    def go_on(self, history: StreamHistory) -> list[Line]:
+        """Take what another process has recorded, whose rows have come again; the lines it has told."""
+        names = [name for name in ("loss", "accuracy") if name in history]
+        points = zip(history.n_samples.tolist(), *(history[name].tolist() for name in names), strict=True)
+        told = [self.add(n_rows, dict(zip(names, values, strict=True))) for n_rows, *values in points]
+        return [line for line in told if line is not None]
 
     def line(self) -> Line | None:
         """Up to here, unless nothing has come since the last one."""

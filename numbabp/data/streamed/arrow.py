@@ -55,7 +55,7 @@ class ArrowRows:
             parts = {} if folder is None else {"partitioning": "hive", "partition_base_dir": folder}
             self._dataset = dataset.dataset(list(paths), format=kind, **parts)
             batches, n = [], 0
-            for batch in batches_of_dataset(self._dataset, None):
+            for batch in batches_of_dataset(self._dataset, None, 0):
                 batches.append(batch)
                 n += batch.num_rows
                 if n >= n_look:
@@ -83,7 +83,7 @@ class ArrowRows:
         from pyarrow import Table as ArrowTable
 
         first_row, texts = 1, tuple(texts)
-        batches = batches_of_dataset(self._dataset, list(names))
+        batches = batches_of_dataset(self._dataset, list(names), 0)
         while True:
             with self._errors(self._kind):
                 batch = next(batches, None)
