@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "sklearn":  # a package of its own, with scikit-learn's names
-        return import_module(".sklearn", __name__)
+    if name in ("river", "sklearn"):  # packages of their own, with the names of those
+        return import_module(f".{name}", __name__)
     if name not in _MODULES:
         raise AttributeError(f"module 'numbabp' has no attribute {name!r}")
     value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
