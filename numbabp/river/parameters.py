@@ -40,8 +40,8 @@ n_hashed : int
 standardize : bool
     Whether numbers are standardised, by mean and standard deviation of all rows so far that have the feature,
     of which the t-th counts as t^3, before each is learnt from. A missing feature is at its mean, 0; one that
-    less than half of the rows since its first one have, as words do, is not centred, but divided by its root
-    mean square, and absent it is 0. Without, missing features are 0.
+    less than half of the rows since its first one have, or that is the same wherever it comes, as words are,
+    is not centred, but divided by its root mean square. Without, missing features are 0.
 dtype : {"float64", "float32"}
     Of the network.
 seed : int, optional

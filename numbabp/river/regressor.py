@@ -7,10 +7,11 @@ from typing import Any
 from river.base import MiniBatchRegressor
 
 from ..checks.arguments import check_real
-from .inputs import NOT_NUMBERS
+from .inputs import NOT_NUMBERS, of_size
 from .parameters import OfStreams, documented
 from .running import (
     DONE,
+    HIGHEST,
     STANDARD_TARGET,
     TARGET,
     TARGET_MEAN,
@@ -88,6 +89,8 @@ class MLPRegressor(OfStreams, MiniBatchRegressor):
     def _take(self, x: Mapping[Hashable, Any], y: float) -> None:
         """Put a row into memory that may have new features."""
         target = check_real("y", y)
+        if abs(target) > HIGHEST:
+            raise of_size("y", target)
         stream = self._stream
         if stream.take(x, 1):
             stream.begin_output(0, 0.0)

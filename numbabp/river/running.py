@@ -41,7 +41,9 @@ DONE, NEW_SQUARES = -1, -2
 HIGHEST = 1e150
 """Squares of larger numbers overflow."""
 MOSTLY = 0.5
-"""A feature that came in this part of the rows since its first one, and more, is centred."""
+"""A feature that came in this part of the rows since its first one, and more, is centred,"""
+ALWAYS = 1 - 1e-9
+"""and a constant if it came in this part of them, up to rounding."""
 ROUNDING = 10 * 2.0**-52
 """A spread of so many times the mean is none."""
 CHANGED = 0.01
@@ -91,7 +93,8 @@ def standardised(memory: Any, at: Any, n: Any, value: Any, total: Any) -> Any:
     """One value in units of its feature."""
     mean, variance = memory[at + MEANS * n], memory[at + VARIANCES * n]
     spread = spread_of(mean, variance)
-    if memory[at + WEIGHTS * n] < MOSTLY * (total - memory[at + SINCE * n]):
+    part = memory[at + WEIGHTS * n] / (total - memory[at + SINCE * n])  # of the rows since its first one
+    if part < MOSTLY or (spread == 0 and part < ALWAYS):
         spread = math.sqrt(variance + mean * mean)
         mean = 0.0
     return 0.0 if spread == 0 else (value - mean) / spread
@@ -119,8 +122,9 @@ def learn_row(memory: Any, squares: Any) -> int:
 def standardise(memory: Any, inputs: Any) -> int:
     """Inputs of a network T (n,) from the values in memory; with a weight, learn from these beforehand.
 
-    Whatever is missing is 0: the mean of a feature that mostly comes. One that mostly doesn't, a word's, has
-    an absence to tell of, and isn't centred, but divided by its root mean square.
+    Whatever is missing is 0: the mean of a feature that mostly comes. Of one that mostly doesn't, or is the
+    same wherever it comes, as words are, presence is what tells: it isn't centred, but divided by its root
+    mean square.
     """
     n = inputs.size
     real = inputs.dtype.type

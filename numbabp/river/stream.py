@@ -111,7 +111,7 @@ class Stream:
         if status == NEW_SQUARES:
             self.growing.scale(inputs.view[SQUARES])
         elif status == len(self.into):
-            raise of_size("target y", inputs.view[TARGET])
+            raise of_size("y", inputs.view[TARGET])
         else:
             raise of_size(f"feature {inputs.name_of(status)!r}", inputs.view[HEADER + status])
 
