@@ -92,7 +92,7 @@ class Inputs:
                 else:
                     row.texts.append((name, str(value)))
                 continue
-            number = _checked(name, value)
+            number = number_of(f"feature {name!r}", "a number or a text, or None if missing", value)
             if number != number:
                 continue
             if name in self.numbers:
@@ -189,17 +189,16 @@ def _getter(names: list[Hashable]) -> Callable[[Mapping[Hashable, Any]], Any]:
     return lambda x: tuple(x[name] for name in names)
 
 
-def _checked(name: Hashable, value: Any) -> float:
-    """A value as a number, which may be NaN."""
+def number_of(what: str, allowed: str, value: Any) -> float:
+    """A value as a number, which may be NaN; `what` must be what is `allowed`, an error says."""
     try:
+        if isinstance(value, str):  # which float reads
+            raise TypeError
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise TypeError(
-            f"feature {name!r} must be a number or a text, or None where it is missing, got {value!r} of "
-            f"type {type(value).__name__}."
-        ) from None
+        raise TypeError(f"{what} must be {allowed}, got {value!r} of type {type(value).__name__}.") from None
     if abs(number) > HIGHEST:
-        raise of_size(f"feature {name!r}", number)
+        raise of_size(what, number)
     return number
 
 

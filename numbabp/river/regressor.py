@@ -7,11 +7,10 @@ from typing import Any
 from river.base import MiniBatchRegressor
 
 from ..checks.arguments import check_real
-from .inputs import NOT_NUMBERS, of_size
+from .inputs import NOT_NUMBERS, number_of, of_size
 from .parameters import OfStreams, documented
 from .running import (
     DONE,
-    HIGHEST,
     STANDARD_TARGET,
     TARGET,
     TARGET_MEAN,
@@ -88,8 +87,8 @@ class MLPRegressor(OfStreams, MiniBatchRegressor):
 
     def _take(self, x: Mapping[Hashable, Any], y: float) -> None:
         """Put a row into memory that may have new features."""
-        target = check_real("y", y)
-        if abs(target) > HIGHEST:
+        target = number_of("y", "a number", y)
+        if target != target:
             raise of_size("y", target)
         stream = self._stream
         if stream.take(x, 1):

@@ -155,6 +155,14 @@ def test_before_the_first_row():
     assert MLPClassifier().network is None
 
 
+def test_targets_of_all_kinds_are_numbers():
+    rows = [({"a": math.sin(t)}, t % 2) for t in range(50)]
+    model = trained(rows, MLPRegressor)
+    for kind in (bool, np.bool_, np.float32, np.int64):
+        other = trained([(x, kind(y)) for x, y in rows], MLPRegressor)
+        assert (other.network.parameters == model.network.parameters).all()
+
+
 def test_an_empty_row_is_a_row():
     model = trained([({}, "x"), ({}, "y"), ({}, "x")] * 30)
     assert model.predict_one({}) == "x"
@@ -195,7 +203,7 @@ def test_what_is_not_allowed_changes_nothing(kind, first, x, y, w, error, messag
     assert (model.network.parameters == twin.network.parameters).all()
 
 
-@pytest.mark.parametrize("y", ["text", 1e200, math.inf])
+@pytest.mark.parametrize("y", ["text", "1.5", 1e200, math.inf, [1.0]])
 def test_targets_of_a_regressor_are_finite_numbers(y):
     model = trained([({"a": math.sin(t)}, t % 2) for t in range(20)], MLPRegressor)
     for x in ({"a": 1.0}, {"a": 1.0, "new": 1.0}):
