@@ -118,7 +118,7 @@ def stream(
         steps = {"learning_rate": learning_rate, "update_rule": update_rule, "l2": l2}
         begun = {"passes": passes, "seed": seed, "columns": batches.pipeline.digest()}
         tell = (lambda line: None) if as_json else run.tell
-        run.learn({**steps, **kept_in(checkpoint, **begun)}, passes, tell)
+        run.learn({**steps, **kept_in(checkpoint, begun)}, passes, tell)
         ENDING.look()
         failed = keeping.try_to_save(run.save)
         ENDING.look()

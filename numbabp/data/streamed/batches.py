@@ -16,7 +16,7 @@ from ..numerals import plain_number
 from ..pipeline import Pipeline
 from ..preparation import Preparation
 from ..tables import Table, listed
-from ..targets import Target, read_targets
+from ..targets import Target, read_target
 from .opening import Rows
 
 FIRST_ROWS, MOST_ROWS = 256, 4096
@@ -217,7 +217,7 @@ def _target(look: Table, wanted: Wanted) -> tuple[Column, Target]:
             )
         task = "classification"
         column = replace(column, values=np.concatenate([column.values, told.values]))
-    (column,), task = read_targets(Table(look.path, {column.name: column}), [column.name], task)
+    column, task = read_target(Table(look.path, {column.name: column}), column.name, task)
     if task == "classification":
         return column, Target.of_classes([column])
     return column, Target.of_amounts([column])
