@@ -24,8 +24,12 @@ OLD_SECONDS = 7 * 24 * 3600.0
 _TEMPORARY = re.compile(r"\..+\.([0-9a-f]{8})-([1-9][0-9]{0,9})-[0-9a-f]{16}\.tmp")
 
 
-def write_atomically(path: PathLike, write: Callable[[BinaryIO], Any]) -> None:
+def write_atomically(
+    path: PathLike, write: Callable[[BinaryIO], Any], before: Callable[[str], Any] | None = None
+) -> None:
     """Have `write` fill a file, and put it at `path` whole, or not at all.
+
+    `before` that is called with the path where it is until then.
 
     Raises
     ------
@@ -49,6 +53,8 @@ def write_atomically(path: PathLike, write: Callable[[BinaryIO], Any]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
+        if before is not None:
+            before(temporary)
         os.replace(temporary, path)
     except BaseException as error:
         try:

@@ -65,7 +65,12 @@ def of_file(path: PathLike) -> Iterator[None]:
         raise ValueError(f"{os.fspath(path)}: {str(error).removesuffix('.'):.500}.") from None
 
 
-def write_tensors(path: PathLike, strings: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> None:
+def write_tensors(
+    path: PathLike,
+    strings: Mapping[str, str],
+    arrays: Mapping[str, np.ndarray],
+    before: Callable[[str], Any] | None = None,
+) -> None:
     """Write arrays straight from their memory, atomically.
 
     Parameters
@@ -76,6 +81,8 @@ def write_tensors(path: PathLike, strings: Mapping[str, str], arrays: Mapping[st
         The metadata, but the digest, which is added.
     arrays
         Contiguous, of `TENSOR_DTYPES`, by name.
+    before
+        See `write_atomically`.
 
     Raises
     ------
@@ -105,7 +112,7 @@ def write_tensors(path: PathLike, strings: Mapping[str, str], arrays: Mapping[st
         for _, array in ordered:
             file.write(bytes_of(array))
 
-    write_atomically(path, write)
+    write_atomically(path, write, before)
 
 
 def read_tensors(

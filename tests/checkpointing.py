@@ -28,8 +28,8 @@ def all_versions(monkeypatch):
     """A list of all checkpoints written from now on, as whole files, each before training goes on."""
     written, real = [], files.write
 
-    def write(path, identity, standing):
-        real(path, identity, standing)
+    def write(path, identity, standing, *more):
+        real(path, identity, standing, *more)
         with open(path, "rb") as file:
             written.append(file.read())
 
@@ -42,8 +42,8 @@ def all_versions_of_folders(monkeypatch, path):
     """A list of all that the folder at `path` holds after each file that is written, by name."""
     written, real, asked = [], files.write, folder.Checkpoint
 
-    def write(path_of_file, identity, standing):
-        real(path_of_file, identity, standing)
+    def write(path_of_file, identity, standing, *more):
+        real(path_of_file, identity, standing, *more)
         written.append(content_of(path))
 
     monkeypatch.setattr(keeper.Keeper, "_start", lambda self, work: work())

@@ -52,8 +52,8 @@ def test_from_every_checkpoint_a_fit_ends_with_the_same_bits(tmp_path, monkeypat
     monkeypatch.setattr(fitting, "EPOCHS_A_CALL", 9)
     written, real = [], files.write
 
-    def write(path, identity, standing):
-        real(path, identity, standing)
+    def write(path, identity, standing, *more):
+        real(path, identity, standing, *more)
         with open(path, "rb") as file:
             written.append(file.read())
 

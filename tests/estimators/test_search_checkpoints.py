@@ -415,10 +415,10 @@ def test_an_interruption_of_the_refit_passes(tmp_path, monkeypatch):
 def test_a_disk_that_is_full_is_a_warning(tmp_path, monkeypatch):
     expected, real = record(searched("groups")), files.write
 
-    def write(path, identity, standing):
+    def write(path, identity, standing, *more):
         if not path.endswith("run.safetensors"):
             raise OSError(28, "No space left on device")
-        real(path, identity, standing)
+        real(path, identity, standing, *more)
 
     monkeypatch.setattr(files, "write", write)
     with pytest.warns(RuntimeWarning, match=r"could not be written .*No space left"):
@@ -461,8 +461,8 @@ asked, real = folder.Checkpoint, files.write
 folder.Checkpoint = lambda path, **more: asked(path, every=0.01, **more)
 
 
-def write(path, identity, standing):
-    real(path, identity, standing)
+def write(path, identity, standing, *more):
+    real(path, identity, standing, *more)
     print(path.rsplit("/", 1)[1], flush=True)
 
 

@@ -343,10 +343,10 @@ def test_interrupted_runs_go_on(tmp_path, monkeypatch):
 def test_an_interruption_of_the_last_checkpoint_leaves_the_one_before(tmp_path, monkeypatch):
     whole, real = trained(None), files.write
 
-    def interrupted(path, identity, standing):
+    def interrupted(path, identity, standing, *more):
         if standing.facts["stop_reason"] is not None:
             raise KeyboardInterrupt
-        real(path, identity, standing)
+        real(path, identity, standing, *more)
 
     with monkeypatch.context() as patch:
         patch.setattr(files, "write", interrupted)

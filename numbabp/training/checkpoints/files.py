@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,15 +37,17 @@ class Found(NamedTuple):
     standing: Standing
 
 
-def write(path: PathLike, identity: Identity, standing: Standing) -> None:
-    """Write a checkpoint, atomically; its arrays must not change meanwhile."""
+def write(
+    path: PathLike, identity: Identity, standing: Standing, before: Callable[[str], Any] | None = None
+) -> None:
+    """Write a checkpoint, atomically; its arrays must not change meanwhile. See `write_atomically`."""
     strings = {
         "format": FORMAT,
         "version": str(VERSION),
         "run": json.dumps(identity),
         "standing": json.dumps(standing.facts, allow_nan=False),
     }
-    write_tensors(path, strings, standing.arrays)
+    write_tensors(path, strings, standing.arrays, before)
 
 
 def read(path: PathLike) -> Found:

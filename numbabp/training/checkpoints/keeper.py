@@ -12,6 +12,7 @@ from ...atomic_files import PathLike
 from ...checks.arguments import check_bool, check_path, check_random_state, check_real
 from ..threads import Work
 from . import files, random_states
+from .hold import Hold
 from .standing import Standing
 
 RANDOM_STATE = "random_state."
@@ -82,7 +83,8 @@ class Keeper:
         generators: Mapping[str, np.random.RandomState],
     ) -> None:
         self._path, self._every, self._identity = checkpoint.path, checkpoint.every, identity
-        self._generators = generators
+        self._generators, self._hold = generators, Hold(checkpoint.path)
+        self._has_looked = False
         self._last = time.monotonic()
         self._copies: dict[str, np.ndarray] | None = None
         self._work: Work | None = None
@@ -97,6 +99,9 @@ class Keeper:
 
         It does so in the context `paused`, which is entered when it is time.
         """
+        if not self._has_looked:
+            self._has_looked = True
+            self._try_to_hold()
         waited = time.monotonic() - self._last
         if waited < self._every / 2 or not self._is_idle():
             return
@@ -112,12 +117,18 @@ class Keeper:
 
     def finish(self, standing: Standing) -> None:
         """Write the last checkpoint, and wait until it is there."""
-        self.close()
+        self._wait()
         self._write(self._with_random_states(standing))
         self._warn()
 
     def close(self) -> None:
-        """Wait until nothing is being written."""
+        """Wait until nothing is being written, and leave the file to others."""
+        try:
+            self._wait()
+        finally:
+            self._hold.release()
+
+    def _wait(self) -> None:
         if self._work is not None:
             self._work.wait()
             if isinstance(self._work.error, Exception):
@@ -127,8 +138,17 @@ class Keeper:
 
     def _is_idle(self) -> bool:
         if self._work is not None and self._work.is_done:
-            self.close()
+            self._wait()
         return self._work is None
+
+    def _try_to_hold(self) -> bool:
+        """Whether no other process trains with the file that is there."""
+        try:
+            self._hold.take()
+        except files.CheckpointError as error:
+            self._error = error
+            return False
+        return True
 
     def _start(self, work: Callable[[], None]) -> None:
         own = Work(work)
@@ -178,8 +198,10 @@ class Keeper:
         )
 
     def _write(self, standing: Standing) -> None:
+        if not self._try_to_hold():
+            return
         try:
-            files.write(self._path, self._identity, standing)
+            files.write(self._path, self._identity, standing, self._hold.take_too)
         except (OSError, ValueError) as error:
             self._error = error
 

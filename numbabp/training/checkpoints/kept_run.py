@@ -7,6 +7,7 @@ import numpy as np
 from ...planning.plan import Plan
 from ...planning.problem import Problem
 from . import files, random_states
+from .hold import Hold
 from .keeper import Checkpoint, Keeper, put_back_random_states
 from .plans import planned
 from .standing import Standing
@@ -29,11 +30,13 @@ class KeptRun(NamedTuple):
         Raises
         ------
         ValueError
-            If the file is of another run, damaged, or can't be written; or if a generator can't be kept.
+            If the file is of another run, damaged, can't be written, or is in use by another process; or if
+            a generator can't be kept.
         """
         for generator in generators.values():
             random_states.described(generator)  # raises where it can't be kept
         identity = {**identity, **checkpoint.beside}
+        _check_not_in_use(checkpoint.path)
         found = files.prepare(checkpoint.path, checkpoint.resume, checkpoint.advice)
         if found is not None:
             files.check_same_run(checkpoint.path, found.identity, identity, checkpoint.advice)
@@ -47,3 +50,15 @@ class KeptRun(NamedTuple):
         """After all that is drawn before a run begins."""
         if self.standing is not None:
             put_back_random_states(self.standing, self.generators)
+
+
+def _check_not_in_use(path: str) -> None:
+    hold = Hold(path)
+    try:
+        hold.take()
+    except files.CheckpointError as error:
+        raise files.CheckpointError(
+            f"checkpoint {path}: {error}. Wait until that has ended, or name another file."
+        ) from None
+    finally:
+        hold.release()
