@@ -1,6 +1,7 @@
 """What pages, comments and programs in strings name is there, and what docs/architecture.md shows is so."""
 
 import ast
+import builtins
 import inspect
 import re
 from pathlib import Path
@@ -70,6 +71,18 @@ def names_in(tree: ast.Module) -> set[str]:
     return found
 
 
+def undefined(text: str) -> list[str]:
+    """Names that a page's blocks of Python use before one of them, or Python itself, defines them."""
+    known, missing = set(dir(builtins)), []
+    for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        for statement in ast.parse(block).body:
+            names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
+            known |= names_in(statement) if isinstance(statement, ast.Import | ast.ImportFrom) else set()
+            known |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
+            missing += [node.id for node in names if node.id not in known]
+    return list(dict.fromkeys(missing))
+
+
 def functions_shown(text: str) -> dict[str, str]:
     """Functions in a page's blocks of Python, by name."""
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
@@ -115,6 +128,12 @@ def test_readme_has_the_catalogue_of_kernels_for_gpus():
     rows = re.findall(r"^\| `(\w+)` \|.*\| ([a-z, ]+) \|$", text, re.MULTILINE)
     on_gpu = [kernel for kernel in catalogue.KERNELS if kernel.device == catalogue.CUDA]
     assert dict(rows) == {kernel.name: ", ".join(kernel.rules) for kernel in on_gpu}
+
+
+def test_blocks_of_the_readme_run_as_they_stand():
+    assert not undefined((ROOT / "README.md").read_text(encoding="utf-8"))
+    page = "```python\nimport a.b as c\nd = c.e + f\n```\n\n```python\nprint([g for g in d], h)\n```\n"
+    assert undefined(page) == ["f", "h"]
 
 
 def test_functions_are_shown_as_they_are():
