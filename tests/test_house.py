@@ -16,7 +16,7 @@ LAYERS = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 MOST_MODULES_A_FOLDER = 14
 MOST_LINES_A_FILE = 520
 MOST_PARAMETERS = 8
-MOST_WIDE_FUNCTIONS = 12
+MOST_WIDE_FUNCTIONS = 13
 """Which have more than `MOST_PARAMETERS`: what users call, and kernels."""
 MOST_PRIVATE_ACCESSES = 15
 WHERE_KERNELS_ARE_TOLD_APART = ("numbabp/planning/catalogue.py", "numbabp/training/engines/")

@@ -267,7 +267,8 @@ def test_a_second_signal_ends_what_the_first_has_begun(folder):
     before = (folder / "run").read_bytes()
     command = (*FOR_HOURS, "--checkpoint", "run", "--output", "net")
     ended = signalled(signal.SIGINT, TWICE.format(seconds=0), *command)
-    assert ended == (130, "", f"numbabp: interrupted; the training is kept in run: {GOES_ON}\n")
+    told = "numbabp: going on from run, where 2 of 10000000 epochs are done\n"
+    assert ended == (130, "", f"{told}numbabp: interrupted; the training is kept in run: {GOES_ON}\n")
     assert os.listdir(folder) == ["run"]
     assert (folder / "run").read_bytes() == before
 

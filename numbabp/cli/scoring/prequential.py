@@ -87,7 +87,7 @@ class Constant:
             self._n += len(targets)
             return np.stack([(targets - mean) ** 2 / 2, np.zeros(len(targets))])
         counts, places = self._counts, targets.astype(np.intp)
-        found = np.stack([-np.log(counts / counts.sum())[places], places == counts.argmax()])
+        found = np.stack([-np.log(counts / counts.sum())[places], places == np.argmax(counts)])
         counts += np.bincount(places, minlength=len(counts))
         return found
 
