@@ -58,7 +58,7 @@ class Online:
         window: int,
     ) -> None:
         check_integer("window", window, minimum=0)
-        self._network, self._architecture = network, architecture
+        self._network, self._architecture, self._options = network, architecture, options
         self._workspace = work = Workspace.of(architecture, parameters, state, options, window)
         self._places = work.places
         self.inputs, self.targets = work.inputs[0], work.targets[0]
@@ -77,8 +77,20 @@ class Online:
         self._last_good = Snapshot(self._changing)
         self._n_last_good = 0
 
+    def __reduce__(self) -> Any:  # the addresses in its places are this process's, and this object's
+        arguments = self._network, self._options, len(self._workspace.latest)
+        going_on = self.learning_rate, self._workspace.totals, self._workspace.latest
+        return _again, (*arguments, *going_on)
+
     def __repr__(self) -> str:
         return f"<Online of {self._network!r}, {self.n_samples} samples learnt>"
+
+    def going_on(self, learning_rate: float, totals: np.ndarray, latest: np.ndarray) -> "Online":
+        """Take over the rate and the records of another."""
+        self.learning_rate = learning_rate
+        self._workspace.totals[:], self._workspace.latest[:] = totals, latest
+        self._n_last_good = self.n_samples
+        return self
 
     def learn_one(self, x: Any, y: Any, sample_weight: float = 1.0) -> np.ndarray:
         """Take one step.
@@ -187,6 +199,11 @@ class Online:
         return int(self._workspace.totals[0, 0])
 
     @property
+    def sums(self) -> np.ndarray:
+        """Of the last sample: weighted loss, weight and weighted metrics; a view."""
+        return self._workspace.sums[0]
+
+    @property
     def metrics(self) -> dict[str, float]:
         """Prequential loss, and metrics as `fit` records them: means over all samples, before their steps."""
         return self._means(self._workspace.totals[0, 1:])
@@ -279,3 +296,10 @@ class Online:
 def _views(*arrays: Any) -> Iterator[Any]:
     """Their memory as Python has it."""
     return map(memoryview, arrays)
+
+
+def _again(
+    network: Any, options: Options, window: int, learning_rate: float, totals: np.ndarray, latest: np.ndarray
+) -> Online:
+    """A learner of a copied network, going on."""
+    return network.online_with(options, window).going_on(learning_rate, totals, latest)

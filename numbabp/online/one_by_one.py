@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 
 from ..architecture import Architecture
+from ..history import History
 from ..kernels.online.sample import Learner
 from ..options import NAMES, Options, check_names, options_of, takes_options
 from ..training.state import RuleState
 from .learner import Online
+from .one_row import OneRow, is_one_row, is_plain
 from .workspace import ALLOWED, Workspace, check_options, learner_of
 
 
@@ -17,7 +19,15 @@ class LearnsOneByOne:
 
     architecture: Architecture
     parameters: np.ndarray
+    history: History | None
     _rule_state: RuleState | None
+    _one_row: OneRow | None = None
+    _last_options: Options | None = None
+    """Of the last `partial_fit` of one row."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        own = ("_one_row", "_last_options")
+        return {name: value for name, value in vars(self).items() if name not in own}
 
     def rule_state(self, update_rule: str) -> RuleState:
         """What the update rule carries from step to step, begun anew if the last one was another."""
@@ -46,7 +56,8 @@ class LearnsOneByOne:
             For an argument that is not allowed.
         """
         check_names("compiled", options, ALLOWED)
-        checked, state = self._begin(options)
+        checked = options_of(options)
+        state = self._begin(checked)
         work = Workspace.of(self.architecture, self.parameters, state, checked, 0)
         return learner_of(self.architecture, checked, work)
 
@@ -73,15 +84,35 @@ class LearnsOneByOne:
             For an argument that is not allowed.
         """
         check_names("online", options, ALLOWED, ["window"])
-        checked, state = self._begin(options)
-        return Online(self, self.architecture, self.parameters, state, checked, window)
+        return self.online_with(options_of(options), window)
 
-    def _begin(self, options: Any) -> tuple[Options, RuleState]:
-        """Checked options, and the state of their rule, which is the network's from now on."""
-        checked = options_of(options)
-        check_options(checked)
+    def online_with(self, options: Options, window: int) -> Online:
+        """`online` with checked options."""
+        state = self._begin(options)
+        return Online(self, self.architecture, self.parameters, state, options, window)
+
+    def _begin(self, options: Options) -> RuleState:
+        """The state of a rule, which is the network's from now on, where it may go on with these options."""
+        check_options(options)
         self.architecture.check_finite(self.parameters)
-        state = self.rule_state(checked.update_rule)
+        state = self.rule_state(options.update_rule)
         state.check_finite()
         self._rule_state = state
-        return checked, state
+        return state
+
+    def _learn_row(self, X: Any, y: Any, options: Options) -> History | None:
+        """`partial_fit` of one row, but for the first with these options, as a kernel is compiled for it."""
+        if self._one_row is not None and self._one_row.is_for(self.parameters, self._rule_state, options):
+            if not is_one_row(X, y):
+                return None
+        elif options is not self._last_options or not is_one_row(X, y) or not is_plain(options):
+            self._last_options = options
+            return None
+        else:
+            state = self._rule_state
+            assert state is not None  # of the first one
+            self._one_row = OneRow(self, self.architecture, self.parameters, state, options)
+        history = self._one_row.learn(X, y)
+        if history is not None:
+            self.history = history
+        return history

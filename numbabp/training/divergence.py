@@ -42,7 +42,7 @@ def is_of_use(
         return False
     if not by_layers:
         return all_finite(parameters) and bool(abs(parameters).max() <= limit)
-    if parameters.dot(parameters) <= _harmless(architecture):
+    if parameters.dot(parameters) <= harmless(architecture):
         return True
     return all_finite(parameters) and reach(architecture, parameters) <= limit
 
@@ -68,7 +68,7 @@ def are_of_use(
     ndarray of bool, shape (n_networks,)
     """
     with np.errstate(all="ignore"):
-        settled = np.einsum("ij,ij->i", parameters, parameters) <= _harmless(architecture)
+        settled = np.einsum("ij,ij->i", parameters, parameters) <= harmless(architecture)
         settled &= losses <= LIMITS[architecture.dtype.name] ** 2
         if moments.size:
             settled &= np.isfinite(moments.sum(axis=tuple(range(1, moments.ndim))))
@@ -77,7 +77,7 @@ def are_of_use(
     return settled
 
 
-def _harmless(architecture: Architecture) -> float:
+def harmless(architecture: Architecture) -> float:
     """Up to which sum of squares of parameters no layer makes too much of what it gets, by any activation."""
     return (LIMITS[architecture.dtype.name] ** (1 / architecture.n_layers) / 2) ** 2
 

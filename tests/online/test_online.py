@@ -321,3 +321,64 @@ def test_options_that_a_step_has_not():
     net.parameters[3] = np.nan
     with pytest.raises(ValueError, match="must be finite"):
         net.online()
+
+
+def test_learners_are_copied_with_their_networks():
+    X, Y = samples()
+    whole = network()
+    learnt(whole, X, Y, update_rule="adam", learning_rate=RATE)
+    net = network()
+    learner, _ = learnt(net, X[:100], Y[:100], update_rule="adam", learning_rate=RATE, window=50)
+    for copied_net, copied in (
+        copy.deepcopy((net, learner)),
+        pickle.loads(pickle.dumps((net, learner))),
+        (net, learner),
+    ):
+        assert copied.n_samples == 100 and copied.window_metrics == learner.window_metrics
+        for x, y in zip(X[100:], Y[100:], strict=True):
+            copied.learn_one(x, y)
+        np.testing.assert_array_equal(copied_net.parameters, whole.parameters)
+        assert copied.n_samples == N
+
+
+@pytest.mark.parametrize("rule", ["sgd", "adam"])
+def test_partial_fit_of_one_row_takes_the_same_steps(rule):
+    X, Y = samples()
+    options = {"update_rule": rule, "learning_rate": RATE}
+    by_rows, all_at_once = network(), network()
+    for i in range(N):
+        history = by_rows.partial_fit(X[i : i + 1], Y[i : i + 1], **options)
+        if i == 100:  # goes on in another one
+            by_rows = pickle.loads(pickle.dumps(by_rows))
+    kernel = "sequential" if rule == "sgd" else "general"
+    all_at_once.fit(X[:-1], Y[:-1], epochs=1, shuffle=False, kernel=kernel, **options)
+    last = all_at_once.evaluate(X[-1:], Y[-1:])
+    assert history.loss.tolist() == [pytest.approx(last["loss"], rel=1e-12)]
+    assert history.accuracy.tolist() == [last["accuracy"]] and by_rows.history is history
+    all_at_once.partial_fit(X[-1:], Y[-1:], kernel=kernel, **options)
+    np.testing.assert_array_equal(by_rows.parameters, all_at_once.parameters)
+    assert by_rows.rule_state(rule).steps == N
+
+
+def test_partial_fit_of_one_row_says_what_is_wrong_and_changes_nothing():
+    X, Y = samples()
+    net = network()
+    for i in range(5):
+        net.partial_fit(X[i : i + 1], Y[i : i + 1])
+    before = net.parameters.copy()
+    for X_bad, y_bad, says in (
+        (np.full((1, 5), np.nan), Y[:1], "X must be finite"),
+        (np.ones((1, 4)), Y[:1], "X has 4 columns"),
+        (X[:1], np.array([3]), "y"),
+        (X[:1], Y[:1] * 2, "y must lie between"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            net.partial_fit(X_bad, y_bad)
+        np.testing.assert_array_equal(net.parameters, before)
+    steep = nbp.Network((1, 1), random_state=0)
+    for _ in range(3):
+        steep.partial_fit(np.ones((1, 1)), np.ones(1))
+    with pytest.raises(nbp.DivergenceError):
+        for _ in range(3000):
+            steep.partial_fit(np.full((1, 1), 10.0), np.ones(1))
+    assert np.isfinite(steep.predict(np.full((1, 1), 10.0))).all()
