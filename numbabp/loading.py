@@ -86,5 +86,6 @@ def load_with_metadata(path: PathLike) -> tuple[Network, dict[str, Any]]:
         random_state=going.random_state,
         history=going.history,
         rule_state=going.rule_state,
+        inner=going.inner,
     )
     return network, stored.metadata

@@ -28,7 +28,7 @@ from .training.checkpoints.kept_state import Going, kept_of
 from .training.exclusive import TrainedAlone
 from .training.loop import Callback, Training
 from .training.network_setup import Run
-from .training.state import RuleState, draw_order_seed
+from .training.state import Inner, RuleState, draw_order_seed
 
 OF_A_RUN = (
     *("epochs", "random_state", "sample_weight", "validation_data", "callback"),
@@ -128,6 +128,7 @@ class Network(LearnsOneByOne, LearnsFromStreams):
         random_state: np.random.RandomState | None = None,
         history: History | None = None,
         rule_state: RuleState | None = None,
+        inner: Inner | None = None,
     ) -> "Network":
         """Network of given parameters, which it keeps by reference.
 
@@ -141,12 +142,12 @@ class Network(LearnsOneByOne, LearnsFromStreams):
             What they were drawn by.
         random_state
             Goes on to the shuffles; by default NumPy's global one.
-        history, rule_state
+        history, rule_state, inner
             Of the training that made them.
         """
         self = cls.__new__(cls)
         self._set(architecture, init, parameters, check_random_state(random_state))
-        self.history, self._rule_state = history, rule_state
+        self.history, self._rule_state, self._inner = history, rule_state, inner
         return self
 
     def _set(
@@ -446,7 +447,7 @@ class Network(LearnsOneByOne, LearnsFromStreams):
     def save_with(self, path: str | os.PathLike[str], metadata: Any, training_state: bool) -> None:
         """`save` with metadata; see `numbabp.loading.save`."""
         check_bool("training_state", training_state)
-        going = Going(self.random_state, self._rule_state, self.history)
+        going = Going(self.random_state, self._rule_state, self.history, self._inner)
         kept = kept_of(going) if training_state else None
         storage.write_network(path, self.architecture, self.init, self.parameters, metadata, kept)
 

@@ -1,6 +1,7 @@
 """`fit_stream`, which networks have."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,15 +17,14 @@ from ..training.checkpoints.keeper import Checkpoint
 from ..training.divergence import Snapshot
 from ..training.exclusive import TrainedAlone
 from ..training.network_setup import Run
-from ..training.state import RuleState
+from ..training.state import Inner, RuleState, Statistics
 from .batches import Convert
-from .folding import Inner, begun, folded
+from .folding import begun, folded
 from .history import Points, StreamHistory
 from .learning import PIECES, Callback, Learning, piece_length, unit_of
 from .place import Place
 from .reading import Reader
 from .ring import Ring
-from .running import Statistics
 from .setup import WHY_NOT, Asked, stream_options
 from .tables import Columns
 from .writing import Preparation, Preparing, Writer
@@ -157,13 +157,19 @@ class LearnsFromStreams(OfArchitecture):
         learning = Learning(problem, plan, inner.parameters, inner.state, points, asked.callback)
         learning.mark = inner.statistics.copied() if preparation.counts else None
         changing = self.parameters, inner.parameters, inner.state.moments, inner.state.steps
-        last, before, place = (self._inner, self._rule_state), None, None
+        last, before, place = (self._inner, self._rule_state, self.history), None, None
         if kept is not None:
             learning.keeper = kept.keeper
-            if kept.standing is not None:
-                before = Snapshot(changing)
-                learning.go_on(kept.standing)
-                self.history = learning.history()  # for the callback
+        if kept is not None and kept.standing is not None:
+            before = Snapshot(changing)
+            learning.go_on(kept.standing)
+            self.history = learning.history()  # for the callback
+        elif asked.standardize and self._inner is None and (self.history or self._rule_state):
+            warnings.warn(
+                "the network was trained before, and not on a standardised stream: with standardize=True its "
+                "parameters are taken to be for standardised inputs.",
+                stacklevel=3,
+            )
         if learning.mark is not None:
             preparation.statistics = learning.mark.copied()
         if points.n_samples:
@@ -181,7 +187,7 @@ class LearnsFromStreams(OfArchitecture):
         except CheckpointError:  # of another stream: nothing was learnt
             if before is not None:
                 before.put_back(changing)
-            self._inner, self._rule_state = last
+            self._inner, self._rule_state, self.history = last
             raise
         except BaseException:
             self.history = learning.history()

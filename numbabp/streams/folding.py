@@ -3,33 +3,11 @@
 With x' = (x - m) / s in front, z = x' W + b is x (W / s) + (b - (m / s) W).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..architecture import Architecture
 from ..compiler.arrays import aligned_zeros
-from ..training.state import RuleState
-from .running import Statistics
-
-
-@dataclass
-class Inner:
-    """What a standardised stream goes on with.
-
-    Attributes
-    ----------
-    parameters
-        T (n_parameters,), of the network for standardised inputs.
-    state
-        The update rule's, which belongs to these.
-    statistics
-        By which inputs are standardised.
-    """
-
-    parameters: np.ndarray
-    state: RuleState
-    statistics: Statistics
+from ..training.state import Inner, RuleState, Statistics
 
 
 def folded(architecture: Architecture, inner: np.ndarray, statistics: Statistics) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..history import History
 from ..kernels.state import FIRST_METRIC, LOSS, WEIGHT
-from .running import Statistics
+from ..training.state import Statistics
 
 
 class StreamHistory(History):

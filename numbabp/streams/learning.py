@@ -20,12 +20,11 @@ from ..training.checkpoints.keeper import Keeper
 from ..training.checkpoints.standing import Standing, take
 from ..training.divergence import Snapshot
 from ..training.loop import Training
-from ..training.state import RuleState
+from ..training.state import RuleState, Statistics
 from .history import Points, StreamHistory
 from .place import LastRow
 from .reading import Reader
 from .ring import Ring
-from .running import Statistics
 
 PIECE_SECONDS = 0.1
 """Of training, about: what a piece costs beside its steps is 0.3 ms, and it is what Ctrl-C may undo."""

@@ -5,44 +5,11 @@ standardised by them (Welford 1962, "Note on a Method for Calculating Corrected 
 with weights West 1979, "Updating Mean and Variance Estimates: An Improved Method").
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..compiler.compiling import kernel
-
-
-@dataclass
-class Statistics:
-    """Of the rows of a stream so far; float64, shape (n_columns,) each.
-
-    Attributes
-    ----------
-    total
-        Sum of the weights of the rows that had a value; rows of weight 0 are left out.
-    mean
-    squares
-        Sum of the weighted squares of the differences to the mean.
-    """
-
-    total: np.ndarray
-    mean: np.ndarray
-    squares: np.ndarray
-
-    @classmethod
-    def new(cls, n_columns: int) -> "Statistics":
-        """Of no rows."""
-        return cls(*np.zeros((3, n_columns)))
-
-    def copied(self) -> "Statistics":
-        """Those that later rows do not change."""
-        return Statistics(self.total.copy(), self.mean.copy(), self.squares.copy())
-
-    @property
-    def scale(self) -> np.ndarray:
-        """Standard deviation, with 1 / n; 0 where a column is constant."""
-        return np.sqrt(self.squares / np.maximum(self.total, np.finfo(float).tiny))
 
 
 @kernel
@@ -56,7 +23,7 @@ def standardize_rows(values: Any, weights: Any, total: Any, mean: Any, squares: 
     weights
         T (n,), or (0,) where every row weighs 1.
     total, mean, squares
-        See `Statistics`; changed in place.
+        See `training.state.Statistics`; changed in place.
     out
         T (n, n_columns)
     """

@@ -10,9 +10,9 @@ from ..options import NAMES, Options, check_names
 from ..training.checkpoints import identities
 from ..training.checkpoints.keeper import Checkpoint
 from ..training.checkpoints.kept_run import KeptRun
+from ..training.state import Statistics
 from .batches import Convert
 from .learning import Callback
-from .running import Statistics
 from .sources import Source
 from .tables import Columns
 from .writing import Preparation

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..training.state import Statistics
 from .batches import Batch
 from .ring import Place, Ring
-from .running import Statistics, fill_rows, standardize_rows
+from .running import fill_rows, standardize_rows
 
 ROWS_IN_CACHE = 256
 """Made float64 at a time."""

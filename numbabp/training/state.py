@@ -74,6 +74,57 @@ class RuleState:
         return RuleState(self.update_rule, self.moments[networks], self.steps[networks, ...])
 
 
+@dataclass
+class Statistics:
+    """Of the rows of a stream so far; float64, shape (n_columns,) each.
+
+    Attributes
+    ----------
+    total
+        Sum of the weights of the rows that had a value; rows of weight 0 are left out.
+    mean
+    squares
+        Sum of the weighted squares of the differences to the mean.
+    """
+
+    total: np.ndarray
+    mean: np.ndarray
+    squares: np.ndarray
+
+    @classmethod
+    def new(cls, n_columns: int) -> "Statistics":
+        """Of no rows."""
+        return cls(*np.zeros((3, n_columns)))
+
+    def copied(self) -> "Statistics":
+        """Those that later rows do not change."""
+        return Statistics(self.total.copy(), self.mean.copy(), self.squares.copy())
+
+    @property
+    def scale(self) -> np.ndarray:
+        """Standard deviation, with 1 / n; 0 where a column is constant."""
+        return np.sqrt(self.squares / np.maximum(self.total, np.finfo(float).tiny))
+
+
+@dataclass
+class Inner:
+    """What a standardised stream goes on with.
+
+    Attributes
+    ----------
+    parameters
+        T (n_parameters,), of the network for standardised inputs.
+    state
+        The update rule's, which belongs to these.
+    statistics
+        By which inputs are standardised.
+    """
+
+    parameters: np.ndarray
+    state: RuleState
+    statistics: Statistics
+
+
 def draw_order_seed(generator: np.random.RandomState, shuffle: bool) -> int:
     """Draw the seed of the shuffles, or nothing where the order is fixed."""
     return int(generator.randint(0, 2**63 - 1, dtype=np.int64)) if shuffle else 0

@@ -1,5 +1,7 @@
 """Inputs that are standardised on their way, or whose gaps are filled, against NumPy row by row."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
@@ -135,3 +137,39 @@ def test_numbers_too_large_to_be_squared_are_named():
     X[100, 2] = 1e200
     with pytest.raises(ValueError, match="column 2 of X holds numbers that are too large"):
         network().fit_stream(cut(X, y), standardize=True)
+
+
+@pytest.mark.parametrize("update_rule", ["sgd", "adam"])
+def test_a_network_that_was_saved_goes_on_as_one_that_was_not(update_rule, tmp_path):
+    X, y, _ = samples()
+    options = {"standardize": True, "update_rule": update_rule}
+    net = network()
+    net.fit_stream(cut(X[:300], y[:300]), **options)
+    net.save(tmp_path / "net.safetensors")
+    loaded = nbp.load(tmp_path / "net.safetensors")
+    for one in (net, loaded):
+        one.fit_stream(cut(X[300:], y[300:]), **options)
+    np.testing.assert_array_equal(loaded.parameters, net.parameters)
+    copied = pickle.loads(pickle.dumps(loaded))
+    for one in (net, copied):
+        one.fit_stream(cut(X, y), **options)
+    np.testing.assert_array_equal(copied.parameters, net.parameters)
+
+
+def test_a_network_that_was_trained_on_raw_inputs_is_warned_of():
+    X, y, _ = samples()
+    net = network()
+    net.fit(X, y, epochs=1)
+    with pytest.warns(UserWarning, match="its parameters are taken to be for standardised inputs"):
+        net.fit_stream(cut(X, y), standardize=True)
+    net.fit_stream(cut(X, y), standardize=True)
+
+
+def test_fit_begins_with_a_new_rule_state_after_a_standardised_stream():
+    X, y, _ = samples()
+    net, other = network(), network()
+    net.fit_stream(cut(X, y), standardize=True, update_rule="adam")
+    other.parameters[:] = net.parameters
+    for one in (net, other):
+        one.fit(X[:, :], y, epochs=1, update_rule="adam", shuffle=False, learning_rate=1e-4)
+    np.testing.assert_array_equal(net.parameters, other.parameters)

@@ -12,12 +12,15 @@ from ...architecture import Architecture
 from ...history import History
 from ...kernels.update_rules import N_MOMENTS
 from ...storage import Kept
-from ..state import RuleState
+from ..state import Inner, RuleState, Statistics
 from . import random_states
 
 HISTORY = "history."
 """What the names of a history's arrays begin with."""
 LEARNING_RATE = "learning_rate"
+INNER = "inner"
+"""Of what a standardised stream goes on with: its fact, and what the names of its arrays begin with."""
+STATISTICS = ("total", "mean", "squares")
 
 
 class Going(NamedTuple):
@@ -26,6 +29,7 @@ class Going(NamedTuple):
     random_state: np.random.RandomState
     rule_state: RuleState | None
     history: History | None
+    inner: Inner | None = None
 
 
 def kept_of(going: Going) -> Kept:
@@ -54,6 +58,13 @@ def kept_of(going: Going) -> Kept:
         }
         arrays |= {HISTORY + name: values for name, values in history.items()}
         arrays[HISTORY + LEARNING_RATE] = history.learning_rate
+    if going.inner is not None:
+        inner = going.inner
+        inner.state.check_finite()
+        facts[INNER] = {"update_rule": inner.state.update_rule, "steps": int(inner.state.steps)}
+        arrays |= {f"{INNER}.{name}": getattr(inner.statistics, name) for name in STATISTICS}
+        arrays[f"{INNER}.parameters"] = inner.parameters
+        arrays[f"{INNER}.moments"] = np.ascontiguousarray(inner.state.moments)
     return Kept(facts, arrays)
 
 
@@ -66,11 +77,16 @@ def going_of(kept: Kept, architecture: Architecture) -> Going:
         If it does not belong to the architecture, is not whole, or has moments that are not finite.
     """
     facts, arrays = kept
-    if set(facts) != {"update_rule", "steps", "history", "random_state"}:
+    if set(facts) - {INNER} != {"update_rule", "steps", "history", "random_state"}:
         raise ValueError("what it keeps for training is not update_rule, steps, history and random_state")
     generator = np.random.RandomState()
     random_states.put_back(generator, facts["random_state"], arrays.pop(random_states.KEY, None))
-    going = Going(generator, _rule_state(facts, arrays, architecture), _history(facts["history"], arrays))
+    going = Going(
+        generator,
+        _rule_state(facts, arrays, architecture),
+        _history(facts["history"], arrays),
+        _inner(facts[INNER], arrays, architecture) if INNER in facts else None,
+    )
     if arrays:
         raise ValueError(f"tensor {next(iter(arrays))!r} kept for training is too many")
     return going
@@ -117,6 +133,22 @@ def _rule_state(
     state = RuleState(rule, _moments(rule, arrays, architecture, ()), np.array(steps, np.int64))
     state.check_finite()
     return state
+
+
+def _inner(facts: Any, arrays: dict[str, np.ndarray], architecture: Architecture) -> Inner:
+    if not isinstance(facts, dict) or set(facts) != {"update_rule", "steps"} or facts["update_rule"] is None:
+        raise ValueError("what it keeps for standardised streams lacks update_rule or steps")
+    own = {
+        name.removeprefix(f"{INNER}."): arrays.pop(name) for name in list(arrays) if name.startswith(INNER)
+    }
+    state = _rule_state(facts, own, architecture)
+    shapes = {"parameters": (architecture.dtype, (architecture.n_parameters,))}
+    shapes |= dict.fromkeys(STATISTICS, (np.dtype(float), (architecture.n_inputs,)))
+    if {name: (array.dtype, array.shape) for name, array in own.items()} != shapes or state is None:
+        raise ValueError("what it keeps for standardised streams is not whole")
+    if not all(np.isfinite(array).all() for array in own.values()):
+        raise ValueError("what it keeps for standardised streams must be finite")
+    return Inner(own["parameters"], state, Statistics(*(own[name] for name in STATISTICS)))
 
 
 def _moments(
