@@ -63,6 +63,7 @@ def stream(
         typer.Option(
             "--hash",
             min=0,
+            max=1 << 16,
             help="Hash texts into so many inputs; by default each category has one.",
         ),
     ] = 0,
@@ -230,6 +231,10 @@ class _Run:
                 }
             )
             return
+        if self.batches.n_left_out:
+            typer.echo(f"left out: rows without a value of the target: {self.batches.n_left_out:,}")
+        for name, n in self.batches.unmarked.items():
+            typer.echo(f"column {name!r}: {n:,} missing values set to the mean; the first rows missed none")
         typer.echo(
             f"{last.rows:,} rows in {self.seconds:.3g} s: {last.rows / self.seconds:,.0f} rows a second"
         )

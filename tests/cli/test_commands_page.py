@@ -15,13 +15,17 @@ EXAMPLES = re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 def essence(text):
     """Lines but for blank ones, the widths of columns, and the last digits and times of other machines."""
-    lines = (" ".join(re.sub(r"-?\d+(\.\d+)?(e-?\d+)?", "#", line).split()) for line in text.splitlines())
+    lines = (
+        " ".join(re.sub(r"-?\d+(,\d{3})*(\.\d+)?(e-?\d+)?", "#", line).split()) for line in text.splitlines()
+    )
     return [re.sub("─+", "─", line) for line in lines if line]
 
 
 def test_examples(folder, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
-    exec(re.search(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)[1], {})
+    names = {}
+    for program in re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
+        exec(program, names)
     n_run = 0
     for example in EXAMPLES:
         command, shown = example.split("\n", 1)

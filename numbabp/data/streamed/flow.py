@@ -4,6 +4,7 @@ import codecs
 import gzip
 import io
 import os
+import select
 import stat
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,8 @@ from ..files.sources import STANDARD_INPUT, Source
 
 PART_BYTES = 1 << 20
 """Read at a time: some thousand rows, which stay in the processor's cache."""
+PATIENCE_SECONDS = 0.05
+"""So long a part of what comes through a pipe waits for more."""
 _GZIP = b"\x1f\x8b"
 
 
@@ -113,6 +116,11 @@ def _parts_of(path: str, name: str) -> Iterator[bytes]:
         # without a buffer of Python's, whose lock a thread that waits for input would hold at the end
         with io.FileIO(0 if is_input else path, "rb", closefd=not is_input) as raw:
             first = _read_full(raw, len(_GZIP))
+            if first != _GZIP and not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+                yield first
+                while part := _read_what_comes(raw, PART_BYTES):
+                    yield part
+                return
             file: Any = _Again(first, raw)
             if first == _GZIP:
                 file = gzip.GzipFile(fileobj=file)
@@ -167,6 +175,25 @@ class _Again(io.RawIOBase):
             return int(self._rest.readinto(buffer) or 0)
         buffer[:n], self._first = self._first[:n], self._first[n:]
         return n
+
+
+def _read_what_comes(file: Any, n_bytes: int) -> bytes:
+    """Read until there are so many, or nothing more comes for a while: who writes a pipe may wait, too."""
+    part = file.read(n_bytes)
+    parts, n = [part], len(part)
+    while part and n < n_bytes and _is_ready(file):
+        part = file.read(n_bytes - n)
+        parts.append(part)
+        n += len(part)
+    return b"".join(parts)
+
+
+def _is_ready(file: Any) -> bool:
+    """Whether there is more to read soon; not where that can't be told, as of pipes on Windows."""
+    try:
+        return bool(select.select([file], [], [], PATIENCE_SECONDS)[0])
+    except (OSError, ValueError):
+        return False
 
 
 def _read_full(file: Any, n_bytes: int) -> bytes:

@@ -142,7 +142,6 @@ class TextRows:
             table = arrow_csv.read_csv(
                 pyarrow.BufferReader(block),
                 arrow_csv.ReadOptions(
-                    use_threads=False,  # the other processors train
                     column_names=list(map(str, range(n_fields))),
                     block_size=max(len(block) + 1, 1 << 10),
                 ),
