@@ -4,13 +4,14 @@
 
 Each reads its own kind of file - CSV, and `label |f 0:1.5 1:-0.2 ...` - of the same 28 numbers a row, written
 with six digits, as a process of its own that parses, trains and saves a model. Time is that of the process,
-its start included; and microseconds a row are what a row more costs: the difference to a tenth of the rows.
-The loss is the prequential one that each of them prints last. pyarrow's parser alone is there for comparison:
+its start included; microseconds a row are what a row more costs: the difference to a tenth of the rows. Those
+of the processor are the sum over its threads, which tells more where other programs run beside. The loss is the prequential one that each of them prints last. pyarrow's parser alone is there for comparison:
 nothing that reads CSV by it can be faster.
 """
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -60,15 +61,21 @@ def command_of(system, folder, n, hidden):
     return [*vw_command(), *options, "-d", str(folder / f"{n}.vw")]
 
 
-def seconds_and_loss(system, folder, n, hidden):
-    """Of one run."""
-    start = time.perf_counter()
+def processor_seconds():
+    """Of all processes that have been waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def times_and_loss(system, folder, n, hidden):
+    """Of one run: seconds by the clock and of the processor, and the loss."""
+    start, before = time.perf_counter(), processor_seconds()
     done = subprocess.run(command_of(system, folder, n, hidden), check=True, capture_output=True, text=True)
-    seconds = time.perf_counter() - start
+    times = time.perf_counter() - start, processor_seconds() - before
     if system == "numbabp stream":
-        return seconds, json.loads(done.stdout)["progress"][-1]["over_all"]["loss"]
+        return times, json.loads(done.stdout)["progress"][-1]["over_all"]["loss"]
     line = next((line for line in done.stderr.splitlines() if line.startswith("average loss")), "= nan")
-    return seconds, float(line.split("=")[1].split()[0])
+    return times, float(line.split("=")[1].split()[0])
 
 
 def main():
@@ -89,31 +96,36 @@ def main():
             if not (folder / f"{n}.vw").exists():
                 write_rows(folder, n)
         for system in systems:  # what is compiled once a machine is no part of it
-            seconds_and_loss(system, folder, sizes[0], asked.hidden)
-        times = np.empty((asked.repeats, len(systems), 2))
+            times_and_loss(system, folder, sizes[0], asked.hidden)
+        times = np.empty((asked.repeats, len(systems), len(sizes), 2))
         losses = {}
         for repeat in range(asked.repeats):
             for j, system in enumerate(systems):
                 for k, n in enumerate(sizes):
-                    times[repeat, j, k], losses[system] = seconds_and_loss(system, folder, n, asked.hidden)
+                    times[repeat, j, k], losses[system] = times_and_loss(system, folder, n, asked.hidden)
         report(systems, sizes, times, losses)
 
 
 def report(systems, sizes, times, losses):
-    """A line each; ratios are medians of the ratios within a repeat."""
+    """A line each; ratios are medians of the ratios to numbabp's within a repeat."""
     per_row = (times[:, :, 1] - times[:, :, 0]) / (sizes[1] - sizes[0]) * 1e6
     print(f"{sizes[1]:,} rows of {N_FEATURES} numbers; medians of {len(times)} runs in turn")
-    print(
-        f"{'':16} {'seconds':>8} {'us a row':>9} {'least':>7} {'most':>7} {'x':>7} {'x rows':>7} {'loss':>8}"
-    )
+    columns = ["seconds", "ratio", "us a row", "least", "most", "ratio", "us of CPU", "ratio", "loss"]
+    print(f"{'':16}" + "".join(f"{column:>11}" for column in columns))
     for j, system in enumerate(systems):
-        whole = np.median(times[:, j, 1])
-        ratio = np.median(times[:, j, 1] / times[:, 0, 1])
-        of_rows = np.median(per_row[:, j] / per_row[:, 0])
-        print(
-            f"{system:16} {whole:8.2f} {np.median(per_row[:, j]):9.2f} {per_row[:, j].min():7.2f} "
-            f"{per_row[:, j].max():7.2f} {ratio:7.2f} {of_rows:7.2f} {losses[system]:8.4f}"
-        )
+        clock, cpu = per_row[:, j, 0], per_row[:, j, 1]
+        cells = [
+            np.median(times[:, j, 1, 0]),
+            np.median(times[:, j, 1, 0] / times[:, 0, 1, 0]),
+            np.median(clock),
+            clock.min(),
+            clock.max(),
+            np.median(clock / per_row[:, 0, 0]),
+            np.median(cpu),
+            np.median(cpu / per_row[:, 0, 1]),
+            losses[system],
+        ]
+        print(f"{system:16}" + "".join(f"{cell:11.4g}" for cell in cells))
 
 
 if __name__ == "__main__":

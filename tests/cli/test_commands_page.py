@@ -15,9 +15,8 @@ EXAMPLES = re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 def essence(text):
     """Lines but for blank ones, the widths of columns, and the last digits and times of other machines."""
-    lines = (
-        " ".join(re.sub(r"-?\d+(,\d{3})*(\.\d+)?(e-?\d+)?", "#", line).split()) for line in text.splitlines()
-    )
+    text = re.sub(r"-?\d+(,\d{3})*(\.\d+)?(e-?\d+)?", "#", text)
+    lines = (" ".join(line.split()) for line in text.splitlines())
     return [re.sub("─+", "─", line) for line in lines if line]
 
 
