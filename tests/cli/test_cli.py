@@ -67,7 +67,7 @@ def test_a_rule_of_all_rows_needs_no_size_of_its_steps(folder):
     assert folds["network"]["mean"] > 0.9
     result = run_json("sweep", "--dataset", "iris", "--update-rule", "rprop", "--seeds", 2, "--hidden", 4)
     assert result["settings"][0]["score_median"] > 0.8
-    assert "batch_size=7 takes" in refused(
+    assert "--batch-size 7 takes" in refused(
         "train", "--dataset", "iris", "--update-rule", "rprop", "--batch-size", 7
     )
 
