@@ -470,6 +470,7 @@ class Network(LearnsOneByOne, LearnsFromStreams):
                 lambda: identities.of_run(self.architecture, options, samples, validation),
                 rates,
                 self.random_state,
+                samples.n,
             )
             if kept is not None:
                 plan = kept.plan(plan, problem)

@@ -268,7 +268,6 @@ class Training:
         if self._stopping.adapts_rate:
             run.learning_rates[n:] = self._stopping.rate
         self._order[:] = take(arrays, "order", self._order)
-        self._engine.put_back(arrays)
         if self._remembers is not None:
             self._remembers.go_on(found.part(OF_CALLBACK, found.facts["callback"]))
         names = [f"validation_{name}" for name in ("loss", *self._names)]
@@ -277,6 +276,7 @@ class Training:
         ]
         self._n_watched = found.facts["n_watched"]
         self._seconds = found.facts["seconds"]
+        self._engine.put_back(arrays)  # last, when nothing is wrong
         if found.is_over(self.rates.epochs):
             self.stop_reason, self._has_ended, self._was_over = found.facts["stop_reason"], True, True
 

@@ -19,6 +19,7 @@ from .checkpoints.files import ADVICE, CheckpointError, Identity
 from .checkpoints.identities import of_random_state
 from .checkpoints.keeper import Checkpoint, own_generators
 from .checkpoints.kept_run import KeptRun
+from .checkpoints.sound import check_sound
 from .checkpoints.standing import Standing
 from .loop import Callback
 from .state import RuleState
@@ -91,7 +92,11 @@ class Run(NamedTuple):
         return ScheduledRates(options.schedule, schedule_options, float(options.learning_rate), self.epochs)
 
     def kept(
-        self, identity: Callable[[], Identity], rates: ScheduledRates, own: np.random.RandomState
+        self,
+        identity: Callable[[], Identity],
+        rates: ScheduledRates,
+        own: np.random.RandomState,
+        n_samples: int,
     ) -> KeptRun | None:
         """What writes checkpoints, and what there is to go on from; None where none are asked for.
 
@@ -106,6 +111,7 @@ class Run(NamedTuple):
         of = {**identity(), **of_random_state(self.random_state)}
         kept = KeptRun.opened(self.checkpoint, of, generators)
         if kept.standing is not None:
+            check_sound(kept.standing, n_samples)
             check_rates(self.checkpoint, kept.standing, rates)
             if self.checkpoint.told is not None:
                 self.checkpoint.told(going_on_from(self.checkpoint.path, kept.standing, rates.epochs))

@@ -470,3 +470,51 @@ def test_different_numbers_are_told_apart(numbers, texts):
     assert found[0] != found[1]
     assert list(map(float, found)) == pytest.approx(numbers, rel=1e-5)
     assert found == texts
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"order": np.full(N, 2**40)},
+        {"order": np.zeros(N, np.int64)},
+        {"order": np.arange(N - 1)},
+        {"position": np.array([2, N, 5, 0])},
+        {"position": np.array([-1, 0, 5, 0])},
+        {"position": np.array([2**40, 0, 5, 0])},
+        {"position": np.zeros(3, np.int64)},
+        {"sums": np.zeros((9, 3))},
+        {"moments": np.zeros((1, 3))},
+        {"parameters": np.full(21, np.nan)},
+        {"validation": np.zeros((9, 2))},
+        {"sums": None},
+        {"n_watched": -1},
+        {"n_watched": "1"},
+        {"n_watched": 99},
+        {"seconds": "long"},
+        {"stop_reason": 3},
+        {"random_states": [1]},
+        {"plan": {"delayed_layers": 3}},
+        {"plan": {"block_length": 10**12}},
+    ],
+    ids=str,
+)
+def test_what_no_run_has_come_to_is_refused(tmp_path, changes):
+    """With a digest that is right: kernels would read and write wherever an order says."""
+    path = tmp_path / "run"
+    trained(path)
+    found = files.read(path)
+    facts, arrays = dict(found.standing.facts, stop_reason=None), dict(found.standing.arrays)
+    for name, value in changes.items():
+        if isinstance(value, np.ndarray):
+            arrays[name] = value
+        elif value is None:
+            del arrays[name]
+        else:
+            facts[name] = {**facts[name], **value} if isinstance(value, dict) else value
+    files.write(path, found.identity, Standing(facts, arrays))
+    net = new_network((3, 4, 1))
+    before = net.parameters.tobytes()
+    with pytest.raises(ValueError, match=r"checkpoint|its plan|is needed") as told:
+        net.fit(X, Y, checkpoint=path, **OPTIONS)
+    assert not isinstance(told.value, nbp.DivergenceError)
+    assert net.parameters.tobytes() == before

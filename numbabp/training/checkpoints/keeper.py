@@ -21,8 +21,9 @@ RANDOM_STATE = "random_state."
 
 def put_back_random_states(found: Standing, generators: Mapping[str, np.random.RandomState]) -> None:
     """Bring generators to where they were; which draw, from there on, what they drew there."""
+    of = found.facts["random_states"]
     for name, generator in generators.items():
-        facts, key = found.facts["random_states"].get(name), found.arrays.get(RANDOM_STATE + name)
+        facts, key = of.get(name) if isinstance(of, dict) else None, found.arrays.get(RANDOM_STATE + name)
         random_states.put_back(generator, facts, key)
 
 

@@ -7,6 +7,7 @@ from ...planning.plan import Plan
 from ...planning.planner import step_by_step
 from ...planning.problem import Problem
 from .files import CheckpointError
+from .sound import is_number
 
 DECIDING = ("kernel", "device", "block_length", "sub_block", "delayed_layers", "n_threads")
 """What of one network's plan the bits depend on."""
@@ -18,6 +19,8 @@ def described(plan: Plan) -> dict[str, Any]:
     return {**facts, "delayed_layers": list(plan.delayed_layers)}
 
 
+LONGEST_BLOCK, MOST_THREADS = 1 << 20, 1 << 16
+"""Beyond what any plan has."""
 OF_MANY = ("kernel", "device", "n_lanes")
 """Likewise of a population's; threads share its networks out, and change no bit."""
 
@@ -53,7 +56,7 @@ def planned(facts: Any, plan: Plan, problem: Problem) -> Plan:
     CheckpointError
         If there is no such candidate any more: another processor, or another GPU.
     """
-    if not isinstance(facts, dict) or set(facts) != set(DECIDING):
+    if not isinstance(facts, dict) or set(facts) != set(DECIDING) or not _is_sound(facts, problem):
         raise CheckpointError("its plan is not one of numbabp's")
     in_steps = [step_by_step(problem, plan)] if plan.block_length else []
     for candidate in (plan, *plan.others, *in_steps):
@@ -67,3 +70,15 @@ def planned(facts: Any, plan: Plan, problem: Problem) -> Plan:
         raise CheckpointError(f"its block_length {facts['block_length']} is not one of {facts['kernel']!r}")
     own = {**facts, "delayed_layers": tuple(facts["delayed_layers"])}
     return replace(candidate, **own, others=plan.others)
+
+
+def _is_sound(facts: dict[str, Any], problem: Problem) -> bool:
+    """Whether its numbers are such as plans have: memory is asked for by them."""
+    layers = facts["delayed_layers"]
+    return (
+        is_number(facts["block_length"], LONGEST_BLOCK)
+        and is_number(facts["sub_block"], facts["block_length"])
+        and is_number(facts["n_threads"], MOST_THREADS)
+        and isinstance(layers, list)
+        and all(is_number(layer, problem.architecture.n_layers - 1) for layer in layers)
+    )

@@ -47,10 +47,11 @@ class CpuEngine(Engine):
 
     def put_back(self, kept: Mapping[str, np.ndarray]) -> None:
         """See `Engine`."""
-        model = self.model
-        model.gradient[...] = 0
-        for name, array in self.kept().items():
-            array[...] = take(kept, name, array)
+        own = self.kept()
+        found = {name: take(kept, name, array) for name, array in own.items()}
+        self.model.gradient[...] = 0
+        for name, array in own.items():
+            array[...] = found[name]
 
 
 class Sequential(CpuEngine):
