@@ -21,6 +21,7 @@ from .checkpoints import identities
 from .checkpoints.keeper import Checkpoint, own_generators
 from .checkpoints.kept_run import KeptRun
 from .checkpoints.plans import planned_for_many
+from .checkpoints.sound import check_population_sound
 from .population_loop import PopulationTraining
 from .shard import Shard
 from .state import RuleState
@@ -233,6 +234,7 @@ class Run(NamedTuple):
             self.checkpoint, identity, own_generators(population=own, fit=self.random_state)
         )
         if kept.standing is not None:
+            check_population_sound(kept.standing, len(shard), shard.epochs)
             if self.client is not None and kept.standing.facts["engine"] is not None:
                 raise ValueError(
                     f"checkpoint {self.checkpoint.path} was written amid training without a client: go on "

@@ -9,6 +9,8 @@ from checkpointing import all_versions, slices_end_anywhere
 
 import numbabp as nbp
 from numbabp.training import population_loop
+from numbabp.training.checkpoints import files
+from numbabp.training.checkpoints.standing import Standing
 
 N = 40
 
@@ -197,3 +199,34 @@ def test_what_is_kept_and_the_memory_is_of_the_epochs_done(tmp_path, kernel, chu
     assert size < 100 << 20
     assert (networks, columns) == (24, max(1, epochs))
     assert epochs < 10**6
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda arrays: {"engine.0.0": np.full(N, 2**40)},  # the order of a chunk's samples
+        lambda arrays: {"engine.0.2": np.array([2**40, 0, 0])},  # and where it stands
+        lambda arrays: {"engine.0.2": np.array([0, 2**40, 0])},
+        lambda arrays: {"engine.ranges": np.array([[0, 2**40]])},
+        lambda arrays: {"engine.rows": arrays["engine.rows"] + 2**40},
+        lambda arrays: {"n_epochs": arrays["n_epochs"] + 2**40},
+        lambda arrays: {"stopped": arrays["stopped"] - 1},
+        lambda arrays: {"steps": arrays["steps"] - 2**62},
+        lambda arrays: {"diverged": np.array([[2.0**70, 0, 0, 0.1]])},
+        lambda arrays: {"left": arrays["left"][1:]},
+        lambda arrays: {"parameters": arrays["parameters"] * np.nan},
+        lambda arrays: {"parameters": None},
+    ],
+)
+def test_what_no_population_has_come_to_is_refused(tmp_path, versions, change):
+    """With a digest that is right: kernels would read and write wherever positions say."""
+    path, options = tmp_path / "run", {"epochs": 5, "kernel": "lanes", "n_threads": 1, "learning_rate": 0.1}
+    new_population(40).fit(X, Y, checkpoint=path, checkpoint_every=0, **options)
+    path.write_bytes(versions[len(versions) // 2])
+    found = files.read(path)
+    arrays = found.standing.arrays
+    arrays |= change(arrays)
+    arrays = {name: array for name, array in arrays.items() if array is not None}
+    files.write(path, found.identity, Standing(found.standing.facts, arrays))
+    with pytest.raises(ValueError, match="the checkpoint"):
+        new_population(40).fit(X, Y, checkpoint=path, **options)

@@ -33,6 +33,8 @@ def described_for_many(plan: Plan) -> dict[str, Any]:
 
 def planned_for_many(facts: Any, plan: Plan, problem: Problem) -> Plan:
     """Likewise of `planned`, for a population: with more threads another kernel may be the fastest."""
+    if not isinstance(facts, dict) or "of_network" not in facts:
+        raise CheckpointError("its plan is not one of numbabp's")
     for candidate in (plan, *plan.others):
         if not all(facts.get(name) == getattr(candidate, name) for name in OF_MANY):
             continue

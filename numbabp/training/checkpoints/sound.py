@@ -39,13 +39,44 @@ def check_sound(found: Standing, n_samples: int) -> None:
         "n_watched": not is_number(n_watched, epoch),
         "seconds": not isinstance(seconds, float) or not 0 <= seconds < math.inf,
         "stop_reason": not isinstance(reason, str | None),
-        "random_states": not isinstance(facts["random_states"], dict),
+        "random_states": not isinstance(facts.get("random_states", {}), dict),
     }
     for name in ("parameters", "moments", "best_parameters"):
         problems[name] = name in arrays and not all_finite(arrays[name])
     for name, is_one in problems.items():
         if is_one:
             raise CheckpointError(f"the checkpoint can't be gone on with: no run has such a {name!r}.")
+
+
+def check_population_sound(found: Standing, n_networks: int, epochs: int) -> None:
+    """Likewise, of what a population has of all its networks; its engines look at what is theirs."""
+    facts, arrays = found.facts, found.arrays
+    for name in ("n_epochs", "stopped", "steps", "left", "diverged", "parameters", "moments"):
+        if name not in arrays:
+            raise CheckpointError(f"the checkpoint lacks {name!r}: resume=False begins anew.")
+    diverged = arrays["diverged"]
+    problems = {
+        **{name: not are_numbers(arrays[name], (n_networks,), epochs) for name in ("n_epochs", "stopped")},
+        "steps": not are_numbers(arrays["steps"], (n_networks,), 2**62),
+        "left": arrays["left"].shape != (n_networks,),
+        "diverged": diverged.shape[1:] != (4,) or not ((diverged >= 0) & (diverged < 2**62))[:, :3].all(),
+        "parameters": not all_finite(arrays["parameters"]),
+        "moments": not all_finite(arrays["moments"]),
+        "turn": not is_number(facts["turn"], n_networks),
+        "order_seed": not is_number(facts["order_seed"], 2**64 - 1),
+        "seconds": not isinstance(facts["seconds"], float),
+        "engine": not isinstance(facts["engine"], dict | None),
+        "parts": not isinstance(facts["parts"], dict),
+    }
+    for name, is_one in problems.items():
+        if is_one:
+            raise CheckpointError(f"the checkpoint can't be gone on with: no run has such a {name!r}.")
+
+
+def are_numbers(array: np.ndarray, shape: tuple[int, ...], most: int) -> bool:
+    """Whether they are whole numbers from 0 up to the most, in an array of this shape."""
+    is_of_kind = array.dtype == np.int64 and array.shape == shape
+    return is_of_kind and bool(((array >= 0) & (array <= most)).all())
 
 
 def is_permutation(order: np.ndarray) -> bool:

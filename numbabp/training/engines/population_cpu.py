@@ -1,7 +1,7 @@
 """Engines for populations on the CPU: networks in the lanes of vectors, and each by itself."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,8 +16,10 @@ from ...planning.problem import Problem
 from ...samples import Samples
 from ...schedules import GivenRates
 from .. import slicing
+from ..checkpoints.files import CheckpointError
 from ..checkpoints.pausing import Pausing
 from ..checkpoints.plans import planned
+from ..checkpoints.sound import are_numbers, check_sound, is_permutation
 from ..checkpoints.standing import Standing, take
 from ..divergence import are_of_use
 from ..loop import Training
@@ -171,17 +173,18 @@ class Lanes(PopulationEngine):
 
     def go_on(self, kept: Standing) -> None:
         """See `PopulationEngine`."""
-        arrays = kept.arrays
+        arrays, ends = kept.arrays, kept.facts["ends"]
         if kept.facts["lanes"] != self._lanes:
-            raise ValueError(
+            raise CheckpointError(
                 f"its vectors have {kept.facts['lanes']} lanes, and this processor's {self._lanes}"
             )
-        n_arrays = len(arrays_of(self._chunks[0]))
-        tasks = [Range(first, end) for first, end in arrays["ranges"].tolist()]
-        for k, end in enumerate(kept.facts["ends"]):
-            begun = [arrays[f"{k}.{j}"] for j in range(n_arrays)]
-            position = begun[POSITION]
-            tasks.insert(k, Range(int(position[AT_NETWORK]), end, begun))
+        tasks = [self._begun(arrays, k, end) for k, end in enumerate(ends)]
+        tasks += [Range(first, end) for first, end in arrays["ranges"].tolist()]
+        rows, n = arrays["rows"], len(self.shard)
+        if not all(0 <= first < end <= n for first, end, _ in tasks) or not are_numbers(
+            rows, (len(rows),), n - 1
+        ):
+            raise CheckpointError("the checkpoint can't be gone on with: it has networks that there are not.")
         self._not_begun = {task.first: task for task in tasks}
         self._networks.diverged[:] = take(arrays, "diverged", self._networks.diverged)
         for values, kept_values in self._apart():
@@ -189,6 +192,18 @@ class Lanes(PopulationEngine):
         for before, kind in zip(self._before, ("parameters", "moments"), strict=True):
             if before.size:
                 before[arrays["rows"]] = arrays[kind]
+
+    def _begun(self, arrays: Mapping[str, np.ndarray], k: int, end: int) -> Range:
+        """A chunk under way, which the kernel takes as it is."""
+        own = arrays_of(self._chunks[0])
+        begun = [take(arrays, f"{k}.{j}", like) for j, like in enumerate(own)]
+        network, epoch, sample = begun[POSITION].tolist()
+        in_it = 0 <= epoch <= self.shard.epochs and 0 <= sample < self.samples.n
+        if not in_it or not is_permutation(begun[ORDER]):
+            raise CheckpointError(
+                "the checkpoint can't be gone on with: no run has such a 'position' or 'order'."
+            )
+        return Range(network, end, begun)
 
     def catch_up(self) -> None:
         """Count steps, put records in place, and leave networks that have diverged as they were."""
@@ -248,7 +263,7 @@ def arrays_of(chunk: Chunk) -> list[np.ndarray]:
     return [*where, chunk.parameters, chunk.velocity, *of_units, *of_networks, *chunk.block]
 
 
-POSITION = 2
+ORDER, POSITION = 0, 2
 
 
 class Each(PopulationEngine):
@@ -348,6 +363,7 @@ class Each(PopulationEngine):
         assert shard.plan.of_network is not None
         found, plan = self._found.get(i), shard.plan.of_network
         if found is not None:
+            check_sound(found, samples.n)
             plan = planned(found.facts["plan"], plan, problem)
         pausing = None
         if self.step_aside is not None:
