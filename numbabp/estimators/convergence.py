@@ -1,15 +1,14 @@
 """scikit-learn's record of training, and when that is over."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 
 from ..training.checkpoints.standing import Standing
 from ..training.stopping import Patience
+from .supervision import warn_of_fit
 
 LEAST_ADAPTED_RATE = 1e-6
 """scikit-learn's: with learning_rate="adaptive" training ends at a rate that is no more than this,"""
@@ -189,4 +188,4 @@ def warn_unless_converged(model: BaseEstimator, reason: str = "") -> None:
             f"solver='lbfgs' ended after {model.n_iter_} iterations, before the gradient fell to "
             f"tol={model.tol:g} ({reason}): max_iter={model.max_iter_}, max_fun={model.max_fun}."
         )
-    warnings.warn(message, ConvergenceWarning, stacklevel=3)
+    warn_of_fit(message, stacklevel=3)

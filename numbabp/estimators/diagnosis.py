@@ -3,19 +3,18 @@
 Looked at is a sample of the rows that it was trained with, so that it costs next to nothing.
 """
 
-import warnings
 from typing import Any
 
 import numpy as np
 from scipy.special import xlogy
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 
 from ..architecture import Architecture
 from ..devices.memory import to_host
 from ..devices.placement import beside, is_on_device
 from ..network import Network
 from .parameters import LBFGS
+from .supervision import warn_of_fit
 from .validation import Samples
 
 MOST_ROWS = 1000
@@ -30,7 +29,7 @@ def warn_unless_learnt(model: BaseEstimator, network: Network, samples: Samples)
     """Warn, at the line that called the caller, of predictions that are of no use; says what to change."""
     message = _finding(model, network, samples)
     if message:
-        warnings.warn(f"{type(model).__name__}: {message}", ConvergenceWarning, stacklevel=3)
+        warn_of_fit(f"{type(model).__name__}: {message}", stacklevel=3)
 
 
 def _finding(model: BaseEstimator, network: Network, samples: Samples) -> str:

@@ -1,13 +1,16 @@
 """Hyper-parameter search: the candidates of a grid trained together, fold by fold, as populations."""
 
+import itertools
 import math
 import time
 import traceback
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone, is_classifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._search_successive_halving import _top_k
@@ -27,6 +30,7 @@ from ...training.dask_client import check_client
 from ..base import BaseMLP
 from ..parameters import epochs_of
 from ..supervision import Supervision
+from .heard import Heard, is_to_be_told, tell
 from .kept_search import KeptSearch, check_draws, may_be_kept
 from .search_jobs import (
     Data,
@@ -200,6 +204,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         with warnings.catch_warnings():
             evaluation = _Evaluation(self, base, data, scorers, kept)
             results = self._search(evaluation, candidates, refit_metric)
+        tell(evaluation.heard, len(evaluation.results))
         self.multimetric_ = isinstance(evaluation.first_score, dict)
         # with several metrics one may be enough to say which candidate is best, but that takes a refit
         if self.refit or not self.multimetric_:
@@ -336,6 +341,7 @@ class _Evaluation:
         self.candidates: list[dict[str, Any]] = []
         self.results: list[dict[str, Any]] = []
         self.more: dict[str, list[Any]] = {}
+        self.heard: list[Heard] = []
 
     def __call__(self, candidates: list[dict[str, Any]], **more: Any) -> None:
         """Add rows to the table; `more` are values that they have in common."""
@@ -349,7 +355,9 @@ class _Evaluation:
         jobs = make_jobs(self._base, candidates, self._data, prefix)
         if not jobs:
             raise ValueError("there is nothing to fit: cv has no splits, or there are no candidates.")
-        results = self._results(jobs, n_splits * len(candidates))
+        heard: dict[int, list[Heard]] = {}
+        results = self._results(jobs, candidates, heard)
+        self.heard += itertools.chain.from_iterable(heard[place] for place in sorted(heard))
         _warn_or_raise_about_fit_failures(results, search.error_score)
         if callable(search.scoring):
             _insert_error_scores(results, search.error_score)
@@ -358,16 +366,28 @@ class _Evaluation:
         for name, value in more.items():
             self.more.setdefault(name, []).extend([value] * len(candidates))
 
-    def _results(self, jobs: list[Job], n: int) -> list[Any]:
-        """Of n fits: found in the checkpoint, or done now, and kept there."""
-        search, kept = self._search, self._kept
-        results: list[Any] = [None] * n
+    def _results(
+        self, jobs: list[Job], candidates: list[dict[str, Any]], heard: dict[int, list[Heard]]
+    ) -> list[Any]:
+        """Of all fits: found in the checkpoint, or done now, and kept there; fills `heard` by place."""
+        search, kept, n_splits = self._search, self._kept, self.n_splits
+        results: list[Any] = [None] * (n_splits * len(candidates))
+
+        def listen(place: int, fit: Fit) -> Fit:
+            try:
+                told = [message for message in fit.heard if is_to_be_told(message)]
+            except ConvergenceWarning as error:  # which filters have made of it
+                return replace(fit, error=fit.error or error)
+            candidate = candidates[place // n_splits]
+            heard[place] = [Heard(message, candidate, place % n_splits) for message in told]
+            return fit
 
         def put(job: Job, scored: list[dict[str, Any]]) -> None:
             for place, result in zip(job.places, scored, strict=True):
                 results[place] = result
 
         def score(job: Job, fits: list[Fit]) -> None:
+            fits = [listen(*pair) for pair in zip(job.places, fits, strict=True)]
             scored = [self._score(fit, job.fold) for fit in fits]
             put(job, scored)
             if kept is not None and all(may_be_kept(fit) for fit in fits):

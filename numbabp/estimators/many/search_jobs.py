@@ -25,7 +25,7 @@ from ...training.dask_client import run_jobs
 from ..base import BaseMLP
 from ..fitting import Fitting
 from ..parameters import check_parameters, epochs_of, hidden_layer_sizes
-from ..supervision import Supervision, supervised
+from ..supervision import Supervision, listening, supervised
 from .joint import begin, finish, train_together, why_alone
 
 OF_EACH_NETWORK = ("learning_rate_init", "momentum", "alpha")
@@ -87,6 +87,7 @@ class Fit:
     estimator: Any
     error: Exception | None
     seconds: float
+    heard: Sequence[str] = ()  # what it would have warned of
 
 
 @dataclass(frozen=True)
@@ -221,25 +222,29 @@ def fit_job(
         fittings = begin(models, X, y, sample_weight)
     except Exception as error:
         return [Fit(None, error, 0.0)] * len(models)
-    errors = _train(fittings, n_threads, stop, job.checkpoint)
+    ends = _train(fittings, n_threads, stop, job.checkpoint)
     if transformers is not None:
         for estimator in job.estimators:
             estimator.steps[:-1] = transformers.steps
     seconds = (time.perf_counter() - started) / len(models)
-    return [Fit(*pair, seconds) for pair in zip(job.estimators, errors, strict=True)]
+    return [
+        Fit(estimator, error, seconds, heard)
+        for estimator, (error, heard) in zip(job.estimators, ends, strict=True)
+    ]
 
 
 def _fit_alone(estimator: Any, fold: int, data: Data, by: Supervision) -> Fit:
     X, y, params = data.training(estimator, fold)
     started = time.perf_counter()
     failure = None
-    try:
-        fit_supervised(estimator, X, y, params, by)
-    except CheckpointError:  # not the candidate's fault
-        raise
-    except Exception as error:
-        failure = error
-    return Fit(estimator, failure, time.perf_counter() - started)
+    with listening() as heard:
+        try:
+            fit_supervised(estimator, X, y, params, by)
+        except CheckpointError:  # not the candidate's fault
+            raise
+        except Exception as error:
+            failure = error
+    return Fit(estimator, failure, time.perf_counter() - started, heard)
 
 
 def fit_supervised(estimator: Any, X: Any, y: Any, params: dict[str, Any], by: Supervision) -> None:
@@ -252,18 +257,20 @@ def fit_supervised(estimator: Any, X: Any, y: Any, params: dict[str, Any], by: S
 
 def _train(
     fittings: list[Fitting], n_threads: int, stop: threading.Event, checkpoint: Checkpoint | None
-) -> list[Exception | None]:
-    """Train models that have begun as one population; what the fit of each would have raised."""
+) -> list[tuple[Exception | None, list[str]]]:
+    """Train models that have begun as one population; what the fit of each would raise and warn of."""
     population = train_together(fittings, n_threads, stop, checkpoint)
     assert population.history is not None
-    errors: list[Exception | None] = []
+    ends: list[tuple[Exception | None, list[str]]] = []
     for i, fitting in enumerate(fittings):
-        try:
-            finish(fitting, population.history.diverged.get(i))
-            errors.append(None)
-        except Exception as error:  # a warning may be one, too
-            errors.append(error)
-    return errors
+        failure = None
+        with listening() as heard:
+            try:
+                finish(fitting, population.history.diverged.get(i))
+            except Exception as error:  # a warning of NumPy's may be one, too
+                failure = error
+        ends.append((failure, heard))
+    return ends
 
 
 def candidate_of(base: Any, parameters: dict[str, Any]) -> Any:
