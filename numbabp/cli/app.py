@@ -245,6 +245,7 @@ def train(
             part = validation_fraction if early_stopping else 0.0
             folds = cross_validate(samples, cv, seed, lambda split: fit(begun(split), split), part)
         network = begun(split)
+        keeping.has_begun = lambda: network.history is not None
         keeping.so_far = lambda path: split.pipeline.save_unfinished(network, path)
         fit(network, split, checkpoint)
         failed = keeping.try_to_save(lambda path: split.pipeline.save(network, path))
@@ -356,6 +357,7 @@ def sweep(
     told = reading(separator, decimal, missing, text, header)
     with Keeping("sweep", checkpoint, save) as keeping:
         split = Source(data, target, dataset, task, ignore, told).split(validation_fraction, seed)
+        keeping.has_begun = lambda: True
         result = sweeps.sweep(
             split,
             layouts,

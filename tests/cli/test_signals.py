@@ -22,6 +22,7 @@ SIGNALS = {"SIGINT": (130, "interrupted"), "SIGTERM": (143, "terminated"), "SIGH
 TRAIN = ("train", "--dataset", "iris", "--schedule", "constant", "--hidden", 5)
 FOR_HOURS = (*TRAIN, "--epochs", 10_000_000)
 HINT = "--checkpoint would keep the training."
+GOING_ON = "To go on with the training, give --checkpoint first."
 GOES_ON = "the same command again goes on from there."
 
 
@@ -78,7 +79,11 @@ def test_a_training_without_a_checkpoint_leaves_its_network(folder):
     (folder / "net.interrupted-2.model").symlink_to("nowhere")
     for name in ("net.interrupted.model", "net.interrupted-3.model"):
         ended = interrupted(*FOR_HOURS, "--output", "net.model", by=signal.SIGTERM)
-        assert ended == (143, "", f"numbabp: terminated; the network as it was is saved to {name}. {HINT}\n")
+        assert ended == (
+            143,
+            "",
+            f"numbabp: terminated; the network as it was is saved to {name}. {GOING_ON}\n",
+        )
         assert nbp.load(name).network.layer_sizes == (4, 5, 3)
     names = [f"{part} {what} (cm)" for part in ("sepal", "petal") for what in ("length", "width")]
     (folder / "d.csv").write_text(",".join(names) + "\n5,3,1,0\n")
@@ -92,14 +97,17 @@ def test_there_may_be_nothing_to_save(folder):
     assert interrupted(*FOR_HOURS) == (130, "", line)
     where = before("make_engine", "numbabp.training.loop")
     ended = signalled(signal.SIGINT, where, *FOR_HOURS, "--output", "net")
-    line = f"numbabp: interrupted; nothing is saved: training had not begun. {HINT}\n"
+    line = "numbabp: interrupted; nothing is saved: the training had not begun.\n"
     assert ended == (130, "", line)
     assert os.listdir(folder) == []
 
 
 def ended(save, **where):
     """What is told of a training that was interrupted."""
-    with pytest.raises(Interrupted) as told, Keeping("training", so_far=save, **where):
+    with (
+        pytest.raises(Interrupted) as told,
+        Keeping("training", so_far=save, has_begun=lambda: True, **where),
+    ):
         raise KeyboardInterrupt
     return str(told.value)
 
@@ -216,7 +224,7 @@ def test_a_signal_while_data_are_read_from_a_pipe(folder):
         time.sleep(0.1)
         program.send_signal(signal.SIGTERM)
         output, errors = program.communicate(timeout=60)
-    line = f"numbabp: terminated; nothing is saved. {HINT}\n"
+    line = "numbabp: terminated; nothing is saved: the training had not begun.\n"
     assert (program.returncode, output, errors) == (143, "", line)
 
 

@@ -31,12 +31,15 @@ class Keeping:
         Where the result is to go.
     so_far : callable or None
         Saves what there is of the result before its time; ValueError if it is of no use.
+    has_begun : callable
+        Whether there is anything of the work to keep.
     """
 
     what: str
     checkpoint: Path | None
     output: Path | None = None
     so_far: Save | None = None
+    has_begun: Callable[[], bool] = lambda: False
     _is_saved: bool = False
 
     def save(self, save: Save) -> None:
@@ -83,6 +86,8 @@ class Keeping:
             return f"the model is saved to {self.output}."
         if self.checkpoint is not None and self._is_begun(self.checkpoint):
             return f"the {self.what} is kept in {self.checkpoint}: the same command again goes on from there."
+        if not self.has_begun():
+            return f"nothing is saved: the {self.what} had not begun."
         hint = "" if self.checkpoint is not None else f" --checkpoint would keep the {self.what}."
         if self.output is None or self.so_far is None:
             return "nothing is saved." + hint
@@ -91,7 +96,10 @@ class Keeping:
             path = save_somewhere(self.so_far, marked)
         except (OSError, ValueError, KeyboardInterrupt) as error:
             return " ".join(f"nothing is saved: {str(error) or 'interrupted again'}".split()) + hint
-        return f"the network as it was is saved to {path}." + hint
+        way = (
+            "" if self.checkpoint is not None else f" To go on with the {self.what}, give --checkpoint first."
+        )
+        return f"the network as it was is saved to {path}.{way}"
 
     @staticmethod
     def _is_begun(checkpoint: Path) -> bool:
