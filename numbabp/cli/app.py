@@ -48,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich" if is_terminal(sys.stdout) else None,
 )
-demo_app = typer.Typer(help="Small experiments to learn from.")
+demo_app = typer.Typer(help="Small experiments to learn from.", cls=Commands, invoke_without_command=True)
 app.add_typer(demo_app, name="demo")
 
 
@@ -65,6 +65,11 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
+    _help_alone(context)
+
+
+@demo_app.callback()
+def _help_alone(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

@@ -55,6 +55,16 @@ class Commands(TyperGroup):
             status = getattr(error, "exit_code", BAD_INPUT)
         sys.exit(status)
 
+    def resolve_command(self, *arguments: Any) -> Any:
+        """The command that is named; an error names those that there are, unless one is alike."""
+        try:
+            return super().resolve_command(*arguments)
+        except Exception as error:
+            message = getattr(error, "message", "")
+            if message.startswith("No such command") and "Did you mean" not in message:
+                error.message = f"{message.rstrip('.')}; there are: {', '.join(self.commands)}."  # type: ignore[attr-defined]
+            raise
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines, and nothing else.")]
 

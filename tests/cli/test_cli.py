@@ -83,8 +83,13 @@ def test_the_penalty_is_that_of_linear_models(folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nosuch"], "No such command 'nosuch'"),
-        (["demo", "nosuch"], "No such command 'nosuch'"),
+        (
+            ["nosuch"],
+            "No such command 'nosuch'; there are: smoke, train, ",
+        ),
+        (["trian"], "No such command 'trian'. Did you mean 'train'?"),
+        (["demo", "nosuch"], "No such command 'nosuch'; there are: xor."),
+        (["train", "--epoch", 1], "No such option: --epoch (Possible options: --epochs"),
         (["predict"], "Missing argument"),
         (["train", "--nosuch"], "No such option: --nosuch"),
         (["train", "--epochs", "many"], "--epochs"),
@@ -94,6 +99,12 @@ def test_the_penalty_is_that_of_linear_models(folder):
 )
 def test_wrong_command_lines(arguments, message):
     assert message in refused(*arguments)
+
+
+def test_commands_of_commands_are_shown_where_none_is_given():
+    for arguments in ((), ("demo",)):
+        assert run(*arguments).stdout == run(*arguments, "--help").stdout
+    assert "xor" in run("demo").stdout
 
 
 def test_as_a_program(folder):
