@@ -111,7 +111,10 @@ def xor(
 @app.command()
 @reported
 def smoke(as_json: Json = False) -> None:
-    """Check the figures of every kernel available here, on XOR."""
+    """Check the figures of every kernel available here, on XOR.
+
+    It takes about a minute where kernels have to be compiled, and then some seconds.
+    """
     from . import smoke as smoke_run
     from .reports import report_smoke
 

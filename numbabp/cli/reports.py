@@ -18,7 +18,7 @@ from ..history import History
 from ..network import Network
 from ..training.progress import Foot, is_terminal, new_console
 from .console import new_table, print_json, print_table, warn
-from .smoke import DTYPES, Row
+from .smoke import DTYPES, TOLERANCES, Row
 from .sweep import Sweep, heading
 from .xor_experiments import Experiment, difference_of_units, learn, n_right
 
@@ -27,6 +27,18 @@ if TYPE_CHECKING:
     from .scoring.cross_validation import Folds
 
 SMOKE_HEADING = f"{'device':6}  {'kernel':10}  {'dtype':7}   ns/step      CUPS  largest error"
+SMOKE_COLUMNS = (
+    "CUPS: weights updated a second; largest error: relative difference from known losses or weights, "
+    f"allowed on the CPU {', '.join(f'{most:g} in {dtype}' for dtype, most in TOLERANCES['cpu'].items())}"
+)
+HEADERS = {
+    "learn": "Binary cross-entropy, learning rate 1, the four samples in a new order every epoch.",
+    "faithful": "The course notebook's run: squared error, learning rate 1, the four samples always in one "
+    "order.\nThe loss that it prints is the binary cross-entropy.",
+    "zeros": "The course notebook's run: squared error, learning rate -1, so that every step climbs the "
+    "gradient.\nThe loss that it prints is the binary cross-entropy.",
+}
+"""What the experiments with XOR are, by name."""
 TOP = 10
 """Settings that a sweep prints."""
 MOST_TARGETS = 30
@@ -51,14 +63,10 @@ def report_xor(name: str, run: Experiment, as_json: bool) -> None:
             }
         )
         return
-    if name == "learn":  # the other two are described where one asks for them
-        typer.echo("Binary cross-entropy, learning rate 1, the four samples in a new order every epoch.")
-    if name == "zeros":
-        typer.echo(
-            "The course notebook's run: squared error, learning rate -1, so that every step climbs the "
-            "gradient."
-        )
-    _print_epochs(run, every=50 if name == "learn" else 1)
+    typer.echo(HEADERS[name])
+    typer.echo("The loss is the four samples' sum; it and the accuracy are of each just before its update.")
+    # the notebook's figures are there to be compared with it
+    _print_epochs(run, 50 if name == "learn" else 1, repr if name == "faithful" else "{:.6g}".format)
     if descending is not None:  # it is about the weights: what comes out is not worth a table
         _print_weights(run)
         _print_descent(descending)
@@ -66,13 +74,14 @@ def report_xor(name: str, run: Experiment, as_json: bool) -> None:
         _print_outputs(outputs)
 
 
-def _print_epochs(run: Experiment, every: int) -> None:
+def _print_epochs(run: Experiment, every: int, shown: Callable[[float], str]) -> None:
     """Loss and accuracy of some epochs, the last one among them."""
     n_epochs = len(run.losses)
     for epoch in range(n_epochs):
         if epoch % every == 0 or epoch == n_epochs - 1:
             loss, accuracy = float(run.losses[epoch]), run.accuracies[epoch]
-            typer.echo(f"epoch {epoch:3d}   loss {loss!r:<20}   accuracy {accuracy:g} %")
+            width = 20 if shown is repr else 9
+            typer.echo(f"epoch {epoch:3d}   loss {shown(loss):<{width}}   accuracy {accuracy:g} %")
 
 
 def _print_weights(run: Experiment) -> None:
@@ -140,6 +149,8 @@ def report_smoke(run: Callable[[Callable[[str], object]], Iterator[Row]], as_jso
                 sys.stdout.flush()
     finally:
         foot.hide()
+    if not as_json:
+        typer.echo("\n".join(textwrap.wrap(SMOKE_COLUMNS, width)))
     has_passed = all(row.passed is not False for row in rows)
     if as_json:  # as they are done rows come in pairs of dtypes; programs get one dtype after the other
         in_order = sorted(rows, key=lambda row: (row.device, DTYPES.index(row.dtype)))

@@ -183,7 +183,8 @@ def test_tables_are_as_wide_as_columns_says(monkeypatch):
 
 def test_demo_learns():
     output = run("demo", "xor").stdout
-    assert "epoch   0   loss " in output
+    assert "epoch   0   loss 6.77443     accuracy 25 %\n" in output
+    assert "just before its update" in output
     assert output.endswith("Learnt: every output is on the right side of 1/2.\n")
 
 
@@ -253,6 +254,7 @@ def test_smoke():
     on_gpu = [kernel for kernel in smoke.TRIALS if kernel.device == "cuda"]
     missing = smoke.why_no_gpu()
     assert {"thread", "warp", "block"} <= {kernel.name for kernel in on_gpu}
+    assert "CUPS: weights updated a second; largest error: relative" in " ".join(output.split())
     assert output.count("pass") == 12 + (0 if missing else 2 * len(on_gpu))
     result = run_json("smoke")
     assert result["passed"] is True
