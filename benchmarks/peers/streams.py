@@ -5,8 +5,9 @@
 Each reads its own kind of file - CSV, and `label |f 0:1.5 1:-0.2 ...` - of the same 28 numbers a row, written
 with six digits, as a process of its own that parses, trains and saves a model. Time is that of the process,
 its start included; microseconds a row are what a row more costs: the difference to a tenth of the rows. Those
-of the processor are the sum over its threads, which tells more where other programs run beside. The loss is the prequential one that each of them prints last. pyarrow's parser alone is there for comparison:
-nothing that reads CSV by it can be faster.
+of the processor are the sum over its threads, which tells more where other programs run beside. The loss is
+the prequential one that each of them prints last. pyarrow's parser alone is there for comparison: nothing
+that reads CSV by it can be faster.
 """
 
 import argparse
