@@ -79,6 +79,8 @@ def undefined(text: str) -> list[str]:
             names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
             known |= names_in(statement) if isinstance(statement, ast.Import | ast.ImportFrom) else set()
             known |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
+            if isinstance(statement, ast.FunctionDef):
+                known |= {statement.name, *(argument.arg for argument in statement.args.args)}
             missing += [node.id for node in names if node.id not in known]
     return list(dict.fromkeys(missing))
 
