@@ -105,6 +105,13 @@ class Points:
         self.sums[:] = 0
         return dict(zip(["loss", *self._names], record, strict=True))
 
+    @property
+    def loss(self) -> float:
+        """Mean since the last point, or of that one."""
+        if self.sums[WEIGHT] > 0:
+            return float(self.sums[LOSS] / self.sums[WEIGHT])
+        return self._records[-1][0] if self._records else float("nan")
+
     def arrays(self) -> dict[str, np.ndarray]:
         """What `go_on` needs beside `n_samples` and `sums`, in arrays that do not change any more."""
         return {"points": self._values(), "at": np.array(self._at, np.int64)}

@@ -20,6 +20,7 @@ from ..training.checkpoints.keeper import Keeper
 from ..training.checkpoints.standing import Standing, take
 from ..training.divergence import Snapshot
 from ..training.loop import Training
+from ..training.progress import ProgressBar
 from ..training.state import RuleState, Statistics
 from .history import Points, StreamHistory
 from .place import LastRow
@@ -95,6 +96,8 @@ class Learning:
         """Whether an interruption now would leave what a stream can go on from."""
         self._before_rest: Standing | None = None
         self.unit = unit_of(self.problem, self.plan)
+        of_piece = replace(self.problem.options, progress=False)
+        self._problem_of_piece = replace(self.problem, options=of_piece, epochs=1)
         self._rates = GivenRates(np.array([float(self.problem.options.learning_rate)]))
         self._before = Snapshot(self._changing)
 
@@ -115,8 +118,9 @@ class Learning:
         self._started = time.perf_counter()
         try:
             reader.start()
-            with slicing.ENDING.looked_for():
-                self._go_to_the_end(reader, ring)
+            bar = ProgressBar(None, self.problem.options.progress, "sample")
+            with bar, slicing.ENDING.looked_for():
+                self._go_to_the_end(reader, ring, bar)
             self.has_ended = True
             if self.keeper is not None:
                 self.keeper.finish(self.standing())
@@ -135,7 +139,7 @@ class Learning:
             if self.keeper is not None:
                 self.keeper.close()
 
-    def _go_to_the_end(self, reader: Reader, ring: Ring) -> None:
+    def _go_to_the_end(self, reader: Reader, ring: Ring, bar: ProgressBar) -> None:
         length = ring.capacity // PIECES
         while self.stop_reason == "finished":
             until_point = self.points.until_next(self.points.n_samples)
@@ -152,6 +156,7 @@ class Learning:
                 break
             self._learn(samples, mark)
             ring.free()
+            bar.update(self.points.n_samples, self.points.loss)
         if self.stop_reason == "finished" and reader.error is not None:
             raise reader.error
         if self.points.is_open:
@@ -163,7 +168,7 @@ class Learning:
         sums = self.points.sums.copy()
         if not samples.weights.size or samples.weights.any():
             training = Training(
-                replace(self.problem, n_samples=n, epochs=1),
+                replace(self._problem_of_piece, n_samples=n),
                 self.plan,
                 samples,
                 self.parameters,

@@ -107,4 +107,4 @@ def stream_options(given: dict[str, Any]) -> Options:
         )
     if options.device not in ("auto", "cpu"):
         raise ValueError(f"fit_stream trains on the CPU, got device={options.device!r}.")
-    return replace(options, device="cpu", progress=False)
+    return replace(options, device="cpu")

@@ -28,9 +28,12 @@ class ProgressBar:
         Epochs to come; None where the end is open.
     enabled
         True: always; False: never; None: if standard error is a terminal.
+    what
+        Is counted instead of epochs.
     """
 
-    def __init__(self, epochs: int | None, enabled: bool | None) -> None:
+    def __init__(self, epochs: int | None, enabled: bool | None, what: str = "epoch") -> None:
+        self._what = what
         self._enabled = is_terminal(sys.stderr) if enabled is None else enabled
         self._show_at = time.perf_counter() + (0 if enabled else SHOW_AFTER)
         self._epochs = epochs
@@ -62,7 +65,7 @@ class ProgressBar:
             return False
         self._bar = Progress(
             TextColumn(
-                "epoch {task.completed:.0f}" + ("" if self._epochs is None else "/{task.total:.0f}"),
+                self._what + " {task.completed:.0f}" + ("" if self._epochs is None else "/{task.total:.0f}"),
                 markup=False,
             ),
             BarColumn(),
