@@ -1,5 +1,6 @@
 """The command `evaluate`: how good a saved model is on a table that has the target."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..data.columns import Column
     from .scoring.evaluation import Evaluation
+    from .scoring.several import Evaluations
 
 STANDARD_OUTPUT = Path("-")
 
@@ -64,7 +66,8 @@ def evaluate(
     def draw(path: Path) -> None:
         from .scoring.pictures import draw_evaluation
 
-        plots.write(draw_evaluation(of_each, f"{model.name} on {data.name}"), path)
+        title = f"{model.name} on {data.name}: {overall(of_each, several)}"
+        plots.write(draw_evaluation(of_each, title), path)
 
     def write(path: Path) -> None:
         write_atomically(path, lambda file: file.write(text.encode()))
@@ -83,6 +86,16 @@ def evaluate(
             print_evaluations(several)
     if failed:
         raise failed[0]
+
+
+def overall(of_each: "Sequence[Evaluation]", several: "Evaluations | None") -> str:
+    """The figure that `score` gives, in words."""
+    if several is None:
+        found, words = of_each[0].metrics, {"accuracy": "accuracy", "r2": "R^2"}
+    else:
+        found, words = several.metrics, {"subset_accuracy": "subset accuracy", "mean_r2": "mean R^2"}
+    name = next(name for name in words if name in found)
+    return f"{words[name]} {found[name]:.4f}"
 
 
 def _of_each(model: Path, data: Path, told: dict[str, Any]) -> "list[Evaluation]":

@@ -66,8 +66,11 @@ def draw_xor(run: "Experiment") -> Any:
     (accuracy,) = right.step(
         epochs, run.accuracies, color="tab:orange", where="mid", alpha=0.7, label="accuracy"
     )
-    right.set(ylabel="accuracy in percent", ylim=(-3, 103))
-    axis.set_ylim(bottom=0)
+    right.set(ylabel="accuracy in percent", ylim=(0, 105))
+    axis.set_ylim(0, 1.05 * np.max(run.losses))
+    # the loss above the accuracy, whose axis would cover it
+    axis.set_zorder(right.get_zorder() + 1)
+    axis.patch.set_visible(False)
     figure.legend(handles=[loss, accuracy], loc="outside lower center", ncols=2)
     return figure
 
@@ -109,7 +112,7 @@ def _draw_losses(axis: Any, result: "Sweep") -> None:
         title=f"Loss: median and 10-90 % of {len(shown[0].seeds)} seeds",
     )
     _scale_epochs(axis, result.epochs)
-    _scale_losses(axis, bottom, top)
+    scale_losses(axis, bottom, top)
     axis.grid(which="both", alpha=0.2)
     if names:  # else there is one curve, which the title names
         title = ", ".join(map(heading, names))
@@ -133,16 +136,24 @@ def _shown(result: "Sweep") -> tuple[list["Outcome"], Any]:
 
 def _scale_epochs(axis: Any, n_epochs: int) -> None:
     """A logarithmic axis for many epochs, since most happens in the first; else whole numbers."""
-    from matplotlib.ticker import MaxNLocator
-
     if n_epochs >= LOG_EPOCHS:
         axis.set(xscale="log")
     else:
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        tick_epochs(axis, n_epochs)
     axis.xaxis.set_major_formatter("{x:g}")
 
 
-def _scale_losses(axis: Any, bottom: float, top: float) -> None:
+def tick_epochs(axis: Any, n_epochs: int) -> None:
+    """Ticks at the first epoch, at round ones and at the last, which is what one looks for."""
+    from matplotlib.ticker import MaxNLocator
+
+    between = MaxNLocator(8, steps=[1, 2, 5, 10], integer=True).tick_values(1, n_epochs)
+    apart = (n_epochs - 1) / 15  # closer to the ends they would run into these
+    ticks = [1, *(tick for tick in between if 1 + apart < tick < n_epochs - apart), n_epochs]
+    axis.xaxis.set_ticks(sorted(set(ticks)))
+
+
+def scale_losses(axis: Any, bottom: float, top: float) -> None:
     """A logarithmic axis for losses that fall far, with figures between powers of ten if these are few."""
     from matplotlib.ticker import LogLocator
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...history import History
-from ..plots import COLOURS, LOSSES
+from ..plots import COLOURS, LOSSES, scale_losses, tick_epochs
 from .evaluation import Evaluation
 
 MOST_NAMED = 30
@@ -68,8 +68,6 @@ def _draw_all_errors(figure: Any, found: Sequence[Evaluation], title: str) -> No
 
 
 def _draw_losses(axis: Any, history: History, loss: str) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     curves = {"training, before each step": history.loss}
     if "validation_loss" in history:
         curves["validation"] = history["validation_loss"]
@@ -78,9 +76,9 @@ def _draw_losses(axis: Any, history: History, loss: str) -> None:
         axis.plot(np.arange(1, len(values) + 1), values, color=colour, label=name, marker=marker)
     lowest, highest = (extreme([extreme(v) for v in curves.values()]) for extreme in (np.nanmin, np.nanmax))
     if lowest > 0 and highest > 10 * lowest:
-        axis.set_yscale("log")
+        scale_losses(axis, lowest / 1.1, highest * 1.1)
     axis.set(xlabel="epoch", ylabel=LOSSES.get(loss, loss.replace("_", " ")), title="Loss")
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    tick_epochs(axis, len(history.loss))
     axis.grid(alpha=0.2)
     axis.legend(frameon=False)
 
