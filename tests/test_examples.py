@@ -1,13 +1,32 @@
 """The examples run, and their notebooks hold the outputs of a whole run."""
 
 import copy
+import importlib.util
 import json
+import sys
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+
+interpreted = bool(numba.config.DISABLE_JIT)
+
+
+@pytest.fixture(scope="module")
+def example(request):
+    """An example as a module, by its name."""
+    spec = importlib.util.spec_from_file_location(request.param, EXAMPLES / f"{request.param}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[request.param] = module  # where Numba looks for it
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[request.param]
+
+
+of_cart_pole = pytest.mark.parametrize("example", ["cart_pole"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +104,42 @@ def test_xor_at_scale_holds_a_whole_run(notebook):
     assert [rate for rate, shares in cross_entropy.items() if shares[0] == 100] == [3, 5]
     assert (cross_entropy[10][2], squared_error[10][2]) == (18.43, 99.56)
     assert (idle[10], idle[3][0]) == ([79.71, 0], 0)
+
+
+@of_cart_pole
+def test_the_cart_moves_as_in_gym(example):
+    state = (0.01, -0.02, 0.03, 0.04)
+    for action in (1, 1, 0, 1, 0, 0, 1, 0, 1, 1):
+        state = example.move(state, action)
+    # CartPole of gymnasium 1.4.0
+    expected = (0.040883446549237625, 0.368855081489579, -0.00943497526679633, -0.5147534776330063)
+    np.testing.assert_allclose(state, expected, rtol=1e-12)
+    edges = ((2.39, 0.0, 0.0, 0.0), (0.0, 0.0, -0.209, 0.0), (-2.41, 0.0, 0.0, 0.0), (0.0, 0.0, 0.21, 0.0))
+    assert [example.has_fallen(edge) for edge in edges] == [False, False, True, True]
+
+
+@pytest.mark.skipif(interpreted, reason="takes minutes")
+@of_cart_pole
+def test_the_cart_pole_is_solved(example, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "picture.png"
+    runs = example.main(3, 250, picture)
+    assert np.shape(runs) == (3, 250) and np.min(runs) >= 5 and np.max(runs) == 200
+    # it is pushed at random first, and falls
+    assert np.mean(runs, axis=0)[:10].mean() < 40
+    after = [example.solved_after(lengths) for lengths in runs]
+    for lengths, n in zip(runs, after, strict=True):
+        assert lengths[n - 100 : n].mean() >= 195 > lengths[n - 101 : n - 1].mean()
+    assert f"solved by 3 of 3, after {np.median(after):.0f} episodes" in capsys.readouterr().out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert example.solved_after(np.full(300, 194.0)) is None is example.solved_after(np.full(99, 200.0))
+
+
+@pytest.mark.skipif(interpreted, reason="takes minutes")
+@of_cart_pole
+def test_a_run_of_the_cart_pole_goes_on_where_it_stopped(example):
+    whole, _ = example.run(1, 40)
+    learner, draw, lengths = example.make_network(1).compiled(), np.random.default_rng(1), np.zeros(40)
+    for first in range(0, 40, 8):
+        example.learn(learner, draw, lengths, first, first + 8)
+    np.testing.assert_array_equal(lengths, whole)
