@@ -146,6 +146,7 @@ class _Run:
             self._come(n_passes),
             history_every=POINT_ROWS,
             callback=lambda n_rows, metrics: self._point(n_rows, metrics, tell),
+            progress=False,
             **steps,
         )
         if not self._end:  # it was at its end
