@@ -260,8 +260,10 @@ class Preparation:
 
     def _dates(self, table: Table, column: Column) -> np.ndarray:
         form = self.forms.get(column.name, "")
-        days = [float("nan") if v is None else days_of_text(v, form) for v in column.values]
-        if None in days:
+        texts = column.values.tolist()
+        days_of = {v: float("nan") if v is None else days_of_text(v, form) for v in dict.fromkeys(texts)}
+        days = [days_of[text] for text in texts]
+        if None in days_of.values():
             row = days.index(None)
             raise TableError(
                 f"{table.path}: column {column.name!r} has {column.values[row]!r} in row "

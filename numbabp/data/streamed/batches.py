@@ -2,7 +2,7 @@
 
 Kinds of columns, categories and classes are those of the rows that have been looked at. Numbers are
 standardised by the mean and the spread of all rows so far: of those that have been looked at to begin with,
-and beyond them of all up to the end of the batch, by scikit-learn's StandardScaler. Batches have so many
+and beyond them of all up to the end of the batch. Batches have so many
 rows that how the rows arrive, from a file or through a pipe, changes nothing.
 """
 
@@ -17,6 +17,7 @@ from ..pipeline import Pipeline
 from ..preparation import Preparation
 from ..tables import Table, listed
 from ..targets import Target, read_target
+from .moments import Moments
 from .opening import Rows
 
 FIRST_ROWS, MOST_ROWS = 256, 4096
@@ -100,8 +101,6 @@ class Batches:
     """
 
     def __init__(self, rows: Rows, wanted: Wanted, dtype: str) -> None:
-        from sklearn.preprocessing import StandardScaler
-
         self._rows, self._wanted, self._dtype = rows, wanted, dtype
         self.unmarked: dict[str, int] = {}
         self.n_left_out = 0
@@ -119,10 +118,9 @@ class Batches:
         self._n_looked_at = look.n_rows
         self.notes = list(look.notes)
         self._n_plain = len(preparation.mean)
-        self._scaler = StandardScaler()
-        if self._n_plain:
-            for inputs, _ in self._filled(look):
-                self._scaler.partial_fit(inputs[:, : self._n_plain])
+        self._moments = Moments(self._n_plain)
+        for inputs, _ in self._filled(look):
+            self._moments.add(inputs[:, : self._n_plain])
 
     @property
     def comes_again(self) -> bool:
@@ -143,8 +141,8 @@ class Batches:
 
     def _scaled_by(self, pipeline: Pipeline, inputs: np.ndarray) -> Pipeline:
         """The same with the mean and the spread of these rows, too."""
-        self._scaler.partial_fit(inputs[:, : self._n_plain])
-        mean, scale = self._scaler.mean_.copy(), self._scaler.scale_.copy()
+        self._moments.add(inputs[:, : self._n_plain])
+        mean, scale = self._moments.mean, self._moments.scale
         return replace(pipeline, preparation=replace(pipeline.preparation, mean=mean, scale=scale))
 
     def _arrays(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
