@@ -1,8 +1,8 @@
 """Mean and spread of columns as rows come.
 
 What a batch has is merged with what was before: Chan, Golub and LeVeque 1983, "Algorithms for Computing the
-Sample Variance", The American Statistician 37(3), 242-247. Scikit-learn's StandardScaler.partial_fit gives the same
-to rounding, but took a third of the time that parsing the rows did, and this a tenth.
+Sample Variance", The American Statistician 37(3), 242-247. Scikit-learn's StandardScaler.partial_fit gives
+the same to rounding, but took a third of the time that parsing the rows did, and this a tenth.
 """
 
 import numpy as np
