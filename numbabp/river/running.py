@@ -51,11 +51,11 @@ CHANGED = 0.01
 
 
 @scalar_function
-def newest_share(before: Any, weight: Any) -> Any:
-    """Share of a row of this weight after rows that weighed `before`."""
+def kept_share(before: Any, weight: Any) -> Any:
+    """Share that rows which weighed `before` keep beside a row of this weight."""
     kept = before / (before + weight)
     kept *= kept
-    return 1.0 - kept * kept
+    return kept * kept
 
 
 @scalar_function
@@ -81,10 +81,10 @@ def learn_feature(memory: Any, at: Any, n: Any, value: Any, weight: Any) -> None
     seen = memory[at + WEIGHTS * n]
     if seen == 0:
         memory[at + SINCE * n] = memory[TOTAL]
-    share = newest_share(seen, weight)
+    kept = kept_share(seen, weight)
     step = value - mean
-    memory[at + MEANS * n] = mean + share * step
-    memory[at + VARIANCES * n] = (1.0 - share) * (variance + share * step * step)
+    memory[at + MEANS * n] = value - kept * step  # what is equal stays equal
+    memory[at + VARIANCES * n] = kept * (variance + (1.0 - kept) * step * step)
     memory[at + WEIGHTS * n] = seen + weight
 
 
@@ -104,12 +104,12 @@ def standardised(memory: Any, at: Any, n: Any, value: Any, total: Any) -> Any:
 def learn_row(memory: Any, squares: Any) -> int:
     """Weights, the squared length, and the target."""
     weight = memory[WEIGHT]
-    share = newest_share(memory[TOTAL], weight)
+    kept = kept_share(memory[TOTAL], weight)
     memory[TOTAL] += weight
-    memory[SQUARES] += share * (squares - memory[SQUARES])
+    memory[SQUARES] = squares - kept * (squares - memory[SQUARES])
     step = memory[TARGET] - memory[TARGET_MEAN]
-    memory[TARGET_MEAN] += share * step
-    memory[TARGET_VARIANCE] = (1.0 - share) * (memory[TARGET_VARIANCE] + share * step * step)
+    memory[TARGET_MEAN] = memory[TARGET] - kept * step
+    memory[TARGET_VARIANCE] = kept * (memory[TARGET_VARIANCE] + (1.0 - kept) * step * step)
     spread = spread_of(memory[TARGET_MEAN], memory[TARGET_VARIANCE])
     memory[STANDARD_TARGET] = 0.0 if spread == 0 else (memory[TARGET] - memory[TARGET_MEAN]) / spread
     if abs(memory[SQUARES] - memory[TOLD]) <= CHANGED * memory[TOLD]:
