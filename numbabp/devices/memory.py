@@ -57,18 +57,17 @@ def is_simulated() -> bool:
 @cache
 def what_is_missing() -> str:
     """What a GPU needs and is not installed here, found out without importing any of it; empty if nothing."""
+    if not is_simulated():
+        try:  # first of all: without it nobody needs the packages
+            ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+        except OSError:
+            return "there is no NVIDIA driver on this machine"
     for module, package in (("numba_cuda", "numba-cuda"), ("cupy", "CuPy")):
         if importlib.util.find_spec(module) is None and not (is_simulated() and module == "cupy"):
             return (
                 f"{package} is not installed; `pip install 'numbabp[cuda13]'` installs what CUDA 13 needs, "
                 "'numbabp[cuda12]' what CUDA 12 does"
             )
-    if is_simulated():
-        return ""
-    try:
-        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
-    except OSError:
-        return "there is no NVIDIA driver on this machine"
     return ""
 
 

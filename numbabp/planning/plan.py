@@ -1,7 +1,9 @@
 """A planner's answer: which kernel trains, what that is expected to cost, and why the others do not."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import groupby
 
 from ..devices.placement import index_of
 from .gpu_layouts import Mapping
@@ -147,10 +149,11 @@ class Plan:
             lines.append(f"No GPU: {self.no_gpu}.")
         if self.alternatives:
             lines.append("Not taken:")
-            width = max(len(plan.name) for plan in self.alternatives)
-            for plan in self.alternatives:
-                time = _time(plan.ns_per_step) if plan.ns_per_step > 0 else "-"
-                lines.append(f"  {plan.name:<{width}}  {time:>9}  {plan.why_not}")
+            rows = _rows(self.alternatives)
+            widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+            lines += [
+                f"  {name:<{widths[0]}}  {time:>{widths[1]}}  {why_not}" for name, time, why_not in rows
+            ]
         return lines
 
     def _lines_for_many(self) -> list[str]:
@@ -173,6 +176,24 @@ class Plan:
         if self.no_gpu:
             lines.append(f"No GPU: {self.no_gpu}.")
         return lines
+
+
+def _rows(plans: Sequence["Plan"]) -> list[tuple[str, str, str]]:
+    """Name, time a step and reason of plans; one row of those that differ in the length of blocks alone."""
+    rows = []
+    for (kernel, device, why_not), group in groupby(plans, lambda p: (p.kernel, p.device, p.why_not)):
+        alike = list(group)
+        first = alike[0]
+        times = sorted(plan.ns_per_step for plan in alike)
+        time = _time(times[0]) if times[0] > 0 else "-"
+        if len(alike) == 1 or not all(plan.block_length for plan in alike):
+            rows += [(p.name, _time(p.ns_per_step) if p.ns_per_step > 0 else "-", why_not) for p in alike]
+            continue
+        lengths = sorted(plan.block_length for plan in alike)
+        where = "" if device == "cpu" else f", on {device}"
+        name = f"{kernel}, {lengths[0]} to {lengths[-1]} samples a block{where}"
+        rows.append((name, f"{time} to {_time(times[-1])}" if first.ns_per_step > 0 else "-", why_not))
+    return rows
 
 
 def _time(ns: float) -> str:

@@ -74,9 +74,20 @@ def test_what_is_not_installed(module, package, monkeypatch):
     monkeypatch.setitem(sys.modules, "numba_cuda", sys)  # as if it were installed
     monkeypatch.setattr(sys, "__spec__", object())
     monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: None)  # as if there were a driver
     reason = memory.what_is_missing.__wrapped__()
     assert reason.startswith(f"{package} is not installed; `pip install 'numbabp[cuda13]'`")
     assert "'numbabp[cuda12]'" in reason
+
+
+def test_packages_are_of_no_use_without_a_driver(monkeypatch):
+    def refuse(name):
+        raise OSError
+
+    monkeypatch.setattr(memory, "is_simulated", lambda: False)
+    monkeypatch.setitem(sys.modules, "numba_cuda", None)
+    monkeypatch.setattr(memory.ctypes, "CDLL", refuse)
+    assert memory.what_is_missing.__wrapped__() == "there is no NVIDIA driver on this machine"
 
 
 @pytest.mark.skipif(

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import asdict, replace
 from itertools import pairwise
 from types import SimpleNamespace
@@ -72,9 +73,24 @@ def test_explain_tells_the_choice_and_every_alternative(layer_sizes):
     assert text.startswith(f"{plan.name} on the cpu, float32")
     n_weights = sum(a * b for a, b in pairwise(layer_sizes))
     assert f"{4 * n_weights:,} flops and {12 * n_weights:,} bytes" in text
+    lines = [line.strip() for line in text.splitlines()]
     for other in plan.alternatives:
-        (line,) = [line for line in text.splitlines() if line.strip().startswith(f"{other.name}  ")]
-        assert other.why_not in line
+        (line,) = [line for line in lines if line.startswith(f"{other.name}  ") or is_among(other, line)]
+        assert line.endswith(f"  {other.why_not}")
+
+
+def is_among(plan, line):
+    """Whether a line tells of blocks of many lengths, and the plan's is one of them, with the same reason."""
+    found = re.match(rf"{plan.kernel}, (\d+) to (\d+) samples a block  .*  {re.escape(plan.why_not)}$", line)
+    return found is not None and int(found[1]) <= plan.block_length <= int(found[2])
+
+
+def test_explain_joins_what_has_the_same_reason():
+    text = nbp.Network((64, 32, 10), loss="categorical_cross_entropy", dtype="float32").plan(1797).explain()
+    if "compiling it" in text:  # where that would take longer
+        (line,) = [line for line in text.splitlines() if "compiling it" in line]
+        assert line.startswith("  blocked, 8 to 256 samples a block  ")
+        assert re.search(r"  \d+ ns to \d+ ns  compiling it", line)
 
 
 def test_small_networks_take_single_steps_and_large_ones_blocks():
