@@ -283,8 +283,8 @@ def sweep(
         list[str] | None,
         typer.Option(
             help="Values of learning_rate, momentum or l2, such as learning_rate=0.01,0.1; may be repeated. "
-            "Without, they are 0.01, 0.9 and 0: train's l2 is 1 / training rows, but a sweep compares settings, "
-            "and adds no penalty that is not among them."
+            "Without, they are 0.01, 0.9 and 0: train's l2 is 1 / training rows, but a sweep adds no penalty "
+            "that is not among its settings."
         ),
     ] = None,
     hidden: Annotated[

@@ -60,6 +60,9 @@ class PopulationSearchCV(BaseSearchCV):
     population does not do as the estimator does - early_stopping, learning_rate="adaptive", X_val in `fit`,
     ... - is fitted by the estimator itself, on the same threads.
 
+    What fits would warn of by themselves, such as that they have learnt nothing, comes once for all: how many
+    there are, and the candidate and the fold of the first.
+
     Parameters
     ----------
     estimator : MLPClassifier, MLPRegressor or Pipeline
