@@ -113,7 +113,7 @@ def stream(
         batches.pipeline.check_size()
         network = Network(**batches.pipeline.network_arguments(sizes, activation, dtype), random_state=seed)
         run = _Run(network, batches, Prequential(batches.pipeline.target))
-        keeping.so_far = run.save_unfinished
+        keeping.so_far, keeping.has_begun = run.save_unfinished, lambda: run.pipeline is not None
         if not as_json:
             run.begin()
         steps = {"learning_rate": learning_rate, "update_rule": update_rule, "l2": l2}
