@@ -11,9 +11,9 @@ from ..training.state import Inner, RuleState, Statistics
 
 
 def folded(architecture: Architecture, inner: np.ndarray, statistics: Statistics) -> np.ndarray:
-    """Parameters for inputs as they are; a constant column has no effect."""
+    """Parameters for inputs as they are: of a constant column 0, of one that was never seen as they were."""
     outer = inner.copy()
-    scale = np.where(statistics.scale > 0, statistics.scale, np.inf)
+    scale = np.where(statistics.scale > 0, statistics.scale, np.where(statistics.total > 0, np.inf, 1.0))
     W, b = (parts[0].astype(float) for parts in _layers(architecture, inner))
     weights, biases = _layers(architecture, outer)
     biases[0][:] = b - (statistics.mean / scale) @ W

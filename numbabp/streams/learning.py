@@ -133,11 +133,20 @@ class Learning:
                 self.points.close()
             raise
         finally:
+            try:
+                self._end(reader)
+            except KeyboardInterrupt:
+                self._end(reader)  # all of it
+                raise
             reader.end()
-            self.show(self.mark)
-            self._take_time()
             if self.keeper is not None:
                 self.keeper.close()
+
+    def _end(self, reader: Reader) -> None:
+        """Have the thread stop, and leave the network as of the last piece."""
+        reader.stop()
+        self.show(self.mark)
+        self._take_time()
 
     def _go_to_the_end(self, reader: Reader, ring: Ring, bar: ProgressBar) -> None:
         length = ring.capacity // PIECES

@@ -37,10 +37,14 @@ class Reader:
         """Begin to read."""
         self._work.start()
 
-    def end(self) -> None:
-        """Have the thread end, and wait until it has; a source that hangs is left alone, with a warning."""
+    def stop(self) -> None:
+        """Have the thread end as soon as it can."""
         self._ring.stop()
         self._work.call_off()
+
+    def end(self) -> None:
+        """Wait until the thread has ended; a source that hangs is left alone, with a warning."""
+        self.stop()
         self._work.wait(END_SECONDS)
         if not self._work.is_done:
             warnings.warn(

@@ -109,6 +109,18 @@ def test_gaps_are_filled_with_the_mean_of_what_was_there():
     np.testing.assert_array_equal(net.parameters, expected.parameters)
 
 
+def test_an_empty_stream_leaves_what_was_never_seen():
+    net = network()
+    before = net.parameters.copy()
+    net.fit_stream([], standardize=True)
+    np.testing.assert_array_equal(net.parameters, before)
+    X, y, _ = samples()
+    X[:, 1] = np.nan
+    net.fit_stream(cut(X, y), standardize=True, missing="mean")
+    np.testing.assert_array_equal(net.weights[0][1], network().weights[0][1])
+    net.fit_stream([], standardize=True)
+
+
 def test_training_between_two_streams_is_kept():
     X, y, _ = samples()
     net = network()

@@ -286,3 +286,58 @@ def test_arguments_that_are_not_allowed_change_nothing(arguments, message):
     np.testing.assert_array_equal(net.parameters, before)
     assert net.history is None
     assert net._rule_state is None
+
+
+def interrupted_at(seconds, run):
+    """Whether a run was ended by Ctrl-C, which comes after so many seconds if it has not ended by then."""
+    ended = threading.Event()
+
+    def interrupt():
+        if not ended.wait(seconds):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Thread(target=interrupt)
+    try:
+        timer.start()
+        run()
+        ended.set()
+        timer.join()
+    except KeyboardInterrupt:
+        timer.join()
+        return True
+    return False
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_ctrl_c_anywhere_leaves_what_is_counted(standardize):
+    X, y, _ = samples(60_000)
+    how = {"standardize": standardize, "history_every": 9_000, **SEQUENTIAL}
+    network().fit_stream([(X[:9], y[:9])], **how)  # compiles
+    n_interrupted, generator = 0, np.random.default_rng(0)
+    for _ in range(25):
+        net, expected = network(), network()
+        seconds = generator.random() * 0.05
+        n_interrupted += interrupted_at(seconds, lambda net=net: net.fit_stream(cut(X, y, most=3000), **how))
+        n = 0 if net.history is None or not net.history.n_samples.size else net.history.n_samples[-1]
+        if n:
+            expected.fit_stream([(X[:n], y[:n])], **how)
+        np.testing.assert_array_equal(net.parameters, expected.parameters)
+    assert n_interrupted > 3
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_ctrl_c_anywhere_is_gone_on_from(standardize, tmp_path):
+    X, y, _ = samples(60_000)
+    how = {"standardize": standardize, "history_every": 9_000, "batch_size": 16}
+    expected = network()
+    of_expected = expected.fit_stream(cut(X, y, most=3000), **how)
+    generator, path = np.random.default_rng(0), tmp_path / "stream.safetensors"
+    how |= {"checkpoint": path, "checkpoint_every": 0.02}
+    for _ in range(4):
+        path.unlink(missing_ok=True)
+        for _ in range(50):
+            net, seconds = network(), generator.random() * 0.3
+            if not interrupted_at(seconds, lambda net=net: net.fit_stream(cut(X, y, most=3000), **how)):
+                break
+        np.testing.assert_array_equal(net.parameters, expected.parameters)
+        np.testing.assert_array_equal(net.history.loss, of_expected.loss)
