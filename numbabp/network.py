@@ -438,6 +438,7 @@ class Network(LearnsOneByOne, LearnsFromStreams):
         parameters = aligned_zeros(self.n_parameters, architecture.dtype)
         parameters[:] = self.parameters
         twin._set(architecture, self.init, parameters, copy.deepcopy(self.random_state))
+        twin._inner = self._inner and self._inner.astype(architecture.dtype)
         return twin
 
     def save(self, path: str | os.PathLike[str], *, training_state: bool = True) -> None:

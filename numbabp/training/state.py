@@ -124,6 +124,11 @@ class Inner:
     state: RuleState
     statistics: Statistics
 
+    def astype(self, dtype: np.dtype) -> "Inner":
+        """Of a network of another dtype, without the rule's state."""
+        parameters = self.parameters.astype(dtype)
+        return Inner(parameters, RuleState.new(self.state.update_rule, parameters), self.statistics)
+
 
 def draw_order_seed(generator: np.random.RandomState, shuffle: bool) -> int:
     """Draw the seed of the shuffles, or nothing where the order is fixed."""

@@ -185,3 +185,16 @@ def test_fit_begins_with_a_new_rule_state_after_a_standardised_stream():
     for one in (net, other):
         one.fit(X[:, :], y, epochs=1, update_rule="adam", shuffle=False, learning_rate=1e-4)
     np.testing.assert_array_equal(net.parameters, other.parameters)
+
+
+def test_a_network_of_another_dtype_goes_on_with_the_statistics(tmp_path):
+    X, y, _ = samples()
+    net = network()
+    net.fit_stream(cut(X[:300], y[:300]), standardize=True, update_rule="adam")
+    twin = net.astype("float32")
+    twin.save(tmp_path / "net.safetensors")
+    for one in (net, twin, loaded := nbp.load(tmp_path / "net.safetensors")):
+        one.fit_stream(cut(X[300:], y[300:]), standardize=True)
+        np.testing.assert_array_equal(one.history.inputs.mean, net.history.inputs.mean)
+    np.testing.assert_allclose(twin.forward(X / 1.0), net.forward(X), atol=1e-3)
+    np.testing.assert_array_equal(twin.parameters, loaded.parameters)
