@@ -10,7 +10,7 @@ Scikit-learn fits what is written down here: StandardScaler, SimpleImputer and O
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,18 +91,18 @@ class Preparation:
         rows: np.ndarray,
         missing: Sequence[str] = (),
         n_hashed: int = 0,
+        scaled: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None,
     ) -> "Preparation":
         """From the rows to train on; what kinds of columns there are from all.
 
-        With `n_hashed` texts are hashed into so many inputs.
+        With `n_hashed` texts are hashed into so many inputs. `scaled` gives the mean and the scale of columns
+        of numbers; by default scikit-learn's StandardScaler does.
 
         Raises
         ------
         TableError
             If no column is left, for infinite values, and for texts that should be numbers.
         """
-        from sklearn.preprocessing import StandardScaler
-
         kept, left_out = _kept(table, names, rows, keeps_names=n_hashed > 0)
         if not kept:
             why = "".join(f"; {name!r} {reason}" for name, reason in list(left_out.items())[:5])
@@ -117,8 +117,7 @@ class Preparation:
         if plain:
             values = np.column_stack([_numbers(table, column) for column in plain])
             with np.errstate(over="ignore", invalid="ignore"):  # of sums of numbers that are finite
-                scaler = StandardScaler().fit(values)
-            mean, scale = scaler.mean_, scaler.scale_
+                mean, scale = (scaled or _by_scikit_learn)(values)
         return cls(
             tuple(column.name for column in kept),
             kinds,
@@ -409,6 +408,14 @@ def _categories(column: Column) -> Categories:
     if has_rare:  # of categories that are as frequent as each other the first in the alphabet
         names = np.sort(names[np.argsort(-counts, kind="stable")[: MOST_CATEGORIES - 1]])
     return Categories(tuple(names.tolist()), bool(is_missing.any()), has_rare)
+
+
+def _by_scikit_learn(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and scale of columns."""
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(values)
+    return scaler.mean_, scaler.scale_
 
 
 def _numbers(table: Table, column: Column) -> np.ndarray:

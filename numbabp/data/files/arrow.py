@@ -1,6 +1,7 @@
 """Tables of pyarrow, and the files that it reads."""
 
 import json
+import math
 import re
 from contextlib import suppress
 from typing import Any
@@ -59,6 +60,16 @@ def _index_of(metadata: dict[bytes, bytes] | None) -> set[str]:
         return set()
 
 
+def floats_of(column: Any) -> np.ndarray:
+    """An array or chunks of float64, NaN for null; `to_numpy` imports pandas, which takes 40 MB."""
+    from pyarrow import compute
+
+    chunks = column.chunks if hasattr(column, "chunks") else [column]
+    filled = [compute.fill_null(chunk, math.nan) if chunk.null_count else chunk for chunk in chunks]
+    arrays = [np.from_dlpack(chunk) for chunk in filled if len(chunk)]
+    return arrays[0] if len(arrays) == 1 else np.concatenate([np.empty(0), *arrays])
+
+
 def _array(column: Any) -> np.ndarray:
     """Numbers as numbers, NaN for null; whatever else as Python's objects, None for null."""
     import pyarrow
@@ -67,7 +78,7 @@ def _array(column: Any) -> np.ndarray:
     if types.is_dictionary(kind):
         return _array(column.cast(kind.value_type))
     if types.is_decimal(kind) or types.is_integer(kind) or types.is_floating(kind):
-        return column.cast(pyarrow.float64(), safe=False).to_numpy()  # large whole numbers are rounded
+        return floats_of(column.cast(pyarrow.float64(), safe=False))  # large whole numbers are rounded
     if types.is_boolean(kind) and column.null_count == 0:
         return column.to_numpy()
     if types.is_timestamp(kind) or types.is_date(kind):

@@ -1,7 +1,7 @@
 """Parquet and Feather files, and folders of them, some thousand rows at a time."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from ...streams.arrow import batches_of_dataset
@@ -50,18 +50,21 @@ class ArrowRows:
         self._name, self._reading = name, reading
         with self._errors(kind):
             from pyarrow import Table as ArrowTable
-            from pyarrow import dataset
+            from pyarrow import dataset, default_memory_pool
 
             parts = {} if folder is None else {"partitioning": "hive", "partition_base_dir": folder}
             self._dataset = dataset.dataset(list(paths), format=kind, **parts)
             batches, n = [], 0
-            for batch in batches_of_dataset(self._dataset, None, 0):
-                batches.append(batch)
-                n += batch.num_rows
-                if n >= n_look:
-                    break
+            all_batches: Any = batches_of_dataset(self._dataset, None, 0)
+            with closing(all_batches):
+                for batch in all_batches:
+                    batches.append(batch.slice(0, n_look - n))
+                    n += batches[-1].num_rows
+                    if n >= n_look:
+                        break
             table = ArrowTable.from_batches(batches, None if batches else self._dataset.schema)
-            self.look = self._table(table.slice(0, n_look), 1, reading.texts)
+            self.look = self._table(table, 1, reading.texts)
+            default_memory_pool().release_unused()  # the pages of all columns
         if not self.look.columns or not self.look.n_rows:
             raise TableError(f"{name}: there are no {'rows' if self.look.columns else 'columns'}.")
         self._kind = kind

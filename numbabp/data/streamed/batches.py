@@ -17,7 +17,7 @@ from ..pipeline import Pipeline
 from ..preparation import Preparation
 from ..tables import Table, listed
 from ..targets import Target, read_target
-from .moments import Moments
+from .moments import Moments, moments_of
 from .opening import Rows
 
 FIRST_ROWS, MOST_ROWS = 256, 4096
@@ -111,7 +111,9 @@ class Batches:
         for name in wanted.ignored:
             look.column(name)  # raises for one that there is not
         names = [name for name in look.columns if name not in {wanted.target, *wanted.ignored}]
-        fitted = Preparation.fitted(look, names, np.arange(look.n_rows), wanted.missing, wanted.n_hashed)
+        fitted = Preparation.fitted(
+            look, names, np.arange(look.n_rows), wanted.missing, wanted.n_hashed, moments_of
+        )
         preparation = _open_ended(fitted)
         self.pipeline = Pipeline(preparation, target)
         self._texts = {*preparation.texts, *([wanted.target] if column.kind == TEXT else [])}
@@ -218,7 +220,8 @@ def _target(look: Table, wanted: Wanted) -> tuple[Column, Target]:
     column, task = read_target(Table(look.path, {column.name: column}), column.name, task)
     if task == "classification":
         return column, Target.of_classes([column])
-    return column, Target.of_amounts([column])
+    mean, scale = moments_of(np.asarray(column.values, float)[:, np.newaxis])
+    return column, Target((column.name,), None, mean, scale)
 
 
 def _first_text(column: Column) -> tuple[str, int]:

@@ -51,3 +51,10 @@ class Moments:
         # the bound on the error of a variance that scikit-learn's StandardScaler has, too
         is_constant = variance <= self._n * epsilon * variance + (self._n * self.mean * epsilon) ** 2
         return np.where(is_constant, 1.0, np.sqrt(variance))
+
+
+def moments_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and scale of columns, without the hundred megabytes that importing scikit-learn takes."""
+    moments = Moments(values.shape[1])
+    moments.add(values)
+    return moments.mean, moments.scale

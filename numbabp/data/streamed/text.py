@@ -26,6 +26,7 @@ from ..columns import (
     none_of,
     without_missing,
 )
+from ..files.arrow import floats_of
 from ..files.by_arrow import ArrowChunk
 from ..files.chunks import Chunk, TextChunk
 from ..files.layouts import SPACES, rows_of
@@ -160,7 +161,7 @@ class TextRows:
         for name in kinds:
             values = table.column(place_of[name]).combine_chunks()
             is_number = pyarrow.types.is_floating(values.type)
-            found[name] = values.to_numpy(zero_copy_only=False) if is_number else ArrowChunk(values)
+            found[name] = floats_of(values) if is_number else ArrowChunk(values)
         return found
 
     def _by_csv(self, block: bytes, kinds: Mapping[str, str], first_row: int) -> dict[str, Chunk]:
