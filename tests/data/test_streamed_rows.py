@@ -2,6 +2,7 @@
 
 import codecs
 import gzip
+import sys
 
 import numpy as np
 import pytest
@@ -73,6 +74,16 @@ def test_tables_are_those_of_the_whole_file(folder, monkeypatch, name):
         found = columns_of(rows.tables(list(whole.columns), texts))
         for column in whole.columns.values():
             np.testing.assert_array_equal(found[column.name], _as_streamed(column))
+
+
+def test_without_pyarrow(folder, monkeypatch):
+    (folder / "t.csv").write_bytes(TEXTS["quoted"])
+    wanted = columns_of(open_rows("t.csv", Reading(), 10).tables(["a", "b"], ["b"]))
+    for name in ("pyarrow", "pyarrow.csv"):
+        monkeypatch.setitem(sys.modules, name, None)
+    found = columns_of(open_rows("t.csv", Reading(), 10).tables(["a", "b"], ["b"]))
+    for name, values in wanted.items():
+        np.testing.assert_array_equal(found[name], values)
 
 
 def _as_streamed(column):

@@ -118,7 +118,7 @@ class TextRows:
                 try:
                     found = self._by_arrow(block, kinds, numbers_at_once)
                 except _Refused as refused:
-                    if refused.wrong_length:
+                    if refused.by_all:
                         break
                     continue
                 return {n: self._column(n, kinds[n], chunk) for n, chunk in found.items()}
@@ -129,8 +129,11 @@ class TextRows:
         self, block: bytes, kinds: Mapping[str, str], numbers_at_once: bool
     ) -> dict[str, "Chunk | np.ndarray"]:
         """Numbers, or texts."""
-        import pyarrow
-        from pyarrow import csv as arrow_csv
+        try:
+            import pyarrow
+            from pyarrow import csv as arrow_csv
+        except ImportError:  # the csv module takes ten times as long, but is always there
+            raise _Refused(by_all=True) from None
 
         layout = self._file.layout
         n_fields = len(layout.names) + layout.n_trailing
@@ -156,7 +159,7 @@ class TextRows:
                 ),
             )
         except (pyarrow.ArrowInvalid, UnicodeDecodeError) as error:
-            raise _Refused(bool(_WRONG_LENGTH.search(str(error)))) from None
+            raise _Refused(by_all=bool(_WRONG_LENGTH.search(str(error)))) from None
         found: dict[str, Chunk | np.ndarray] = {}
         for name in kinds:
             values = table.column(place_of[name]).combine_chunks()
@@ -207,11 +210,11 @@ class TextRows:
 
 
 class _Refused(Exception):
-    """pyarrow refuses a block."""
+    """pyarrow refuses a block: its numbers, or all of it."""
 
-    def __init__(self, wrong_length: bool) -> None:
-        super().__init__(wrong_length)
-        self.wrong_length = wrong_length
+    def __init__(self, by_all: bool) -> None:
+        super().__init__(by_all)
+        self.by_all = by_all
 
 
 def _spellings(none: frozenset[str]) -> list[str]:
