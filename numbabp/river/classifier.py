@@ -91,14 +91,17 @@ class MLPClassifier(OfStreams, MiniBatchClassifier):
         """Output of a class, with a row in memory, any of which may be new."""
         stream = self._stream
         classes = stream.classes
+        k = classes.get(y) if isinstance(y, Hashable) else None
+        if k is not None:
+            stream.take(x, k + 1)
+            return k
         if not isinstance(y, Hashable) or y is None or y != y:
             raise TypeError(f"y must be a label, got {y!r} of type {type(y).__name__}.")
-        k = classes.get(y, len(classes))
+        k = len(classes)
         stream.take(x, k + 1)
-        if k == len(classes):
-            classes[y] = k
-            probability = max(1 / (stream.inputs.weight + 2), RAREST)
-            stream.begin_output(k, math.log(probability / (1 - probability)))
+        classes[y] = k
+        probability = max(1 / (stream.inputs.weight + 2), RAREST)
+        stream.begin_output(k, math.log(probability / (1 - probability)))
         return k
 
     def predict_proba_one(self, x: Mapping[Hashable, Any], **kwargs: Any) -> dict[Any, float]:

@@ -85,14 +85,14 @@ class Inputs:
                 continue
             if isinstance(value, str):
                 if self.n_hashed:
-                    place = murmurhash3_32(f"{name}={value}".encode(), positive=True) % self.n_hashed
+                    place = self._place_of(name, value)
                     hashed[place] = hashed.get(place, 0.0) + 1.0
                 elif (name, value) in self.texts:
                     row.values.append((self.texts[name, value], 1.0))
                 else:
                     row.texts.append((name, str(value)))
                 continue
-            number = number_of(f"feature {name!r}", "a number or a text, or None if missing", value)
+            number = number_of(name, value)
             if number != number:
                 continue
             if name in self.numbers:
@@ -106,10 +106,37 @@ class Inputs:
 
     def put(self, values: list[tuple[int, float]]) -> None:
         """Make these the row; all others are missing."""
-        self.memory[HEADER : HEADER + self.n] = np.nan
-        view = self.view
+        self.values[:] = self.nothing
         for i, value in values:
-            view[HEADER + i] = value
+            self.values[i] = value
+
+    def put_known(self, x: Mapping[Hashable, Any]) -> bool:
+        """Make this the row, if it has known features and texts only and nothing that needs a second look.
+
+        A sixth of the time that `look_through` takes.
+        """
+        values, numbers, texts = self.values, self.numbers, self.texts
+        values[:] = self.nothing
+        try:
+            for name, value in x.items():
+                if value is None:
+                    continue
+                if not isinstance(value, str):
+                    values[numbers[name]] = value
+                elif not self.n_hashed:
+                    values[texts[name, value]] = 1.0
+                elif self.first_hashed is None:
+                    return False
+                else:
+                    i = self.first_hashed + self._place_of(name, value)
+                    values[i] = 1.0 if values[i] != values[i] else values[i] + 1.0
+        except NOT_NUMBERS:
+            return False
+        return True
+
+    def _place_of(self, name: Hashable, text: str) -> int:
+        """Where a text is hashed to; the same in every process, unlike Python's hashes."""
+        return int(murmurhash3_32(f"{name}={text}".encode(), positive=True)) % self.n_hashed
 
     def room_for(self, row: Row) -> int:
         """Inputs that there have to be when `add` is called."""
@@ -169,6 +196,8 @@ class Inputs:
 
     def _renew(self) -> None:
         self.view: Any = memoryview(self.memory)  # a third of NumPy's time for one number
+        self.values: Any = self.view[HEADER : HEADER + self.n]
+        self.nothing: Any = np.full(self.n, np.nan).data
         names = list(self.numbers)
         self.n_names: int = len(names)
         # the row must have numbers for all inputs that there are, in this order
@@ -178,7 +207,7 @@ class Inputs:
         self.pack = struct.Struct(f"{len(names)}d").pack_into
 
 
-HANDLES = ("view", "n_names", "get", "pack")
+HANDLES = ("view", "values", "nothing", "n_names", "get", "pack")
 """What is made of the rest."""
 
 
@@ -189,23 +218,30 @@ def _getter(names: list[Hashable]) -> Callable[[Mapping[Hashable, Any]], Any]:
     return lambda x: tuple(x[name] for name in names)
 
 
-def number_of(what: str, allowed: str, value: Any) -> float:
-    """A value as a number, which may be NaN; `what` must be what is `allowed`, an error says."""
+def number_of(name: Hashable | None, value: Any) -> float:
+    """A value as a number, which may be NaN; of the target where there is no name of a feature."""
     try:
         if isinstance(value, str):  # which float reads
             raise TypeError
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise TypeError(f"{what} must be {allowed}, got {value!r} of type {type(value).__name__}.") from None
+        allowed = "a number" if name is None else "a number or a text, or None if missing"
+        given = f"{value!r} of type {type(value).__name__}"
+        raise TypeError(f"{what_is(name)} must be {allowed}, got {given}.") from None
     if abs(number) > HIGHEST:
-        raise of_size(what, number)
+        raise of_size(name, number)
     return number
 
 
-def of_size(what: str, number: float) -> ValueError:
+def what_is(name: Hashable | None) -> str:
+    """Of a feature's name; y has none."""
+    return "y" if name is None else f"feature {name!r}"
+
+
+def of_size(name: Hashable | None, number: float) -> ValueError:
     """The error for a number beyond what can be squared."""
     allowed = f"no larger than {HIGHEST:g}" if math.isfinite(number) else "finite"
-    return ValueError(f"{what} must be {allowed}, got {number!r}.")
+    return ValueError(f"{what_is(name)} must be {allowed}, got {number!r}.")
 
 
 def _by_name(name: Hashable) -> tuple[str, str]:

@@ -87,9 +87,9 @@ class MLPRegressor(OfStreams, MiniBatchRegressor):
 
     def _take(self, x: Mapping[Hashable, Any], y: float) -> None:
         """Put a row into memory that may have new features."""
-        target = number_of("y", "a number", y)
+        target = number_of(None, y)
         if target != target:
-            raise of_size("y", target)
+            raise of_size(None, target)
         stream = self._stream
         if stream.take(x, 1):
             stream.begin_output(0, 0.0)

@@ -60,8 +60,11 @@ class Stream:
         Returns whether it is the first row.
         """
         inputs, growing = self.inputs, self.growing
+        has_outputs = growing is not None and n_outputs <= growing.network.n_outputs
+        if has_outputs and inputs.put_known(x):
+            return False
         row = inputs.look_through(x)
-        if growing is not None and row.is_known and n_outputs <= growing.network.n_outputs:
+        if has_outputs and row.is_known:
             inputs.put(row.values)
             return False
         n = inputs.room_for(row)
@@ -96,7 +99,8 @@ class Stream:
                 raise KeyError
             inputs.pack(inputs.memory, VALUES_AT, *inputs.get(x))
         except NOT_NUMBERS:
-            inputs.put(inputs.look_through(x).values)
+            if not inputs.put_known(x):
+                inputs.put(inputs.look_through(x).values)
         inputs.view[WEIGHT] = inputs.view[TARGET] = 0.0
         status = standardise(inputs.memory, self.into)
         if status != DONE:
@@ -111,9 +115,9 @@ class Stream:
         if status == NEW_SQUARES:
             self.growing.scale(inputs.view[SQUARES])
         elif status == len(self.into):
-            raise of_size("y", inputs.view[TARGET])
+            raise of_size(None, inputs.view[TARGET])
         else:
-            raise of_size(f"feature {inputs.name_of(status)!r}", inputs.view[HEADER + status])
+            raise of_size(inputs.name_of(status), inputs.view[HEADER + status])
 
     def learn_weighted(self, weight: float) -> None:
         """One step with what is in place, and a weight."""
