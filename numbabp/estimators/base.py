@@ -117,9 +117,9 @@ class BaseMLP(BaseEstimator):
             Labels or numbers; a 0/1 matrix for several labels a sample.
         sample_weight : array-like of shape (n,), optional
             Weights >= 0 of the samples' gradients, and of their losses and scores. Only their ratios count:
-            they are divided by their mean, in `partial_fit` by the mean over all calls so far. A sample of
-            weight 0 is as if it were not there, so that a label of such samples only is no class. With all
-            samples in one batch and alpha=0 a weight is worth as many copies.
+            they are divided by their mean, in `partial_fit` by that of all rows so far, of which later ones
+            count more. A sample of weight 0 is as if it were not there, so that a label of such samples only
+            is no class. With all samples in one batch and alpha=0 a weight is worth as many copies.
             (`numbabp.estimators.weights` tells more, and where scikit-learn differs.)
         X_val, y_val : optional
             Validation samples for early_stopping=True, instead of a part of X.

@@ -70,7 +70,8 @@ learning_rate_init : float or "auto", default="auto"
     diverge. Where targets are not standardised, a regressor of squared error or poisson divides it by the
     root mean square of the first call's, where that is more than 1. All, since the largest rate that does not
     diverge falls with their size. Sample weights, which make some steps longer, divide it by the mean square
-    of theirs (`estimators.weights`).
+    of theirs (`estimators.weights`). In `partial_fit` these are means over all rows so far, of which the t-th
+    counts as t^3, so that the first ones do not fix the rate; inputs that are not standardised count, too.
 power_t : float, default=0.5
     Exponent of "invscaling": the rate is learning_rate_init / (samples seen + 1)^power_t.
 max_iter : int or "auto", default="auto"

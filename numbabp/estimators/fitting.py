@@ -29,6 +29,7 @@ from ..training.loop import OF_CALLBACK
 from .convergence import Pace, Watch
 from .parameters import (
     LBFGS,
+    Scale,
     architecture_of,
     check_parameters,
     epochs_of,
@@ -38,6 +39,7 @@ from .parameters import (
     rate_falls_to_zero,
     rates,
     safe_rate,
+    scale_of,
     step_options,
 )
 from .standardizing import Standardization
@@ -68,6 +70,8 @@ class Fitted:
     mean_weight: MeanWeight
     """Of the rows that it was trained with, as of a stream."""
     standardization: Standardization
+    scale: Scale
+    """Of what it was trained with, as of a stream."""
 
     def before_and_after_activation(self, network: Network, X: Any) -> tuple[Any, Any]:
         """Pre-activations of the output layer, and outputs in units of the targets, for checked X."""
@@ -396,6 +400,7 @@ def _start(
     mean_weight = fitted.mean_weight if in_parts and fitted is not None else MeanWeight()
     mean_weight = mean_weight.and_of(samples.weights, len(Y))
     weights = normalised(samples.weights, len(Y), mean_weight, X.dtype)
+    counted = mean_weight.counted(weights, len(Y), X)
     samples = replace(samples, weights=beside(X, weights))
     architecture = architecture_of(model, X.shape[1], targets)
     penalty = penalty_of(model, Y, samples.weights, in_parts)
@@ -404,21 +409,23 @@ def _start(
         _check_unchanged(model.inner_network_, architecture)
         _check_standardized_alike(model, fitted.standardization)
     if standardization is None:
-        standardization = _standardization(model, samples, architecture, fitted)
+        standardization = _standardization(model, samples, counted, architecture, fitted)
         samples = _standardized(samples, standardization)
     if fitted is None:
         model.inner_network_ = new_network(model, architecture, X.dtype, goes_on_from)
         _begin_record(model, architecture)
-    safe = safe_rate(model, samples.X, in_parts)
-    # what "auto" stands for is fixed by the samples of the first call
+    # standardised targets have none
+    is_asked = model.learning_rate_init == "auto" and standardization.targets is None
+    largeness = targets.largeness(model.loss, Y, weights) if is_asked else 1.0
+    scale = scale_of(model, samples.X, largeness, samples.weights, counted)
+    if in_parts and fitted is not None:
+        scale = fitted.scale.merged(scale)
+    safe = safe_rate(model, scale, in_parts)
+    # what "auto" stands for is fixed by the samples of the first `fit`; in a stream none fix it
     if model.learning_rate_init != "auto":
         model.learning_rate_init_ = float(model.learning_rate_init)
-    elif fitted is None:
-        # standardised ones have none
-        largeness = (
-            targets.largeness(model.loss, Y, samples.weights) if standardization.targets is None else 1.0
-        )
-        model.learning_rate_init_ = first_rate(model, len(Y), safe, largeness, samples.weights)
+    elif fitted is None or in_parts:
+        model.learning_rate_init_ = first_rate(model, safe, scale)
     if pace is None:
         pace = Pace(model.learning_rate_init_)
         model.should_stop_ = False
@@ -426,7 +433,7 @@ def _start(
     if not (in_parts and goes_on and model.max_iter == "auto"):
         model.max_iter_ = epochs_of(model, len(Y), safe)
     model.n_iter_ = 0
-    fitted = Fitted(targets, pace, mean_weight, standardization)
+    fitted = Fitted(targets, pace, mean_weight, standardization, scale)
     model._fitted = fitted  # the estimator's own, which it hands in when it goes on
     if model.solver != LBFGS and model.batch_size != "auto" and model.batch_size > len(Y):
         warnings.warn(
@@ -437,10 +444,10 @@ def _start(
 
 
 def _standardization(
-    model: BaseEstimator, samples: Samples, architecture: dict[str, Any], fitted: Fitted | None
+    model: BaseEstimator, samples: Samples, weights: Any, architecture: dict[str, Any], fitted: Fitted | None
 ) -> Standardization:
     """What the samples to be trained with go through, beside those that a model has seen before."""
-    on = samples.X, samples.Y, samples.weights
+    on = samples.X, samples.Y, weights
     if fitted is not None:
         return fitted.standardization.with_more(*on)
     if not model.standardize:

@@ -1,6 +1,7 @@
 """The estimators' parameters: checks of them, and what they mean to a network."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..kernels.update_rules import OF_ALL_SAMPLES
 from ..network import Network
 from ..schedules import SCHEDULE_OPTIONS, learning_rates
 from .targets import Targets
-from .weights import excess
+from .weights import HUGE, excess, kept_share
 
 LBFGS = "lbfgs"
 SOLVERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw", "rprop", LBFGS)
@@ -224,7 +225,64 @@ def step_options(model: BaseEstimator, n_samples: int, penalty: float) -> dict[s
 # Its learning rates.
 
 
-def safe_rate(model: BaseEstimator, X: Any, in_parts: bool) -> float:
+@dataclass(frozen=True)
+class Scale:
+    """What rates fall with that do not diverge; of one call's samples, or of all of a stream's so far.
+
+    In a stream later rows count more, as in `Standardization`, so that its first ones do not fix its rate.
+    """
+
+    squares: float
+    """Mean squared length of the inputs, as the network gets them."""
+    largest: float
+    """The largest of them; in a stream it is forgotten as the others are."""
+    targets: float
+    """Mean square of the targets."""
+    excess: float
+    """Of `weights.excess`."""
+    rows: float
+    """Sum of the weights."""
+
+    def merged(self, later: "Scale") -> "Scale":
+        """With the rows of a stream that came later."""
+        rows = self.rows + later.rows
+        kept = kept_share(self.rows, rows)
+
+        def mean(before: float, now: float) -> float:
+            return now + kept * (before - now)
+
+        return Scale(
+            mean(self.squares, later.squares),
+            max(kept * self.largest, later.largest),
+            mean(self.targets, later.targets),
+            mean(self.excess, later.excess),
+            rows,
+        )
+
+
+def scale_of(model: BaseEstimator, X: Any, targets: float, factors: Any, counted: Any) -> Scale:
+    """The scale of samples as a network gets them.
+
+    Parameters
+    ----------
+    targets
+        By how much first rates are to be lower for the targets (`Targets.largeness`).
+    factors
+        Of the samples' gradients, or None for 1.
+    counted
+        Weights of the samples in a stream, or None for 1.
+    """
+    squares, n = squared_lengths(X), X.shape[0]
+    return Scale(
+        float(squares.mean()),
+        float(squares.max()),
+        min(targets, HUGE) ** 2,
+        excess(factors, n, batch_size_of(model, n)),
+        float(n if counted is None else counted.sum()),
+    )
+
+
+def safe_rate(model: BaseEstimator, scale: Scale, in_parts: bool) -> float:
     """The largest rate of plain steps that does not diverge, for inputs as the network gets them, or a lower.
 
     A step changes its own sample's output by about rate x squared length of the inputs x residual, and
@@ -233,24 +291,21 @@ def safe_rate(model: BaseEstimator, X: Any, in_parts: bool) -> float:
     tables with heavy tails, outliers and rare values, squared error diverged at factors from 3.4 up, most at
     ten or so, and not at 1.7.)
     """
-    if not model.standardize:
+    if not model.standardize and not in_parts:
         return HIGHEST_RATE / 2
-    rate = HIGHEST_RATE if schedule_name(model, in_parts) == "cosine" else HIGHEST_RATE / 2
-    squares = squared_lengths(X)
-    rate = min(rate, 1 / max(float(squares.mean()), 1.0))
+    falls = schedule_name(model, in_parts) == "cosine"
+    rate = HIGHEST_RATE if falls and model.standardize else HIGHEST_RATE / 2
+    rate = min(rate, 1 / max(scale.squares, 1.0))
     if model.loss == "squared_error" and isinstance(model, RegressorMixin):
-        rate = min(rate, 2 / max(float(squares.max()), 1.0))
+        rate = min(rate, 2 / max(scale.largest, 1.0))
     return rate
 
 
-def first_rate(model: BaseEstimator, n_samples: int, safe: float, largeness: float, weights: Any) -> float:
-    """What learning_rate_init="auto" means, for so many samples with this `safe_rate`, and targets so large.
-
-    `weights` are the factors of the samples' gradients.
-    """
+def first_rate(model: BaseEstimator, safe: float, scale: Scale) -> float:
+    """What learning_rate_init="auto" means, where this is the `safe_rate`."""
     if model.solver == "sgd":
         # weights make some steps longer than others, which is the same as a higher rate
-        lower = largeness * excess(weights, n_samples, batch_size_of(model, n_samples))
+        lower = math.sqrt(scale.targets) * scale.excess
         return safe * (1 - model.momentum) / lower
     return {"adagrad": 0.01, "rprop": 0.1}.get(model.solver, 0.001)
 

@@ -25,13 +25,10 @@ from scipy import sparse
 from ..devices import memory
 from ..devices.placement import beside, is_on_device, module_of
 from ..network import Network
+from .weights import HUGE, kept_share
 
-POWER = 4
-"""The first n of n + k rows that come later have the share (n / (n + k))^POWER; 1 would count all alike."""
 MOSTLY = 0.5
 """A sparse column of which this part is not zero is centred: its rows are kept, zeros too."""
-HUGE = 1e100
-"""Larger numbers are made smaller before they are squared."""
 NARROW = 1e3
 """Targets whose mean is so many times their scale are more than float32 can tell apart."""
 ROWS_AT_ONCE = 1 << 20
@@ -77,19 +74,19 @@ class Moments:
     def merged(self, later: "Moments") -> "Moments":
         """With the rows that came later."""
         rows = self.rows + later.rows
-        share = 1 - (self.rows / rows) ** POWER
-        step = later.mean - self.mean
+        kept = kept_share(self.rows, rows)
+        step = self.mean - later.mean
         # what is equal stays equal
-        between = np.sqrt(share * (1 - share)) * np.abs(step)
+        between = np.sqrt(kept * (1 - kept)) * np.abs(step)
         within = np.where(
             self.spread == later.spread,
             self.spread,
-            np.hypot(np.sqrt(1 - share) * self.spread, np.sqrt(share) * later.spread),
+            np.hypot(np.sqrt(kept) * self.spread, np.sqrt(1 - kept) * later.spread),
         )
         return Moments(
-            self.mean + share * step,
+            later.mean + kept * step,
             np.where(between == 0, within, np.hypot(within, between)),
-            self.density + share * (later.density - self.density),
+            later.density + kept * (self.density - later.density),
             rows,
         )
 

@@ -5,7 +5,8 @@ A sample's weight is its sample_weight times the class_weight of its label. Then
 - *a weight of 0 is no sample*: the row is taken away before anything is looked at, so that classes, rates,
   the validation split, orders, steps and the end of training are those of the other rows;
 - *only ratios count*: weights are divided by their mean over the rows that are trained with (in a stream by
-  the mean over all rows so far), and weights that are all the same are no weights, to the last bit;
+  the mean over all rows so far, of which the t-th counts as t^3), and weights that are all the same are no
+  weights, to the last bit;
 - *a mini-batch's step is the mean over its rows of weight times gradient*, with one row gradient times
   weight. With all rows in one batch that is the weighted mean, in which weights are worth as many copies.
 
@@ -25,13 +26,29 @@ import numpy as np
 from ..devices import memory
 from ..devices.placement import is_on_device, module_of
 
+HUGE = 1e100
+"""Larger numbers are made smaller before they are squared."""
+POWER = 4
+"""The first n of n + k rows of a stream have the share (n / (n + k))^POWER; 1 would count all alike."""
+
+
+def kept_share(before: float, total: float) -> float:
+    """What part earlier rows, which weigh so much of the total, keep of running means of a stream.
+
+    A mean is then ``later + kept * (earlier - later)``, which is `later` to the last bit where nothing is
+    kept, and where both are equal.
+    """
+    return (before / total) ** POWER
+
 
 @dataclass(frozen=True)
 class MeanWeight:
-    """Mean weight of the rows of a stream so far."""
+    """Mean weight of the rows of a stream so far, in which what it began with is forgotten."""
 
     mean: float = 0.0
     n: int = 0
+    unit: float = 0.0
+    """Mean weight of the first call's."""
 
     def and_of(self, weights: Any, n: int) -> "MeanWeight":
         """With `n` more rows, of these weights or of 1.
@@ -44,7 +61,19 @@ class MeanWeight:
             largest = float(weights.max())  # divided by first: a sum may overflow
             mean = largest * float((weights / largest).mean(dtype=np.float64))
         total = self.n + n
-        return MeanWeight(self.mean + (mean - self.mean) * (n / total), total)
+        kept = kept_share(self.n, total)
+        return MeanWeight(mean + kept * (self.mean - mean), total, self.unit if self.n else mean)
+
+    def counted(self, factors: Any, n: int, like: Any) -> Any:
+        """Weights of `n` rows with such factors among all rows of a stream; None where all of them are 1.
+
+        Unlike factors, which are divided by what is the mean by then, they may be compared with those of
+        earlier calls. They lie where `like` does.
+        """
+        ratio = self.mean / self.unit
+        if ratio == 1.0:
+            return factors
+        return module_of(like).full(n, ratio) if factors is None else factors * ratio
 
 
 def normalised(weights: Any, n: int, mean: MeanWeight, dtype: Any) -> Any:
@@ -96,5 +125,6 @@ def excess(factors: Any, n: int, batch_size: int) -> float:
 def root_mean_square(values: Any, factors: Any) -> float:
     """Of the lengths of rows, weighted; of `values` (n, n_columns)."""
     xp = module_of(values)
-    squares = xp.square(values, dtype=float).sum(axis=1)
+    with np.errstate(over="ignore"):
+        squares = xp.square(values, dtype=float).sum(axis=1)
     return math.sqrt(float(xp.average(squares, weights=factors)))

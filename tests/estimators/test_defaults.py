@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from numbabp import MLPClassifier, MLPRegressor, PopulationSearchCV
-from numbabp.estimators.parameters import safe_rate, squared_lengths
+from numbabp.estimators.parameters import safe_rate, scale_of, squared_lengths
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_outlying_rows_take_lower_rates_and_more_epochs(R):
     for other in (MLPRegressor("huber", random_state=0), MLPClassifier(random_state=0)):
         other.fit(X, X[:, 1] > 0)
         assert (other.learning_rate_init_, other.max_iter_) == (0.02, 40)
-    assert safe_rate(model, np.zeros((5, 2)), in_parts=True) == 0.01
+    assert safe_rate(model, scale_of(model, np.zeros((5, 2)), 1.0, None, None), in_parts=True) == 0.01
 
 
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])

@@ -135,8 +135,12 @@ def test_partial_fits_do_what_fit_does(cls):
 
 
 def test_means_of_streams():
-    mean = MeanWeight().and_of(np.array([1.0, 3.0]), 2).and_of(None, 2).and_of(np.array([8.0]), 1)
-    assert (mean.mean, mean.n) == (2.8, 5)
+    """The t-th row counts as t^3: of 4 rows the first 2 have (2 / 4)^4, of 5 the first 4 (4 / 5)^4."""
+    mean = MeanWeight().and_of(np.array([1.0, 3.0]), 2).and_of(None, 2)
+    assert (mean.mean, mean.n) == (1 + (2 - 1) / 16, 4)
+    mean = mean.and_of(np.array([8.0]), 1)
+    assert (mean.mean, mean.n) == (pytest.approx(8 + 0.8**4 * (1.0625 - 8)), 5)
+    assert mean.counted(np.array([8.0]) / mean.mean, 1, np.empty(0)) == pytest.approx(8 / 2)
     assert MeanWeight().and_of(np.full(3, 1e308), 3).mean == 1e308
     assert normalised(np.full(7, 0.1), 7, MeanWeight().and_of(np.full(7, 0.1), 7), float) is None
 
