@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import murmurhash3_32
 
-from .running import HEADER, HIGHEST, PLAIN, ROWS, TOTAL, VALUES
+from .running import HEADER, HIGHEST, LIMIT, PLAIN, ROWS, TOTAL, VALUES
 
 NOT_NUMBERS = (KeyError, struct.error, TypeError, OverflowError)
 """What `Inputs.pack` and a lookup of its values raise for rows that it isn't made for."""
@@ -46,16 +46,21 @@ class Inputs:
         0 for an input a text.
     standardize
         Whether numbers are standardised.
+    dtype
+        Of the network.
     """
 
-    def __init__(self, n_hashed: int, standardize: bool) -> None:
+    def __init__(self, n_hashed: int, standardize: bool, dtype: Any) -> None:
         self.n_hashed, self.standardize = n_hashed, standardize
+        self.limit = HIGHEST if standardize else min(HIGHEST, float(np.finfo(dtype).max))
+        """How large numbers may be."""
         self.numbers: dict[Hashable, int] = {}
         self.texts: dict[tuple[Hashable, str], int] = {}
         self.first_hashed: int | None = None
         self.n = 0
         """In use."""
         self.memory: Any = np.zeros(HEADER)
+        self.memory[LIMIT] = self.limit
         self._renew()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -92,7 +97,7 @@ class Inputs:
                 else:
                     row.texts.append((name, str(value)))
                 continue
-            number = number_of(name, value)
+            number = number_of(name, value, self.limit)
             if number != number:
                 continue
             if name in self.numbers:
@@ -218,7 +223,7 @@ def _getter(names: list[Hashable]) -> Callable[[Mapping[Hashable, Any]], Any]:
     return lambda x: tuple(x[name] for name in names)
 
 
-def number_of(name: Hashable | None, value: Any) -> float:
+def number_of(name: Hashable | None, value: Any, limit: float = HIGHEST) -> float:
     """A value as a number, which may be NaN; of the target where there is no name of a feature."""
     try:
         if isinstance(value, str):  # which float reads
@@ -228,8 +233,8 @@ def number_of(name: Hashable | None, value: Any) -> float:
         allowed = "a number" if name is None else "a number or a text, or None if missing"
         given = f"{value!r} of type {type(value).__name__}"
         raise TypeError(f"{what_is(name)} must be {allowed}, got {given}.") from None
-    if abs(number) > HIGHEST:
-        raise of_size(name, number)
+    if abs(number) > limit:
+        raise of_size(name, number, limit)
     return number
 
 
@@ -238,9 +243,9 @@ def what_is(name: Hashable | None) -> str:
     return "y" if name is None else f"feature {name!r}"
 
 
-def of_size(name: Hashable | None, number: float) -> ValueError:
-    """The error for a number beyond what can be squared."""
-    allowed = f"no larger than {HIGHEST:g}" if math.isfinite(number) else "finite"
+def of_size(name: Hashable | None, number: float, limit: float = HIGHEST) -> ValueError:
+    """The error for a number beyond what can be squared, or is one in the network's dtype."""
+    allowed = f"no larger than {limit:g}" if math.isfinite(number) else "finite"
     return ValueError(f"{what_is(name)} must be {allowed}, got {number!r}.")
 
 

@@ -77,7 +77,8 @@ class OfStreams:
         self.dtype = dtype
         self.seed = seed
         settings = check_settings(self, self._loss)
-        self._stream = Stream(settings, Inputs(n_hashed if text == "hash" else 0, standardize), seed)
+        inputs = Inputs(n_hashed if text == "hash" else 0, standardize, settings.dtype)
+        self._stream = Stream(settings, inputs, seed)
 
     @classmethod
     def _unit_test_params(cls) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,7 @@ from ..compiler.compiling import scalar_function, short_kernel
 
 # The header: the sum of the weights of all rows so far; the weight of this row, 0 to look only; the running
 # mean of the squared length of what a network gets, and what that was when the caller was last told; the
-# target, its mean and variance, and the standardised target.
+# target, its mean and variance, and the standardised target; and how large a feature may be.
 (
     TOTAL,
     WEIGHT,
@@ -28,15 +28,16 @@ from ..compiler.compiling import scalar_function, short_kernel
     TARGET_MEAN,
     TARGET_VARIANCE,
     STANDARD_TARGET,
+    LIMIT,
     HEADER,
-) = range(9)
+) = range(10)
 # Rows behind it: what came (NaN where nothing did), mean and variance where something did, the sum of the
 # weights of these rows, TOTAL before the first of them, and 1 for inputs that stay as they are.
 VALUES, MEANS, VARIANCES, WEIGHTS, SINCE, PLAIN = range(6)
 ROWS = 6
 
-# What `standardise` returns, if not the number of an input (or how many there are, for the target) that is
-# larger than HIGHEST, in which case nothing has changed.
+# What `standardise` returns, if not the number of an input that is larger than LIMIT, or how many there are,
+# for a target larger than HIGHEST; then nothing has changed.
 DONE, NEW_SQUARES = -1, -2
 HIGHEST = 1e150
 """Squares of larger numbers overflow."""
@@ -69,7 +70,7 @@ def spread_of(mean: Any, variance: Any) -> Any:
 def refused(memory: Any, n: Any) -> int:
     """Number of the input that is too large, n for the target, DONE for none; missing values are NaN."""
     for i in range(n):
-        if abs(memory[HEADER + i]) > HIGHEST:
+        if abs(memory[HEADER + i]) > memory[LIMIT]:
             return i
     return DONE if abs(memory[TARGET]) <= HIGHEST else n  # which must not be NaN
 

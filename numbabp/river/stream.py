@@ -117,7 +117,7 @@ class Stream:
         elif status == len(self.into):
             raise of_size(None, inputs.view[TARGET])
         else:
-            raise of_size(inputs.name_of(status), inputs.view[HEADER + status])
+            raise of_size(inputs.name_of(status), inputs.view[HEADER + status], inputs.limit)
 
     def learn_weighted(self, weight: float) -> None:
         """One step with what is in place, and a weight."""

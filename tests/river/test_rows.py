@@ -203,6 +203,16 @@ def test_what_is_not_allowed_changes_nothing(kind, first, x, y, w, error, messag
     assert (model.network.parameters == twin.network.parameters).all()
 
 
+@pytest.mark.parametrize("x", [{"a": 1e39}, {"a": 1.0, "new": -1e39}])
+def test_what_is_no_number_in_float32_is_refused(x):
+    model = trained([({"a": math.sin(t)}, t % 2) for t in range(20)], dtype="float32", standardize=False)
+    before = pickle.dumps(model._stream.growing), list(model._stream.inputs.numbers)
+    with pytest.raises(ValueError, match=r"must be no larger than 3.40282e\+38"):
+        model.learn_one(x, 0)
+    assert (pickle.dumps(model._stream.growing), list(model._stream.inputs.numbers)) == before
+    trained([({"a": 1e39 * math.sin(t)}, t % 2) for t in range(20)], dtype="float32")
+
+
 @pytest.mark.parametrize("y", ["text", "1.5", 1e200, math.inf, [1.0]])
 def test_targets_of_a_regressor_are_finite_numbers(y):
     model = trained([({"a": math.sin(t)}, t % 2) for t in range(20)], MLPRegressor)
