@@ -143,3 +143,24 @@ def test_a_run_of_the_cart_pole_goes_on_where_it_stopped(example):
     for first in range(0, 40, 8):
         example.learn(learner, draw, lengths, first, first + 8)
     np.testing.assert_array_equal(lengths, whole)
+
+
+@pytest.mark.skipif(interpreted, reason="takes minutes")
+@pytest.mark.parametrize("example", ["bandit"], indirect=True)
+def test_the_bandit_learns_from_rewards_alone(example, capsys):
+    found = example.main(4000)
+    last = {name: rewards[-1000:].mean() for name, rewards in found.items()}
+    assert all(set(np.unique(rewards)) == {0, 1} for rewards in found.values())
+    assert last["64-100-10"] > 0.85 and last["linear"] > 0.8 and 0.07 < last["random"] < 0.13
+    assert found["64-100-10"][:50].mean() < 0.4
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 12 and said[0].split()[-3:] == list(found)
+    # what was not tried is not changed
+    bandit = example.Bandit((5,), 0.1, 0)
+    context = np.ones(64) / 2
+    before = bandit.learner.forward_one(context)
+    targets = before.copy()
+    targets[3] = 1
+    bandit.learn(context, 3, 1)
+    np.testing.assert_array_equal(bandit.learner.targets, targets)
+    assert bandit.learner.forward_one(context)[3] > before[3]
