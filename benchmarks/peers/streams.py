@@ -8,6 +8,10 @@ its start included; microseconds a row are what a row more costs: the difference
 of the processor are the sum over its threads, which tells more where other programs run beside. The loss is
 the prequential one that each of them prints last. pyarrow's parser alone is there for comparison: nothing
 that reads CSV by it can be faster.
+
+Two cores, busy with other work, 400,000 rows, medians of 3 in turn: numbabp 3.0 us of a processor a row, of
+which parsing takes 1.9; `vw --nn 32` 18.9, 6.2 times as long (5.4 by the clock); with --sgd, which leaves its
+adaptive rates out, 11.8, 3.9 times as long (3.3 by the clock); pyarrow's parser alone 2.6.
 """
 
 import argparse
