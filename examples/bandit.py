@@ -94,4 +94,7 @@ def main(n_rounds=20000, seed=0):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=20000)
-    main(parser.parse_args().rounds)
+    given = parser.parse_args()
+    if given.rounds < 1:
+        parser.error("--rounds must be at least 1.")
+    main(given.rounds)

@@ -187,4 +187,6 @@ if __name__ == "__main__":
     parser.add_argument("--episodes", type=int, default=400, help="of each run")
     parser.add_argument("--plot", type=Path, help="where to draw the episodes; needs matplotlib")
     given = parser.parse_args()
+    if given.seeds < 1 or given.episodes < 1:
+        parser.error("--seeds and --episodes must be at least 1.")
     main(given.seeds, given.episodes, given.plot)

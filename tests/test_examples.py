@@ -9,6 +9,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+import reference
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -123,16 +124,48 @@ def test_the_cart_moves_as_in_gym(example):
 def test_the_cart_pole_is_solved(example, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     picture = tmp_path / "picture.png"
-    runs = example.main(3, 250, picture)
-    assert np.shape(runs) == (3, 250) and np.min(runs) >= 5 and np.max(runs) == 200
+    runs = example.main(5, 300, picture)
+    assert np.shape(runs) == (5, 300) and np.min(runs) >= 5 and np.max(runs) == 200
     # it is pushed at random first, and falls
     assert np.mean(runs, axis=0)[:10].mean() < 40
-    after = [example.solved_after(lengths) for lengths in runs]
-    for lengths, n in zip(runs, after, strict=True):
-        assert lengths[n - 100 : n].mean() >= 195 > lengths[n - 101 : n - 1].mean()
-    assert f"solved by 3 of 3, after {np.median(after):.0f} episodes" in capsys.readouterr().out
+    solved = [(lengths, n) for lengths in runs if (n := example.solved_after(lengths))]
+    assert len(solved) >= 3  # 27 of 30 seeds are by then; other processors round otherwise
+    for lengths, n in solved:
+        assert lengths[n - 100 : n].mean() >= 195 and (n == 100 or lengths[n - 101 : n - 1].mean() < 195)
+    after = np.median([n for _, n in solved])
+    assert f"solved by {len(solved)} of 5, after {after:.0f} episodes" in capsys.readouterr().out
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert example.solved_after(np.full(300, 194.0)) is None is example.solved_after(np.full(99, 200.0))
+
+
+@of_cart_pole
+def test_the_cart_pole_is_learnt_as_the_formula_says(example):
+    net, draw, n_episodes = example.make_network(0), np.random.default_rng(0), 6
+    weights, biases = [W.copy() for W in net.weights], [b.copy() for b in net.biases]
+    expected = np.zeros(n_episodes)
+    for episode in range(n_episodes):
+        state = example.begin(draw)
+        while expected[episode] < 200:
+            x = example.scaled(state)
+            values = reference.forward(weights, biases, net.activations, x)[1][-1]
+            action = example.choose(draw, *values, episode)
+            state = example.move(state, action)
+            fallen = example.has_fallen(state)
+            y = values.copy()
+            after = reference.forward(weights, biases, net.activations, example.scaled(state))[1][-1]
+            y[action] = -1 if fallen else 0.98 * after.max()
+            gradients = reference.gradient(weights, biases, net.activations, "squared_error", x, y)
+            for parts, of_parts in zip((weights, biases), gradients, strict=True):
+                for part, of_part in zip(parts, of_parts, strict=True):
+                    part -= example.learning_rate(episode) * of_part
+            expected[episode] += 1
+            if fallen:
+                break
+    lengths = np.zeros(n_episodes)
+    example.learn(net.compiled(), np.random.default_rng(0), lengths, 0, n_episodes)
+    np.testing.assert_array_equal(lengths, expected)
+    for ours, theirs in zip([*net.weights, *net.biases], [*weights, *biases], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12 * np.abs(theirs).max())
 
 
 @pytest.mark.skipif(interpreted, reason="takes minutes")
