@@ -107,8 +107,10 @@ class Killing(threading.Thread):
             if self.over.wait(pause):
                 return
             if whom == "connection":
-                self._client.loop.add_callback(self._client.scheduler_comm.comm.abort)
-                self.done.append(whom)
+                connection = self._client.scheduler_comm
+                if connection is not None:  # else the last cut is not mended yet
+                    self._client.loop.add_callback(connection.comm.abort)
+                    self.done.append(whom)
                 continue
             pids = [nanny.pid for nanny in self._cluster.workers.values()]
             pids = [pid for pid in pids if pid is not None]
