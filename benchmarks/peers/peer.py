@@ -23,6 +23,7 @@ class Peer:
     name = ""
     loss = None
     check_rate = None
+    least_seconds = 0.0  # that a call has to take for what it costs once to be little
     comparable = True
     note = ""
     difference = None

@@ -72,7 +72,7 @@ def time_training(peers, repeats, least):
     """Nanoseconds a step, (repeats, peers), and GFLOP/s of sgemm, (repeats,); all take turns."""
     counts = []
     for peer in peers:
-        n, epochs = calibrate(peer, least)
+        n, epochs = calibrate(peer, max(least, peer.least_seconds))
         if n < len(peer.problem.Y):
             peer.prepare()
             peer.train(n, epochs)  # may compile for this shape

@@ -25,6 +25,7 @@ class VowpalWabbit(Peer):
 
     name = "Vowpal Wabbit"
     comparable = False
+    least_seconds = 2.0  # of which a tenth is the process's start
     note = "not comparable in its parameters: initial weights of its own; starts a process, reads a file"
 
     @classmethod
