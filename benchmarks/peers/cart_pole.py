@@ -9,7 +9,8 @@ the same episodes, and parameters are compared. Then each plays some episodes at
 solved it (a mean of 195 steps over 100 episodes). Seconds are those on the processor; the ratio is the median
 of those of the turns, in seconds for each step of the cart. The exit status is 1 if a target is missed.
 
-Found: parameters equal to 2e-16 after 212 steps, the same episodes until the end, 1.0 us a step and 640.
+Found: parameters equal to 2e-16 after 212 steps, and the same episodes until the end; 1.0 us a step, and 590
+to 650, 626 times as long in one run and 590 in another.
 """
 
 import argparse
