@@ -88,11 +88,11 @@ def stream(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a network on rows as they pass by, in a file larger than memory or on standard input.
+    """Train a network on a table larger than memory.
 
-    Each row is predicted before it is learnt: the losses and scores that are printed, whenever the number of
-    rows has doubled, are of these predictions. What is done to columns is settled by the first rows, and is
-    saved with the model for predict.
+    Rows are learnt as they pass by, from files or standard input, and each is predicted before: the losses
+    and scores that are printed, whenever the number of rows has doubled, are of these predictions. What is
+    done to columns is settled by the first rows, and is saved with the model for predict.
     """
     from ..data.streamed.batches import Batches, Wanted
     from ..data.streamed.opening import open_rows

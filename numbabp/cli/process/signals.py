@@ -21,7 +21,9 @@ AGAIN_SECONDS = 1.0
 group, and what runs others passes on a Ctrl-C that the terminal has given them already. Later, it cuts short
 what the first one has begun, such as writing a file."""
 LOST_SECONDS = 0.05
-"""After which a signal comes again whose exception Python could hand to nobody."""
+"""After which a signal comes again whose exception Python could hand to nobody, or would have."""
+PRINTS_EXCEPTIONS = "numba"
+"""Its parts in C, while it is imported, print those that come amid what they import, and go on."""
 
 
 class Ended(KeyboardInterrupt):
@@ -80,6 +82,9 @@ class Signals:
         return signal.SIGINT if self._first is None else self._first
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if _is_being_imported(PRINTS_EXCEPTIONS):
+            _send_again(number)
+            return
         now = time.monotonic()
         is_first = self._first is None
         if not is_first and now - self._last < AGAIN_SECONDS:
@@ -94,13 +99,22 @@ class Signals:
             self._hook(lost)
             return
         self._last = time.monotonic() - AGAIN_SECONDS
-        again = threading.Timer(LOST_SECONDS, _send_to_main_thread, [self._number])
-        again.daemon = True
-        again.start()
+        _send_again(self._number)
 
 
 SIGNALS = Signals()
 """This process's."""
+
+
+def _is_being_imported(name: str) -> bool:
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return bool(getattr(spec, "_initializing", False))  # which importlib sets meanwhile
+
+
+def _send_again(number: int) -> None:
+    again = threading.Timer(LOST_SECONDS, _send_to_main_thread, [number])
+    again.daemon = True
+    again.start()
 
 
 def _send_to_main_thread(number: int) -> None:
