@@ -93,20 +93,21 @@ def choose(draw, value_left, value_right, episode):
 @numba.njit(cache=True)
 def learn(learner, draw, lengths, first, stop):
     """Play and learn from episode `first` up to `stop`; their steps go into `lengths`."""
+    values, after = np.empty(2), np.empty(2)  # of both actions, now and a step later
     for episode in range(first, stop):
         learner.run.learning_rates[0] = learning_rate(episode)
         state = begin(draw)
         lengths[episode] = N_STEPS
         for step in range(N_STEPS):
             inputs = scaled(state)
-            outputs = jit.forward(learner, inputs)
-            left, right = outputs[0], outputs[1]  # the next call overwrites them
+            jit.forward(learner, inputs, values)
+            left, right = values[0], values[1]
             action = choose(draw, left, right, episode)
             state = move(state, action)
             fallen = has_fallen(state)
             target = -1.0
             if not fallen:
-                after = jit.forward(learner, scaled(state))
+                jit.forward(learner, scaled(state), after)
                 target = DISCOUNT * max(after[0], after[1])
             # what was not done is no error
             jit.step(learner, inputs, (left, target) if action == 1 else (target, right))

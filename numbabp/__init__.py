@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("river", "sklearn"):  # packages of their own, with the names of those
+    if name in ("jit", "river", "sklearn"):  # packages of their own; two have the names of others
         return import_module(f".{name}", __name__)
     if name not in _MODULES:
         raise AttributeError(f"module 'numbabp' has no attribute {name!r}")

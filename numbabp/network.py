@@ -423,12 +423,11 @@ class Network(LearnsOneByOne, LearnsFromStreams):
         History
             Of this one epoch.
         """
+        is_plain = sample_weight is None and random_state is None and not progress
+        if is_plain and (history := self._learn_row(X, y, options)) is not None:
+            return history
         check_names("partial_fit", options, NAMES - set(OF_SEVERAL_EPOCHS))
         checked = options_of({**options, "progress": progress})
-        if sample_weight is None and random_state is None:
-            history = self._learn_row(X, y, checked)
-            if history is not None:
-                return history
         return self._train(X, y, checked, Run(1, random_state, sample_weight))
 
     def astype(self, dtype: Any) -> "Network":

@@ -29,33 +29,25 @@ from ..kernels.online import told
 __all__ = ["forward", "gradient", "step"]
 
 
-@told.of_learner(told.look, gives_outputs=True)
-def forward(learner: Any, x: Any) -> Any:
-    """Outputs for one sample.
+@told.of_learner(told.look)
+def forward(learner: Any, x: Any, out: Any) -> None:
+    """Outputs for one sample, into `out`, an array of shape (n_outputs,)."""
+    told.look(learner, x, out)
+
+
+@told.of_learner(told.learn)
+def step(learner: Any, x: Any, y: Any, sample_weight: Any = 1.0) -> float:
+    """Learn from one sample; `sample_weight` >= 0 is a factor of its gradient, and with 0 nothing is learnt.
 
     Returns
     -------
-    ndarray of shape (n_outputs,)
-        A view of the learner's memory, which the next call overwrites.
+    float
+        The loss before the update, without the weight.
     """
-    told.look(learner, x)
-    return told.view_of_outputs(learner)
+    return told.learn(learner, x, y, sample_weight)
 
 
-@told.of_learner(told.learn, gives_outputs=True)
-def step(learner: Any, x: Any, y: Any, sample_weight: Any = 1.0) -> Any:
-    """Learn from one sample; `sample_weight` >= 0 is a factor of its gradient.
-
-    Returns
-    -------
-    ndarray of shape (n_outputs,)
-        The outputs before the update: a view of the learner's memory, which the next call overwrites.
-    """
-    told.learn(learner, x, y, sample_weight)
-    return told.view_of_outputs(learner)
-
-
-@told.of_learner(told.differentiate, gives_outputs=False)
+@told.of_learner(told.differentiate)
 def gradient(learner: Any, x: Any, y: Any, out: Any) -> float:
     """Gradient of the loss of one sample with respect to all parameters; nothing is learnt.
 

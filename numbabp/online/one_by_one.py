@@ -22,7 +22,7 @@ class LearnsOneByOne:
     history: History | None
     _rule_state: RuleState | None
     _one_row: OneRow | None = None
-    _last_options: Options | None = None
+    _last_options: dict[str, Any] | None = None
     """Of the last `partial_fit` of one row."""
 
     def __getstate__(self) -> dict[str, Any]:
@@ -100,15 +100,14 @@ class LearnsOneByOne:
         self._rule_state = state
         return state
 
-    def _learn_row(self, X: Any, y: Any, options: Options) -> History | None:
+    def _learn_row(self, X: Any, y: Any, options: dict[str, Any]) -> History | None:
         """`partial_fit` of one row, but for the first with these options, as a kernel is compiled for it."""
-        if self._one_row is not None and self._one_row.is_for(self.parameters, self._rule_state, options):
-            if not is_one_row(X, y):
-                return None
-        elif options is not self._last_options or not is_one_row(X, y) or not is_plain(options):
-            self._last_options = options
+        if not is_one_row(X, y):
             return None
-        else:
+        if self._one_row is None or not self._one_row.is_for(self.parameters, self._rule_state, options):
+            is_first, self._last_options = options != self._last_options, options
+            if is_first or not is_plain(options_of(options)):
+                return None
             state = self._rule_state
             assert state is not None  # of the first one
             self._one_row = OneRow(self, self.architecture, self.parameters, state, options)

@@ -135,9 +135,7 @@ def _type_of_learner(learner: Compiled, context: Any) -> Any:
 def learner_of(architecture: Architecture, options: Options, work: Workspace) -> Compiled:
     """The same as a value for compiled code, with the codes in its type."""
     codes = codes_of(architecture, options)
-    hidden, output, metrics = (
-        None if code == UNKNOWN else known(code) for code in (codes.hidden, codes.output, codes.metrics)
-    )
+    hidden, output = (None if code == UNKNOWN else known(code) for code in (codes.hidden, codes.output))
     model = Model(
         work.parameters,
         work.moments,
@@ -148,7 +146,7 @@ def learner_of(architecture: Architecture, options: Options, work: Workspace) ->
         known(codes.loss),
         hidden,
         output,
-        metrics,
+        known(0),
         float(architecture.quantile),
     )
     samples = Samples(work.inputs, work.targets, work.weights, work.metrics)

@@ -6,6 +6,8 @@ Reference: `train` in tests/reference.py.
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ...compiler.compiling import scalar_function
 from ...functions.losses import BINARY_CROSS_ENTROPY, CATEGORICAL_CROSS_ENTROPY, POISSON
 from ..general import add_gradient, finish_batch, step_rows
@@ -60,30 +62,56 @@ def are_targets(loss: Any, targets: Any, n: Any) -> bool:
 @scalar_function
 def learn_sample(learner: Any, weight: Any) -> bool:
     """One step with the learner's sample, unless its loss is not finite; run's sums are this one's."""
-    model, samples, rule, run = learner.model, learner.samples, learner.rule, learner.run
-    real = model.parameters.dtype.type
+    model, run = learner.model, learner.run
     sums = run.sums[run.position[EPOCH]]
     for j in range(sums.size):
         sums[j] = 0
-    if learner.takes == TRANSPOSED_SGD:
-        transpose_narrow(model.parameters, model.layout, model.scratch, False)
+    _transpose(learner, False)
     z, a, delta = model.units[0], model.units[1], model.units[2]
     forward(model, z, a)
-    is_done = observe(model, samples, run, 0, weight, z, a, delta)
+    is_done = observe(model, learner.samples, run, 0, weight, z, a, delta)
     if is_done:
-        if learner.takes <= TRANSPOSED_SGD:
-            rate = run.learning_rates[0]
-            step_sgd(model, real(rate) * weight, real(rate * rule.l2), learner.updated)
-            run.position[STEP] += 1
-        elif learner.takes == BY_ROWS:
-            step_rows(model, rule, run, weight)
-        else:
-            add_gradient(model, weight)
-            run.position[BATCH] = 1
-            finish_batch(model, rule, run)
-    if learner.takes == TRANSPOSED_SGD:
-        transpose_narrow(model.parameters, model.layout, model.scratch, True)
+        _take_step(learner, weight)
+    _transpose(learner, True)
     return is_done
+
+
+@scalar_function
+def learn_unobserved(learner: Any, weight: Any) -> float:
+    """The same with nothing on record; returns the loss, without the weight."""
+    model = learner.model
+    _transpose(learner, False)
+    z, a, delta = model.units[0], model.units[1], model.units[2]
+    forward(model, z, a)
+    loss = output_gradient(model.loss, model.level, model.layout, z, a, learner.samples.targets, 0, delta)
+    if np.isfinite(loss) and weight > 0:
+        _take_step(learner, weight)
+    _transpose(learner, True)
+    return loss
+
+
+@scalar_function
+def _transpose(learner: Any, back: Any) -> None:
+    model = learner.model
+    if learner.takes == TRANSPOSED_SGD:
+        transpose_narrow(model.parameters, model.layout, model.scratch, back)
+
+
+@scalar_function
+def _take_step(learner: Any, weight: Any) -> None:
+    """From delta of the output layer."""
+    model, rule, run = learner.model, learner.rule, learner.run
+    real = model.parameters.dtype.type
+    if learner.takes <= TRANSPOSED_SGD:
+        rate = run.learning_rates[0]
+        step_sgd(model, real(rate) * weight, real(rate * rule.l2), learner.updated)
+        run.position[STEP] += 1
+    elif learner.takes == BY_ROWS:
+        step_rows(model, rule, run, weight)
+    else:
+        add_gradient(model, weight)
+        run.position[BATCH] = 1
+        finish_batch(model, rule, run)
 
 
 @scalar_function
