@@ -7,9 +7,9 @@ from typing import Any
 from river.base import MiniBatchClassifier
 
 from ..checks.arguments import check_real
+from ..kernels.running.rows import DONE, WEIGHT, standardise
 from .inputs import NOT_NUMBERS
 from .parameters import OfStreams, documented, rows_of
-from .running import DONE, WEIGHT, standardise
 from .stream import VALUES_AT
 
 RAREST = 0.01

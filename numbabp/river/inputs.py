@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import murmurhash3_32
 
-from .running import HEADER, HIGHEST, LIMIT, PLAIN, ROWS, TOTAL, VALUES
+from ..kernels.running.rows import HEADER, HIGHEST, LIMIT, PLAIN, ROWS, TOTAL, VALUES
 
 NOT_NUMBERS = (KeyError, struct.error, TypeError, OverflowError)
 """What `Inputs.pack` and a lookup of its values raise for rows that it isn't made for."""
@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
 
 class Inputs:
-    """The features seen so far, in the order of their inputs, and the memory of `river.running`.
+    """The features seen so far, in the order of their inputs, and the memory of `kernels.running.rows`.
 
     A feature whose values are numbers is an input. A text is one of its own, of 1 where the feature has it
     and 0 elsewhere; or with `n_hashed` the inputs that all texts share, each with its feature hashed into one

@@ -7,9 +7,7 @@ from typing import Any
 from river.base import MiniBatchRegressor
 
 from ..checks.arguments import check_real
-from .inputs import NOT_NUMBERS, number_of, of_size
-from .parameters import OfStreams, documented
-from .running import (
+from ..kernels.running.rows import (
     DONE,
     STANDARD_TARGET,
     TARGET,
@@ -18,6 +16,8 @@ from .running import (
     WEIGHT,
     standardise,
 )
+from .inputs import NOT_NUMBERS, number_of, of_size
+from .parameters import OfStreams, documented
 from .stream import VALUES_AT
 
 

@@ -38,7 +38,7 @@ class Settings:
         With "auto" that is the running scale of normalised online learning (Ross, Mineiro and Langford 2013,
         "Normalized Online Learning", UAI; arXiv 1305.6646): eta t/N for plain steps and eta sqrt(t/N) for
         those that are divided by the root of squared gradients, with N the sum of squared lengths over t
-        rows; here both t and N forget, as `river.running` tells. Hidden units are inputs, too, of a mean
+        rows; here both t and N forget (`kernels.running.rows`). Hidden units are inputs, too, of a mean
         square about 1. What squared errors give back grows with the square of their number, unlike what
         cross-entropy does: there the widest layer counts. For eta see docs/river.md.
         """

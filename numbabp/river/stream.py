@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.running.rows import DONE, HEADER, NEW_SQUARES, SQUARES, TARGET, WEIGHT, standardise
 from .growing import GrowingNetwork
 from .inputs import NOT_NUMBERS, Inputs, of_size
-from .running import DONE, HEADER, NEW_SQUARES, SQUARES, TARGET, WEIGHT, standardise
 from .settings import Settings
 
 VALUES_AT = HEADER * 8

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..kernels.running.batches import fill_rows, standardize_rows
 from ..training.state import Statistics
 from .batches import Batch
 from .ring import Place, Ring
-from .running import fill_rows, standardize_rows
 
 ROWS_IN_CACHE = 256
 """Made float64 at a time."""

@@ -14,7 +14,7 @@ place of counts.
 import math
 from typing import Any
 
-from ..compiler.compiling import scalar_function, short_kernel
+from ...compiler.compiling import scalar_function, short_kernel
 
 # The header: the sum of the weights of all rows so far; the weight of this row, 0 to look only; the running
 # mean of the squared length of what a network gets, and what that was when the caller was last told; the

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.compiling import kernel
+from ...compiler.compiling import kernel
 
 
 @kernel

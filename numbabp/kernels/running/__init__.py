@@ -1,0 +1,1 @@
+"""Running means and what is made of them, as rows come."""
