@@ -140,3 +140,26 @@ def test_a_run_that_is_broken_off_is_in_nobodys_way(folder, training):
     other.end()
     assert fit().history.n_epochs == 400
     assert kept is not None
+
+
+def test_an_interrupt_after_a_file_is_closed_leaves_nothing_to_close_twice(tmp_path):
+    path, other = tmp_path / "run", tmp_path / "other"
+    path.write_bytes(b"1")
+    one = hold.Hold(str(path))
+    one.take()
+    (file,) = one._files
+
+    def close():
+        type(file).close(file)
+        raise KeyboardInterrupt
+
+    file.close = close
+    other.write_bytes(b"2")
+    other.replace(path)
+    with pytest.raises(KeyboardInterrupt):
+        one.take()
+    del file.close
+    one.take()
+    assert [os.path.samestat(os.fstat(f.fileno()), path.stat()) for f in one._files] == [True]
+    one.release()
+    assert file.closed and not one._files

@@ -7,6 +7,7 @@ and on file systems without locks nothing is locked, and nobody is held up.
 """
 
 import errno
+import io
 import os
 
 from .files import CheckpointError
@@ -20,11 +21,15 @@ IN_USE = "it is in use: another process trains with it"
 
 
 class Hold:
-    """Of one run on its checkpoint."""
+    """Of one run on its checkpoint.
+
+    By Python's files, which may be closed twice: Ctrl-C may come between the closing of one and its being
+    forgotten.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._descriptors: list[int] = []
+        self._files: list[io.FileIO] = []
 
     def take(self) -> None:
         """Lock the file that is there, if there is one, and no other.
@@ -34,42 +39,43 @@ class Hold:
         CheckpointError
             If another process has.
         """
-        held = [descriptor for descriptor in self._descriptors if self._is_there(descriptor)]
+        held = [file for file in self._files if self._is_there(file)]
         if not held:
-            n_before = len(self._descriptors)
+            n_before = len(self._files)
             self.take_too(self._path)
-            held = self._descriptors[n_before:]
+            held = self._files[n_before:]
         # but not a second one of the same file: to close it would unlock that
-        for descriptor in set(self._descriptors) - set(held):
-            os.close(descriptor)
-        self._descriptors = held
+        for file in self._files:
+            if file not in held:
+                file.close()
+        self._files = held
 
     def take_too(self, path: str) -> None:
         """Lock a file that is to be put there, too; errors as of `take`."""
         if fcntl is None:
             return
         try:
-            descriptor = os.open(path, os.O_RDWR)
+            file = io.FileIO(path, "r+")
         except OSError:  # there is none yet, or it can only be read: then it is replaced, which takes no more
             return
         try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            os.close(descriptor)
+            file.close()
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 raise CheckpointError(IN_USE) from None
             return  # a file system without locks
-        self._descriptors.append(descriptor)
+        self._files.append(file)
 
     def release(self) -> None:
         """Let others train with it."""
-        while self._descriptors:
-            os.close(self._descriptors.pop())
+        while self._files:
+            self._files.pop().close()
 
-    def _is_there(self, descriptor: int) -> bool:
+    def _is_there(self, file: io.FileIO) -> bool:
         try:
-            return os.path.samestat(os.fstat(descriptor), os.stat(self._path))
-        except OSError:
+            return os.path.samestat(os.fstat(file.fileno()), os.stat(self._path))
+        except (OSError, ValueError):  # gone, or closed
             return False
 
     def __del__(self) -> None:
