@@ -210,9 +210,10 @@ class Preparation:
     def standardize(self, inputs: np.ndarray) -> None:
         """Standardise the numbers of what `filled` gives, in place; missing ones are set to the mean."""
         plain = inputs[:, : len(self.mean)]
+        # first: NumPy warns of arithmetic with NaNs of the kind that signals, which files may hold
+        np.copyto(plain, self.mean, where=np.isnan(plain))
         plain -= self.mean
         plain /= self.scale
-        plain[np.isnan(plain)] = 0
 
     def _fill(self, inputs: np.ndarray, column: Column, notes: list[str]) -> int:
         """Fill in a column's categories, and say how many inputs they take."""

@@ -224,3 +224,16 @@ def test_arff_with_a_carriage_return_in_a_row(folder, content):
             assert read_table("a.arff").n_rows > 0
         except TableError as error:
             assert str(error).startswith("a.arff: ")
+
+
+def test_missing_numbers_of_the_kind_that_signals_are_taken_as_others_are():
+    """NumPy warns of arithmetic with them; a damaged file may hold them."""
+    from numbabp.data.preparation import Preparation
+
+    signalling = np.array([0x7FF0000000000001], np.uint64).view(float)[0]
+    table = table_of({"a": np.array([1.0, 2.0, 6.0, signalling])})
+    preparation = Preparation.fitted(table, ["a"], np.arange(3))
+    with warnings.catch_warnings(action="error"):
+        inputs, notes = preparation.matrix(table)
+    np.testing.assert_allclose(inputs[:, 0], np.array([-2, -1, 3, 0]) / np.sqrt(14 / 3))
+    assert len(notes) == 1
