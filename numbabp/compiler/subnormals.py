@@ -68,7 +68,9 @@ def _flush(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         if not _HAS_SWITCH:
             return ir.Constant(_WORD, 0)
-        return _set_flags(builder)
+        before = cgutils.alloca_once(builder, _WORD)  # once, as this may be in a loop
+        _set_flags(builder, before, cgutils.alloca_once(builder, _WORD))
+        return builder.load(before)
 
     return types.uint32(), codegen
 
@@ -87,14 +89,12 @@ if not numba.config.DISABLE_JIT:
     flush, put_back = intrinsic(_flush), intrinsic(_put_back)
 
 
-def _set_flags(builder: ir.IRBuilder) -> ir.Value:
-    """Add the flags to the thread's control word; returns what it was."""
-    before, meanwhile = cgutils.alloca_once(builder, _WORD), cgutils.alloca_once(builder, _WORD)
+def _set_flags(builder: ir.IRBuilder, before: ir.Value, meanwhile: ir.Value) -> None:
+    """Add the flags to the thread's control word; `before` is left with what it was."""
     _control(builder, "stmxcsr", before)
-    word = builder.load(before)
-    builder.store(builder.or_(word, ir.Constant(_WORD, FLUSH_RESULTS | FLUSH_OPERANDS)), meanwhile)
+    flags = ir.Constant(_WORD, FLUSH_RESULTS | FLUSH_OPERANDS)
+    builder.store(builder.or_(builder.load(before), flags), meanwhile)
     _control(builder, "ldmxcsr", meanwhile)
-    return word
 
 
 def _throw_around_calls(module: ir.Module, function: ir.Function) -> None:
@@ -104,11 +104,8 @@ def _throw_around_calls(module: ir.Module, function: ir.Function) -> None:
     calls = [call for block in blocks for call in block.instructions if _is_call(call, function)]
     for call in calls:
         builder.position_before(call)
-        before, meanwhile = builder.alloca(_WORD), builder.alloca(_WORD)
-        _control(builder, "stmxcsr", before)
-        flags = ir.Constant(_WORD, FLUSH_RESULTS | FLUSH_OPERANDS)
-        builder.store(builder.or_(builder.load(before), flags), meanwhile)
-        _control(builder, "ldmxcsr", meanwhile)
+        before = builder.alloca(_WORD)
+        _set_flags(builder, before, builder.alloca(_WORD))
         builder.position_after(call)
         _control(builder, "ldmxcsr", before)
 
