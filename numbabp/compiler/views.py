@@ -11,14 +11,12 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 
-def array_value(
-    context: Any, builder: Any, of_type: Any, data: Any, shape: Sequence[Any], meminfo: Any = None
-) -> Any:
-    """A C-contiguous array of this memory, for code generators; without `meminfo` nothing keeps it alive."""
+def array_value(context: Any, builder: Any, of_type: Any, data: Any, shape: Sequence[Any]) -> Any:
+    """A C-contiguous array of this memory, for code generators; it does not keep the memory alive."""
     itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(of_type.dtype)))
     strides = [itemsize] if len(shape) == 1 else [builder.mul(shape[1], itemsize), itemsize]
     array = context.make_array(of_type)(context, builder)
-    populate_array(array, data=data, shape=shape, strides=strides, itemsize=itemsize, meminfo=meminfo)
+    populate_array(array, data=data, shape=shape, strides=strides, itemsize=itemsize, meminfo=None)
     return array._getvalue()
 
 

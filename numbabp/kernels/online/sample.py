@@ -115,14 +115,13 @@ def _take_step(learner: Any, weight: Any) -> None:
 
 
 @scalar_function
-def look_at_sample(learner: Any) -> None:
-    """Forward pass of the learner's sample, with the parameters as they lie between steps."""
+def _between_steps(learner: Any, gradient: Any) -> Any:
+    """The model as it lies between steps, with no layer transposed, and with a place for a gradient."""
     model = learner.model
-    z, a = model.units[0], model.units[1]
-    plain = Model(
+    return Model(
         model.parameters,
         model.moments,
-        model.gradient,
+        gradient,
         model.units,
         model.scratch,
         learner.plain_layout,
@@ -132,7 +131,13 @@ def look_at_sample(learner: Any) -> None:
         model.metrics,
         model.level,
     )
-    forward(plain, z, a)
+
+
+@scalar_function
+def look_at_sample(learner: Any) -> None:
+    """Forward pass of the learner's sample, with the parameters as they lie between steps."""
+    model = learner.model
+    forward(_between_steps(learner, model.gradient), model.units[0], model.units[1])
 
 
 @scalar_function
@@ -141,21 +146,8 @@ def gradient_of_sample(learner: Any, out: Any) -> float:
     model, samples = learner.model, learner.samples
     look_at_sample(learner)
     z, a, delta = model.units[0], model.units[1], model.units[2]
-    plain = Model(
-        model.parameters,
-        model.moments,
-        out,
-        model.units,
-        model.scratch,
-        learner.plain_layout,
-        model.loss,
-        model.hidden,
-        model.output,
-        model.metrics,
-        model.level,
-    )
     loss = output_gradient(model.loss, model.level, learner.plain_layout, z, a, samples.targets, 0, delta)
     for j in range(out.size):
         out[j] = 0
-    add_gradient(plain, out.dtype.type(1))
+    add_gradient(_between_steps(learner, out), out.dtype.type(1))
     return loss
