@@ -187,22 +187,6 @@ def ignoring_convergence(fit, X, y):
         fit(X, y)
 
 
-def sweep(*arguments):
-    """A case of `numbabp sweep --checkpoint`, of which the table of all networks counts."""
-
-    def run(path):
-        from numbabp.cli import main
-
-        with tempfile.TemporaryDirectory() as folder:
-            output = Path(folder, "networks.csv") if path is None else path.with_name("networks.csv")
-            told = [str(table(Path(folder))), "--target", "y", "--networks", str(output), "--json"]
-            told += [] if path is None else ["--checkpoint", str(path)]
-            exit_well(main, "sweep", *told, *arguments)
-            return digest(output.read_bytes())
-
-    return Case(run, ("networks.csv",))
-
-
 def exit_well(main, *arguments):
     """A command line's `main` with these arguments; a RuntimeError if it ends with another status than 0."""
     sys.argv = ["numbabp", *arguments]
@@ -213,20 +197,30 @@ def exit_well(main, *arguments):
             raise RuntimeError(f"exit status {end.code}") from end
 
 
-def command(*arguments):
-    """A case of `numbabp train --checkpoint`, of which the model that is saved counts."""
+def command(name, option, file, content, *arguments):
+    """A case of a command with --checkpoint, of which the `content` of the `file` counts that it writes."""
 
     def run(path):
         from numbabp.cli import main
 
         with tempfile.TemporaryDirectory() as folder:
-            output = Path(folder, "model") if path is None else path.with_name("model")
-            told = [str(table(Path(folder))), "--target", "y", "--output", str(output), "--json"]
+            output = Path(folder, file) if path is None else path.with_name(file)
+            told = [str(table(Path(folder))), "--target", "y", option, str(output), "--json"]
             told += [] if path is None else ["--checkpoint", str(path)]
-            exit_well(main, "train", *told, *arguments)
-            return digest(*content_of(output))
+            exit_well(main, name, *told, *arguments)
+            return digest(*content(output))
 
-    return Case(run, ("model",))
+    return Case(run, (file,))
+
+
+def train(*arguments):
+    """A case of `numbabp train --checkpoint`, of which the model that is saved counts."""
+    return command("train", "--output", "model", content_of, *arguments)
+
+
+def sweep(*arguments):
+    """A case of `numbabp sweep --checkpoint`, of which the table of all networks counts."""
+    return command("sweep", "--networks", "networks.csv", lambda path: [path.read_bytes()], *arguments)
 
 
 def table(folder):
@@ -293,8 +287,8 @@ CASES: dict[str, Case] = {
     "sweep": sweep(
         "--hidden", "16,8x4", "--grid", "learning_rate=0.01,0.05", "--seeds", "5", "--epochs", "1200"
     ),
-    "train": command("--epochs", "2000", "--hidden", "16", "--no-baselines"),
-    "train, adam": command("--epochs", "2000", "--hidden", "16", "--update-rule", "adam", "--early-stopping"),
+    "train": train("--epochs", "2000", "--hidden", "16", "--no-baselines"),
+    "train, adam": train("--epochs", "2000", "--hidden", "16", "--update-rule", "adam", "--early-stopping"),
 }
 """All of them. Those with machine code of their own for the sizes, or slow to compile, are few."""
 COLD = ("sequential", "adam", "minibatch", "train")
