@@ -382,7 +382,7 @@ def sweep(
             n_threads=n_threads,
             device=device,
             progress=False if as_json else None,
-            checkpoint=checkpoint,
+            kept=None if checkpoint is None else sweeps.Kept(checkpoint, None if as_json else tell),
         )
         ENDING.look()
 

@@ -7,11 +7,11 @@ that a setting that now and then explodes is not taken for a good one.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -170,6 +170,16 @@ class Sweep:
         return {k: v for k, v in self.outcomes[0].parameters.items() if k not in self.varied}
 
 
+class Kept(NamedTuple):
+    """Where a sweep is kept."""
+
+    folder: Path
+    """Made if it is not there, with the checkpoint of each layout's population, in files that are called as
+    `checkpoint_name` says."""
+    told: Callable[[str], None] | None = None
+    """Takes what there is to say of a sweep that is gone on with."""
+
+
 def sweep(
     split: Split,
     layouts: Sequence[tuple[int, ...]],
@@ -179,7 +189,7 @@ def sweep(
     activation: str = "relu",
     dtype: str = "float32",
     epochs: int = 50,
-    checkpoint: Path | None = None,
+    kept: Kept | None = None,
     **options: Any,
 ) -> Sweep:
     """Train a network for each layout, combination of the grid's values, and seed.
@@ -199,9 +209,8 @@ def sweep(
         Of the networks.
     epochs : int
         Passes over the rows.
-    checkpoint : path, optional
-        A folder, made if it is not there, with the checkpoint of each layout's population, in a file that is
-        called as `checkpoint_name` says: the same sweep goes on from there.
+    kept : Kept, optional
+        The same sweep goes on from there.
     **options
         Further arguments of `Population.fit`.
 
@@ -224,8 +233,9 @@ def sweep(
     }
     of_layout: dict[tuple[int, ...], list[Outcome]] = {}
     seconds = 0.0
-    with _folder(checkpoint):
-        for hidden in _begun_first(layouts, checkpoint):
+    folder = None if kept is None else kept.folder
+    with _folder(folder):
+        for hidden in _begun_first(layouts, folder):
             population = Population(
                 n_networks=n_networks,
                 random_state=seed_of,
@@ -237,7 +247,7 @@ def sweep(
                 **per_network,
                 epochs=epochs,
                 random_state=int(seeds[0]),
-                **_kept(checkpoint, hidden, seed_of),
+                **_kept(kept, hidden, seed_of),
                 **options,
             )
             seconds += history.seconds
@@ -262,10 +272,12 @@ def _begun_first(layouts: Sequence[tuple[int, ...]], folder: Path | None) -> lis
     )
 
 
-def _kept(folder: Path | None, hidden: tuple[int, ...], seeds: np.ndarray) -> dict[str, Any]:
+def _kept(kept: Kept | None, hidden: tuple[int, ...], seeds: np.ndarray) -> dict[str, Any]:
     """Argument of `Population.fit`: a checkpoint with the seeds, which it doesn't know by itself."""
-    path = None if folder is None else folder / checkpoint_name(hidden)
-    return kept_in(path, {"first seed": int(seeds[0]), "the seeds": digest_of(seeds)})
+    if kept is None:
+        return {}
+    beside = {"first seed": int(seeds[0]), "the seeds": digest_of(seeds)}
+    return kept_in(kept.folder / checkpoint_name(hidden), beside, kept.told)
 
 
 @contextmanager

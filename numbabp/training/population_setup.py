@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..architecture import Architecture
+from ..atomic_files import PathLike
 from ..checks.arguments import check_integer, check_real
 from ..checks.population import check_memory, check_numbers, distinct
 from ..devices.placement import CPU, Placement, is_on_device
@@ -22,6 +23,7 @@ from .checkpoints.keeper import Checkpoint, own_generators
 from .checkpoints.kept_run import KeptRun
 from .checkpoints.plans import planned_for_many
 from .checkpoints.sound import check_population_sound
+from .checkpoints.standing import Standing
 from .population_loop import PopulationTraining
 from .shard import Shard
 from .state import RuleState
@@ -241,6 +243,8 @@ class Run(NamedTuple):
                     "without one, name another file, or begin anew with resume=False of fit."
                 )
             shard.plan = planned_for_many(kept.standing.facts["plan"], shard.plan, shard.problem)
+            if self.checkpoint.told is not None:
+                self.checkpoint.told(going_on_with_many(self.checkpoint.path, kept.standing, shard.epochs))
         return kept
 
     def do(self, training: PopulationTraining) -> None:
@@ -251,6 +255,16 @@ class Run(NamedTuple):
             from .shared_out.population import train_on  # needs distributed
 
             train_on(self.client, training)
+
+
+def going_on_with_many(path: PathLike, found: Standing, epochs: int) -> str:
+    """What there is to say of a run that is gone on with, or has ended."""
+    is_over = (found.arrays["n_epochs"] >= epochs) | (found.arrays["stopped"] != 0)
+    is_over[found.arrays["diverged"][:, 0].astype(int)] = True
+    if is_over.all():
+        return f"the training is finished in {path}: nothing is trained again"
+    done = len(found.arrays["history.loss"])
+    return f"going on from {path}, where up to {done} of {epochs} epochs are done"
 
 
 def _rates(options: Options, of_networks: np.ndarray, epochs: int) -> tuple[np.ndarray, np.ndarray]:

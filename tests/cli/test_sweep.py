@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -275,11 +276,14 @@ def test_a_sweep_that_is_kept_goes_on_to_the_same_tables(folder, monkeypatch):
     assert os.listdir("kept") == ["3.safetensors"]
     epochs = files.read("kept/3.safetensors").standing.arrays["n_epochs"]
     assert 0 <= epochs.max() < 4000
-    run(*KEPT, *tables, "--checkpoint", "kept")
+    told = run(*KEPT, *tables, "--checkpoint", "kept").stderr
+    assert f"numbabp: going on from {Path('kept/3.safetensors')}, where up to " in told
+    assert " of 4000 epochs are done\n" in told and "2x2" not in told  # which had not begun
     assert taken() == whole
     # and now it is finished
     monkeypatch.setattr("numbabp.training.engines.population_cpu.train_lanes", None)
-    run(*KEPT, *tables, "--checkpoint", "kept", "--n-threads", 1)
+    told = run(*KEPT, *tables, "--checkpoint", "kept", "--n-threads", 1).stderr
+    assert told.count("the training is finished in kept") == 2
     assert taken() == whole
 
 
