@@ -474,7 +474,7 @@ class Network(LearnsOneByOne, LearnsFromStreams):
             )
             if kept is not None:
                 plan = kept.plan(plan, problem)
-            order_seed = draw_order_seed(generator, options.shuffle)
+            order_seed = draw_order_seed(generator, options.shuffle, samples.n)
             training = Training(
                 problem,
                 plan,

@@ -9,11 +9,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..errors import DivergenceError
 from ..network import Network
-from .convergence import warn_unless_converged
-from .diagnosis import warn_unless_learnt
-from .fitting import Fitted, Fitting, begin, begin_epoch
 from .parameters import LBFGS
-from .supervision import Supervision
+from .training.beginning import begin, begin_epoch
+from .training.convergence import warn_unless_converged
+from .training.diagnosis import warn_unless_learnt
+from .training.fitting import Fitted, Fitting
+from .training.supervision import Supervision
 from .validation import check_unlabelled
 from .views import Views
 

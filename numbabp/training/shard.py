@@ -98,12 +98,13 @@ class Shard:
         if self.problem.own_order:
             self.seeds = generator.randint(0, 2**31 - 1, size=len(self.parameters), dtype=np.int64)
         else:
-            self.order_seed = draw_order_seed(generator, self.options.shuffle)
+            self.order_seed = draw_order_seed(generator, self.options.shuffle, self.problem.n_samples)
 
     def order_seed_of(self, i: int) -> int:
         """Seed of network i's orders of samples."""
         if len(self.seeds):
-            return draw_order_seed(np.random.RandomState(self.seeds[i]), self.options.shuffle)
+            generator = np.random.RandomState(self.seeds[i])
+            return draw_order_seed(generator, self.options.shuffle, self.problem.n_samples)
         return self.order_seed
 
 

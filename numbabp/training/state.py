@@ -130,6 +130,6 @@ class Inner:
         return Inner(parameters, RuleState.new(self.state.update_rule, parameters), self.statistics)
 
 
-def draw_order_seed(generator: np.random.RandomState, shuffle: bool) -> int:
-    """Draw the seed of the shuffles, or nothing where the order is fixed."""
-    return int(generator.randint(0, 2**63 - 1, dtype=np.int64)) if shuffle else 0
+def draw_order_seed(generator: np.random.RandomState, shuffle: bool, n_samples: int) -> int:
+    """Draw the seed of the shuffles, or nothing where the order is fixed, as it is for one sample."""
+    return int(generator.randint(0, 2**63 - 1, dtype=np.int64)) if shuffle and n_samples > 1 else 0

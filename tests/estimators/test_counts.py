@@ -12,7 +12,7 @@ from sklearn.metrics import d2_tweedie_score, mean_poisson_deviance
 
 import numbabp as nbp
 from numbabp import MLPEnsembleRegressor, MLPRegressor, PopulationSearchCV
-from numbabp.estimators.diagnosis import _loss_of_constant
+from numbabp.estimators.training.diagnosis import _loss_of_constant
 
 
 def draw(scale=1.0, n=600, seed=0):

@@ -9,7 +9,7 @@ from sklearn.datasets import load_wine
 from sklearn.exceptions import ConvergenceWarning
 
 from numbabp import MLPClassifier, MLPEnsembleClassifier, MLPRegressor, Network
-from numbabp.estimators.diagnosis import dead_layer
+from numbabp.estimators.training.diagnosis import dead_layer
 
 X, y = load_wine(return_X_y=True)
 NOISE = np.random.RandomState(0)

@@ -7,7 +7,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 import numbabp as nbp
-from numbabp.estimators import fitting
+from numbabp.estimators.training import fitting
 from numbabp.training.checkpoints import files, keeper
 
 draw = np.random.RandomState(1)

@@ -32,7 +32,7 @@ from numbabp.estimators import (
     fitting,
     regressor,
 )
-from numbabp.estimators.convergence import Watch
+from numbabp.estimators.training.convergence import Watch
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -11,7 +11,7 @@ from sklearn.metrics import d2_pinball_score, mean_pinball_loss
 
 import numbabp as nbp
 from numbabp import MLPEnsembleRegressor, MLPRegressor, PopulationSearchCV
-from numbabp.estimators.diagnosis import _loss_of_constant
+from numbabp.estimators.training.diagnosis import _loss_of_constant
 
 rng = np.random.RandomState(0)
 X = rng.standard_normal((800, 3)) * [1.0, 100.0, 0.01] + [0.0, 3000.0, 1.0]

@@ -22,8 +22,8 @@ from sklearn.preprocessing import StandardScaler
 
 from numbabp import MLPClassifier, MLPRegressor, PopulationSearchCV
 from numbabp.atomic_files import where_processes_count
-from numbabp.estimators import fitting
 from numbabp.estimators.many import search, search_jobs
+from numbabp.estimators.training import fitting
 from numbabp.training import population_loop
 from numbabp.training.checkpoints import files
 

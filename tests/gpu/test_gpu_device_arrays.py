@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 import numbabp as nbp
 from numbabp.devices import memory
 from numbabp.devices import placement as devices
-from numbabp.estimators.fitting import begin
+from numbabp.estimators.training.beginning import begin
 from numbabp.functions.losses import METRICS
 from numbabp.inference import device as device_inference
 from numbabp.samples import Samples, check_inputs

@@ -14,12 +14,13 @@ from ...population import Population, fit_until
 from ...training.checkpoints.keeper import Checkpoint
 from ...training.population_setup import PER_NETWORK
 from ...training.state import draw_order_seed
-from .. import fitting
 from ..base import BaseMLP
-from ..convergence import warn_unless_converged
-from ..diagnosis import warn_unless_learnt
-from ..fitting import Fitting, begin_like, with_counts
 from ..parameters import LBFGS, batch_size_of, rate_falls_to_zero, schedule, step_options
+from ..training import beginning, fitting
+from ..training.beginning import begin_like, with_counts
+from ..training.convergence import warn_unless_converged
+from ..training.diagnosis import warn_unless_learnt
+from ..training.fitting import Fitting
 
 
 def why_alone(model: BaseMLP, X: Any) -> str:
@@ -56,7 +57,7 @@ def begin(
 
     The samples are checked and encoded once for all.
     """
-    first = fitting.begin(models[0], X, y, sample_weight)
+    first = beginning.begin(models[0], X, y, sample_weight)
     fittings = [first, *(begin_like(first, model) for model in models[1:])]
     if bootstraps is None:
         return fittings
@@ -148,7 +149,7 @@ def _train(
     for model, network in zip(models, population.views(), strict=True):
         network.random_state = model.inner_network_.random_state
         if network.random_state is not generator:
-            draw_order_seed(network.random_state, how["shuffle"])  # as its own fit would have done
+            draw_order_seed(network.random_state, how["shuffle"], len(Y))  # as its own fit would have done
         model.inner_network_ = network
     return history
 

@@ -29,7 +29,7 @@ from ...devices.processor import n_threads
 from ...training.dask_client import check_client
 from ..base import BaseMLP
 from ..parameters import epochs_of
-from ..supervision import Supervision
+from ..training.supervision import Supervision
 from .heard import Heard, is_to_be_told, tell
 from .kept_search import KeptSearch, check_draws, may_be_kept
 from .search_jobs import (

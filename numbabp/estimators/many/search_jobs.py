@@ -23,9 +23,9 @@ from ...training.checkpoints.files import CheckpointError
 from ...training.checkpoints.keeper import Checkpoint
 from ...training.dask_client import run_jobs
 from ..base import BaseMLP
-from ..fitting import Fitting
 from ..parameters import check_parameters, epochs_of, hidden_layer_sizes
-from ..supervision import Supervision, listening, supervised
+from ..training.fitting import Fitting
+from ..training.supervision import Supervision, listening, supervised
 from .joint import begin, finish, train_together, why_alone
 
 OF_EACH_NETWORK = ("learning_rate_init", "momentum", "alpha")

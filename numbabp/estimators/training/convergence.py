@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ..training.checkpoints.standing import Standing
-from ..training.stopping import Patience
+from ...training.checkpoints.standing import Standing
+from ...training.stopping import Patience
 from .supervision import warn_of_fit
 
 LEAST_ADAPTED_RATE = 1e-6

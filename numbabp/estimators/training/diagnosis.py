@@ -9,13 +9,13 @@ import numpy as np
 from scipy.special import xlogy
 from sklearn.base import BaseEstimator
 
-from ..architecture import Architecture
-from ..devices.memory import to_host
-from ..devices.placement import beside, is_on_device
-from ..network import Network
-from .parameters import LBFGS
+from ...architecture import Architecture
+from ...devices.memory import to_host
+from ...devices.placement import beside, is_on_device
+from ...network import Network
+from ..parameters import LBFGS
+from ..validation import Samples
 from .supervision import warn_of_fit
-from .validation import Samples
 
 MOST_ROWS = 1000
 """Rows that are looked at."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sklearn.exceptions import ConvergenceWarning
 
-from ..training.checkpoints.keeper import Checkpoint
+from ...training.checkpoints.keeper import Checkpoint
 
 
 class Supervision(NamedTuple):
