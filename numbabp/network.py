@@ -424,7 +424,7 @@ class Network(LearnsOneByOne, LearnsFromStreams):
             Of this one epoch.
         """
         is_plain = sample_weight is None and random_state is None and not progress
-        if is_plain and (history := self._learn_row(X, y, options)) is not None:
+        if is_plain and (history := self.learn_row(X, y, options)) is not None:
             return history
         check_names("partial_fit", options, NAMES - set(OF_SEVERAL_EPOCHS))
         checked = options_of({**options, "progress": progress})

@@ -100,18 +100,23 @@ class LearnsOneByOne:
         self._rule_state = state
         return state
 
-    def _learn_row(self, X: Any, y: Any, options: dict[str, Any]) -> History | None:
-        """`partial_fit` of one row, but for the first with these options, as a kernel is compiled for it."""
+    def learn_row(self, X: Any, y: Any, options: dict[str, Any]) -> History | None:
+        """`partial_fit` of one row, which need not be checked; None where it takes the general way.
+
+        So it is with the first row with these options, whatever its rate, as a kernel is compiled for it.
+        """
         if not is_one_row(X, y):
             return None
-        if self._one_row is None or not self._one_row.is_for(self.parameters, self._rule_state, options):
-            is_first, self._last_options = options != self._last_options, options
+        how = dict(options)
+        rate = how.pop("learning_rate", Options.learning_rate)
+        if self._one_row is None or not self._one_row.is_for(self.parameters, self._rule_state, how):
+            is_first, self._last_options = how != self._last_options, how
             if is_first or not is_plain(options_of(options)):
                 return None
             state = self._rule_state
             assert state is not None  # of the first one
-            self._one_row = OneRow(self, self.architecture, self.parameters, state, options)
-        history = self._one_row.learn(X, y)
+            self._one_row = OneRow(self, self.architecture, self.parameters, state, how)
+        history = self._one_row.learn(X, y, rate)
         if history is not None:
             self.history = history
         return history

@@ -8,13 +8,14 @@ import numpy as np
 from ..architecture import Architecture
 from ..history import History
 from ..kernels.state import FIRST_METRIC, LOSS
+from ..kernels.update_rules import OF_ALL_SAMPLES
 from ..options import Options, options_of
 from ..training.divergence import Snapshot, harmless, is_of_use
 from ..training.state import RuleState
 from .learner import Online
 from .workspace import ALLOWED
 
-_OTHERS = [name for name in vars(Options()) if name not in (*ALLOWED, "progress", "shuffle")]
+_OTHERS = [name for name in vars(Options()) if name not in (*ALLOWED, "progress", "shuffle", "device")]
 _PLAIN = {name: value for name, value in vars(Options()).items() if name in _OTHERS}
 """Options that a single step has not, and their defaults."""
 
@@ -29,7 +30,7 @@ class OneRow:
     architecture, parameters, state
         Its own.
     options
-        Arguments of `partial_fit` on how to take a step, by name, which have been checked.
+        Arguments of `partial_fit` on how to take a step, by name, but for the rate, which have been checked.
     """
 
     def __init__(
@@ -45,7 +46,6 @@ class OneRow:
         checked = options_of(options)
         self._learner = Online(network, architecture, parameters, state, checked, 0)
         self._names = ["loss", *architecture.metric_names(checked.monitor)]
-        self._rate = np.array([checked.learning_rate])
         self._changing = parameters, state.moments, state.position
         self._before = Snapshot(self._changing)
         self._most = harmless(architecture)
@@ -54,13 +54,14 @@ class OneRow:
         """Whether it trains these, and so."""
         return parameters is self._parameters and state is self._state and options == self._options
 
-    def learn(self, X: np.ndarray, y: Any) -> History | None:
+    def learn(self, X: np.ndarray, y: Any, rate: float) -> History | None:
         """One step; None, and nothing is changed, where something is wrong, for others to say what."""
         target = y[0]
         if type(target) is np.ndarray and self._architecture.n_outputs == 1:
             target = target.item()
         self._before.take(self._changing)
         try:
+            self._learner.learning_rate = rate
             self._learner.learn_one(X[0], target)
         except (ValueError, TypeError):
             self._before.put_back(self._changing)
@@ -71,7 +72,7 @@ class OneRow:
             return None
         values = [sums[LOSS], *sums[FIRST_METRIC:]]
         metrics = {name: np.array([value]) for name, value in zip(self._names, values, strict=True)}
-        return History(metrics, learning_rate=self._rate.copy())
+        return History(metrics, learning_rate=np.array([self._learner.learning_rate]))
 
     def _are_harmless(self) -> bool:
         """Whether parameters and moments need no closer look: a tenth of its time."""
@@ -98,4 +99,6 @@ def is_one_row(X: Any, y: Any) -> bool:
 
 def is_plain(options: Options) -> bool:
     """Whether a single step has all of these options."""
+    if options.update_rule in OF_ALL_SAMPLES or options.device not in ("auto", "cpu"):
+        return False
     return all(getattr(options, name) == value for name, value in _PLAIN.items())

@@ -360,6 +360,28 @@ def test_partial_fit_of_one_row_takes_the_same_steps(rule):
     assert by_rows.rule_state(rule).steps == N
 
 
+@pytest.mark.parametrize("rule", ["sgd", "adam", "rprop"])
+def test_each_row_may_have_a_rate_of_its_own(rule, monkeypatch):
+    X, Y = samples()
+    by_rows, by_the_general_way = network(), network()
+    really, n_general = nbp.Network._train, []
+    monkeypatch.setattr(nbp.Network, "_train", lambda *given: n_general.append(1) or really(*given))
+    for i in range(20):
+        options = {"update_rule": rule, "learning_rate": 0.1 / (1 + i), "device": "cpu"}
+        history = by_rows.partial_fit(X[i : i + 1], Y[i : i + 1], **options)
+        assert history.learning_rate.tolist() == [0.1 / (1 + i)]
+    # rprop's steps are not those of single samples
+    assert len(n_general) == (20 if rule == "rprop" else 1)
+    for i in range(20):
+        options["learning_rate"] = 0.1 / (1 + i)
+        by_the_general_way.fit(X[i : i + 1], Y[i : i + 1], epochs=1, **options)
+    np.testing.assert_array_equal(by_rows.parameters, by_the_general_way.parameters)
+    # the order of one sample is not drawn
+    assert by_rows.random_state.randint(2**30) == by_the_general_way.random_state.randint(2**30)
+    with pytest.raises(ValueError, match="learning_rate"):
+        by_rows.partial_fit(X[:1], Y[:1], **{**options, "learning_rate": np.nan})
+
+
 def test_partial_fit_of_one_row_says_what_is_wrong_and_changes_nothing():
     X, Y = samples()
     net = network()
