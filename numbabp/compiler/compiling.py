@@ -131,10 +131,17 @@ def short_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return _compiled(function, TrainingKernelCompiler, nogil=False)
 
 
+def exact_short_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same with the arithmetic of NumPy, operation by operation, to the last bit."""
+    if numba.config.DISABLE_JIT:
+        return np.errstate(all="ignore")(function)
+    return _compiled(function, KernelCompiler, nogil=False, fastmath=False)
+
+
 def _compiled(
-    function: Callable[..., Any], pipeline: type[KernelCompiler], nogil: bool = True
+    function: Callable[..., Any], pipeline: type[KernelCompiler], **others: Any
 ) -> Callable[..., Any]:
-    options = {**OPTIONS, "nogil": nogil}
+    options = {**OPTIONS, **others}
     compiled = njit(**options, pipeline_class=pipeline, no_cfunc_wrapper=True)(function)
     if not numba.config.DISABLE_JIT:
         # where there is no folder to write to, kernels are compiled anew in every process

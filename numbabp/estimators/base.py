@@ -14,6 +14,7 @@ from .training.beginning import begin, begin_epoch
 from .training.convergence import warn_unless_converged
 from .training.diagnosis import warn_unless_learnt
 from .training.fitting import Fitted, Fitting
+from .training.one_row import Settings, learn_row
 from .training.supervision import Supervision
 from .validation import check_unlabelled
 from .views import Views
@@ -48,6 +49,12 @@ class BaseMLP(BaseEstimator):
     _fitted: Fitted
     supervision: Supervision | None = None
     """While a search fits it."""
+    settings_of_rows: Settings | None = None
+    """Of the last `partial_fit`, see `learn_row`."""
+
+    def __getstate__(self) -> Any:
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "settings_of_rows"}
 
     def _keep(self, arguments: dict[str, Any]) -> None:
         """Keep the arguments of `__init__` as they are, which is scikit-learn's convention."""
@@ -176,11 +183,16 @@ class BaseMLP(BaseEstimator):
     ) -> Any:
         """One epoch; `classes` of a classifier's first call."""
         fitted = self._fitted if hasattr(self, "inner_network_") else None
+        is_plain = sample_weight is None and X_val is None and y_val is None
+        if fitted is not None and is_plain and (learnt := learn_row(self, X, y, fitted)) is not None:
+            self._fitted = learnt
+            return self
         fitting = begin_epoch(self, X, y, sample_weight, X_val, y_val, classes, fitted)
         try:
             fitting.run(len(self.loss_curve_), 1, fitting.watch())
         except DivergenceError as error:
             raise fitting.located(0, error) from None
+        self.settings_of_rows = Settings.of(self)
         return self
 
     def outputs(self, X: Any) -> Any:

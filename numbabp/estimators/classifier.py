@@ -113,6 +113,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _labels(self) -> Labels:
         return cast(Labels, self._fitted.targets)
 
+    def _are_classes(self, classes: Any) -> bool:
+        """Whether these are the labels of training, in any order; most often they come as they did then."""
+        present = self.classes_
+        return np.array_equal(classes, present) or np.array_equal(unique_labels(classes), present)
+
     @available_if(takes_epochs)
     def partial_fit(
         self,
@@ -154,7 +159,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if first and classes is None and not has_several_labels(y):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         # scikit-learn lets later calls repeat them
-        if not first and classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
+        if not first and classes is not None and not self._are_classes(classes):
             raise ValueError(
                 f"classes={np.asarray(classes).tolist()} is not the same as in the first call: "
                 f"{self.classes_.tolist()}."

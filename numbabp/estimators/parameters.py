@@ -13,11 +13,12 @@ from ..checks.arguments import check_bool, check_choice, check_integer, check_pa
 from ..devices.placement import check_device, module_of
 from ..functions.activations import HIDDEN_ACTIVATIONS
 from ..functions.initializers import draw_biases
+from ..kernels.running.moments import HUGE
 from ..kernels.update_rules import OF_ALL_SAMPLES
 from ..network import Network
 from ..schedules import SCHEDULE_OPTIONS, learning_rates
 from .targets import Targets
-from .weights import HUGE, excess, kept_share
+from .weights import excess, kept_share
 
 LBFGS = "lbfgs"
 SOLVERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw", "rprop", LBFGS)
@@ -243,6 +244,12 @@ class Scale:
     rows: float
     """Sum of the weights."""
 
+    @classmethod
+    def of_row(cls, x: np.ndarray, targets: float) -> "Scale":
+        """`scale_of` one dense row of weight 1."""
+        square = float(np.einsum("ij,ij->i", x, x, dtype=float)[0])
+        return cls(square, square, min(targets, HUGE) ** 2, 1.0, 1.0)
+
     def merged(self, later: "Scale") -> "Scale":
         """With the rows of a stream that came later."""
         rows = self.rows + later.rows
@@ -342,7 +349,7 @@ def rates(
         return np.array([name(first + epoch) for epoch in range(epochs)], float)
     stop = first + epochs
     options = {**SCHEDULE_OPTIONS[name], **_schedule_options(model, name)}
-    return learning_rates(name, options, rate, max(model.max_iter_, stop))[first:stop]
+    return learning_rates(name, options, rate, max(model.max_iter_, stop), (first, stop))
 
 
 def schedule(model: BaseEstimator, n_samples: int) -> dict[str, Any]:

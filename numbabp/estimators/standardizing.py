@@ -24,11 +24,11 @@ from scipy import sparse
 
 from ..devices import memory
 from ..devices.placement import beside, is_on_device, module_of
+from ..kernels.running.moments import HUGE, take_row
+from ..kernels.running.rows import MOSTLY, ROUNDING
 from ..network import Network
-from .weights import HUGE, kept_share
+from .weights import kept_share
 
-MOSTLY = 0.5
-"""A sparse column of which this part is not zero is centred: its rows are kept, zeros too."""
 NARROW = 1e3
 """Targets whose mean is so many times their scale are more than float32 can tell apart."""
 ROWS_AT_ONCE = 1 << 20
@@ -90,10 +90,18 @@ class Moments:
             rows,
         )
 
+    def with_row(self, row: np.ndarray, out: np.ndarray) -> "Moments | None":
+        """`merged` with one dense row, which is written standardised; None if it is not of usual size."""
+        kept = kept_share(self.rows, self.rows + 1.0)
+        after = np.empty((3, len(row)))
+        if not take_row(row, self.mean, self.spread, self.density, kept, after, out):
+            return None
+        return Moments(after[0], after[1], after[2], self.rows + 1.0)
+
     @property
     def is_constant(self) -> np.ndarray:
         """Whether a column has one value, up to rounding."""
-        return self.spread <= 10 * np.finfo(float).eps * np.abs(self.mean)
+        return self.spread <= ROUNDING * np.abs(self.mean)
 
     @property
     def shift(self) -> np.ndarray:
@@ -187,6 +195,24 @@ class Standardization:
             return replace(self, inputs=self.inputs.merged(more.inputs))
         merged = self.inputs.merged(more.inputs), self.targets.merged(more.targets)
         return Standardization(*merged, self.of_counts)
+
+    def with_row(self, X: np.ndarray, Y: np.ndarray) -> "tuple[Standardization, Any, Any] | None":
+        """`with_more` for one dense row, and what `of_inputs` and `of_targets` then make of it.
+
+        None for what takes the general way: counts, and numbers that are not of usual size.
+        """
+        if self.inputs is None:
+            return self, X, Y
+        inputs, targets = np.empty_like(X), Y
+        of_inputs, of_targets = self.inputs.with_row(X[0], inputs[0]), self.targets
+        if of_targets is not None:
+            targets = np.empty(Y.shape)
+            of_targets = None if self.of_counts else of_targets.with_row(Y[0], targets[0])
+            if of_targets is None:
+                return None
+        if of_inputs is None:
+            return None
+        return Standardization(of_inputs, of_targets, self.of_counts), inputs, targets
 
     def of_inputs(self, X: Any) -> Any:
         """Standardised inputs in X's dtype, where X lies; a sparse X stays sparse."""

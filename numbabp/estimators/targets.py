@@ -103,6 +103,22 @@ class Labels:
             return (index[:, None] + 2 - len(classes)).astype(float)  # where there is one class, 1
         return xp.eye(self.n_outputs)[index]
 
+    def of_row(self, y: np.ndarray) -> np.ndarray | None:
+        """`encode` of one label, y (1,); None for anything unusual."""
+        if self.multilabel or y.ndim != 1 or isinstance(y[0], str) == self.numeric:
+            return None
+        if y.dtype.kind not in "biufUO":
+            return None
+        index = min(int(self.classes.searchsorted(y[0])), len(self.classes) - 1)
+        if self.classes[index] != y[0]:
+            return None
+        encoded = np.zeros((1, self.n_outputs))
+        if self.n_outputs == 1:
+            encoded[0, 0] = index + 2 - len(self.classes)
+        else:
+            encoded[0, index] = 1
+        return encoded
+
     def decode(self, outputs: Any) -> Any:
         """Labels of shape (n,), or 0 and 1 of shape (n, n_labels); where the outputs lie, if numbers."""
         if self.multilabel:
@@ -215,6 +231,13 @@ class Numbers:
         if Y.shape[1] != self.n_outputs:
             raise ValueError(f"{name} has {Y.shape[1]} targets, but training began with {self.n_outputs}.")
         return Y
+
+    def of_row(self, y: np.ndarray) -> np.ndarray | None:
+        """`encode` of a row of numbers, y (1,) or (1, n_outputs); None for anything unusual."""
+        usual = (1,) if self.n_outputs == 1 else (1, self.n_outputs)  # a column makes scikit-learn warn
+        if y.shape != usual or y.dtype.kind not in "biuf":
+            return None
+        return y.reshape(1, -1).astype(float)
 
     def decode(self, outputs: Any) -> Any:
         """Numbers of shape (n,), or (n, n_outputs) for several."""

@@ -26,8 +26,6 @@ import numpy as np
 from ..devices import memory
 from ..devices.placement import is_on_device, module_of
 
-HUGE = 1e100
-"""Larger numbers are made smaller before they are squared."""
 POWER = 4
 """The first n of n + k rows of a stream have the share (n / (n + k))^POWER; 1 would count all alike."""
 

@@ -42,7 +42,7 @@ DONE, NEW_SQUARES = -1, -2
 HIGHEST = 1e150
 """Squares of larger numbers overflow."""
 MOSTLY = 0.5
-"""A feature that came in this part of the rows since its first one, and more, is centred,"""
+"""A feature that came in this part of the rows since its first one, and more, is centred, zeros too,"""
 ALWAYS = 1 - 1e-9
 """and a constant if it came in this part of them, up to rounding."""
 ROUNDING = 10 * 2.0**-52
