@@ -40,10 +40,14 @@ LARGEST = {
     ("block", "float32"): "64-32-10",
     ("block", "float64"): "64-32-10",
 }
+THE_ONE = (9, 0)
+ON_ALL = (("thread", "float32"), ("warp", "float64"), ("block", "float32"))
+"""Of which the code for every capability is looked at; benchmarks/gpu_machine_code.py makes all there is."""
 EVERYWHERE = [
-    Case(kernel, sizes, dtype, "sgd", capability)
-    for (kernel, dtype), sizes in LARGEST.items()
+    Case(*of, sizes, dtype, "sgd", capability)
+    for (*of, dtype), sizes in LARGEST.items()
     for capability in MULTIPROCESSORS  # one after the other, for which a kernel is lowered once
+    if capability == THE_ONE or (*of, dtype) in ON_ALL
 ]
 # of the kernel whose barriers are others from 9.0 on
 LOWERED_FOR_OTHERS = [
@@ -51,7 +55,7 @@ LOWERED_FOR_OTHERS = [
     for case in EVERYWHERE
     if (case.kernel, case.dtype) == ("warp", "float64") and case.capability not in compiling.ASKED_FOR
 ]
-ALL = gpu_machine_code.cases(capabilities=[(9, 0)])
+ALL = gpu_machine_code.cases(capabilities=[THE_ONE])
 # of each kernel, dtype and rule the largest; benchmarks/gpu_machine_code.py compiles all there are
 OTHERS = [
     case
