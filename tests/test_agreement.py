@@ -128,7 +128,36 @@ def test_agreement(hidden, output, loss, depth, rule):
     check_combination(hidden, output, loss, depth, rule)
 
 
+def every_pair_depth_and_rule():
+    """Every output activation and loss x depth x rule, with hidden activations in turn."""
+    of_hidden = [*reference.ELEMENTWISE]
+    pairs, rules = [*reference.pairs()], [*reference.UPDATE_RULES]
+    for (i, (output, loss)), (j, depth), (k, rule) in itertools.product(
+        enumerate(pairs), enumerate(HIDDEN_SIZES), enumerate(rules)
+    ):
+        hidden = of_hidden[(i + 2 * j + 4 * k) % len(of_hidden)]
+        yield hidden if depth > 1 else None, output, loss, depth, rule
+
+
+def test_hidden_activations_meet_every_two_of_the_others():
+    met = [*every_pair_depth_and_rule()]
+    deep = [depth for depth in HIDDEN_SIZES if depth > 1]
+    pairs, rules, hidden = [*reference.pairs()], reference.UPDATE_RULES, reference.ELEMENTWISE
+    assert len(met) == len(set(met))
+    for of, choices in (
+        (lambda h, output, loss, depth, rule: (h, (output, loss)), itertools.product(hidden, pairs)),
+        (lambda h, output, loss, depth, rule: (h, depth, rule), itertools.product(hidden, deep, rules)),
+    ):
+        assert {of(*each) for each in met} >= set(choices)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize(("hidden", "output", "loss", "depth", "rule"), [*every_pair_depth_and_rule()])
+def test_agreement_for_every_pair_depth_and_rule(hidden, output, loss, depth, rule):
+    check_combination(hidden, output, loss, depth, rule)
+
+
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("rule", reference.UPDATE_RULES)
 @pytest.mark.parametrize("depth", HIDDEN_SIZES)
 @pytest.mark.parametrize(("output", "loss"), reference.pairs())
