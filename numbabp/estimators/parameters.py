@@ -1,8 +1,7 @@
 """The estimators' parameters: checks of them, and what they mean to a network."""
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -226,8 +225,7 @@ def step_options(model: BaseEstimator, n_samples: int, penalty: float) -> dict[s
 # Its learning rates.
 
 
-@dataclass(frozen=True)
-class Scale:
+class Scale(NamedTuple):
     """What rates fall with that do not diverge; of one call's samples, or of all of a stream's so far.
 
     In a stream later rows count more, as in `Standardization`, so that its first ones do not fix its rate.
@@ -254,15 +252,11 @@ class Scale:
         """With the rows of a stream that came later."""
         rows = self.rows + later.rows
         kept = kept_share(self.rows, rows)
-
-        def mean(before: float, now: float) -> float:
-            return now + kept * (before - now)
-
         return Scale(
-            mean(self.squares, later.squares),
+            later.squares + kept * (self.squares - later.squares),
             max(kept * self.largest, later.largest),
-            mean(self.targets, later.targets),
-            mean(self.excess, later.excess),
+            later.targets + kept * (self.targets - later.targets),
+            later.excess + kept * (self.excess - later.excess),
             rows,
         )
 

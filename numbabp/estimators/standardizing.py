@@ -16,8 +16,7 @@ n rows, and not 1 / n times. What repeats leaves mean and scale as they are, to 
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -35,8 +34,7 @@ ROWS_AT_ONCE = 1 << 20
 """Numbers made float64 at a time."""
 
 
-@dataclass(frozen=True)
-class Moments:
+class Moments(NamedTuple):
     """Mean and spread of columns; float64 (n_columns,), in the host's memory."""
 
     mean: np.ndarray
@@ -69,7 +67,7 @@ class Moments:
     def about_zero(self) -> "Moments":
         """What divides counts, and shifts none; columns that are all zero stay as they are."""
         mean = np.where(self.mean > 0, self.mean, 1.0)
-        return replace(self, mean=np.zeros_like(mean), spread=mean + self.spread * (self.spread / mean))
+        return self._replace(mean=np.zeros_like(mean), spread=mean + self.spread * (self.spread / mean))
 
     def merged(self, later: "Moments") -> "Moments":
         """With the rows that came later."""
@@ -166,8 +164,7 @@ def _of_sparse(values: Any, shares: Any) -> tuple[np.ndarray, np.ndarray, np.nda
     return mean, np.sqrt(squares) * unit, density
 
 
-@dataclass(frozen=True)
-class Standardization:
+class Standardization(NamedTuple):
     """What stands before and behind an estimator's network; nothing where a part is None."""
 
     inputs: Moments | None = None
@@ -192,7 +189,7 @@ class Standardization:
         more = Standardization.of(X, Y, weights, self.targets is not None, self.of_counts)
         assert more.inputs is not None
         if self.targets is None or more.targets is None:
-            return replace(self, inputs=self.inputs.merged(more.inputs))
+            return self._replace(inputs=self.inputs.merged(more.inputs))
         merged = self.inputs.merged(more.inputs), self.targets.merged(more.targets)
         return Standardization(*merged, self.of_counts)
 

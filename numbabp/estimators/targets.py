@@ -6,6 +6,7 @@ Of labels on a GPU only the values that occur come to the host, not the labels.
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -105,19 +106,16 @@ class Labels:
 
     def of_row(self, y: np.ndarray) -> np.ndarray | None:
         """`encode` of one label, y (1,); None for anything unusual."""
-        if self.multilabel or y.ndim != 1 or isinstance(y[0], str) == self.numeric:
+        if self.multilabel or y.ndim != 1 or y.dtype.kind not in "biufUO":
             return None
-        if y.dtype.kind not in "biufUO":
-            return None
-        index = min(int(self.classes.searchsorted(y[0])), len(self.classes) - 1)
-        if self.classes[index] != y[0]:
-            return None
-        encoded = np.zeros((1, self.n_outputs))
-        if self.n_outputs == 1:
-            encoded[0, 0] = index + 2 - len(self.classes)
-        else:
-            encoded[0, index] = 1
-        return encoded
+        label = y.item()
+        return self._encoded.get(label) if isinstance(label, int | float | str) else None
+
+    @cached_property
+    def _encoded(self) -> dict[Any, np.ndarray]:
+        """What `encode` makes of each label, of shape (1, n_outputs)."""
+        encoded = self.encode("classes", self.classes)
+        return {label: row[None] for label, row in zip(self.classes.tolist(), encoded, strict=True)}
 
     def decode(self, outputs: Any) -> Any:
         """Labels of shape (n,), or 0 and 1 of shape (n, n_labels); where the outputs lie, if numbers."""

@@ -18,8 +18,7 @@ in the order, and the other rows' weights are larger for it.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,8 +38,7 @@ def kept_share(before: float, total: float) -> float:
     return (before / total) ** POWER
 
 
-@dataclass(frozen=True)
-class MeanWeight:
+class MeanWeight(NamedTuple):
     """Mean weight of the rows of a stream so far, in which what it began with is forgotten."""
 
     mean: float = 0.0

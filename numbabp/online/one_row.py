@@ -45,6 +45,7 @@ class OneRow:
         self._state, self._options = state, options
         checked = options_of(options)
         self._learner = Online(network, architecture, parameters, state, checked, 0)
+        self._rate = checked.learning_rate
         self._names = ["loss", *architecture.metric_names(checked.monitor)]
         self._changing = parameters, state.moments, state.position
         self._before = Snapshot(self._changing)
@@ -61,7 +62,8 @@ class OneRow:
             target = target.item()
         self._before.take(self._changing)
         try:
-            self._learner.learning_rate = rate
+            if rate != self._rate:
+                self._learner.learning_rate = self._rate = rate
             self._learner.learn_one(X[0], target)
         except (ValueError, TypeError):
             self._before.put_back(self._changing)
@@ -70,9 +72,9 @@ class OneRow:
         if not (sums[LOSS] <= 1 and self._are_harmless()) and not self._is_of_use():
             self._before.put_back(self._changing)
             return None
-        values = [sums[LOSS], *sums[FIRST_METRIC:]]
-        metrics = {name: np.array([value]) for name, value in zip(self._names, values, strict=True)}
-        return History(metrics, learning_rate=np.array([self._learner.learning_rate]))
+        values = np.array([sums[LOSS], *sums[FIRST_METRIC:], rate])
+        metrics = {name: values[i : i + 1] for i, name in enumerate(self._names)}
+        return History(metrics, learning_rate=values[-1:])
 
     def _are_harmless(self) -> bool:
         """Whether parameters and moments need no closer look: a tenth of its time."""

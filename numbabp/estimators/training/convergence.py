@@ -75,7 +75,8 @@ class Watch:
         model.t_ += self._n_samples
         model.loss_ = metrics["loss"]
         model.loss_curve_.append(model.loss_)
-        self._say(f"Iteration {model.n_iter_}, loss = {model.loss_:.8f}")
+        if model.verbose:
+            print(f"Iteration {model.n_iter_}, loss = {model.loss_:.8f}")
         is_over = self._loss_is_over() if self._score is None else self._score_is_over(self._score())
         if self._ends_by_itself:
             model.should_stop_ = model.n_iter_ >= model.max_iter_ > FEW_EPOCHS

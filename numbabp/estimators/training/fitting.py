@@ -2,7 +2,7 @@
 
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -41,8 +41,7 @@ EPOCHS_A_CALL = 10_000
 """Epochs that one call of `Network.fit` is given at most: what it records of them is allocated beforehand."""
 
 
-@dataclass(frozen=True)
-class Fitted:
+class Fitted(NamedTuple):
     """What an estimator keeps from one call to the next, beside the attributes that scikit-learn's have."""
 
     targets: Targets

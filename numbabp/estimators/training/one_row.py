@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from ...history import History
-from ..parameters import Scale, first_rate, penalty_of, rates, safe_rate, step_options
+from ..parameters import Scale, first_rate, penalty_of, rates, safe_rate, schedule_name, step_options
 from ..weights import MeanWeight
 from .convergence import Watch
 from .fitting import Fitted
@@ -82,7 +82,9 @@ def learn_row(model: BaseEstimator, X: Any, y: Any, fitted: Fitted) -> Fitted | 
         model.learning_rate_init_ = first_rate(model, safe_rate(model, scale, True), scale)
     history: History | None = None
     try:
-        rate = float(rates(model, first, 1, 1, fitted.pace.rate, True)[0])
+        rate = model.learning_rate_init_
+        if schedule_name(model, True) != "constant":
+            rate = float(rates(model, first, 1, 1, fitted.pace.rate, True)[0])
         history = model.inner_network_.learn_row(x, Y, {**settings.options, "learning_rate": rate})
     finally:
         if history is None:
