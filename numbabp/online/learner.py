@@ -241,7 +241,8 @@ class Online:
 
     def _put_targets(self, y: Any) -> None:
         """Targets of several outputs, if they are usual ones."""
-        if type(y) is int and self._takes_class and 0 <= y < len(self.targets):
+        is_whole = type(y) is int or isinstance(y, np.integer)
+        if is_whole and self._takes_class and 0 <= y < len(self.targets):
             self.targets[:] = 0
             self._target[y] = 1.0
         elif type(y) is np.ndarray and y.shape == self.targets.shape and y.dtype.kind in "biuf":

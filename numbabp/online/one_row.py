@@ -47,7 +47,8 @@ class OneRow:
         self._learner = Online(network, architecture, parameters, state, checked, 0)
         self._rate = checked.learning_rate
         self._names = ["loss", *architecture.metric_names(checked.monitor)]
-        self._changing = parameters, state.moments, state.position
+        # without what is empty, such as the moments of plain steps
+        self._changing = [array for array in (parameters, state.moments, state.position) if array.size]
         self._before = Snapshot(self._changing)
         self._most = harmless(architecture)
 
@@ -72,9 +73,7 @@ class OneRow:
         if not (sums[LOSS] <= 1 and self._are_harmless()) and not self._is_of_use():
             self._before.put_back(self._changing)
             return None
-        values = np.array([sums[LOSS], *sums[FIRST_METRIC:], rate])
-        metrics = {name: values[i : i + 1] for i, name in enumerate(self._names)}
-        return History(metrics, learning_rate=values[-1:])
+        return History.of_epoch(self._names, np.array([sums[LOSS], *sums[FIRST_METRIC:], rate]))
 
     def _are_harmless(self) -> bool:
         """Whether parameters and moments need no closer look: a tenth of its time."""
