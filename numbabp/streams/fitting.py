@@ -9,7 +9,7 @@ import numpy as np
 
 from ..architecture import OfArchitecture
 from ..devices.placement import CPU
-from ..history import History
+from ..history import History, StreamHistory
 from ..options import Options, takes_options
 from ..planning.planner import make_plan
 from ..training.checkpoints.files import CheckpointError
@@ -20,7 +20,7 @@ from ..training.network_setup import Run
 from ..training.state import Inner, RuleState, Statistics
 from .batches import Convert
 from .folding import begun, folded
-from .history import Points, StreamHistory
+from .history import Points
 from .learning import PIECES, Callback, Learning, piece_length, unit_of
 from .place import Place
 from .reading import Reader

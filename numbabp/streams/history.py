@@ -1,58 +1,11 @@
 """What training on a stream recorded, every so many samples."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-from ..history import History
+from ..history import StreamHistory
 from ..kernels.state import FIRST_METRIC, LOSS, WEIGHT
-from ..training.state import Statistics
-
-
-class StreamHistory(History):
-    """Metrics of a stream: a mapping from metric names to float64 arrays, one entry a point.
-
-    All are prequential: the mean, over the samples since the point before, of the value on the prediction
-    made just before the sample's own update.
-
-    Parameters
-    ----------
-    metrics, learning_rate, stop_reason, seconds
-        As for `History`, by point.
-    n_samples
-        int64: the samples of the stream up to each point.
-
-    Attributes
-    ----------
-    n_samples : ndarray of int64, shape (n_points,)
-        Samples of the stream up to each point; the last point's are those that were learnt.
-    inputs : Statistics or None
-        Running mean, scale and total weight of the inputs, with standardize=True or missing="mean".
-    """
-
-    inputs: Statistics | None = None
-
-    def __init__(
-        self,
-        metrics: Mapping[str, np.ndarray],
-        *,
-        learning_rate: np.ndarray,
-        n_samples: np.ndarray,
-        stop_reason: str = "finished",
-        seconds: float = 0.0,
-    ) -> None:
-        super().__init__(metrics, learning_rate=learning_rate, stop_reason=stop_reason, seconds=seconds)
-        self.n_samples = np.asarray(n_samples, np.int64)
-
-    def __repr__(self) -> str:
-        last = ", ".join(f"{name}={values[-1]:.6g}" for name, values in self.items() if len(values))
-        learnt = int(self.n_samples[-1]) if len(self.n_samples) else 0
-        return f"<StreamHistory: {learnt} samples, {self.stop_reason}{'; last: ' + last if last else ''}>"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists and numbers, as JSON takes them."""
-        return {**super().to_dict(), "n_samples": self.n_samples.tolist()}
 
 
 class Points:

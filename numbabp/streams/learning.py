@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import OF_FIT, DivergenceError
+from ..history import StreamHistory
 from ..planning.plan import Plan
 from ..planning.problem import Problem
 from ..samples import Samples
@@ -22,7 +23,7 @@ from ..training.divergence import Snapshot
 from ..training.loop import Training
 from ..training.progress import ProgressBar
 from ..training.state import RuleState, Statistics
-from .history import Points, StreamHistory
+from .history import Points
 from .place import LastRow
 from .reading import Reader
 from .ring import Ring

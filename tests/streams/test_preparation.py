@@ -198,3 +198,18 @@ def test_a_network_of_another_dtype_goes_on_with_the_statistics(tmp_path):
         np.testing.assert_array_equal(one.history.inputs.mean, net.history.inputs.mean)
     np.testing.assert_allclose(twin.forward(X / 1.0), net.forward(X), atol=1e-3)
     np.testing.assert_array_equal(twin.parameters, loaded.parameters)
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_the_history_of_a_stream_is_kept_with_its_network(standardize, tmp_path):
+    X = np.random.RandomState(0).randn(50, 3)
+    net = nbp.Network((3, 1), random_state=0)
+    net.fit_stream([(X, X[:, 0])], standardize=standardize, history_every=20)
+    net.save(tmp_path / "net.safetensors")
+    history = nbp.load(tmp_path / "net.safetensors").history
+    assert type(history) is type(net.history)
+    assert history.to_dict() == net.history.to_dict()
+    assert history.n_samples.tolist() == [20, 40, 50]
+    assert (history.inputs is not None) == standardize
+    if standardize:
+        assert history.inputs.mean.tolist() == net.history.inputs.mean.tolist()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...data.targets import Target
-from ...streams.history import StreamHistory
+from ...history import StreamHistory
 
 N_SUMS = 4
 LOSS, RIGHT, CONSTANT_LOSS, CONSTANT_RIGHT = range(N_SUMS)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...architecture import Architecture
-from ...history import History
+from ...history import History, StreamHistory
 from ...kernels.update_rules import N_MOMENTS
 from ...storage import Kept
 from ..state import Inner, RuleState, Statistics
@@ -18,6 +18,8 @@ from . import random_states
 HISTORY = "history."
 """What the names of a history's arrays begin with."""
 LEARNING_RATE = "learning_rate"
+N_SAMPLES = "n_samples"
+"""Of a stream."""
 INNER = "inner"
 """Of what a standardised stream goes on with: its fact, and what the names of its arrays begin with."""
 STATISTICS = ("total", "mean", "squares")
@@ -58,6 +60,8 @@ def kept_of(going: Going) -> Kept:
         }
         arrays |= {HISTORY + name: values for name, values in history.items()}
         arrays[HISTORY + LEARNING_RATE] = history.learning_rate
+        if isinstance(history, StreamHistory):
+            arrays[HISTORY + N_SAMPLES] = history.n_samples
     if going.inner is not None:
         inner = going.inner
         inner.state.check_finite()
@@ -81,15 +85,13 @@ def going_of(kept: Kept, architecture: Architecture) -> Going:
         raise ValueError("what it keeps for training is not update_rule, steps, history and random_state")
     generator = np.random.RandomState()
     random_states.put_back(generator, facts["random_state"], arrays.pop(random_states.KEY, None))
-    going = Going(
-        generator,
-        _rule_state(facts, arrays, architecture),
-        _history(facts["history"], arrays),
-        _inner(facts[INNER], arrays, architecture) if INNER in facts else None,
-    )
+    state, history = _rule_state(facts, arrays, architecture), _history(facts["history"], arrays)
+    inner = _inner(facts[INNER], arrays, architecture) if INNER in facts else None
     if arrays:
         raise ValueError(f"tensor {next(iter(arrays))!r} kept for training is too many")
-    return going
+    if isinstance(history, StreamHistory) and inner is not None:
+        history.inputs = inner.statistics.copied()
+    return Going(generator, state, history, inner)
 
 
 def kept_of_many(random_state: np.random.RandomState, state: RuleState | None) -> Kept:
@@ -183,4 +185,11 @@ def _history(facts: Any, arrays: dict[str, np.ndarray]) -> History | None:
         raise ValueError("its history's columns are not of one length")
     rates: Any = columns.pop(LEARNING_RATE)
     metrics: Any = columns
-    return History(metrics, learning_rate=rates, stop_reason=facts["stop_reason"], seconds=facts["seconds"])
+    n_samples = arrays.pop(HISTORY + N_SAMPLES, None)
+    others: Any = {"stop_reason": facts["stop_reason"], "seconds": facts["seconds"]}
+    if n_samples is None:
+        return History(metrics, learning_rate=rates, **others)
+    is_sound = n_samples.dtype == np.int64 and n_samples.shape == rates.shape
+    if not is_sound or (np.diff(n_samples, prepend=0) <= 0).any():
+        raise ValueError("its history does not count the samples of a stream")
+    return StreamHistory(metrics, learning_rate=rates, n_samples=n_samples, **others)
