@@ -117,8 +117,7 @@ def machine_code(
     lowered_for = max(
         (asked for asked in ASKED_FOR if asked <= compute_capability), default=compute_capability
     )
-    with _pretended_device(lowered_for):
-        ptx = _lowered(compiled, signature, lowered_for).get_asm_str(cc=compute_capability)
+    ptx = lowered(compiled, signature, lowered_for).get_asm_str(cc=compute_capability)
     arch = "sm_{}{}".format(*compute_capability)
     options = LinkerOptions(
         arch=arch, ptxas_options=["-v"], max_register_count=compiled.targetoptions.get("max_registers")
@@ -142,15 +141,36 @@ def machine_code(
 
 
 @lru_cache(maxsize=len(ASKED_FOR))
-def _lowered(compiled: Any, signature: tuple[Any, ...], compute_capability: tuple[int, int]) -> Any:
-    """A kernel as numba-cuda hands it to NVVM: half of the way to machine code, the same for many GPUs."""
+def lowered(
+    compiled: Any, signature: tuple[Any, ...], compute_capability: tuple[int, int], with_lines: bool = False
+) -> Any:
+    """A kernel as numba-cuda hands it to NVVM: half of the way to machine code, the same for many GPUs.
+
+    Parameters
+    ----------
+    compiled, signature, compute_capability
+        See `machine_code`.
+    with_lines
+        Whether instructions name the lines that they come from.
+
+    Returns
+    -------
+    numba.cuda.codegen.CUDACodeLibrary
+        Its `llvm_strs` are texts of LLVM IR, one a function.
+    """
     from numba import types
     from numba.cuda.compiler import compile_cuda, kernel_fixup
 
     options = {"fastmath": False, "opt": 3}  # those of cuda.compile_ptx, which keeps nothing
-    result = compile_cuda(
-        compiled.py_func, types.void, signature, nvvm_options=options, cc=compute_capability
-    )
+    with _pretended_device(compute_capability):
+        result = compile_cuda(
+            compiled.py_func,
+            types.void,
+            signature,
+            lineinfo=with_lines,
+            nvvm_options=options,
+            cc=compute_capability,
+        )
     kernel_fixup(result.library.get_function(result.fndesc.llvm_func_name), debug=False)
     return result.library
 

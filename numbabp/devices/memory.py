@@ -1,7 +1,8 @@
 """The GPU and its memory: the one place where arrays are made on a device, copied, and handed to kernels.
 
 Device memory is CuPy's; kernels run on CuPy's current stream, so that neither has to wait for the other. In
-Numba's simulator NumPy stands in, with arrays marked so that they are not taken for the host's.
+Numba's simulator, or where something else runs kernels in a GPU's place, NumPy stands in for CuPy: with
+arrays marked so that they are not taken for the host's.
 """
 
 import ctypes
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -22,7 +23,7 @@ STATIC_SHARED = 48 * 1024
 
 
 class SimulatedArray(np.ndarray):
-    """What stands for an array on a device, in the simulator."""
+    """What stands for an array on a device where none is."""
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
@@ -48,10 +49,50 @@ class Device:
     """Of the second-level cache."""
 
 
+class StandIn(Protocol):
+    """What runs kernels in the place of a GPU, in this process; their arrays are NumPy's."""
+
+    device: Device
+    """What kernels and plans are to take it for."""
+
+    def launch(self, kernel: Any, grid: int, block: int, arguments: Sequence[Any], shared: int) -> None:
+        """Run a kernel to its end; see the function `launch`."""
+
+
+class _Simulator:
+    """Numba's, which goes through a kernel thread by thread in Python."""
+
+    device = Device(0, "simulated", (9, 0), 1, 1e9, 64 * 1024, 64 * 1024, 1e12, 2**20)
+
+    def launch(self, kernel: Any, grid: int, block: int, arguments: Sequence[Any], shared: int) -> None:
+        kernel[grid, block, 0, shared](*arguments)
+
+
+_stand_in: StandIn | None = None
+
+
+def use_stand_in(stand_in: StandIn) -> None:
+    """Let something else than a GPU run kernels from now on, in this process; before the first of them."""
+    global _stand_in
+    _stand_in = stand_in
+    for found in (is_simulated, what_is_missing, why_no_gpu, device_of):
+        found.cache_clear()
+
+
+@cache
+def is_interpreted() -> bool:
+    """Whether kernels run in Numba's simulator, in Python: then little is to be asked of them."""
+    return os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
+
+
 @cache
 def is_simulated() -> bool:
-    """Whether kernels run in Numba's simulator, where NumPy stands in for CuPy."""
-    return os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
+    """Whether there is no GPU, but a simulator or another stand-in, and NumPy stands in for CuPy."""
+    return _stand_in is not None or is_interpreted()
+
+
+def _standing_in() -> StandIn:
+    return _stand_in or _Simulator()
 
 
 @cache
@@ -146,7 +187,7 @@ def device_of(index: int) -> Device:
     if is_simulated():
         if index:
             raise NoGPUError(f"there is no GPU {index}, only 0, which is simulated")
-        return Device(0, "simulated", (9, 0), 1, 1e9, 64 * 1024, 64 * 1024, 1e12, 2**20)
+        return _standing_in().device
     import cupy
 
     n = cupy.cuda.runtime.getDeviceCount()
@@ -363,8 +404,11 @@ def launcher(
     What a kernel takes is made of the device arrays once, which is a good part of what a launch costs.
     """
     views = [view(argument) for argument in arguments]
+    if is_simulated():
+        run = _standing_in().launch
+        return lambda *numbers: run(kernel, grid, block, [*views, *numbers], shared)
     # what is allowed unasked is for static and dynamic memory together, and all such kernels have some static
-    opted = shared == 0 or is_simulated()
+    opted = shared == 0
 
     def start(*numbers: Any) -> None:
         nonlocal opted
@@ -378,8 +422,6 @@ def launcher(
 
 def _stream() -> Any:
     """CuPy's current stream, as Numba takes it."""
-    if is_simulated():
-        return 0
     import cupy
 
     from ..compiler.toolchain import cuda

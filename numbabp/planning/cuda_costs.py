@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from ..devices.memory import Device, is_simulated
+from ..devices.memory import Device, is_interpreted
 from ..kernels.cuda.blocked.geometry import blocked_geometry
 from ..kernels.cuda.population.specialisation import Specialisation
 
@@ -79,7 +79,7 @@ def ns_per_blocked_step(
     weights = [fan_in * fan_out for fan_in, fan_out in pairwise(layer_sizes)]
     n_layers, n_weights = len(weights), sum(weights)
     arrays = 2 if velocity else 1
-    geometry = blocked_geometry(layer_sizes, device.n_multiprocessors, is_simulated())
+    geometry = blocked_geometry(layer_sizes, device.n_multiprocessors, is_interpreted())
     n_barriers = max(0, 2 * n_layers - 3)
     phases = (n_barriers + 1) * PHASE + n_barriers * BARRIER
     streamed = itemsize * arrays * geometry.grid * geometry.busiest if n_layers > 1 else 0

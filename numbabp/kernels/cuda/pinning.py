@@ -4,6 +4,9 @@ from typing import Any
 
 from ...compiler.toolchain import SIMULATED
 
+MOVE = "mov.u64 $0, $1;"
+"""Which the assembler takes for a value of its own."""
+
 
 def pinned(array: Any) -> Any:
     """The same array of shared memory, whose address stays in a register.
@@ -23,7 +26,7 @@ def _pinned(typingctx: Any, array: Any) -> Any:
         generic, integer = data.type, ir.IntType(64)
         shared = ir.PointerType(generic.pointee, 3)
         address = builder.ptrtoint(builder.addrspacecast(data, shared), integer)
-        kept = builder.asm(ir.FunctionType(integer, (integer,)), "mov.u64 $0, $1;", "=l,l", (address,), True)
+        kept = builder.asm(ir.FunctionType(integer, (integer,)), MOVE, "=l,l", (address,), True)
         place = context.data_model_manager[array].get_field_position("data")
         return builder.insert_value(
             arguments[0], builder.addrspacecast(builder.inttoptr(kept, shared), generic), place

@@ -49,7 +49,7 @@ class Blocked(CudaEngine):
         samples = self.subject.samples
         self._length = self.plan.block_length
         self._geometry = blocked_geometry(
-            self.subject.architecture.layer_sizes, self.device.n_multiprocessors, memory.is_simulated()
+            self.subject.architecture.layer_sizes, self.device.n_multiprocessors, memory.is_interpreted()
         )
         self._epoch, self._rate = -1, 0.0
         self._at = np.zeros(0, np.int64)
