@@ -1,4 +1,4 @@
-"""The tests of GPUs, in Numba's simulator: every thread of a kernel in Python, NumPy in CuPy's place."""
+"""The tests of GPUs where there is none: compiled for one, on the processor; and those of the simulator."""
 
 import importlib.util
 import os
@@ -9,21 +9,53 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-FILES = sorted((TESTS / "gpu").glob("test_*.py"), key=lambda path: path.stat().st_size)
+sys.path.insert(0, str(TESTS.parent))  # for `benchmarks`
+RECORDED = ["test_gpu_blocked_races.py", "test_gpu_population_races.py", "test_gpu_recorded.py"]
+"""Files whose tests look at accesses to memory."""
+SIMULATOR = ["test_gpu_simulator.py"]
+OTHERS = sorted(path.name for path in (TESTS / "gpu").glob("test_*.py"))
+OTHERS = [name for name in OTHERS if name not in RECORDED + SIMULATOR]
+BLOCKED = [name for name in OTHERS if "populat" not in name]
+POPULATIONS = [name for name in OTHERS if "populat" in name]
+
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed"),
+]
 
 
-@pytest.mark.once
-@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed")
-@pytest.mark.parametrize("files", [FILES[::2], FILES[1::2]], ids=["one half", "the other"])
-def test_tests_of_gpus_pass_in_the_simulator(files):
-    # in a process of its own, since Numba decides when it is imported
+def run(files, **environment):
+    """In a process of its own, which has one of them in a GPU's place from its start."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-n", "0", "-p", "no:cacheprovider", *files],
+        [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-n", "0", "-p", "no:cacheprovider"]
+        + [TESTS / "gpu" / name for name in files],
         cwd=TESTS.parent,
-        env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1"},
+        env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout and " skipped" not in done.stdout, done.stdout
+    assert " passed" in done.stdout, done.stdout
+    return done.stdout
+
+
+@pytest.fixture
+def can_compile():
+    from benchmarks.on_gpu.compiled import runtime
+
+    if runtime.why_not():
+        pytest.skip(runtime.why_not())
+
+
+@pytest.mark.parametrize("files", [BLOCKED, POPULATIONS], ids=["networks", "populations"])
+def test_tests_of_gpus_pass_on_the_processor(files, can_compile):
+    assert " skipped" not in run(files, GPU_ON_PROCESSOR="1")
+
+
+def test_nothing_is_found_in_accesses_on_record_but_planted_faults(can_compile):
+    assert " skipped" not in run(RECORDED, GPU_ON_PROCESSOR="recorded")
+
+
+def test_tests_of_the_simulator_pass_in_it():
+    assert " skipped" not in run(SIMULATOR, NUMBA_ENABLE_CUDASIM="1")

@@ -1,4 +1,4 @@
-"""One network trained by one block of a GPU; a real one or the simulated (see tests/test_simulator.py)."""
+"""One network trained by one block of a GPU; a real one or what stands in for it (see conftest.py)."""
 
 import numpy as np
 import pytest

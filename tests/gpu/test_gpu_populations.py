@@ -1,4 +1,4 @@
-"""Populations on a GPU: on a real one, or tiny ones in the simulator (see tests/test_simulator.py)."""
+"""Populations on a GPU: on a real one, or on what stands in for it (see conftest.py)."""
 
 from itertools import product
 from types import SimpleNamespace

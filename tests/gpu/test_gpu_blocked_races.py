@@ -1,0 +1,67 @@
+"""The blocked kernel with every access on record: no races, nothing outside, in whatever order of threads."""
+
+import numpy as np
+import pytest
+from barriers import is_found_without, lines_with_barriers
+from problems import draw_problem, network_of, parameters_error, solve
+
+from numbabp.kernels.cuda.blocked.geometry import Geometry
+from numbabp.training.engines import network_cuda_blocked as cuda_blocked
+
+pytestmark = pytest.mark.gpu
+
+NETWORKS = {
+    "one layer": ((4, 3), ("softmax",), "categorical_cross_entropy"),
+    "two layers": ((5, 10, 3), ("tanh", "softmax"), "categorical_cross_entropy"),
+    "three layers": ((4, 7, 10, 2), ("sigmoid", "tanh", "identity"), "squared_error"),
+    "four layers": ((3, 4, 13, 5, 2), ("silu", "sigmoid", "elu", "softmax"), "squared_error"),
+    # whole turns of `add_row` and `add_columns`, and what is left over
+    "wide": ((3, 70, 75, 2), ("tanh", "tanh", "identity"), "squared_error"),
+}
+N_SAMPLES = 5
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Three blocks of two warps, one for one layer; rows in registers in float64, too, without a velocity."""
+
+    def geometry(layer_sizes, *_):
+        return Geometry(1 if len(layer_sizes) == 2 else 3, 64, 8, 0)
+
+    monkeypatch.setattr(cuda_blocked, "blocked_geometry", geometry)
+    monkeypatch.setattr(cuda_blocked, "half_turns_held", lambda itemsize, velocity, _: 0 if velocity else 4)
+
+
+def train(network, rule="sgd"):
+    problem = draw_problem(2, *NETWORKS[network], n_samples=N_SAMPLES)
+    net = network_of(problem)
+    options = {"learning_rate": 0.1, "shuffle": False, "monitor": ("accuracy",), "update_rule": rule}
+    history = net.fit(problem.X, problem.Y, epochs=1, device="cuda", block_length=3, **options)
+    return problem, net, history
+
+
+@pytest.mark.parametrize("rule", ["sgd", "momentum"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_order_of_threads_is_safe_and_takes_the_same_steps(network, rule, recorder, small_blocks):
+    from benchmarks.on_gpu.compiled.launching import Order
+
+    ends = []
+    for order, seed in ((Order.FORWARDS, 0), (Order.BACKWARDS, 0), (Order.RANDOM, 1), (Order.RANDOM, 2)):
+        recorder.order, recorder.seed = order, seed
+        problem, net, history = train(network, rule)  # which raises what is found
+        ends.append(net.parameters.tobytes())
+    assert len(set(ends)) == 1
+    expected = solve(problem, learning_rates=[0.1], update_rule=rule, monitor=("accuracy",))
+    assert parameters_error(net, expected) < 1e-12
+    np.testing.assert_allclose(history.loss, expected.loss, rtol=1e-12)
+    assert history["accuracy"] == expected.metrics["accuracy"]
+
+
+def test_no_barrier_can_be_left_out(recorder, small_blocks):
+    recorder.barriers.clear()
+    runs = [lambda name=name: train(name, "momentum") for name in NETWORKS]
+    for run in runs:
+        run()
+    lines = lines_with_barriers(recorder.barriers["train_block"])
+    harmless = [str(line) for line in lines if not is_found_without(line, recorder, runs)]
+    assert harmless == []
