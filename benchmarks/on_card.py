@@ -11,7 +11,7 @@ counters    the time, registers and occupancy that Nsight Compute reads
 
 FOLDER/on_card.json is written anew after every part, FOLDER/logs has all output. The exit status is 1 if
 anything failed, and 2 if there is no GPU. racecheck sees shared memory only: what blocks of a grid hand to
-each other is checked in the simulator (tests/gpu/grids.py). Needs pytest-xdist and
+each other is looked at on the processor (benchmarks/on_gpu/compiled). Needs pytest-xdist and
 pytest-timeout, CUDA's compute-sanitizer and ncu; what is not there is left out and said so.
 """
 
