@@ -5,7 +5,9 @@ import pytest
 from barriers import is_found_without, lines_with_barriers
 from problems import draw_problem, network_of, parameters_error, solve
 
-from numbabp.kernels.cuda.blocked.geometry import Geometry
+from numbabp.kernels.cuda.blocked.geometry import Geometry, static_bytes
+from numbabp.kernels.cuda.blocked.places import block_places
+from numbabp.kernels.layout import FAN_OUT
 from numbabp.training.engines import network_cuda_blocked as cuda_blocked
 
 pytestmark = pytest.mark.gpu
@@ -16,9 +18,15 @@ NETWORKS = {
     "three layers": ((4, 7, 10, 2), ("sigmoid", "tanh", "identity"), "squared_error"),
     "four layers": ((3, 4, 13, 5, 2), ("silu", "sigmoid", "elu", "softmax"), "squared_error"),
     # whole turns of `add_row` and `add_columns`, and what is left over
+    # outputs that are added up in several turns
+    "many outputs": ((3, 9, 70), ("tanh", "softmax"), "categorical_cross_entropy"),
     "wide": ((3, 70, 75, 2), ("tanh", "tanh", "identity"), "squared_error"),
+    # of which shared memory, made scarce, holds no layer's vector whole
+    "wider than a tile": ((2, 9, 1030, 9, 2), ("tanh", "tanh", "tanh", "identity"), "squared_error"),
 }
 N_SAMPLES = 5
+SCARCE = 60 * 1024
+"""Bytes of shared memory that the widest network is left with."""
 
 
 @pytest.fixture
@@ -28,7 +36,13 @@ def small_blocks(monkeypatch):
     def geometry(layer_sizes, *_):
         return Geometry(1 if len(layer_sizes) == 2 else 3, 64, 8, 0)
 
+    def fewer_places(layout, geometry, length, itemsize, shared, *options):
+        is_widest = layout[:, FAN_OUT].max() > 1024
+        shared = min(shared, SCARCE - static_bytes(geometry.threads, itemsize)) if is_widest else shared
+        return block_places(layout, geometry, length, itemsize, shared, *options)
+
     monkeypatch.setattr(cuda_blocked, "blocked_geometry", geometry)
+    monkeypatch.setattr(cuda_blocked, "block_places", fewer_places)
     monkeypatch.setattr(cuda_blocked, "half_turns_held", lambda itemsize, velocity, _: 0 if velocity else 4)
 
 

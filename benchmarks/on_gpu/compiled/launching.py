@@ -67,10 +67,16 @@ class HostKernel:
     ----------
     built
         Machine code; if `built.sites` is not empty, accesses go on record.
+
+    Attributes
+    ----------
+    barriers : frozenset of Site
+        That it has.
     """
 
     def __init__(self, built: Built) -> None:
         self.built = built
+        self.barriers = frozenset(site for site in built.sites if site.barrier)
         self._engine, self._entry = load(built.code)
 
     def launch(
@@ -96,7 +102,7 @@ class HostKernel:
         order, seed
             In which threads go on; the seed is for `Order.RANDOM`.
         left_out
-            Numbers of sites whose barriers do nothing.
+            Numbers of sites whose barriers do nothing; the launch then ends at the first race.
 
         Returns
         -------
@@ -117,7 +123,7 @@ class HostKernel:
         ]
         buffer = ctypes.create_string_buffer(b"".join(packed))
         missing = bytes(i in left_out for i in range(len(built.sites)))
-        runtime.begin_record(bool(built.sites), missing, len(missing))
+        runtime.begin_record(bool(built.sites), missing, len(missing), bool(left_out))
         for array in _arrays(arguments) if built.sites else ():
             if not runtime.add_range(*_range_of(array), 0):
                 raise ValueError("more arrays than the recorder knows")

@@ -35,7 +35,7 @@ static int has_outside;
 static struct { uintptr_t begin, end; } ranges[MOST_RANGES], shared_ranges[MOST_RANGES];
 static int n_ranges, n_shared;
 static const char *left_out;
-static int n_sites;
+static int n_sites, ends_at_first;
 
 // --- clocks ------------------------------------------------------------------------------------------------
 
@@ -121,6 +121,7 @@ static void keep_race(const Access *first, const Access *second) {
     for (int i = 0; i < n_races; i++)
         if (races[i].first.site == first->site && races[i].second.site == second->site) return;
     if (n_races < MOST_RACES) races[n_races].first = party(first), races[n_races++].second = party(second);
+    if (ends_at_first) fail("a race");
 }
 
 static int is_before(const Access *access) { // an access, what the thread does now
@@ -184,8 +185,9 @@ int is_left_out(int site) { return site >= 0 && site < n_sites && left_out[site]
 
 // --- what Python calls -------------------------------------------------------------------------------------
 
-void begin_record(int records, const char *sites_left_out, int n) {
-    is_recording = records, left_out = sites_left_out, n_sites = n;
+// With `at_first` a launch ends at the first race: where barriers are left out, more and more would come.
+void begin_record(int records, const char *sites_left_out, int n, int at_first) {
+    is_recording = records, left_out = sites_left_out, n_sites = n, ends_at_first = at_first;
     n_races = n_ranges = n_shared = has_outside = 0;
     for (size_t i = 0; i < n_places; i++) free(places[i].accesses);
     free(places);

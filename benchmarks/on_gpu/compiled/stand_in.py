@@ -40,7 +40,7 @@ class OnProcessor:
     left_out : callable
         Whether the barrier at a `Site` does nothing; None if all do what they should.
     barriers : dict
-        Of all kernels that were launched, by name: the sites of their barriers, if accesses are on record.
+        Of the kernels that were launched, by name: the sites of their barriers, if accesses are on record.
     """
 
     def __init__(self, record: bool, capability: tuple[int, int]) -> None:
@@ -67,6 +67,7 @@ class OnProcessor:
             host = self._kernel_of(kernel, tuple(map(typeof, arguments)))
             sites = host.built.sites if self.left_out else ()
             missing = {i for i, site in enumerate(sites) if site.barrier and self.left_out(site)}
+            self.barriers.setdefault(kernel.py_func.__name__, set()).update(host.barriers)
             found = host.launch(grid, block, arguments, shared, self.order, self.seed, missing)
         if found and self._collected is None:
             raise Unsafe("\n".join([f"{kernel.py_func.__qualname__}:", *map(str, found)]))
@@ -76,10 +77,8 @@ class OnProcessor:
     def _kernel_of(self, kernel: Any, signature: tuple[Any, ...]) -> HostKernel:
         key = kernel, signature, self.record
         if key not in self._kernels:
-            host = HostKernel(built(kernel, signature, self.device.compute_capability, self.record))
-            self._kernels[key] = host
-            of_name = self.barriers.setdefault(kernel.py_func.__name__, set())
-            of_name.update(site for site in host.built.sites if site.barrier)
+            code = built(kernel, signature, self.device.compute_capability, self.record)
+            self._kernels[key] = HostKernel(code)
         return self._kernels[key]
 
     @contextmanager
