@@ -31,3 +31,21 @@ def is_found_without(line, recorder, runs):
         except (Unsafe, Stuck):
             return True
     return False
+
+
+def harmless_barriers(kernel, recorder, runs):
+    """Lines of a kernel, by name, that are barriers in some of the runs, but that none of them needs.
+
+    The kernel's other barriers, to which no run comes, are among them.
+    """
+    of_run = []
+    for run in runs:
+        recorder.reached.clear()
+        run()
+        of_run.append((run, lines_with_barriers(recorder.reached)))
+    lines = lines_with_barriers(recorder.barriers[kernel])
+    return lines, [
+        str(line)
+        for line in lines
+        if not is_found_without(line, recorder, [run for run, reached in of_run if line in reached])
+    ]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from barriers import is_found_without, lines_with_barriers
+from barriers import harmless_barriers
 from problems import draw_problem, solve
 from reference import largest_relative_error
 
@@ -119,10 +119,6 @@ def test_every_order_of_threads_is_safe_and_takes_the_same_steps(name, recorder,
 def test_no_barrier_can_be_left_out(kernel, recorder, short_tiles):
     names = [name for name, case in CASES.items() if case[0] == kernel]
     recorder.barriers.clear()
-    for name in names:
-        train(name)
-    lines = lines_with_barriers(recorder.barriers["train"])
+    lines, harmless = harmless_barriers("train", recorder, [lambda name=name: train(name) for name in names])
     assert len(lines) == {"thread": 2, "warp": 10, "block": 12}[kernel]
-    runs = [lambda name=name: train(name) for name in names]
-    harmless = [str(line) for line in lines if not is_found_without(line, recorder, runs)]
     assert harmless == []

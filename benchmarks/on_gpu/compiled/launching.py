@@ -71,12 +71,15 @@ class HostKernel:
     Attributes
     ----------
     barriers : frozenset of Site
-        That it has.
+        That it has,
+    reached : set of Site
+        and that threads have come to in some launch.
     """
 
     def __init__(self, built: Built) -> None:
         self.built = built
         self.barriers = frozenset(site for site in built.sites if site.barrier)
+        self.reached: set[Site] = set()
         self._engine, self._entry = load(built.code)
 
     def launch(
@@ -123,7 +126,8 @@ class HostKernel:
         ]
         buffer = ctypes.create_string_buffer(b"".join(packed))
         missing = bytes(i in left_out for i in range(len(built.sites)))
-        runtime.begin_record(bool(built.sites), missing, len(missing), bool(left_out))
+        reached = ctypes.create_string_buffer(len(missing) + 1)
+        runtime.begin_record(missing, reached, len(missing), bool(left_out))
         for array in _arrays(arguments) if built.sites else ():
             if not runtime.add_range(*_range_of(array), 0):
                 raise ValueError("more arrays than the recorder knows")
@@ -132,6 +136,7 @@ class HostKernel:
             runtime.add_range(*static, 1)
         how = Launch(grid, block, built.static_bytes, shared, built.is_cooperative, order, seed)
         failure = runtime.launch(self._entry, buffer, ctypes.byref(how)).decode()
+        self.reached.update(site for site, was in zip(built.sites, reached.raw, strict=False) if was)
         found = [*self._races(), *self._outside()]
         if failure and not found:
             raise Stuck(failure)

@@ -35,6 +35,7 @@ static int has_outside;
 static struct { uintptr_t begin, end; } ranges[MOST_RANGES], shared_ranges[MOST_RANGES];
 static int n_ranges, n_shared;
 static const char *left_out;
+static char *reached;
 static int n_sites, ends_at_first;
 
 // --- clocks ------------------------------------------------------------------------------------------------
@@ -181,13 +182,17 @@ void record_atomic(const int *place) {
     if (is_recording) record_access((char *)place, sizeof *place, ATOMIC, me->site);
 }
 
+void note_barrier(int site) { reached[site] = 1; }
+
 int is_left_out(int site) { return site >= 0 && site < n_sites && left_out[site]; }
 
 // --- what Python calls -------------------------------------------------------------------------------------
 
-// With `at_first` a launch ends at the first race: where barriers are left out, more and more would come.
-void begin_record(int records, const char *sites_left_out, int n, int at_first) {
-    is_recording = records, left_out = sites_left_out, n_sites = n, ends_at_first = at_first;
+// Of n sites: which barriers are left out, and 1 for each that is reached. With `at_first` a launch ends at the
+// first race: where barriers are left out, more and more would come.
+void begin_record(const char *sites_left_out, char *sites_reached, int n, int at_first) {
+    left_out = sites_left_out, reached = sites_reached, n_sites = n, ends_at_first = at_first;
+    is_recording = n > 0;
     n_races = n_ranges = n_shared = has_outside = 0;
     for (size_t i = 0; i < n_places; i++) free(places[i].accesses);
     free(places);

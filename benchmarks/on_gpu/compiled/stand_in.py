@@ -41,6 +41,8 @@ class OnProcessor:
         Whether the barrier at a `Site` does nothing; None if all do what they should.
     barriers : dict
         Of the kernels that were launched, by name: the sites of their barriers, if accesses are on record.
+    reached : set of Site
+        Barriers that threads have come to.
     """
 
     def __init__(self, record: bool, capability: tuple[int, int]) -> None:
@@ -51,6 +53,7 @@ class OnProcessor:
         self.order, self.seed = Order.FORWARDS, 0
         self.left_out: Callable[[Site], bool] | None = None
         self.barriers: dict[str, set[Site]] = {}
+        self.reached: set[Site] = set()
         self._lock = threading.Lock()
         self._kernels: dict[Any, HostKernel] = {}
         self._collected: list[Race | Outside] | None = None
@@ -69,6 +72,8 @@ class OnProcessor:
             missing = {i for i, site in enumerate(sites) if site.barrier and self.left_out(site)}
             self.barriers.setdefault(kernel.py_func.__name__, set()).update(host.barriers)
             found = host.launch(grid, block, arguments, shared, self.order, self.seed, missing)
+            self.reached.update(host.reached)
+            host.reached.clear()
         if found and self._collected is None:
             raise Unsafe("\n".join([f"{kernel.py_func.__qualname__}:", *map(str, found)]))
         if found:

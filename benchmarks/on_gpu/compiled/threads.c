@@ -68,7 +68,10 @@ int nvvm_read_ptx_sreg_warpsize(void) { return WARP; }
 int dynamic_shared_bytes(void) { return dynamic_bytes; }
 char *shared_memory(int64_t at) { return me->block->shared + at; }
 
-void at_barrier(int site) { me->site = site; }
+void at_barrier(int site) {
+    me->site = site;
+    note_barrier(site);
+}
 
 void nvvm_barrier0(void) {
     if (!is_left_out(me->site)) wait_as(AT_BLOCK);

@@ -42,3 +42,4 @@ void release_clock(const int *place);
 void acquire_clock(const Thread *thread, const int *place);
 void record_atomic(const int *place);
 int is_left_out(int site);
+void note_barrier(int site);
