@@ -131,7 +131,7 @@ class HostKernel:
         for array in _arrays(arguments) if built.sites else ():
             if not runtime.add_range(*_range_of(array), 0):
                 raise ValueError("more arrays than the recorder knows")
-        runtime.add_range(ctypes.addressof(buffer), len(buffer), 0)  # which each thread begins with
+        runtime.set_constants(ctypes.addressof(buffer), len(buffer))
         for static in built.shared:
             runtime.add_range(*static, 1)
         how = Launch(grid, block, built.static_bytes, shared, built.is_cooperative, order, seed)

@@ -32,7 +32,7 @@ static struct { Party first, second; } races[MOST_RACES];
 static int n_races;
 static Party outside;
 static int has_outside;
-static struct { uintptr_t begin, end; } ranges[MOST_RANGES], shared_ranges[MOST_RANGES];
+static struct { uintptr_t begin, end; } ranges[MOST_RANGES], shared_ranges[MOST_RANGES], constants;
 static int n_ranges, n_shared;
 static const char *left_out;
 static char *reached;
@@ -125,27 +125,37 @@ static void keep_race(const Access *first, const Access *second) {
     if (ends_at_first) fail("a race");
 }
 
+static int is_of_earlier_block(const Access *access) { // one that had ended when this one began, as it happened
+    return access->block != me->block->index && access->number / threads_of_block == me->number / threads_of_block;
+}
+
 static int is_before(const Access *access) { // an access, what the thread does now
-    if (access->block == me->block->index || access->number / threads_of_block != me->number / threads_of_block)
-        return access->time <= clock_of(me->number)[access->number];
-    return 0; // of a block that has run before, as it happened
+    return !is_of_earlier_block(access) && access->time <= clock_of(me->number)[access->number];
+}
+
+static int conflict(int kind, int other) {
+    return kind == WRITE || other == WRITE || kind != other;
 }
 
 static void note(uintptr_t place, int kind, int site) {
     Place *here = place_of(place);
     Access now = {me->number, me->block->index, clock_of(me->number)[me->number], site, kind};
-    int kept = 0;
+    int kept = 0, n_earlier_reads = 0;
     for (int i = 0; i < here->n; i++) {
-        Access *access = &here->accesses[i];
-        int before = is_before(access), conflicts = (kind != READ || access->kind != READ) && !(kind == ATOMIC && access->kind == ATOMIC);
-        if (!before && conflicts) keep_race(access, &now);
+        Access access = here->accesses[i];
+        int before = is_before(&access);
+        if (!before && conflict(kind, access.kind)) keep_race(&access, &now);
         // whoever is unordered with that access is so with this one, too
-        if (before && (kind != READ || access->kind == READ)) continue;
-        here->accesses[kept++] = *access;
+        if (before && (kind != READ || access.kind == READ)) continue;
+        // of reads by earlier blocks one is enough for all
+        if (access.kind == READ && is_of_earlier_block(&access) && n_earlier_reads++) continue;
+        here->accesses[kept++] = access;
     }
     here->n = kept;
-    if (here->n == here->room)
-        here->accesses = realloc(here->accesses, sizeof(Access) * (here->room = here->room ? 2 * here->room : 4));
+    if (here->n == here->room) {
+        here->room = here->room ? 2 * here->room : 4;
+        here->accesses = realloc(here->accesses, sizeof(Access) * here->room);
+    }
     here->accesses[here->n++] = now;
 }
 
@@ -166,6 +176,7 @@ static int is_inside_shared(uintptr_t from, uintptr_t to) {
 void record_access(char *at, int64_t bytes, int kind, int site) {
     if (at >= me->stack && at < me->stack + STACK_BYTES) return; // the thread's own
     uintptr_t from = (uintptr_t)at, shared = (uintptr_t)me->block->shared;
+    if (from >= constants.begin && from + bytes <= constants.end) return;
     // shared memory of an earlier block may have lain at the same address
     int in_shared = from >= shared && from < shared + static_bytes + dynamic_bytes;
     uintptr_t tag = in_shared ? 1ull << 63 | (uint64_t)me->block->index << 32 : 0;
@@ -198,6 +209,9 @@ void begin_record(const char *sites_left_out, char *sites_reached, int n, int at
     free(places);
     places = 0, n_places = n_used = 0;
 }
+
+// The arguments, which every thread reads and none writes.
+void set_constants(uintptr_t begin, int64_t bytes) { constants.begin = begin, constants.end = begin + bytes; }
 
 int add_range(uintptr_t begin, int64_t bytes, int is_shared) {
     int *n = is_shared ? &n_shared : &n_ranges;

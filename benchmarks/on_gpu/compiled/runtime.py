@@ -86,6 +86,7 @@ def library() -> ctypes.CDLL:
     found.launch.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(Launch)]
     found.begin_record.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_int]
     found.add_range.argtypes = [ctypes.c_size_t, ctypes.c_int64, ctypes.c_int]
+    found.set_constants.argtypes = [ctypes.c_size_t, ctypes.c_int64]
     found.race.argtypes = [ctypes.c_int, ctypes.POINTER(Party)]
     found.access_outside.argtypes = [ctypes.POINTER(Party)]
     return found
