@@ -12,9 +12,11 @@
 
 F1(fabs_f32, fabsf(x)) F1(fabs_f, fabsf(x)) F1(fabs_ftz_f32, fabsf(x)) F1(fabs_ftz_f, fabsf(x))
 D1(fabs_f64, fabs(x)) D1(fabs_d, fabs(x))
-F1(ex2_approx_f32, exp2f(x)) F1(ex2_approx_f, exp2f(x)) F1(ex2_approx_ftz_f32, exp2f(x)) F1(ex2_approx_ftz_f, exp2f(x))
+F1(ex2_approx_f32, exp2f(x)) F1(ex2_approx_f, exp2f(x))
+F1(ex2_approx_ftz_f32, exp2f(x)) F1(ex2_approx_ftz_f, exp2f(x))
 F1(lg2_approx_f, log2f(x)) F1(lg2_approx_ftz_f, log2f(x))
-F1(sqrt_rn_f, sqrtf(x)) F1(sqrt_rn_ftz_f, sqrtf(x)) F1(sqrt_approx_f, sqrtf(x)) F1(sqrt_approx_ftz_f, sqrtf(x))
+F1(sqrt_rn_f, sqrtf(x)) F1(sqrt_rn_ftz_f, sqrtf(x))
+F1(sqrt_approx_f, sqrtf(x)) F1(sqrt_approx_ftz_f, sqrtf(x))
 D1(sqrt_rn_d, sqrt(x))
 F1(rcp_rn_f, 1 / x) F1(rcp_rn_ftz_f, 1 / x) F1(rcp_approx_ftz_f, 1 / x)
 D1(rcp_rn_d, 1 / x) D1(rcp_approx_ftz_d, 1 / x)

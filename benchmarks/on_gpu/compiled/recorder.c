@@ -125,8 +125,9 @@ static void keep_race(const Access *first, const Access *second) {
     if (ends_at_first) fail("a race");
 }
 
-static int is_of_earlier_block(const Access *access) { // one that had ended when this one began, as it happened
-    return access->block != me->block->index && access->number / threads_of_block == me->number / threads_of_block;
+static int is_of_earlier_block(const Access *access) { // one that had ended when this one began, by chance
+    int same_place = access->number / threads_of_block == me->number / threads_of_block;
+    return same_place && access->block != me->block->index;
 }
 
 static int is_before(const Access *access) { // an access, what the thread does now

@@ -7,7 +7,6 @@ import os
 import platform
 import shutil
 import subprocess
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -54,9 +53,9 @@ def why_not() -> str:
 
 
 def cache_folder() -> Path:
-    """Where what is built is kept: beside Numba's own files."""
-    folder = os.environ.get("NUMBA_CACHE_DIR") or Path(tempfile.gettempdir()) / f"numbabp-{os.getuid()}"
-    return Path(folder) / "gpu_on_processor"
+    """Where what is built is kept: beside Numba's own files, or among the user's caches."""
+    user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or Path(user) / "numbabp") / "gpu_on_processor"
 
 
 @cache
