@@ -1,6 +1,6 @@
-"""The blocked form on a GPU against the reference; the same tests in Numba's simulator and on real hardware.
+"""The blocked form on a GPU against the reference; the same tests on a card and on the processor.
 
-`pytest -m gpu tests/gpu`, without a GPU with NUMBA_ENABLE_CUDASIM=1 before it.
+`pytest -m gpu tests/gpu`, without a GPU with GPU_ON_PROCESSOR=1 before it.
 """
 
 import numpy as np
