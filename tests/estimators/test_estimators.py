@@ -29,9 +29,9 @@ from numbabp.estimators import (
     MLPClassifier,
     MLPRegressor,
     classifier,
-    fitting,
     regressor,
 )
+from numbabp.estimators.training import fitting
 from numbabp.estimators.training.convergence import Watch
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
