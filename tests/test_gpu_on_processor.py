@@ -55,6 +55,7 @@ def test_tests_of_gpus_pass_on_the_processor(files, can_compile):
     assert " skipped" not in run(files, GPU_ON_PROCESSOR="1")
 
 
+@pytest.mark.slow  # until its kernels, which come with the lines of all instructions, are compiled
 def test_nothing_is_found_in_accesses_on_record_but_planted_faults(can_compile):
     assert " skipped" not in run(RECORDED + INFERENCE, GPU_ON_PROCESSOR="recorded")
 
