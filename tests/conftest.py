@@ -50,13 +50,13 @@ def pytest_collection_modifyitems(items):
     Whichever has nothing left to do takes over from the other; a test of minutes that begins last would leave
     one of them idle. And the first alone compiles the blocked kernel, the longest to compile.
     """
-    blocked, on_processor, others = [], [], []
-    of = {"test_blocked.py": blocked, "test_gpu_on_processor.py": on_processor}
+    blocked, of_gpus, others = [], [], []
+    of = {"test_blocked.py": blocked, "test_gpu_on_processor.py": of_gpus}
     for item in items:
         of.get(item.path.name, others).append(item)
     middle = len(items) // 2
-    items[:] = [*blocked, *on_processor[:1], *others]
-    items[middle:middle] = on_processor[1:]
+    items[:] = [*blocked, *of_gpus[:1], *others]
+    items[middle:middle] = of_gpus[1:]
 
 
 @pytest.fixture

@@ -11,14 +11,12 @@ import pytest
 TESTS = Path(__file__).parent
 sys.path.insert(0, str(TESTS.parent))  # for `benchmarks`
 RECORDED = ["test_gpu_blocked_races.py", "test_gpu_population_races.py", "test_gpu_recorded.py"]
-"""Files whose tests look at accesses to memory."""
-SIMULATOR = ["test_gpu_simulator.py"]
-OTHERS = sorted(path.name for path in (TESTS / "gpu").glob("test_*.py"))
-OTHERS = [name for name in OTHERS if name not in RECORDED + SIMULATOR]
+"""Files whose tests look at accesses to memory, which only what is compiled tells."""
 INFERENCE = ["test_gpu_population_predictions.py", "test_gpu_start.py"]
 """Whose kernels no other test has on record."""
-BLOCKED = [name for name in OTHERS if "populat" not in name]
-POPULATIONS = [name for name in OTHERS if "populat" in name]
+FILES = sorted((TESTS / "gpu").glob("test_*.py"), key=lambda path: path.stat().st_size)
+ALL = [path.name for path in FILES if path.name not in RECORDED]
+IN_SIMULATOR, COMPILED = ALL, [name for name in ALL if name != "test_gpu_simulator.py"]
 
 pytestmark = [
     pytest.mark.once,
@@ -50,9 +48,9 @@ def can_compile():
         pytest.skip(runtime.why_not())
 
 
-@pytest.mark.parametrize("files", [BLOCKED, POPULATIONS], ids=["networks", "populations"])
-def test_tests_of_gpus_pass_on_the_processor(files, can_compile):
-    assert " skipped" not in run(files, GPU_ON_PROCESSOR="1")
+@pytest.mark.parametrize("files", [IN_SIMULATOR[::2], IN_SIMULATOR[1::2]], ids=["one half", "the other"])
+def test_tests_of_gpus_pass_in_the_simulator(files):
+    assert " skipped" not in run(files, NUMBA_ENABLE_CUDASIM="1")
 
 
 @pytest.mark.slow  # until its kernels, which come with the lines of all instructions, are compiled
@@ -60,5 +58,7 @@ def test_nothing_is_found_in_accesses_on_record_but_planted_faults(can_compile):
     assert " skipped" not in run(RECORDED + INFERENCE, GPU_ON_PROCESSOR="recorded")
 
 
-def test_tests_of_the_simulator_pass_in_it():
-    assert " skipped" not in run(SIMULATOR, NUMBA_ENABLE_CUDASIM="1")
+@pytest.mark.exhaustive  # a kernel for each architecture: ten minutes, where the simulator takes three
+@pytest.mark.parametrize("files", [COMPILED[::2], COMPILED[1::2]], ids=["one half", "the other"])
+def test_tests_of_gpus_pass_as_compiled(files, can_compile):
+    assert " skipped" not in run(files, GPU_ON_PROCESSOR="1")
