@@ -19,7 +19,7 @@ def main() -> None:
 def _run() -> None:
     # not before it is called: the smoke run's second process has no use for them
     from .process.signals import SIGNALS
-    from .process.streams import open_closed_ones, tell, tell_warnings
+    from .process.streams import end_streams, open_closed_ones, tell, tell_warnings
 
     open_closed_ones()
     tell_warnings()
@@ -30,8 +30,10 @@ def _run() -> None:
             app(prog_name="numbabp")
         except BaseException:
             if not SIGNALS.came:
+                end_streams()
                 raise
         # while modules were imported, or options read: commands tell of theirs
         if SIGNALS.came:
             tell(SIGNALS.line())
+            end_streams()
             raise SystemExit(SIGNALS.status())

@@ -113,3 +113,20 @@ def test_completion_is_installed(folder, monkeypatch, any_shell):
     assert status == 0
     assert "bash completion installed" in output
     assert any("complete_bash" in path.read_text() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+@pytest.mark.parametrize(("end", "status"), [("end_streams()", 129), ("", 120)])
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_what_is_left_in_a_buffer_does_not_change_the_status(stream, end, status):
+    """As of a line in whose midst a signal came, on a terminal that is closed by then."""
+    program = (
+        "import sys\n"
+        "from numbabp.cli.process.streams import end_streams\n"
+        f"sys.{stream} = sys.__{stream}__ = open(sys.{stream}.fileno(), 'w', closefd=False)\n"
+        f"sys.{stream}.write('left')\n"
+        f"{end}\n"
+        "sys.exit(129)\n"
+    )
+    with open("/dev/full", "w") as full:
+        assert subprocess.run([sys.executable, "-c", program], **{stream: full}).returncode == status

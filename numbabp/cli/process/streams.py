@@ -44,7 +44,23 @@ def tell_warnings() -> None:
 
 def give_up_output() -> None:
     """Write what is left in standard output's buffer to nowhere, so that the flush at exit doesn't fail."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _give_up(sys.stdout)
+
+
+def end_streams() -> None:
+    """Write what is left in the streams' buffers, to nowhere if it can't be written: last of all.
+
+    Python's own flush at exit would make 120 of the exit status.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            _give_up(stream)
+
+
+def _give_up(stream: Any) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def is_of_output(error: OSError) -> bool:
