@@ -90,13 +90,27 @@ def check(case, compiled):
     assert (mapping.shared > 0) == (case.kernel == "block")
 
 
-@pytest.mark.parametrize("case", EVERYWHERE, ids=str)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=[] if case.capability == THE_ONE else pytest.mark.exhaustive)
+        for case in EVERYWHERE
+    ],
+    ids=str,
+)
 def test_populations(case, compiled):
     check(case, compiled)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", OTHERS, ids=str)
+@pytest.mark.parametrize(
+    "case",
+    [
+        # which keeps the most numbers
+        pytest.param(case, marks=pytest.mark.slow if case.rule == "adam" else pytest.mark.exhaustive)
+        for case in OTHERS
+    ],
+    ids=str,
+)
 def test_populations_of_all_sizes_and_rules(case, compiled):
     check(case, compiled)
 

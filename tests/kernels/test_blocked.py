@@ -97,9 +97,14 @@ EVERY_SETTING = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize(("network", "rule", "l2", "weighted"), EVERY_SETTING)
+@pytest.mark.parametrize(
+    ("network", "rule", "l2", "weighted"),
+    [
+        pytest.param(*setting, marks=pytest.mark.exhaustive if setting[2] == 1.0 else pytest.mark.slow)
+        for setting in EVERY_SETTING
+    ],
+)
 def test_same_trajectory_with_every_setting(network, rule, l2, weighted, dtype):
     check(network, rule, l2, weighted, dtype)
 
