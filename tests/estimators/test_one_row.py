@@ -138,6 +138,21 @@ def test_parameters_that_change_on_the_way(ways: Ways) -> None:
         learn(models[0], X[:1], TWO[:1], ways)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("name", "meanwhile", "error"),
+    [("standardize", False, "standardize=False"), ("hidden_layer_sizes", (5,), "layer_sizes")],
+)
+def test_a_fit_in_between_has_parameters_of_its_own(name, meanwhile, error, ways: Ways) -> None:
+    model = learn(MLPClassifier((4,), random_state=0), X, TWO, ways)
+    before = getattr(model, name)
+    model.set_params(**{name: meanwhile, "max_iter": 1}).fit(X / 1e3, TWO)
+    model.set_params(**{name: before, "max_iter": "auto"})
+    for _ in range(3):  # its network has a short way from the second row on
+        with pytest.raises(ValueError, match=f"training goes on with a network of {error}"):
+            model.partial_fit(X[:1], TWO[:1])
+
+
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
 def test_copies_go_on(again: Any, ways: Ways) -> None:
     model = learn(MLPClassifier((4,), solver="adam", random_state=0), X[:9], TWO[:9], ways)
