@@ -1,6 +1,7 @@
 """The command line."""
 
 import sys
+from contextlib import ExitStack
 
 INTERRUPTED = 130
 """Exit status of what SIGINT ends, as shells have it."""
@@ -23,17 +24,16 @@ def _run() -> None:
 
     open_closed_ones()
     tell_warnings()
-    with SIGNALS:
+    with SIGNALS, ExitStack() as in_the_end:
+        in_the_end.callback(end_streams)
         try:
             from .app import app
 
             app(prog_name="numbabp")
         except BaseException:
             if not SIGNALS.came:
-                end_streams()
                 raise
         # while modules were imported, or options read: commands tell of theirs
         if SIGNALS.came:
             tell(SIGNALS.line())
-            end_streams()
             raise SystemExit(SIGNALS.status())

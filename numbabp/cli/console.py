@@ -16,7 +16,7 @@ from typer.models import OptionInfo
 from ..errors import DivergenceError, NoGPUError
 from ..training.progress import compiling_said, new_console
 from .process.signals import SIGNALS
-from .process.streams import give_up_output, is_of_output, tell
+from .process.streams import give_up, is_of_output, tell
 
 BAD_INPUT = 2
 CALLED = {"hidden_activation": "activation", "layer_sizes": "hidden", "random_state": "seed"}
@@ -39,12 +39,12 @@ class Commands(TyperGroup):
             status = super().main(args, *others, **options)
             sys.stdout.flush()
         except BrokenPipeError:
-            give_up_output()
+            give_up(sys.stdout)
             status = 1
         except OSError as error:
             if not is_of_output(error):
                 raise
-            give_up_output()
+            give_up(sys.stdout)
             tell(f"standard output: {error.strerror or error}.")
             status = 1
         except Exception as error:

@@ -42,9 +42,9 @@ def tell_warnings() -> None:
     warnings.showwarning = show
 
 
-def give_up_output() -> None:
-    """Write what is left in standard output's buffer to nowhere, so that the flush at exit doesn't fail."""
-    _give_up(sys.stdout)
+def give_up(stream: Any) -> None:
+    """Write what is left in a stream's buffer to nowhere, so that the flush at exit doesn't fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def end_streams() -> None:
@@ -56,11 +56,7 @@ def end_streams() -> None:
         try:
             stream.flush()
         except OSError:
-            _give_up(stream)
-
-
-def _give_up(stream: Any) -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            give_up(stream)
 
 
 def is_of_output(error: OSError) -> bool:
