@@ -126,16 +126,18 @@ def training_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def short_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """A `training_kernel` that keeps Python's lock: one of a microsecond, which no other thread may enter."""
-    if numba.config.DISABLE_JIT:
-        return np.errstate(all="ignore")(function)  # as compiled code is silent
-    return _compiled(function, TrainingKernelCompiler, nogil=False)
+    return _short(function, TrainingKernelCompiler)
 
 
 def exact_short_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same with the arithmetic of NumPy, operation by operation, to the last bit."""
+    return _short(function, KernelCompiler, fastmath=False)
+
+
+def _short(function: Callable[..., Any], pipeline: type[KernelCompiler], **others: Any) -> Callable[..., Any]:
     if numba.config.DISABLE_JIT:
-        return np.errstate(all="ignore")(function)
-    return _compiled(function, KernelCompiler, nogil=False, fastmath=False)
+        return np.errstate(all="ignore")(function)  # as compiled code is silent
+    return _compiled(function, pipeline, nogil=False, **others)
 
 
 def _compiled(
