@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..architecture import Architecture
-from ..atomic_files import PathLike
 from ..checks.arguments import check_integer, check_random_state
 from ..devices.placement import Placement, gpu_of
 from ..kernels.state import EPOCH, SAMPLE
@@ -113,17 +112,10 @@ class Run(NamedTuple):
         if kept.standing is not None:
             check_sound(kept.standing, n_samples)
             check_rates(self.checkpoint, kept.standing, rates)
-            if self.checkpoint.told is not None:
-                self.checkpoint.told(going_on_from(self.checkpoint.path, kept.standing, rates.epochs))
+            of_all = "" if rates.epochs is None else f" of {rates.epochs}"
+            done = f"{kept.standing.arrays['position'][EPOCH]}{of_all}"
+            self.checkpoint.tell(kept.standing.is_over(rates.epochs), done)
         return kept
-
-
-def going_on_from(path: PathLike, found: Standing, epochs: int | None) -> str:
-    """What there is to say of a run that is gone on with, or has ended."""
-    if found.is_over(epochs):
-        return f"the training is finished in {path}: nothing is trained again"
-    of = "" if epochs is None else f" of {epochs}"
-    return f"going on from {path}, where {found.arrays['position'][EPOCH]}{of} epochs are done"
 
 
 def check_rates(checkpoint: Checkpoint, found: Standing, rates: ScheduledRates) -> None:

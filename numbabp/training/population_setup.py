@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..architecture import Architecture
-from ..atomic_files import PathLike
 from ..checks.arguments import check_integer, check_real
 from ..checks.population import check_memory, check_numbers, distinct
 from ..devices.placement import CPU, Placement, is_on_device
@@ -243,8 +242,8 @@ class Run(NamedTuple):
                     "without one, name another file, or begin anew with resume=False of fit."
                 )
             shard.plan = planned_for_many(kept.standing.facts["plan"], shard.plan, shard.problem)
-            if self.checkpoint.told is not None:
-                self.checkpoint.told(going_on_with_many(self.checkpoint.path, kept.standing, shard.epochs))
+            done = len(kept.standing.arrays["history.loss"])
+            self.checkpoint.tell(_are_over(kept.standing, shard.epochs), f"up to {done} of {shard.epochs}")
         return kept
 
     def do(self, training: PopulationTraining) -> None:
@@ -257,14 +256,11 @@ class Run(NamedTuple):
             train_on(self.client, training)
 
 
-def going_on_with_many(path: PathLike, found: Standing, epochs: int) -> str:
-    """What there is to say of a run that is gone on with, or has ended."""
+def _are_over(found: Standing, epochs: int) -> bool:
+    """Whether all networks have ended."""
     is_over = (found.arrays["n_epochs"] >= epochs) | (found.arrays["stopped"] != 0)
     is_over[found.arrays["diverged"][:, 0].astype(int)] = True
-    if is_over.all():
-        return f"the training is finished in {path}: nothing is trained again"
-    done = len(found.arrays["history.loss"])
-    return f"going on from {path}, where up to {done} of {epochs} epochs are done"
+    return bool(is_over.all())
 
 
 def _rates(options: Options, of_networks: np.ndarray, epochs: int) -> tuple[np.ndarray, np.ndarray]:

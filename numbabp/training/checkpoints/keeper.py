@@ -60,6 +60,15 @@ class Checkpoint(NamedTuple):
             return None
         return cls(check_path("checkpoint", path), float(every), bool(resume))
 
+    def tell(self, is_over: bool, done: str) -> None:
+        """Say, to whom wants it told, that a run is gone on with, of which so many epochs are `done`."""
+        if self.told is None:
+            return
+        if is_over:
+            self.told(f"the training is finished in {self.path}: nothing is trained again")
+        else:
+            self.told(f"going on from {self.path}, where {done} epochs are done")
+
 
 class Keeper:
     """Writes checkpoints of one run, in a thread of its own.
