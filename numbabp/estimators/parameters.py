@@ -206,6 +206,15 @@ def penalty_of(model: BaseEstimator, Y: Any, weights: Any, in_parts: bool) -> fl
     return min(MOST_PENALTY, of_each * model.n_features_in_ / n_samples, LEAST_PENALTY * n_samples)
 
 
+def run_options(model: BaseEstimator, n_samples: int, penalty: float) -> dict[str, Any]:
+    """How to train a network by itself: `step_options`, the order of samples, and where."""
+    return {
+        "shuffle": bool(model.shuffle),
+        "device": model.device,
+        **step_options(model, n_samples, penalty),
+    }
+
+
 def step_options(model: BaseEstimator, n_samples: int, penalty: float) -> dict[str, Any]:
     """How to take a step, for `Network.fit` and `Network.partial_fit`."""
     rule = model.solver

@@ -24,9 +24,9 @@ from ..parameters import (
     first_rate,
     new_network,
     penalty_of,
+    run_options,
     safe_rate,
     scale_of,
-    step_options,
 )
 from ..standardizing import Standardization
 from ..targets import Labels, Targets, check_class_weight, learn_targets, values_of
@@ -276,7 +276,7 @@ def _check_plan(model: BaseEstimator, samples: Samples, architecture: dict[str, 
     X, n = samples.X, len(samples.Y)
     place = resolve(model.device, gpu_of({"X": X}))
     if place.device is not None:
-        how = Options(device=model.device, **step_options(model, n, penalty))
+        how = Options(**run_options(model, n, penalty))
         of = Architecture.checked(**architecture, dtype=X.dtype)
         make_plan(Problem(of, n, epochs_of(model, n), how, place, mean_nonzeros(X), with_l2=how.l2 > 0))
 

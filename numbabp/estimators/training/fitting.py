@@ -1,4 +1,4 @@
-"""One call of an estimator's fit or partial_fit: what is done before the first step, and the epochs."""
+"""A call of an estimator's fit or partial_fit that has begun: its epochs, and what is kept of it."""
 
 import threading
 from dataclasses import dataclass
@@ -19,17 +19,10 @@ from ...training.checkpoints.identities import of_random_state, of_samples, plai
 from ...training.checkpoints.keeper import Checkpoint
 from ...training.lbfgs import Objective, minimise
 from ...training.loop import OF_CALLBACK
-from ..parameters import (
-    Scale,
-    rate_falls_to_zero,
-    rates,
-    step_options,
-)
+from ..parameters import Scale, rate_falls_to_zero, rates, run_options
 from ..standardizing import Standardization
 from ..targets import Targets
-from ..validation import (
-    Samples,
-)
+from ..validation import Samples
 from ..weights import MeanWeight
 from .convergence import Pace, Watch
 
@@ -141,8 +134,6 @@ class Fitting:
         model, samples = self.model, self.samples
         n, epochs = len(samples.Y), min(epochs, EPOCHS_A_CALL)
         of_epochs = rates(model, first, epochs, n, self.fitted.pace.rate, self.in_parts)
-        options = {"shuffle": bool(model.shuffle), "device": model.device}
-        options |= step_options(model, n, self.penalty)
         with where(samples.X):
             fit_until(
                 self._stop,
@@ -156,7 +147,7 @@ class Fitting:
                 callback=watch,
                 progress=False,
                 checkpoint=self._checkpoint(first, resume),
-                **options,
+                **run_options(model, n, self.penalty),
             )
 
     def minimise(self) -> str:
