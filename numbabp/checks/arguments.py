@@ -66,8 +66,6 @@ def check_path(name: str, value: Any) -> str:
 
 def check_learning_rate(name: str, value: Any) -> float:
     """A finite number other than 0; negative ones climb the loss."""
-    if type(value) is float and math.isfinite(value) and value:  # most often: a schedule's, one a row
-        return value
     rate = check_real(name, value)
     if rate == 0:
         raise ValueError(f"{name} must not be 0, or nothing would be learnt.")
