@@ -85,7 +85,7 @@ def to_host(text: str, shared: SharedMemory) -> str:
     text = _SHARED.sub("", text)
     text = _OF_SHARED.sub(lambda found: f"call i8* @shared_memory(i64 {places[found[1]]})", text)
     text = _ASSEMBLER.sub(_call_for_assembler, text)
-    text = _INTRINSIC.sub(lambda found: f"@nvvm_{found[1].replace('.', '_')}", text)
+    text = with_intrinsics(text)
     text = _FOR_NVVM.sub("", text)
     text = _DECLARED_SHUFFLE.sub(_SHUFFLE, text)
     text = re.sub(r" addrspace\([13]\)", "", text).replace("addrspacecast", "bitcast")
@@ -102,6 +102,11 @@ def to_host(text: str, shared: SharedMemory) -> str:
             text += f"\n{declared}"
     # LLVM drops the others, where they are not called in their own module, before modules are linked
     return text.replace("define linkonce_odr ", "define weak_odr ") + "\n"
+
+
+def with_intrinsics(text: str) -> str:
+    """NVVM's intrinsics by the names of the runtime's functions."""
+    return _INTRINSIC.sub(lambda found: f"@nvvm_{found[1].replace('.', '_')}", text)
 
 
 def _call_for_assembler(found: re.Match[str]) -> str:

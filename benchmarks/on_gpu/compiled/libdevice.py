@@ -7,6 +7,7 @@ from functools import cache
 import llvmlite.binding as llvm
 from numba.cuda.cudadrv import nvvm
 
+from .host_ir import with_intrinsics
 from .versions import NotUnderstood
 
 REFLECTED = {"__CUDA_FTZ": 0, "__CUDA_PREC_DIV": 1, "__CUDA_PREC_SQRT": 1, "__CUDA_ARCH": 900}
@@ -51,7 +52,7 @@ def _functions() -> tuple[dict[str, str], str]:
     """Definitions by name, and everything else."""
     text = str(llvm.parse_bitcode(bytes(nvvm.LibDevice().get())))
     text = re.sub(r"^target (triple|datalayout).*$", "", text, flags=re.MULTILINE)
-    text = re.sub(r'@"?llvm\.nvvm\.([\w.]+)"?', lambda found: f"@nvvm_{found[1].replace('.', '_')}", text)
+    text = with_intrinsics(text)
     questions = dict(re.findall(r'^(@[\w.]+) = .*c"(__CUDA_\w+)\\00"', text, re.MULTILINE))
 
     def answer(found: re.Match[str]) -> str:
