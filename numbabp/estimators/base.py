@@ -146,7 +146,7 @@ class BaseMLP(BaseEstimator):
             If the loss or the parameters stop being finite, or grow beyond any use; the last ones before are
             kept, or with early stopping the best.
         """
-        self.settings_of_rows = None  # its own may be others, of another network
+        self.__dict__.pop("settings_of_rows", None)  # its own may be others, of another network
         goes_on = self.warm_start and hasattr(self, "inner_network_")
         fitting = begin(self, X, y, sample_weight, X_val, y_val, self._fitted if goes_on else None)
         try:
