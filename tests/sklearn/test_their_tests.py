@@ -24,6 +24,11 @@ def load_with(classes):
     return module
 
 
+# A line search may end at a kink of relu with a warning, no error to their own suite. Whether it does
+# is up to last bits: with iris altered by 1e-15, `test_warm_start` warns in 2 of 60 runs with scikit-learn's
+# classes and in 3 with ours.
+pytestmark = pytest.mark.filterwarnings("default::sklearn.exceptions.ConvergenceWarning")
+
 MODULE = load_with([ours.MLPClassifier, ours.MLPRegressor])
 globals().update({name: value for name, value in vars(MODULE).items() if name.startswith("test_")})
 
