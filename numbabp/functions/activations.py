@@ -11,6 +11,7 @@ from typing import Any
 
 from ..compiler.compiling import scalar_function
 from .elementary import exp, exp_or_infinity, expm1, log1p_unit, logistic
+from .erf import erf
 
 LEAKY_RELU_SLOPE = 0.01
 _SQRT_HALF = math.sqrt(0.5)
@@ -116,13 +117,13 @@ def silu_derivative(z: Any, a: Any) -> Any:
 def gelu(z: Any) -> Any:
     """Z Phi(z) with the normal distribution function Phi, by erf (Hendrycks and Gimpel 2016)."""
     real = type(z)
-    return z * real(0.5) * (real(1) + real(math.erf(z * real(_SQRT_HALF))))
+    return z * real(0.5) * (real(1) + erf(z * real(_SQRT_HALF)))
 
 
 @scalar_function
 def gelu_derivative(z: Any, a: Any) -> Any:
     real = type(z)
-    distribution = real(0.5) * (real(1) + real(math.erf(z * real(_SQRT_HALF))))
+    distribution = real(0.5) * (real(1) + erf(z * real(_SQRT_HALF)))
     density = real(_INVERSE_SQRT_TWO_PI) * exp(real(-0.5) * z * z)
     return distribution + z * density
 

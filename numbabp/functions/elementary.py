@@ -1,10 +1,11 @@
-r"""exp, expm1 and log1p as polynomials that vectorise.
+r"""exp, expm1, log1p and log as polynomials that vectorise, and whole powers.
 
 A call of the C library's exp keeps LLVM from vectorising a loop (there is no vector math library in
-llvmlite), so these are written out: Cody and Waite's range reduction x = n ln 2 + r with \|r\| <= ln(2)/2
-(W. J. Cody and W. Waite, Software Manual for the Elementary Functions, 1980), the minimax polynomial of
-e^r - 1 (Remez's algorithm, of the relative error) in Estrin's order, and 2^n put together from its bits.
-Errors are within 1 unit in the last place for exp and within 4 for log1p.
+llvmlite), and its last bits differ from one processor to the next; so these are written out: Cody and
+Waite's range reduction x = n ln 2 + r with \|r\| <= ln(2)/2 (W. J. Cody and W. Waite, Software Manual for the
+Elementary Functions, 1980), the minimax polynomial of e^r - 1 (Remez's algorithm, of the relative error) in
+Estrin's order, and 2^n put together from its bits; logarithms from these bits and the series of artanh.
+Errors are within 1 unit in the last place for exp, within 2 for log, and within 4 for log1p.
 
 Each function is an ordinary Python function, used as it stands when the compiler is off
 (`NUMBA_DISABLE_JIT=1`), with a compiled form beside it.
@@ -30,9 +31,18 @@ __all__ = [
     "logistic",
     "logistic_pair",
     "minus_log1m_half",
+    "log",
+    "power",
+    "LOG_2",
+    "LOG_2_HIGH",
+    "LOG_2_LOW",
+    "exp_fraction64",
+    "log_of_parts64",
 ]
 
-LOG_2 = math.log(2)
+LOG_2 = 0.6931471805599453
+LOG_2_HIGH, LOG_2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+"""ln 2 in two parts, the first with few bits, so that an exponent times it is exact."""
 # Arguments outside are clamped, so that 2^n stays a normal number: exp never returns 0 or infinity.
 LIMITS: dict[str, tuple[float, float]] = {"float32": (-87.0, 88.0), "float64": (-708.0, 709.0)}
 
@@ -77,6 +87,12 @@ def log_from_one(x: Any) -> Any:
     return _like(x, np.log(x))
 
 
+@np.errstate(all="ignore")
+def log(x: Any) -> Any:
+    """log(x); -infinity for 0, NaN for negative numbers."""
+    return _like(x, np.log(x))
+
+
 def _clamp(x: Any) -> Any:
     return np.clip(x, *LIMITS[np.asarray(x).dtype.name])
 
@@ -84,6 +100,19 @@ def _clamp(x: Any) -> Any:
 def _like(x: Any, value: Any) -> Any:
     """The value in the type of a number x, or the dtype of an array, which stands for a vector."""
     return value.astype(x.dtype) if isinstance(x, np.ndarray) else type(x)(value)
+
+
+@exact_function
+def power(x: Any, t: Any) -> Any:
+    """x^t of a float64 x for an integer t >= 0, by repeated squaring whatever t is."""
+    left: Any = np.int64(t)
+    product = 1.0
+    while left > 0:
+        if left & 1:
+            product *= x
+        x = x * x
+        left >>= 1
+    return product
 
 
 # Numbers this large have no fraction: adding one rounds to the nearest integer, quicker than floor does.
@@ -151,13 +180,15 @@ def _parts(x: Any) -> tuple[Any, Any, Any, Any, Any]:
     return reduce, clamp if isinstance(x, Lanes) else _clamp_number, real(low), real(high), real
 
 
+_LOG_2_HIGH32, _LOG_2_LOW32 = np.float32(0.693359375), np.float32(-2.12194440054690583e-4)
+
+
 @exact_function
 def _reduce32(x: Any) -> Any:
     """(e^r - 1, 2^n) of a float32 x = n ln 2 + r."""
     shifted = x * np.float32(1.4426950408889634) + np.float32(_SHIFT32)
     n = shifted - np.float32(_SHIFT32)
-    # ln 2 in two parts, the first with few bits, so that n times it is exact
-    r = (x - n * np.float32(0.693359375)) - n * np.float32(-2.12194440054690583e-4)
+    r = (x - n * _LOG_2_HIGH32) - n * _LOG_2_LOW32
     return _fraction32(r), _power_of_two(shifted)
 
 
@@ -166,7 +197,7 @@ def _reduce_negated32(x: Any) -> Any:
     """The same of -x, which costs nothing more."""
     shifted = x * np.float32(-1.4426950408889634) + np.float32(_SHIFT32)
     n = shifted - np.float32(_SHIFT32)
-    r = (n * np.float32(-0.693359375) - x) - n * np.float32(-2.12194440054690583e-4)
+    r = (n * -_LOG_2_HIGH32 - x) - n * _LOG_2_LOW32
     return _fraction32(r), _power_of_two(shifted)
 
 
@@ -226,8 +257,8 @@ def _reduce64(x: Any) -> Any:
     """(e^r - 1, 2^n) of a float64 x = n ln 2 + r."""
     shifted = x * 1.4426950408889634 + _SHIFT64
     n = shifted - _SHIFT64
-    r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10
-    return _fraction64(r), _power_of_two(shifted)
+    r = (x - n * LOG_2_HIGH) - n * LOG_2_LOW
+    return exp_fraction64(r), _power_of_two(shifted)
 
 
 @exact_function
@@ -235,12 +266,12 @@ def _reduce_negated64(x: Any) -> Any:
     """The same of -x, which costs nothing more."""
     shifted = x * -1.4426950408889634 + _SHIFT64
     n = shifted - _SHIFT64
-    r = (n * -6.93147180369123816490e-01 - x) - n * 1.90821492927058770002e-10
-    return _fraction64(r), _power_of_two(shifted)
+    r = (n * -LOG_2_HIGH - x) - n * LOG_2_LOW
+    return exp_fraction64(r), _power_of_two(shifted)
 
 
 @exact_function
-def _fraction64(r: Any) -> Any:
+def exp_fraction64(r: Any) -> Any:
     """e^r - 1 for |r| <= ln(2)/2, to 4e-18 of e^r."""
     r2 = r * r
     r4 = r2 * r2
@@ -299,19 +330,18 @@ def _divide_vectors(x: Any, y: Any) -> Any:
 
 
 @exact_function
-def _twice_artanh32(s: Any) -> Any:
-    """2 artanh(s) = log((1 + s) / (1 - s)) for 0 <= s <= 1/3, to 5e-9 of it."""
+def _artanh_excess32(s: Any) -> Any:
+    """2 artanh(s) - 2 s = log((1 + s) / (1 - s)) - 2 s for |s| <= 1/3, to 5e-9 of 2 artanh(s)."""
     f = np.float32
     t = s * s
     low = f(0.33333208142922665805) + t * f(0.20010763620129692153)
     high = f(0.14000902589489601382) + t * f(0.14005993726832070961)
-    twice = s + s
-    return twice + (twice * t) * (low + (t * t) * high)
+    return ((s + s) * t) * (low + (t * t) * high)
 
 
 @exact_function
-def _twice_artanh64(s: Any) -> Any:
-    """2 artanh(s) = log((1 + s) / (1 - s)) for 0 <= s <= 1/3, to 5e-17 of it."""
+def _artanh_excess64(s: Any) -> Any:
+    """2 artanh(s) - 2 s = log((1 + s) / (1 - s)) - 2 s for |s| <= 1/3, to 5e-17 of 2 artanh(s)."""
     t = s * s
     t2 = t * t
     low = (0.33333333333338847179 + t * 0.19999999998024859557) + t2 * (
@@ -320,8 +350,17 @@ def _twice_artanh64(s: Any) -> Any:
     high = (0.090914070342146784968 + t * 0.07682147800506415716) + t2 * (
         0.067931567223118094582 + t * 0.049514127242090003531
     )
-    twice = s + s
-    return twice + (twice * t) * (low + (t2 * t2) * (high + (t2 * t2) * 0.088698743729146951874))
+    return ((s + s) * t) * (low + (t2 * t2) * (high + (t2 * t2) * 0.088698743729146951874))
+
+
+@exact_function
+def _twice_artanh32(s: Any) -> Any:
+    return (s + s) + _artanh_excess32(s)
+
+
+@exact_function
+def _twice_artanh64(s: Any) -> Any:
+    return (s + s) + _artanh_excess64(s)
 
 
 def _quotient_and_series(x: Any) -> tuple[Any, Any, Any]:
@@ -359,6 +398,48 @@ def _log_from_one_compiled(x: Any) -> Any:
     def compiled(x: Any) -> Any:
         exponent, mantissa = _exponent_and_mantissa(x)
         return exponent * real(LOG_2) + log1p_unit(mantissa - real(1))
+
+    return compiled
+
+
+@exact_function
+def _log_of_parts32(n: Any, m: Any) -> Any:
+    """log(2^n m) for sqrt(1/2) < m <= sqrt(2); near 1 as exact as elsewhere, since m - 1 is."""
+    f = m - np.float32(1)
+    s = f / (m + np.float32(1))
+    # 2 s = f - s f, of which f has no error
+    return n * _LOG_2_HIGH32 + (f - ((s * f - _artanh_excess32(s)) - n * _LOG_2_LOW32))
+
+
+@exact_function
+def log_of_parts64(n: Any, m: Any) -> Any:
+    """The same in float64."""
+    f = m - 1.0
+    s = f / (m + 1.0)
+    return n * LOG_2_HIGH + (f - ((s * f - _artanh_excess64(s)) - n * LOG_2_LOW))
+
+
+@overload(log, jit_options=INHERITING)
+def _log_compiled(x: Any) -> Any:
+    real: Any = np.float32 if x == types.float32 else np.float64
+    log_of_parts = _log_of_parts32 if x == types.float32 else log_of_parts64
+    zero, one, half, root = real(0), real(1), real(0.5), real(math.sqrt(2))
+    infinity, nan = real(np.inf), real(np.nan)
+    smallest, shift = np.finfo(real).tiny, real(np.finfo(real).nmant + 1)
+    scale = real(2 / np.finfo(real).eps)  # 2^shift
+
+    def compiled(x: Any) -> Any:
+        if not x > zero:
+            return -infinity if x == zero else nan
+        if x == infinity:
+            return x
+        subnormal = x < smallest
+        exponent, mantissa = _exponent_and_mantissa(x * scale if subnormal else x)
+        if subnormal:
+            exponent -= shift
+        if mantissa > root:
+            exponent, mantissa = exponent + one, mantissa * half
+        return log_of_parts(exponent, mantissa)
 
     return compiled
 

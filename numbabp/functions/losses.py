@@ -12,7 +12,7 @@ from typing import Any
 
 from ..compiler.compiling import scalar_function
 from .activations import softplus
-from .elementary import expm1
+from .elementary import expm1, log
 
 HUBER_THRESHOLD = 1.0
 
@@ -88,13 +88,13 @@ def binary_cross_entropy_of_probability(p: Any, y: Any, epsilon: Any) -> Any:
     real = type(p)
     p = epsilon if p < epsilon else p
     p = real(1) - epsilon if p > real(1) - epsilon else p
-    return -(y * math.log(p) + (real(1) - y) * math.log(real(1) - p))
+    return -(y * log(p) + (real(1) - y) * log(real(1) - p))
 
 
 @scalar_function
 def categorical_cross_entropy_of_probability(p: Any, y: Any, epsilon: Any) -> Any:
     """-y log p for one class, p cut to at least epsilon."""
-    return -y * math.log(epsilon if p < epsilon else p)
+    return -y * log(epsilon if p < epsilon else p)
 
 
 @scalar_function
@@ -107,7 +107,7 @@ def poisson(z: Any, a: Any, y: Any) -> Any:
     real = type(z)
     if not y > real(0):
         return a if y == real(0) else real(math.nan)
-    u = z - real(math.log(y))
+    u = z - log(y)
     return y * (expm1(u) - u) if abs(u) < real(1) else (a - y) - y * u
 
 
@@ -118,7 +118,7 @@ def poisson_of_mean(p: Any, y: Any, epsilon: Any) -> Any:
     p = epsilon if p < epsilon else p
     if not y > real(0):
         return p if y == real(0) else real(math.nan)
-    return y * math.log(y / p) - (y - p)
+    return y * log(y / p) - (y - p)
 
 
 # Codes that compiled kernels branch on, in the order of the names.

@@ -4,7 +4,6 @@ Parameters, pre-activations `z`, activations `a` and `delta` are flat arrays; `l
 part lies.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from ..compiler.compiling import scalar_function, subroutine
 from ..functions import activations as act
 from ..functions import losses
+from ..functions.elementary import log
 from ..functions.units import is_right
 from .layout import (
     ACTIVATION,
@@ -292,7 +292,7 @@ def _categorical_cross_entropy(z: Any, targets: Any, s: Any, start: Any, n: Any)
     total = 0.0
     for k in range(n):
         total += act.exp(z[start + k] - highest)
-    normaliser = math.log(total)
+    normaliser = log(total)
     loss = 0.0
     for k in range(n):
         loss += targets[s, k] * (normaliser - (z[start + k] - highest))

@@ -28,6 +28,7 @@ import numpy as np
 
 from ..compiler.compiling import scalar_function, subroutine
 from ..compiler.constants import constant, one_of
+from ..functions.elementary import power
 
 SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM, ADAMW, RPROP, ADAM_HAT = range(9)
 UPDATE_RULES: dict[str, int] = {
@@ -98,8 +99,8 @@ def numbers(rule: Any, like: Any, rate: Any, t: Any) -> Any:
         keep = rule.rho
     elif rule.code == ADAM or rule.code == ADAMW or rule.code == ADAM_HAT:
         keep, keep_2 = rule.beta_1, rule.beta_2
-        eta = rate / (1 - keep**t)
-        correction = 1 / (1 - keep_2**t)
+        eta = rate / (1 - power(keep, t))
+        correction = 1 / (1 - power(keep_2, t))
         if rule.code == ADAM_HAT:  # beside the root of the corrected moment
             epsilon *= math.sqrt(correction)
     elif rule.code == RPROP and t > 1:

@@ -1,4 +1,11 @@
-"""exp, expm1 and log1p as compiled: within the documented units in the last place."""
+"""exp, its kin and erf as compiled: within the documented units in the last place."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -7,6 +14,7 @@ from numba.extending import register_jitable
 
 from numbabp.compiler.vectors import load, n_lanes, store
 from numbabp.functions import elementary
+from numbabp.functions.erf import erf
 
 
 def compiled(function):
@@ -63,6 +71,10 @@ def second_of_pair(x):
         (elementary.log_from_one, np.log, 1, 1e6, 1.5),
         (elementary.log1p_unit, np.log1p, 0, 1, 4),
         (elementary.log1p_unit, np.log1p, 0, 1e-4, 4),
+        (elementary.log, np.log, 0.999, 1.001, 1.1),
+        (elementary.log, np.log, 0.5, 2, 1.2),
+        (elementary.log, np.log, 1e-6, 1, 1.2),
+        (elementary.log, np.log, 1, 1e30, 1.1),
     ],
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -119,3 +131,92 @@ def test_plain_python_gives_the_same_type():
     for function in (elementary.exp, elementary.expm1, elementary.log1p_unit):
         assert function(np.float32(0.5)).dtype == np.float32
         assert function(0.5) == pytest.approx(float(function(np.float64(0.5))))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_logarithms_of_numbers_that_are_not_normal(dtype):
+    info = np.finfo(dtype)
+    x = [0.0, -0.0, -1.0, -np.inf, np.inf, np.nan, 1.0, info.tiny, info.tiny / 8, info.smallest_subnormal]
+    x = np.array([*x, info.max], dtype)
+    y = np.empty_like(x)
+    compiled(elementary.log)(x, y)
+    expected = [-np.inf, -np.inf, np.nan, np.nan, np.inf, np.nan, 0.0]
+    np.testing.assert_array_equal(y[:7], expected)
+    np.testing.assert_allclose(y[7:], np.log(x[7:].astype(np.longdouble)), rtol=np.finfo(dtype).eps)
+    plain = [elementary.log(number) for number in x]
+    np.testing.assert_allclose(plain, y, rtol=np.finfo(dtype).eps)
+    assert all(number.dtype == dtype for number in plain)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("highest", [1e-30, 1e-3, 0.5, 1, 2, 7])
+def test_the_error_function(dtype, highest):
+    x = np.random.RandomState(0).uniform(-highest, highest, 100_000).astype(dtype)
+    y, negated = np.empty_like(x), np.empty_like(x)
+    compiled(erf)(x, y)
+    compiled(erf)(-x, negated)
+    expected = np.array([math.erf(number) for number in x])
+    error = np.abs(y - expected)
+    assert error.max() <= np.finfo(dtype).eps
+    assert (error / np.spacing(np.abs(expected).astype(dtype))).max() <= 4
+    np.testing.assert_array_equal(negated, -y)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_error_function_where_it_ends(dtype):
+    x = np.array([0.0, 4.0 if dtype == "float32" else 6.0, 1e30, np.inf, np.nan], dtype)
+    for sign in (1, -1):
+        y = np.empty_like(x)
+        compiled(erf)(sign * x, y)
+        np.testing.assert_array_equal(y, [0, sign, sign, sign, np.nan])
+        np.testing.assert_array_equal([erf(number) for number in sign * x], y)
+    assert erf(x[1]).dtype == dtype
+
+
+def test_powers_are_products():
+    @njit
+    def compiled(x, t):
+        return elementary.power(x, t)
+
+    for x in (0.9, 0.999, 0.99999, 0.0, 1.0, 1.5):
+        for t in (0, 1, 2, 3, 10, 1000, 65_537, 3_000_000):
+            product, square, left = 1.0, x, t
+            while left:
+                product, square, left = product * (square if left % 2 else 1.0), square * square, left // 2
+            assert compiled(x, np.int64(t)) == elementary.power(x, t) == product
+    for t in (10, 1000, 100_000):
+        # each square doubles the relative error of what is squared, and adds half a unit
+        error = Fraction(elementary.power(0.999, t)) / Fraction(0.999) ** t - 1
+        assert abs(error) < t * 2.0**-53
+
+
+PROGRAM = """
+import json
+import numpy as np
+from numba import njit
+from numbabp.functions.activations import gelu, gelu_derivative
+from numbabp.functions.elementary import log, power
+from numbabp.functions.erf import erf
+from numbabp.functions.losses import poisson_of_mean
+
+@njit(error_model="numpy")
+def values(x, y):
+    y[:] = log(x), log(x - x), erf(x), gelu(x), gelu_derivative(x, x), poisson_of_mean(x + x, x, x * x)
+
+for real in (np.float32, np.float64):
+    y = np.empty(6, real)
+    values(real(0.3), y)
+    print(json.dumps(y.tolist()))
+"""
+
+
+def test_without_the_compiler():
+    outputs = []
+    for disabled in ("0", "1"):
+        environment = {**os.environ, "NUMBA_DISABLE_JIT": disabled}
+        command = [sys.executable, "-W", "error", "-c", PROGRAM]
+        run = subprocess.run(command, env=environment, check=True, capture_output=True)
+        outputs.append([json.loads(line) for line in run.stdout.splitlines()])
+    for dtype, compiled, plain in zip(("float32", "float64"), *outputs, strict=True):
+        assert plain[1] == -np.inf and len(plain) == 6
+        np.testing.assert_allclose(compiled, plain, rtol=4 * np.finfo(dtype).eps)

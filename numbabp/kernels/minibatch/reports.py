@@ -4,13 +4,13 @@ An output layer of sigmoid, softmax, exp or identity goes with the binary or cat
 deviance of Poisson's distribution or the squared error: dLoss/dz is the output less the target.
 """
 
-import math
 from typing import Any
 
 import numpy as np
 
 from ...compiler.compiling import scalar_function, subroutine
 from ...functions import activations as act
+from ...functions.elementary import log
 from ..layout import ACTIVATION, FAN_OUT, OUTPUTS
 from ..state import EPOCH, LOSS, WEIGHT
 
@@ -21,14 +21,14 @@ def _cross_entropy(p: Any, y: Any, epsilon: Any) -> float:
     if y == 0:
         return 0.0
     p = np.float64(p)
-    return -y * math.log(min(max(p, epsilon), 1 - epsilon) if p == p else p)
+    return -y * log(min(max(p, epsilon), 1 - epsilon) if p == p else p)
 
 
 @scalar_function
 def _deviance(a: Any, y: Any) -> float:
     """Half of Poisson's, for a mean of a."""
     a = np.float64(a)
-    return a - y + (0.0 if y == 0 else y * math.log(y / a))
+    return a - y + (0.0 if y == 0 else y * log(y / a))
 
 
 @subroutine

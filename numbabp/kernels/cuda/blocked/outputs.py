@@ -1,6 +1,5 @@
 """The output layer of the blocked kernel, which every block of threads computes for itself: sums and loss."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from ....compiler.cuda import device_function
 from ....compiler.toolchain import cuda
 from ....functions import activations as act
 from ....functions import losses
+from ....functions.elementary import log
 from ....functions.units import activated, derivative, gradient_of_output, loss_of_output
 from ...layers import metric
 from ...layout import ACTIVATION, FAN_OUT, FORM, OUTPUTS
@@ -153,7 +153,7 @@ def predict(network: Any, block: Any, scratch: Any, me: Any, sample: Any, last: 
         k = np.int32(k + WARP)
     # one beside the other, as each waits five times; targets need not sum to 1
     total, mass = warp_sum(total), warp_sum(mass)
-    normaliser = real(math.log(total)) if code == act.SOFTMAX else total
+    normaliser = real(log(total)) if code == act.SOFTMAX else total
     value, mean = 0.0, real(0)
     has_mean = code == act.SOFTMAX and loss > losses.LAST_JOINT
     k = me.lane

@@ -6,7 +6,6 @@ columns; backwards a thread takes a row: its update and its sum for the delta be
 the loops over weights are unsigned, since those that may count from the end take twice the instructions.
 """
 
-import math
 from functools import cache
 from itertools import accumulate, pairwise
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from ....compiler.compiling import scalar_function
 from ....compiler.toolchain import SIMULATED
 from ....functions.activations import SOFTMAX, exp
+from ....functions.elementary import log
 from ....functions.losses import CATEGORICAL_CROSS_ENTROPY, LAST_JOINT
 from ....functions.units import (
     activated,
@@ -167,7 +167,7 @@ def _make_outputs(of: Specialisation) -> Any:
                 a[out + k] = exp(z[out + k])
             block_barrier()
             total = sum_of(a, out, n)
-            normaliser = math.log(total)
+            normaliser = log(total)
             block_barrier()
             for k in range(team.lane, n, team.n_lanes):
                 a[out + k] /= total

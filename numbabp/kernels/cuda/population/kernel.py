@@ -20,6 +20,7 @@ from numba import from_dtype
 from ....compiler.compiling import scalar_function
 from ....compiler.cuda import kernel
 from ....compiler.toolchain import SIMULATED, cuda
+from ....functions.elementary import power
 from ...update_rules import ADAM, Numbers
 from .specialisation import Specialisation
 
@@ -196,7 +197,7 @@ def numbers_of_step(code: Any, like: Any, common: Any, rate: Any, momentum: Any,
 @scalar_function
 def _powers_at(code: Any, common: Any, t: Any) -> tuple[float, float]:
     """beta_1^t and beta_2^t, for adam."""
-    return (common.beta_1**t, common.beta_2**t) if code == ADAM else (1.0, 1.0)
+    return (power(common.beta_1, t), power(common.beta_2, t)) if code == ADAM else (1.0, 1.0)
 
 
 @scalar_function

@@ -1,12 +1,12 @@
 """A network a thread: for networks whose parameters, and what their rule keeps, fit into its registers."""
 
-import math
 from functools import cache
 from typing import Any
 
 from ....compiler.compiling import scalar_function
 from ....compiler.toolchain import SIMULATED
 from ....functions.activations import SOFTMAX, exp
+from ....functions.elementary import log
 from ....functions.losses import LAST_JOINT
 from ....functions.units import (
     activated,
@@ -87,7 +87,7 @@ def _make_outputs(of: Specialisation) -> Any:
                 z[out + k] -= highest
                 a[out + k] = exp(z[out + k])
                 total += a[out + k]
-            normaliser = math.log(total)
+            normaliser = log(total)
             for k in range(n):
                 a[out + k] /= total
         for k in range(n):

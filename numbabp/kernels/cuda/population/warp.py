@@ -7,7 +7,6 @@ sum has to be gathered over lanes, neither forwards nor backwards. With one copy
 take 50 shuffles and additions more a step, and shuffles are issued at a quarter of a multiply-add's rate.
 """
 
-import math
 from functools import cache
 from itertools import accumulate, pairwise
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from ....compiler.compiling import scalar_function
 from ....compiler.toolchain import SIMULATED
 from ....functions.activations import SOFTMAX, exp
+from ....functions.elementary import log
 from ....functions.losses import CATEGORICAL_CROSS_ENTROPY, LAST_JOINT
 from ....functions.units import (
     activated,
@@ -177,7 +177,7 @@ def _make_outputs(of: Specialisation, places: _Places) -> Any:
                     team.seen_a[out + k] = a[own + c]
             warp_barrier()
             total = sum_of(team.seen_a, out, n)
-            normaliser = math.log(total)
+            normaliser = log(total)
             for c in range(slots):
                 a[own + c] /= total
         if loss == CATEGORICAL_CROSS_ENTROPY:
