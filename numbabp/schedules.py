@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .checks.arguments import check_choice, check_integer, check_real
+from .functions.portable import cos_pi, power
 
 Schedule = str | Callable[[int], float]
 
@@ -98,18 +99,19 @@ def learning_rates(
             raise ValueError(f"schedule({first + bad}) returned {rates[bad]}; a finite rate is needed.")
         return rates
     if schedule == "invscaling":
-        return rate / (options["samples"] * epoch + 1.0) ** options["power"]
+        return rate / power(options["samples"] * epoch + 1.0, options["power"])
     if schedule == "exponential":
-        return rate * options["gamma"] ** epoch
+        return rate * power(options["gamma"], epoch)
     if schedule == "step":
-        return rate * options["gamma"] ** (epoch // options["every"])
+        return rate * power(options["gamma"], epoch // options["every"])
     if schedule == "cosine":
         if epochs is None:
             raise ValueError(
                 "schedule='cosine' falls to its minimum in the last epoch: epochs can't be None."
             )
         low, rising = options["minimum"], math.floor(options["warmup"] * epochs)
-        falling = low + (rate - low) * (1 + np.cos(math.pi * (epoch - rising) / (epochs - rising))) / 2
+        part = np.maximum(epoch - rising, 0) / (epochs - rising)
+        falling = low + (rate - low) * (1 + cos_pi(part)) / 2
         return np.where(epoch < rising, rate * (epoch + 1) / (rising + 1), falling) if rising else falling
     raise AssertionError(schedule)  # which `check_schedule` lets through
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from .portable import standard_normal, uniform
+
 
 def zeros(fan_in: int, fan_out: int, random_state: np.random.RandomState) -> np.ndarray:
     """Every weight zero: the hidden units of a layer then never differ."""
@@ -12,29 +14,29 @@ def zeros(fan_in: int, fan_out: int, random_state: np.random.RandomState) -> np.
 
 def lecun_normal(fan_in: int, fan_out: int, random_state: np.random.RandomState) -> np.ndarray:
     """Normal with variance 1 / fan_in (LeCun, Bottou, Orr and Müller 1998)."""
-    return np.sqrt(1 / fan_in) * random_state.standard_normal((fan_in, fan_out))
+    return np.sqrt(1 / fan_in) * standard_normal(random_state, (fan_in, fan_out))
 
 
 def glorot_uniform(fan_in: int, fan_out: int, random_state: np.random.RandomState) -> np.ndarray:
     """Uniform with variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010)."""
     limit = np.sqrt(6 / (fan_in + fan_out))
-    return random_state.uniform(-limit, limit, (fan_in, fan_out))
+    return uniform(random_state, limit, (fan_in, fan_out))
 
 
 def glorot_normal(fan_in: int, fan_out: int, random_state: np.random.RandomState) -> np.ndarray:
     """Normal with variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010)."""
-    return np.sqrt(2 / (fan_in + fan_out)) * random_state.standard_normal((fan_in, fan_out))
+    return np.sqrt(2 / (fan_in + fan_out)) * standard_normal(random_state, (fan_in, fan_out))
 
 
 def he_normal(fan_in: int, fan_out: int, random_state: np.random.RandomState) -> np.ndarray:
     """Normal with variance 2 / fan_in (He, Zhang, Ren and Sun 2015)."""
-    return np.sqrt(2 / fan_in) * random_state.standard_normal((fan_in, fan_out))
+    return np.sqrt(2 / fan_in) * standard_normal(random_state, (fan_in, fan_out))
 
 
 def he_uniform(fan_in: int, fan_out: int, random_state: np.random.RandomState) -> np.ndarray:
     """Uniform with variance 2 / fan_in (He, Zhang, Ren and Sun 2015)."""
     limit = np.sqrt(6 / fan_in)
-    return random_state.uniform(-limit, limit, (fan_in, fan_out))
+    return uniform(random_state, limit, (fan_in, fan_out))
 
 
 INITIALIZERS: dict[str, Callable[[int, int, np.random.RandomState], np.ndarray]] = {
@@ -59,4 +61,4 @@ def draw_biases(
     """
     for of_layer, matrix in zip(biases, weights, strict=True):
         limit = np.sqrt(6 / sum(matrix.shape))
-        of_layer[...] = random_state.uniform(-limit, limit, of_layer.shape)
+        of_layer[...] = uniform(random_state, limit, of_layer.shape)
