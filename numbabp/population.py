@@ -17,7 +17,7 @@ from .checks.population import check_memory, check_seeds
 from .compiler.arrays import aligned_zeros
 from .devices import memory
 from .devices.placement import gpu_of, is_on_device, resolve, where
-from .functions.initializers import INITIALIZERS, draw_weights
+from .functions.initializers import INITIALIZERS, draw_weights_of_seeds
 from .history import PopulationHistory
 from .inference import predictions
 from .inference.ensemble import Ensemble
@@ -110,10 +110,8 @@ class Population(OfArchitecture):
         check_memory(n_networks, architecture.nbytes, "parameters")
         seeds, generator = check_seeds(random_state, n_networks)
         parameters = np.zeros((n_networks, architecture.n_parameters), architecture.dtype)
-        own = np.random.RandomState()
-        for seed, row in zip(seeds.tolist(), parameters, strict=True):
-            own.seed(seed)
-            draw_weights(architecture.weights_of(row), init, own)
+        networks = [architecture.weights_of(row) for row in parameters]
+        draw_weights_of_seeds(networks, init, seeds.tolist())
         self._set(architecture, init, parameters, seeds, generator)
 
     @classmethod

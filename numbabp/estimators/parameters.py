@@ -12,6 +12,7 @@ from ..checks.arguments import check_bool, check_choice, check_integer, check_pa
 from ..devices.placement import check_device, module_of
 from ..functions.activations import HIDDEN_ACTIVATIONS
 from ..functions.initializers import draw_biases
+from ..functions.portable import power
 from ..kernels.running.moments import HUGE
 from ..kernels.update_rules import OF_ALL_SAMPLES
 from ..network import Network
@@ -355,7 +356,7 @@ def rates(
     if name == "adaptive":
         return np.full(epochs, adapted)
     if name == "invscaling":  # counts samples, as scikit-learn does
-        return rate / (model.t_ + 1.0 + n_samples * np.arange(epochs)) ** model.power_t
+        return rate / power(model.t_ + 1.0 + n_samples * np.arange(epochs), model.power_t)
     if callable(name):
         return np.array([name(first + epoch) for epoch in range(epochs)], float)
     stop = first + epochs

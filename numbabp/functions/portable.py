@@ -7,16 +7,18 @@ numbers, where a compiler has contracted a product and a sum.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .elementary import LOG_2, LOG_2_HIGH, LOG_2_LOW, exp_fraction64, log_of_parts64
 
-__all__ = ["exp", "log", "power", "cos_pi", "standard_normal", "uniform"]
+__all__ = ["exp", "log", "power", "cos_pi", "BLOCK", "standard_normal", "standard_normal_of_seeds", "uniform"]
 
 _LIMIT = 800.0  # of exponents: beyond, e^x is infinite or 0
-_BLOCK = 4096  # pairs of normal numbers at a time: arrays of this length stay in the cache
+BLOCK = 4096
+"""Pairs of normal numbers at a time: arrays of this length stay in the cache."""
 _SQRT_HALF = math.sqrt(0.5)
 # Minimax polynomials (Remez's algorithm), from the constant term on upwards
 _ARTANH = (  # (artanh(s) - s) / s^3 in s^2, for s^2 <= (sqrt(2) - 1)^4, to 1e-20 of artanh(s)
@@ -86,13 +88,13 @@ def cos_pi(t: Any) -> np.ndarray:
 def standard_normal(random_state: np.random.RandomState, size: tuple[int, ...]) -> np.ndarray:
     """What `random_state.standard_normal(size)` draws, up to rounding; leaves the same state behind.
 
-    f x2 comes first of a pair (see `_pairs`); an f x1 that is left over waits in the state for the next call.
+    f x2 comes first of a pair (see `_normal`); an f x1 that is left over waits in the state.
     """
     state: Any = random_state.get_state(legacy=False)
     n = math.prod(size)
     waiting = [state["gauss"]] if state["has_gauss"] and n else []
     n_pairs = (n - len(waiting) + 1) // 2
-    blocks = [_pairs(random_state, min(n_pairs - first, _BLOCK)) for first in range(0, n_pairs, _BLOCK)]
+    blocks = [_pairs(random_state, min(n_pairs - first, BLOCK)) for first in range(0, n_pairs, BLOCK)]
     numbers = np.concatenate([waiting, *blocks])
     left = numbers[n:]
     if waiting or len(left):
@@ -102,32 +104,64 @@ def standard_normal(random_state: np.random.RandomState, size: tuple[int, ...]) 
     return numbers[:n].reshape(size)
 
 
+def standard_normal_of_seeds(seeds: Sequence[int], n: int) -> np.ndarray:
+    """What `standard_normal` draws from a random state of each seed, (len(seeds), n), in less time.
+
+    As these states are for nobody afterwards, each draws at once what points it is likely to need, and more.
+    """
+    n_pairs = (n + 1) // 2
+    own = np.random.RandomState()
+    drawn = np.empty((len(seeds), n_pairs + n_pairs // 3 + 20, 2))  # pi/4 of which are within the circle
+    for points, seed in zip(drawn, seeds, strict=True):
+        own.seed(seed)
+        points[...] = own.random_sample(points.shape)
+    drawn = 2 * drawn - 1
+    within = _within_circle(drawn)
+    counts = np.cumsum(within, axis=1)
+    numbers = np.empty((len(seeds), 2 * n_pairs))
+    enough = counts[:, -1] >= n_pairs
+    first = within & (counts <= n_pairs) & enough[:, None]
+    numbers[enough] = _normal(drawn[first]).reshape(np.count_nonzero(enough), 2 * n_pairs)
+    for i in np.flatnonzero(~enough).tolist():
+        own.seed(seeds[i])
+        numbers[i] = _pairs(own, n_pairs)
+    return numbers[:, :n]
+
+
 def uniform(random_state: np.random.RandomState, limit: float, size: tuple[int, ...]) -> np.ndarray:
     """What `random_state.uniform(-limit, limit, size)` draws, up to rounding."""
     return -limit + (2 * limit) * random_state.random_sample(size)
 
 
 def _pairs(random_state: np.random.RandomState, n: int) -> np.ndarray:
-    """2 n independent normal numbers, from the first n of random points that lie within the unit circle.
-
-    Marsaglia's polar method: (f x2, f x1) of a point (x1, x2), with r^2 = x1^2 + x2^2 < 1 and
-    f = sqrt(-2 log(r^2) / r^2) (Marsaglia and Bray 1964).
-    """
+    """2 n independent normal numbers, of the first n of random points that lie within the unit circle."""
     points, missing = [np.empty((0, 2))], n
     while missing > 0:  # so no more points are drawn than if it were one by one
         drawn = 2 * random_state.random_sample((missing, 2)) - 1
-        squares = _square_of_length(drawn)
-        points.append(drawn[(squares < 1) & (squares != 0)])
+        points.append(drawn[_within_circle(drawn)])
         missing -= len(points[-1])
-    within = np.concatenate(points)
-    squares = _square_of_length(within)
+    return _normal(np.concatenate(points))
+
+
+def _within_circle(points: np.ndarray) -> np.ndarray:
+    """Whether points (..., 2) lie within the unit circle, and not in its centre."""
+    squares = _square_of_length(points)
+    return (squares < 1) & (squares != 0)
+
+
+def _normal(points: np.ndarray) -> np.ndarray:
+    """2 n normal numbers of n points: Marsaglia's polar method (Marsaglia and Bray 1964).
+
+    (f x2, f x1) of a point (x1, x2), with f = sqrt(-2 log(r^2) / r^2) and r^2 = x1^2 + x2^2.
+    """
+    squares = _square_of_length(points)
     f = np.sqrt(-2 * log(squares) / squares)
-    return (f[:, None] * within[:, ::-1]).ravel()
+    return (f[:, None] * points[:, ::-1]).ravel()
 
 
 def _square_of_length(points: np.ndarray) -> np.ndarray:
-    """Of each of the points (n, 2); not by a sum over an axis, whose order is NumPy's own."""
-    x1, x2 = points.T
+    """Of each of the points (..., 2); not by a sum over an axis, whose order is NumPy's own."""
+    x1, x2 = points[..., 0], points[..., 1]
     return x1 * x1 + x2 * x2
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from numbabp import Network
+from numbabp import Network, Population
 from numbabp.functions import initializers, portable
 from numbabp.schedules import check_schedule, learning_rates
 
@@ -105,6 +105,22 @@ def test_normal_numbers_are_numpys(size, waits, make):
         states = [state.get_state(legacy=False) for state in (of_numpy, own)]
         np.testing.assert_allclose(states[1].pop("gauss"), states[0].pop("gauss"), rtol=1e-15)
         np.testing.assert_equal(states[1], states[0])
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 30, 1000, 20_001])
+def test_normal_numbers_of_seeds(n):
+    seeds = list(range(300 if n < 10_000 else 2))  # a few of which draw too few points at once
+    expected = [portable.standard_normal(np.random.RandomState(seed), (n,)) for seed in seeds]
+    np.testing.assert_array_equal(portable.standard_normal_of_seeds(seeds, n), expected)
+
+
+@pytest.mark.parametrize("init", initializers.INITIALIZERS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_weights_of_a_population_are_those_of_networks(init, dtype):
+    population = Population((7, 5, 1), 400, init=init, dtype=dtype, random_state=range(400))
+    for i in (0, 1, 17, 399):
+        network = Network((7, 5, 1), init=init, dtype=dtype, random_state=i)
+        np.testing.assert_array_equal(population.parameters[i], network.parameters)
 
 
 def test_uniform_numbers_are_numpys():
