@@ -42,7 +42,7 @@ INITIALIZERS: dict[str, Callable[[int, int], float]] = {
     function.__name__: function
     for function in (zeros, lecun_normal, glorot_uniform, glorot_normal, he_normal, he_uniform)
 }
-"""How far the weights of a layer spread: the standard deviation of the `NORMAL`, the limit of uniform ones."""
+"""How far weights spread: the standard deviation of the `NORMAL`, else the limit of uniform ones."""
 
 
 def draw_weights(weights: Sequence[np.ndarray], init: str, random_state: np.random.RandomState) -> None:
