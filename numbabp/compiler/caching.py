@@ -104,7 +104,7 @@ def _digest_of(*texts: str) -> str:
 
 
 @cache
-def package_cache(numbas: Any, *versions: str) -> Any:
+def package_cache(numbas: Any, *versions: str, kind: str = "") -> Any:
     """One of Numba's caches, with its files kept by `KernelFiles`.
 
     Numba looks only at the file that a kernel stands in, and would keep using the old machine code after an
@@ -116,13 +116,15 @@ def package_cache(numbas: Any, *versions: str) -> Any:
         `FunctionCache`, or numba-cuda's `CUDACache`.
     versions
         Of other packages than Numba that have a part in the machine code, or what else does.
+    kind
+        Part of the files' names, where a function is compiled in more than one way.
     """
 
     class PackageCache(numbas):
         def __init__(self, function: Any) -> None:
             super().__init__(function)
             digest, suffix = digest_of(function)
-            name = self._impl.filename_base + suffix
+            name = self._impl.filename_base + suffix + kind
             self._cache_file = KernelFiles(self.cache_path, name, (digest, numba.__version__, *versions))
 
         def load_overload(self, sig: Any, target_context: Any) -> Any:

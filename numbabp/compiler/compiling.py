@@ -20,8 +20,9 @@ from numba.core.typing.templates import infer_global, make_overload_template
 from numba.extending import intrinsic
 
 from .caching import package_cache
-from .linking import KernelCompiler, LinkOnlyCompiler, TrainingKernelCompiler
+from .linking import KernelCompiler, LinkOnlyCompiler, StrictKernelCompiler, TrainingKernelCompiler
 from .registries import import_array_functions
+from .strictness import is_compiled_strictly, while_strict
 from .views import array_value
 
 import_array_functions()
@@ -51,15 +52,15 @@ def _register(function: Callable[..., Any], options: dict[str, Any]) -> Callable
         return function
 
     @cache
-    def dispatcher() -> Any:
-        return njit(**options)(function)
+    def dispatcher(is_strict: bool) -> Any:
+        return njit(**{**options, "fastmath": False} if is_strict else options)(function)
 
     template = make_overload_template(function, implementation, options, strict=False, inline="never")
 
     class Once(template):  # type: ignore[misc, valid-type]
         def _get_impl(self, args: Any, kws: Any) -> Any:
             if isinstance(self.context, Context):  # the processor's
-                return dispatcher(), args
+                return dispatcher(is_compiled_strictly()), args
             return super()._get_impl(args, kws)
 
     infer_global(function, types.Function(Once))
@@ -134,6 +135,23 @@ def exact_short_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return _short(function, KernelCompiler, fastmath=False)
 
 
+@cache
+def strictly(fast: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel that does the arithmetic that its source says, and no other (see `strictness`).
+
+    Subnormal numbers are kept, since processors differ in when they would take a result as zero.
+
+    Parameters
+    ----------
+    fast
+        What `kernel`, `training_kernel` or `short_kernel` returned.
+    """
+    if numba.config.DISABLE_JIT:
+        return while_strict(fast)
+    nogil = fast.targetoptions["nogil"]  # type: ignore[attr-defined]
+    return _compiled(fast.py_func, StrictKernelCompiler, nogil=nogil, fastmath=False)  # type: ignore[attr-defined]
+
+
 def _short(function: Callable[..., Any], pipeline: type[KernelCompiler], **others: Any) -> Callable[..., Any]:
     if numba.config.DISABLE_JIT:
         return np.errstate(all="ignore")(function)  # as compiled code is silent
@@ -148,5 +166,6 @@ def _compiled(
     if not numba.config.DISABLE_JIT:
         # where there is no folder to write to, kernels are compiled anew in every process
         with suppress(RuntimeError, OSError):
-            compiled._cache = package_cache(FunctionCache, pipeline.__name__)(function)
+            kind = "-strict" if pipeline is StrictKernelCompiler else ""
+            compiled._cache = package_cache(FunctionCache, pipeline.__name__, kind=kind)(function)
     return compiled

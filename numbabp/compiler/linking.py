@@ -33,6 +33,7 @@ from numba.core.untyped_passes import (
 
 from .constants import DecideComparisons
 from .operators import remembered_operators
+from .strictness import strictly_compiling
 from .subnormals import FlushingLower
 
 UNUSED_PASSES = (
@@ -172,6 +173,14 @@ class TrainingKernelCompiler(KernelCompiler):
         passes.passes = [(instead.get(step, step), text) for step, text in passes.passes]
         passes.finalize()
         return [passes]
+
+
+class StrictKernelCompiler(KernelCompiler):
+    """The same, for kernels of strict arithmetic; what they call is compiled for them in that way, too."""
+
+    def compile_extra(self, func):  # type: ignore[no-untyped-def]  # noqa: D102
+        with strictly_compiling():
+            return super().compile_extra(func)
 
 
 class LinkOnlyCompiler(CompilerBase):
