@@ -1,7 +1,7 @@
 """Runs with numerics="strict", each of which must end with the same digest on every machine.
 
-Samples are made of `RandomState.random_sample` and `randint` alone, which are integers' arithmetic, so that they
-have the same bits everywhere, too.
+Samples are made of `RandomState.random_sample` and `randint` alone, which are integers' arithmetic, so that
+they have the same bits everywhere, too.
 """
 
 from typing import Any, NamedTuple

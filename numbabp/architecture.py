@@ -14,6 +14,8 @@ from .functions.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
 from .functions.losses import JOINT, LOSSES, METRICS, OUTPUT_ACTIVATION
 from .kernels.layout import BIASES, FAN_IN, FAN_OUT, WEIGHTS, layout, n_units, transpose_layout
 
+FAST, STRICT = "fast", "strict"
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -34,6 +36,8 @@ class Architecture:
         float32 or float64: of the parameters and of all arithmetic.
     quantile : float
         Level of the quantile loss; 0.5 for other losses, which have none.
+    numerics : str
+        "fast", or "strict" for the same bits on every processor (docs/strict.md).
     """
 
     layer_sizes: tuple[int, ...]
@@ -41,13 +45,14 @@ class Architecture:
     loss: str
     dtype: np.dtype
     quantile: float = 0.5
+    numerics: str = FAST
 
     def __str__(self) -> str:
         sizes = "-".join(map(str, self.layer_sizes))
         level = f" {self.quantile:g}" if self.loss == "quantile" else ""
         return (
             f"{sizes}, {'/'.join(self.activations)}, {self.loss}{level}, {self.dtype}, "
-            f"{self.n_parameters} parameters"
+            f"{self.n_parameters} parameters{', strict' if self.is_strict else ''}"
         )
 
     @classmethod
@@ -59,6 +64,7 @@ class Architecture:
         loss: str = "squared_error",
         dtype: Any = "float64",
         quantile: float = 0.5,
+        numerics: str = FAST,
     ) -> "Architecture":
         """Architecture from arguments of `Network`.
 
@@ -70,11 +76,18 @@ class Architecture:
         sizes = check_layer_sizes(layer_sizes)
         check_choice("loss", loss, LOSSES)
         activations = _check_activations(hidden_activation, output_activation, loss, len(sizes) - 2)
-        return cls(sizes, activations, loss, check_dtype(dtype), check_quantile(quantile, loss))
+        level = check_quantile(quantile, loss)
+        check_choice("numerics", numerics, (FAST, STRICT))
+        return cls(sizes, activations, loss, check_dtype(dtype), level, numerics)
 
     def with_dtype(self, dtype: Any) -> "Architecture":
         """The same in another dtype."""
         return replace(self, dtype=check_dtype(dtype))
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether arithmetic is strict."""
+        return self.numerics == STRICT
 
     @property
     def n_layers(self) -> int:
@@ -209,6 +222,11 @@ class OfArchitecture:
     def dtype(self) -> np.dtype:
         """Of the parameters."""
         return self.architecture.dtype
+
+    @property
+    def numerics(self) -> str:
+        """Fast or strict."""
+        return self.architecture.numerics
 
     @property
     def n_layers(self) -> int:

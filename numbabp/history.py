@@ -25,7 +25,12 @@ class History(Mapping[str, np.ndarray]):
         Why training ended: "finished", "early stopping", "callback", "learning rate" or "interrupted".
     seconds
         Wall time of the run, without the compiling before it.
+    digest
+        SHA-256 of the parameters at its end and of the metrics, of a network with numerics="strict": two runs
+        that have it in common had the same bits. None for others.
     """
+
+    digest: str | None = None
 
     def __init__(
         self,
@@ -34,11 +39,14 @@ class History(Mapping[str, np.ndarray]):
         learning_rate: np.ndarray,
         stop_reason: str = "finished",
         seconds: float = 0.0,
+        digest: str | None = None,
     ) -> None:
         self._metrics = {name: np.asarray(values, float) for name, values in metrics.items()}
         self.learning_rate = np.asarray(learning_rate, float)
         self.stop_reason = stop_reason
         self.seconds = seconds
+        if digest is not None:
+            self.digest = digest
 
     @classmethod
     def of_epoch(cls, names: Sequence[str], values: np.ndarray) -> "History":
@@ -97,6 +105,7 @@ class History(Mapping[str, np.ndarray]):
             "learning_rate": self.learning_rate.tolist(),
             "stop_reason": self.stop_reason,
             "seconds": self.seconds,
+            **({"digest": self.digest} if self.digest else {}),
         }
 
     def plot(self, ax: Any = None) -> Any:
@@ -206,6 +215,8 @@ class PopulationHistory(Mapping[Any, Any]):
         Wall time, without that of compiling the lanes kernel.
     n_epochs : ndarray of int64, shape (n_networks,)
         Epochs that each network has finished.
+    digests : list of str or None
+        The `History.digest` of each network, which is that of the network trained alone.
     """
 
     def __init__(
@@ -216,9 +227,11 @@ class PopulationHistory(Mapping[Any, Any]):
         seconds: float,
         n_epochs: np.ndarray,
         stopped: np.ndarray,
+        digests: list[str] | None = None,
     ) -> None:
         self._metrics = dict(metrics)
         self._stopped = stopped
+        self.digests = digests
         self.n_epochs = n_epochs
         self.diverged = dict(diverged)
         self.stop_reason = stop_reason
@@ -234,6 +247,7 @@ class PopulationHistory(Mapping[Any, Any]):
                 learning_rate=self._metrics["learning_rate"][key, :finished],
                 stop_reason="diverged" if int(key) % len(self.loss) in self.diverged else reason,
                 seconds=self.seconds,
+                digest=self.digests[key] if self.digests else None,
             )
         if key not in self._metrics:
             raise KeyError(f"{key!r} was not recorded; recorded: {', '.join(self._metrics)}.")

@@ -68,14 +68,15 @@ class Network(LearnsOneByOne, LearnsFromStreams):
         Draws the initial weights, then the seeds of shuffles.
     quantile : float
         Between 0 and 1: for loss="quantile" what part of the targets is to lie below the outputs.
+    numerics : {"fast", "strict"}
+        strict: the same bits on every processor (docs/strict.md), told apart by `history.digest`.
 
     Attributes
     ----------
     architecture : Architecture
         Layer sizes, activations, loss and dtype, which are fixed.
-    layer_sizes : tuple of int
-    activations : tuple of str
-        One a layer, the output's last.
+    layer_sizes, activations : tuple
+        Activations are one a layer, the output's last.
     parameters : ndarray of shape (n_parameters,)
         All parameters in one array: weights and biases of the first layer, of the second, ...
     random_state : numpy.random.RandomState
@@ -109,9 +110,10 @@ class Network(LearnsOneByOne, LearnsFromStreams):
         dtype: Any = "float64",
         random_state: int | np.random.RandomState | None = None,
         quantile: float = 0.5,
+        numerics: str = "fast",
     ) -> None:
         architecture = Architecture.checked(
-            layer_sizes, hidden_activation, output_activation, loss, dtype, quantile
+            layer_sizes, hidden_activation, output_activation, loss, dtype, quantile, numerics
         )
         init = check_choice("init", init, INITIALIZERS)
         parameters = aligned_zeros(architecture.n_parameters, architecture.dtype)
@@ -495,8 +497,7 @@ class Network(LearnsOneByOne, LearnsFromStreams):
             try:
                 return training()
             finally:
-                if training.history is not None:  # else it has not begun
-                    self.history = training.history
+                self.history = training.history or self.history  # or it has not begun
 
 
 def fit_until(stop: threading.Event | None, network: Network, X: Any, y: Any, **arguments: Any) -> History:

@@ -55,7 +55,7 @@ class Population(OfArchitecture):
         (n_inputs, ..., n_outputs), as for `Network`.
     n_networks : int
         How many.
-    hidden_activation, output_activation, loss, quantile, init, dtype
+    hidden_activation, output_activation, loss, quantile, init, dtype, numerics
         As for `Network`, for all networks.
     random_state : None, int, numpy.random.RandomState, or sequence of n_networks ints
         A seed for each network's initial weights; or what draws the seeds, and then the orders of samples.
@@ -101,10 +101,11 @@ class Population(OfArchitecture):
         dtype: Any = "float64",
         random_state: int | np.random.RandomState | Sequence[int] | None = None,
         quantile: float = 0.5,
+        numerics: str = "fast",
     ) -> None:
         n_networks = check_integer("n_networks", n_networks, minimum=1)
         architecture = Architecture.checked(
-            layer_sizes, hidden_activation, output_activation, loss, dtype, quantile
+            layer_sizes, hidden_activation, output_activation, loss, dtype, quantile, numerics
         )
         init = check_choice("init", init, INITIALIZERS)
         check_memory(n_networks, architecture.nbytes, "parameters")
@@ -132,7 +133,7 @@ class Population(OfArchitecture):
             raise TypeError("networks must be a sequence of at least one Network.")
         first = networks[0]
         for i, network in enumerate(networks):
-            for name in ("layer_sizes", "activations", "loss", "quantile", "dtype"):
+            for name in ("layer_sizes", "activations", "loss", "quantile", "dtype", "numerics"):
                 own, expected = getattr(network, name), getattr(first, name)
                 if own != expected:
                     raise ValueError(f"networks[{i}] has {name} {own}, but networks[0] has {expected}.")
@@ -501,6 +502,7 @@ class Population(OfArchitecture):
             training.seconds_before + seconds - training.seconds_compiling,
             records.n_epochs,
             records.stopped,
+            records.digests(self.parameters) if self.architecture.is_strict else None,
         )
 
 

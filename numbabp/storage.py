@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from .architecture import Architecture
+from .architecture import FAST, Architecture
 from .atomic_files import PathLike, write_atomically
 from .checks.arguments import check_choice, check_dtype, check_layer_sizes
 from .compiler.arrays import aligned_zeros
@@ -113,13 +113,17 @@ def write_population(
 
 
 def _described(architecture: Architecture, init: str) -> str:
-    level = {"quantile": architecture.quantile} if architecture.loss == "quantile" else {}
+    further: dict[str, Any] = {}
+    if architecture.loss == "quantile":
+        further["quantile"] = architecture.quantile
+    if architecture.is_strict:
+        further["numerics"] = architecture.numerics
     return json.dumps(
         {
             "layer_sizes": architecture.layer_sizes,
             "activations": architecture.activations,
             "loss": architecture.loss,
-            **level,
+            **further,
             "init": init,
             "dtype": architecture.dtype.name,
         }
@@ -270,9 +274,9 @@ def _architecture_of(
     described: dict[str, Any], layer_sizes: tuple[int, ...], dtype: np.dtype
 ) -> Architecture:
     *hidden, output = described["activations"]
-    level = described.get("quantile", 0.5)
+    level, numerics = described.get("quantile", 0.5), described.get("numerics", FAST)
     try:
-        return Architecture.checked(layer_sizes, hidden, output, described["loss"], dtype, level)
+        return Architecture.checked(layer_sizes, hidden, output, described["loss"], dtype, level, numerics)
     except TypeError as error:
         raise ValueError(str(error)) from None
 
@@ -316,6 +320,8 @@ def _check_architecture(architecture: dict[str, Any]) -> tuple[tuple[int, ...], 
     names = {"layer_sizes", "activations", "loss", "init", "dtype"}
     if architecture.get("loss") == "quantile":
         names.add("quantile")
+    if "numerics" in architecture:  # of strict ones
+        names.add("numerics")
     if set(architecture) != names:
         raise ValueError(f"its architecture must have {', '.join(sorted(names))} and nothing else")
     try:

@@ -60,6 +60,12 @@ def derivative(code: Any, z: Any, a: Any) -> Any:
 
 
 @scalar_function
+def settled(x: Any, least: Any) -> Any:
+    """X, or 0 if it is smaller than that in size."""
+    return x if abs(x) >= least else type(x)(0)
+
+
+@scalar_function
 def loss_of_output(loss: Any, level: Any, z: Any, a: Any, y: Any, normaliser: Any) -> Any:
     """One output's part of a sample's loss.
 

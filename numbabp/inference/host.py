@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 
 from ..architecture import Architecture
-from ..kernels.inference import make_activate_rows, make_sum_metrics
+from ..compiler.arrays import aligned_zeros
+from ..compiler.compiling import strictly
+from ..kernels.inference import make_activate_rows, make_sum_metrics, outputs_of_rows
 from ..kernels.layout import BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
+from ..kernels.state import Model
 
 CHUNK_BYTES = 1 << 23
 """Of one network so many rows are taken at a time that a layer's units have about this size.
@@ -44,6 +47,9 @@ def outputs(architecture: Architecture, parameters: np.ndarray, inputs: Any) -> 
     """
     n, dtype = inputs.shape[0], architecture.dtype
     z, a = (np.empty((n, architecture.n_outputs), dtype) for _ in range(2))
+    if architecture.is_strict:
+        _strict_outputs(architecture, parameters, inputs, z, a)
+        return z, a
     layers = list(zip(architecture.weights_of(parameters), architecture.biases_of(parameters), strict=True))
     is_sparse = not isinstance(inputs, np.ndarray)
     # the rows of a dense matrix take room, too
@@ -129,6 +135,23 @@ def measure_one(
     return dict(zip(["loss", *names], means, strict=True))
 
 
+def _strict_outputs(
+    architecture: Architecture, parameters: np.ndarray, inputs: Any, z: np.ndarray, a: np.ndarray
+) -> None:
+    """`outputs` sample by sample, into z and a; rows of a sparse matrix are taken as dense ones."""
+    nothing = np.empty(0, architecture.dtype)
+    units = aligned_zeros((2, architecture.n_units), architecture.dtype)
+    of = np.ascontiguousarray(parameters), nothing.reshape(0, 0), nothing, units, nothing
+    model = Model(*of, architecture.layout, architecture.loss_code)
+    rows = max(1, CHUNK_BYTES // (architecture.dtype.itemsize * architecture.n_inputs))
+    for start in range(0, len(z), rows):
+        part = inputs[start : start + rows]
+        dense = part if isinstance(part, np.ndarray) else part.toarray()
+        strictly(outputs_of_rows)(
+            model, np.ascontiguousarray(dense), z[start : start + rows], a[start : start + rows]
+        )
+
+
 def _activate(activation: str, z: np.ndarray, a: np.ndarray) -> None:
     """Take a = f(z), both contiguous T (..., n_units)."""
     if activation == "identity":
@@ -154,6 +177,8 @@ def _means(
     delta = np.empty(architecture.n_outputs, architecture.dtype)
     sums = np.zeros((len(z), 2 + len(names)))
     sum_metrics = make_sum_metrics(architecture.loss, set(names) <= {"accuracy"})
+    if architecture.is_strict:
+        sum_metrics = strictly(sum_metrics)
     for own_z, own_a, own_sums in zip(z, a, sums, strict=True):
         own = (own_z, own_a), targets, weights, delta, own_sums
         sum_metrics(outputs_only, architecture.quantile, metrics, *own)
@@ -164,7 +189,7 @@ def _parts(architecture: Architecture, parameters: np.ndarray, inputs: Any) -> I
     """Networks, and their z and a, T (networks, n, n_outputs), which the next ones may overwrite."""
     n, widest = inputs.shape[0], max(architecture.layer_sizes[1:])
     at_once = TOGETHER_BYTES // (architecture.dtype.itemsize * n * widest)
-    if at_once > 1 and isinstance(inputs, np.ndarray):
+    if at_once > 1 and isinstance(inputs, np.ndarray) and not architecture.is_strict:
         yield from _together(architecture, parameters, inputs, min(at_once, len(parameters)))
         return
     for i, row in enumerate(parameters):

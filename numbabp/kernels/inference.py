@@ -1,6 +1,7 @@
 """Activations of many samples at once, and the losses and metrics of their outputs.
 
-The products between are NumPy's, that is BLAS: without an update after every sample nothing keeps them apart.
+The products between are NumPy's, that is BLAS: without an update after every sample nothing keeps them apart;
+but strictly they are taken sample by sample, as training takes them.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,8 @@ from ..compiler.compiling import kernel
 from ..compiler.constants import constant
 from ..functions.activations import ACTIVATIONS, SOFTMAX
 from ..functions.losses import LOSSES
-from .layers import accuracy, activate, metric, output_gradient
+from .layers import accuracy, activate, forward, metric, output_gradient
+from .layout import OUTPUTS
 
 
 @cache
@@ -63,3 +65,17 @@ def make_sum_metrics(loss: str, only_accuracy: bool) -> Callable[..., None]:
                         sums[2 + m] += weight * value
 
     return sum_metrics
+
+
+@kernel
+def outputs_of_rows(model: Any, inputs: Any, z: Any, a: Any) -> None:
+    """Pre-activations and activations T (n, n_outputs) of the output layer for inputs T (n, n_inputs)."""
+    last = model.layout[len(model.layout) - 1]
+    units = model.units
+    for s in range(len(inputs)):
+        for i in range(inputs.shape[1]):
+            units[1, i] = inputs[s, i]
+        forward(model, units[0], units[1])
+        for k in range(z.shape[1]):
+            z[s, k] = units[0, last[OUTPUTS] + np.uint64(k)]
+            a[s, k] = units[1, last[OUTPUTS] + np.uint64(k)]

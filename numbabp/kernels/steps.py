@@ -7,6 +7,7 @@ docs/blocked.md.
 from typing import Any, NamedTuple
 
 from ..compiler.compiling import scalar_function, subroutine
+from ..compiler.strictness import is_strict
 from .layout import BIASES, BY_COLUMNS, FAN_IN, FAN_OUT, FORM, INPUTS, ONE, OUTPUTS, TWO, WEIGHTS
 
 
@@ -45,6 +46,12 @@ def _update_and_send_back(
 
 
 @scalar_function
+def _rate_times(rate: Any, a: Any, d: Any) -> Any:
+    """Rate a d by columns: strictly in the order of rows, else with one product common to a column."""
+    return (rate * a) * d if is_strict() else (rate * d) * a
+
+
+@scalar_function
 def step_layer(
     parameters: Any, layout: Any, layer: Any, a: Any, delta: Any, rate: Any, shrink: Any, updated: Any
 ) -> None:
@@ -63,9 +70,10 @@ def step_layer(
     if layer == 0 and layout[layer, FORM] == BY_COLUMNS:  # nothing goes further back than the first layer
         for k in range(fan_out):
             row = w + k * fan_in
-            g = rate * delta[out + k]
+            d = delta[out + k]
             for i in range(fan_in):
-                parameters[row + i] -= shrink * parameters[row + i] + g * a[x + i]
+                step = _rate_times(rate, a[x + i], d)
+                parameters[row + i] -= shrink * parameters[row + i] + step
     elif layer == 0:  # two rows at a time, which halves the loads of delta; first the one left over
         odd = fan_in % TWO
         if odd == ONE:
@@ -83,10 +91,9 @@ def step_layer(
         for k in range(fan_out):
             row = w + k * fan_in
             d = delta[out + k]
-            g = rate * d
             for i in range(fan_in):
                 old = parameters[row + i]
-                new = old - (shrink * old + g * a[x + i])
+                new = old - (shrink * old + _rate_times(rate, a[x + i], d))
                 parameters[row + i] = new
                 back = d * (new if updated else old)
                 delta[x + i] = back if k == 0 else delta[x + i] + back

@@ -9,6 +9,7 @@ import numpy as np
 from ..architecture import Architecture
 from ..checks import host_samples
 from ..checks.arguments import check_integer, check_learning_rate, check_real
+from ..compiler.compiling import strictly
 from ..errors import OF_FIT, DivergenceError
 from ..inference import predictions
 from ..kernels.online.placed import DIVERGED, DUE, make_online
@@ -69,6 +70,8 @@ class Online:
         learn, look = make_online(
             codes_of(architecture, options), options.propagate == "updated", architecture.dtype.name
         )
+        if architecture.is_strict:
+            learn, look = strictly(learn), strictly(look)
         self._learn, self._look = learn, look
         self._has_one_output = architecture.n_outputs == 1
         self._decides = architecture.loss == "binary_cross_entropy"

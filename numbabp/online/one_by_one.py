@@ -56,6 +56,11 @@ class LearnsOneByOne:
             For an argument that is not allowed.
         """
         check_names("compiled", options, ALLOWED)
+        if self.architecture.is_strict:
+            raise ValueError(
+                "compiled is not possible with numerics='strict': the arithmetic is that of the function which "
+                "is compiled. online() is strict."
+            )
         checked = options_of(options)
         state = self._begin(checked)
         work = Workspace.of(self.architecture, self.parameters, state, checked, 0)

@@ -51,6 +51,8 @@ class Kernel:
         Whether a mini-batch's samples go together.
     in_lanes : bool
         Whether it trains networks in the lanes of vectors.
+    strict : bool
+        Whether it has strict arithmetic.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Kernel:
     in_blocks: bool = False
     in_batches: bool = False
     in_lanes: bool = False
+    strict: bool = False
     compile_seconds: float = 0.0
     """What compiling takes, where that has to be saved."""
     runs: int = 1
@@ -119,12 +122,13 @@ SEQUENTIAL = Kernel(
     "plain SGD, a sample at a time",
     rules=("sgd",),
     propagates=_ONE_LAYER_AT_A_TIME,
+    strict=True,
 )
-GENERAL = Kernel("general", "every rule, mini-batches, L1, clipping", rules=ALL_RULES)
+GENERAL = Kernel("general", "every rule, mini-batches, L1, clipping", rules=ALL_RULES, strict=True)
 MINIBATCH = Kernel(
     "minibatch", "mini-batches by products of matrices", rules=ALL_RULES, takes_sparse=True, in_batches=True
 )
-SPARSE = Kernel("sparse", "samples with few non-zeros", named=False, takes_sparse=True)
+SPARSE = Kernel("sparse", "samples with few non-zeros", named=False, takes_sparse=True, strict=True)
 BLOCK = Kernel(
     "block",
     "a block of a GPU's threads a network, weights in shared memory",
@@ -171,6 +175,7 @@ KERNELS = (
         for_many=True,
         rules=ALL_RULES,
         propagates=_ONE_LAYER_AT_A_TIME,
+        strict=True,
     ),
     Kernel(
         "thread",

@@ -15,6 +15,10 @@ TINY_INPUTS, TINY_HIDDEN, TINY_OUTPUTS = 4, 64, 1
 
 def refusal(kernel: Kernel, problem: Problem) -> str:
     """Why a kernel can't do what a problem asks for, in half a sentence; empty if it can."""
+    if problem.architecture.is_strict and not kernel.strict:
+        if problem.is_sparse:
+            return "numerics='strict' takes these steps only with a dense X; X.toarray() makes one"
+        return "numerics='strict' needs sums in the order of single samples"
     return _REASONS[kernel.name, kernel.device](kernel, problem)
 
 

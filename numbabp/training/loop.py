@@ -20,6 +20,7 @@ from ..planning.planner import step_by_step
 from ..planning.problem import Problem
 from ..samples import Samples
 from ..schedules import Rates
+from ..tensor_files import digest
 from . import slicing
 from .checkpoints import plans
 from .checkpoints.keeper import Keeper
@@ -472,7 +473,7 @@ class Training:
         return float(self.run.sums[epoch, column] / weight) if weight > 0 else float("nan")
 
     def _history(self) -> History:
-        done = int(self.run.position[EPOCH])
+        of, done = self.problem.architecture, int(self.run.position[EPOCH])
         sums = self.run.sums[:done]
         metrics = {"loss": sums[:, LOSS] / sums[:, WEIGHT]}
         for m, name in enumerate(self._names):
@@ -489,6 +490,7 @@ class Training:
             learning_rate=self.run.learning_rates[:done].copy(),
             stop_reason=self.stop_reason,
             seconds=self._take_time(),
+            digest=digest([], self.parameters, *metrics.values()) if of.is_strict else None,
         )
 
 

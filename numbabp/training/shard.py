@@ -10,6 +10,7 @@ from ..errors import DivergenceError
 from ..options import Options
 from ..planning.plan import Plan
 from ..planning.problem import Problem
+from ..tensor_files import digest
 from .state import RuleState, draw_order_seed
 
 
@@ -130,6 +131,11 @@ class Records:
     stopped: np.ndarray
     diverged: dict[int, DivergenceError] = field(default_factory=dict)
     first: int = 0
+
+    def digests(self, parameters: np.ndarray) -> list[str]:
+        """Of each network's run, with parameters T (n_networks, n_parameters), as `History.digest` is."""
+        rows = zip(parameters, *self.metrics.values(), self.n_epochs, strict=True)
+        return [digest([], own, *(values[:done] for values in metrics)) for own, *metrics, done in rows]
 
     @classmethod
     def new(cls, names: list[str], n: int, epochs: int, is_written: bool = False) -> "Records":

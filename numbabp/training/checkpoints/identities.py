@@ -64,6 +64,7 @@ def of_architecture(architecture: Architecture) -> dict[str, Any]:
         "activations": list(architecture.activations),
         "loss": architecture.loss,
         "dtype": architecture.dtype.name,
+        **({"numerics": architecture.numerics} if architecture.is_strict else {}),
     }
 
 

@@ -56,6 +56,7 @@ def kept_of(going: Going) -> Kept:
         facts["history"] = {
             "names": list(history),
             "stop_reason": history.stop_reason,
+            **({"digest": history.digest} if history.digest else {}),
             "seconds": float(history.seconds),
         }
         arrays |= {HISTORY + name: values for name, values in history.items()}
@@ -170,7 +171,8 @@ def _history(facts: Any, arrays: dict[str, np.ndarray]) -> History | None:
         return None
     is_whole = (
         isinstance(facts, dict)
-        and set(facts) == {"names", "stop_reason", "seconds"}
+        and set(facts) - {"digest"} == {"names", "stop_reason", "seconds"}
+        and isinstance(facts.get("digest"), str | None)
         and isinstance(facts["names"], list)
         and all(isinstance(name, str) for name in facts["names"])
         and "loss" in facts["names"]
@@ -188,7 +190,7 @@ def _history(facts: Any, arrays: dict[str, np.ndarray]) -> History | None:
     n_samples = arrays.pop(HISTORY + N_SAMPLES, None)
     others: Any = {"stop_reason": facts["stop_reason"], "seconds": facts["seconds"]}
     if n_samples is None:
-        return History(metrics, learning_rate=rates, **others)
+        return History(metrics, learning_rate=rates, digest=facts.get("digest"), **others)
     is_sound = n_samples.dtype == np.int64 and n_samples.shape == rates.shape
     if not is_sound or (np.diff(n_samples, prepend=0) <= 0).any():
         raise ValueError("its history does not count the samples of a stream")

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from ...architecture import Architecture
 from ...compiler.arrays import LINE, aligned_zeros
+from ...compiler.compiling import strictly
 from ...devices.processor import blas_threads
 from ...kernels.general import ROWS_SIZE, train_general
 from ...kernels.layout import BY_ROWS, DELAYED, FAN_OUT, FORM, n_units
@@ -62,7 +64,7 @@ class Sequential(CpuEngine):
         self.model = _model(subject, *subject.architecture.transposed_layout)
         self._rule, self._updated = subject.options.rule, subject.options.propagate == "updated"
         usual = _usual(subject)
-        self._train = train_sgd if usual is None else make_train_sgd(*usual)
+        self._train = _compiled(subject.architecture, train_sgd if usual is None else make_train_sgd(*usual))
 
     def advance(self, stop_epoch: int, max_samples: int) -> int:
         """See `Engine`."""
@@ -103,6 +105,7 @@ class General(CpuEngine):
         super().__init__(plan, subject)
         of, options = subject.architecture, subject.options
         self._rule, self._batch_size = options.rule, options.batch_size
+        self._train = _compiled(of, train_general)
         size = of.n_parameters
         if self._batch_size == 1 and self._rule.clip_norm == 0:  # some rows at a time
             size = min(size, int(ROWS_SIZE) + 2 * max(of.layer_sizes))
@@ -111,7 +114,7 @@ class General(CpuEngine):
     def advance(self, stop_epoch: int, max_samples: int) -> int:
         """See `Engine`."""
         samples, run = self.subject.samples, self.subject.run
-        return train_general(self.model, samples, self._rule, run, self._batch_size, stop_epoch, max_samples)
+        return self._train(self.model, samples, self._rule, run, self._batch_size, stop_epoch, max_samples)
 
 
 class Minibatch(CpuEngine):
@@ -189,6 +192,8 @@ class Sparse(CpuEngine):
 
         super().__init__(plan, subject)
         self._kernels = sparse
+        self._train = _compiled(subject.architecture, sparse.train_sparse)
+        self._catch_up = _compiled(subject.architecture, sparse.catch_up)
         self._rule = subject.options.rule
         self.model = _model(subject, *sparse.sparse_layout(subject.architecture.layout))
         n_inputs, n_samples = subject.architecture.n_inputs, len(subject.samples.order)
@@ -198,9 +203,7 @@ class Sparse(CpuEngine):
     def advance(self, stop_epoch: int, max_samples: int) -> int:
         """See `Engine`."""
         samples, run = self.subject.samples, self.subject.run
-        return self._kernels.train_sparse(
-            self.model, samples, self._rule, run, self._lazy, stop_epoch, max_samples
-        )
+        return self._train(self.model, samples, self._rule, run, self._lazy, stop_epoch, max_samples)
 
     @property
     def changing(self) -> tuple[np.ndarray, ...]:
@@ -214,11 +217,16 @@ class Sparse(CpuEngine):
     def catch_up(self) -> None:
         """See `Engine`."""
         if self._puts_off:
-            self._kernels.catch_up(self.model, self._rule, self.subject.run, self._lazy)
+            self._catch_up(self.model, self._rule, self.subject.run, self._lazy)
 
     def may_overflow(self, learning_rate: float) -> bool:
         """See `Engine`."""
         return self._puts_off and self._kernels.grows(self._rule, learning_rate)
+
+
+def _compiled(architecture: Architecture, kernel: Any) -> Any:
+    """The kernel with the network's arithmetic."""
+    return strictly(kernel) if architecture.is_strict else kernel
 
 
 def _model(subject: Subject, layout: np.ndarray, scratch_size: int = 0, gradient_size: int = 0) -> Model:
