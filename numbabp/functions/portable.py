@@ -17,6 +17,7 @@ from .elementary import LOG_2, LOG_2_HIGH, LOG_2_LOW, exp_fraction64, log_of_par
 __all__ = ["exp", "log", "power", "cos_pi", "BLOCK", "standard_normal", "standard_normal_of_seeds", "uniform"]
 
 _LIMIT = 800.0  # of exponents: beyond, e^x is infinite or 0
+_HIGHEST_POWER = 1e20  # times the logarithm of any number but 1 it is beyond that limit
 BLOCK = 4096
 """Pairs of normal numbers at a time: arrays of this length stay in the cache."""
 _SQRT_HALF = math.sqrt(0.5)
@@ -68,7 +69,7 @@ def power(x: Any, p: Any) -> np.ndarray:
     As e^(p log(x)), with a logarithm of more digits than a number holds: its relative error is multiplied by
     p log(x). Repeated squaring, were p an integer, would multiply by p the half unit of the first square.
     """
-    x, p = np.asarray(x, np.float64), np.asarray(p, np.float64)
+    x, p = np.asarray(x, np.float64), np.clip(np.asarray(p, np.float64), -_HIGHEST_POWER, _HIGHEST_POWER)
     high, low = _precise_log(x)
     exponent, rest = _product(high, p)
     return np.where(p == 0.5, np.sqrt(x), _exp(exponent, rest + low * p))  # the root is rounded correctly
@@ -175,6 +176,7 @@ def _exponent_and_mantissa(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @np.errstate(all="ignore")
 def _exp(x: np.ndarray, rest: Any) -> np.ndarray:
     """e^(x + rest), with |rest| less than x's last place."""
+    rest = np.where(np.abs(x) > _LIMIT, 0, rest)  # which of a huge x is not small
     x = np.clip(x, -_LIMIT, _LIMIT)
     n = np.rint(x / LOG_2)
     high, low = x - n * LOG_2_HIGH, n * LOG_2_LOW

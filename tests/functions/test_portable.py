@@ -75,6 +75,15 @@ def test_power_is_exact_where_it_can_be():
     assert portable.power(0.5, 9999) == 0
 
 
+def test_power_of_huge_exponents():
+    x = np.array([0.5, 1.0, 2.0, 3.0, 7.0])
+    with np.errstate(all="raise"):
+        for p in (1e4, 1e16, 1e18, 1e301):
+            np.testing.assert_array_equal(portable.power(x, p), [0, 1, np.inf, np.inf, np.inf])
+            np.testing.assert_array_equal(portable.power(x, -p), [np.inf, 1, 0, 0, 0])
+            assert not np.signbit(portable.power(x, -p)).any()
+
+
 @needs_long
 def test_cos_pi():
     t = np.concatenate([np.linspace(0, 1, 10_001), drawn(0, 1)])
