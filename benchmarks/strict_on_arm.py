@@ -3,8 +3,8 @@
     python benchmarks/strict_on_arm.py [names of benchmarks/strict_cases.py]
 
 Each call of a kernel that training makes is made once more by a program for aarch64: the kernel's LLVM IR and
-the arguments' bytes become an executable, whose arrays must end with the same bytes. It takes qemu's user mode
-and a linker for aarch64 (Debian: qemu-user, gcc-aarch64-linux-gnu).
+the arguments' bytes become an executable, whose arrays must end with the same bytes. It takes qemu's user
+mode and a linker for aarch64 (Debian: qemu-user, gcc-aarch64-linux-gnu).
 
 A sparse X is left out: its kernels call a function of Numba's C library, which is not there.
 """

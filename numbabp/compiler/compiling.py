@@ -19,10 +19,10 @@ from numba.core.typing import Context
 from numba.core.typing.templates import infer_global, make_overload_template
 from numba.extending import intrinsic
 
+from .arithmetic.strictness import is_compiled_strictly, while_strict
 from .caching import package_cache
 from .linking import KernelCompiler, LinkOnlyCompiler, StrictKernelCompiler, TrainingKernelCompiler
 from .registries import import_array_functions
-from .strictness import is_compiled_strictly, while_strict
 from .views import array_value
 
 import_array_functions()
@@ -137,7 +137,7 @@ def exact_short_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @cache
 def strictly(fast: Callable[..., Any]) -> Callable[..., Any]:
-    """A kernel that does the arithmetic that its source says, and no other (see `strictness`).
+    """A kernel that does the arithmetic that its source says, and no other (see `arithmetic.strictness`).
 
     Subnormal numbers are kept, since processors differ in when they would take a result as zero.
 

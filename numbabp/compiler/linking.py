@@ -31,10 +31,10 @@ from numba.core.untyped_passes import (
     WithLifting,
 )
 
+from .arithmetic.strictness import strictly_compiling
+from .arithmetic.subnormals import FlushingLower
 from .constants import DecideComparisons
 from .operators import remembered_operators
-from .strictness import strictly_compiling
-from .subnormals import FlushingLower
 
 UNUSED_PASSES = (
     WithLifting,

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler.arithmetic.strictness import is_strict
 from ..compiler.compiling import scalar_function, subroutine
-from ..compiler.strictness import is_strict
 from ..functions import activations as act
 from ..functions import losses
 from ..functions.elementary import log

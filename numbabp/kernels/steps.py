@@ -6,9 +6,23 @@ docs/blocked.md.
 
 from typing import Any, NamedTuple
 
+from ..compiler.arithmetic.strictness import is_strict
 from ..compiler.compiling import scalar_function, subroutine
-from ..compiler.strictness import is_strict
-from .layout import BIASES, BY_COLUMNS, FAN_IN, FAN_OUT, FORM, INPUTS, ONE, OUTPUTS, TWO, WEIGHTS
+from .layout import (
+    BIASES,
+    BY_COLUMNS,
+    FAN_IN,
+    FAN_OUT,
+    FORM,
+    FOUR,
+    INPUTS,
+    ONE,
+    OUTPUTS,
+    THREE,
+    TWO,
+    WEIGHTS,
+    ZERO,
+)
 
 
 class Step(NamedTuple):
@@ -43,6 +57,32 @@ def _update_and_send_back(
         w[row + k] = new
         total += d * (new if updated else old)
     return total
+
+
+@subroutine
+def _send_back_in_order(w: Any, first: Any, delta: Any, x: Any, rows: Any, out: Any, n: Any) -> None:
+    """Each delta below as a sum along its row, four rows at a time: none waits for another's addition.
+
+    20-100-100-2 in float32 takes 2.2 times the fast mode's time; two at a time, with their update, took 4.
+    """
+    real = delta.dtype.type
+    fours = rows - rows % FOUR
+    for i in range(ZERO, fours, FOUR):
+        row0 = first + i * n
+        row1, row2, row3 = row0 + n, row0 + TWO * n, row0 + THREE * n
+        p0 = p1 = p2 = p3 = real(0)
+        for k in range(n):
+            d = delta[out + k]
+            p0 += d * w[row0 + k]
+            p1 += d * w[row1 + k]
+            p2 += d * w[row2 + k]
+            p3 += d * w[row3 + k]
+        delta[x + i], delta[x + i + ONE], delta[x + i + TWO], delta[x + i + THREE] = p0, p1, p2, p3
+    for i in range(fours, rows):
+        total = real(0)
+        for k in range(n):
+            total += delta[out + k] * w[first + i * n + k]
+        delta[x + i] = total
 
 
 @scalar_function
@@ -97,6 +137,13 @@ def step_layer(
                 parameters[row + i] = new
                 back = d * (new if updated else old)
                 delta[x + i] = back if k == 0 else delta[x + i] + back
+    elif is_strict():
+        if not updated:
+            _send_back_in_order(parameters, w, delta, x, fan_in, out, fan_out)
+        for i in range(fan_in):
+            _update_row(parameters, w + i * fan_out, fan_out, shrink, rate * a[x + i], delta, out)
+        if updated:
+            _send_back_in_order(parameters, w, delta, x, fan_in, out, fan_out)
     else:  # by rows, two at a time as above; a row's sum is one delta below
         odd = fan_in % TWO
         if odd == ONE:

@@ -26,9 +26,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..compiler.arithmetic.strictness import is_strict
 from ..compiler.compiling import scalar_function, subroutine
 from ..compiler.constants import constant, one_of
-from ..compiler.strictness import is_strict
 from ..functions.elementary import power
 from ..functions.units import settled
 

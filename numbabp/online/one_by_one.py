@@ -58,8 +58,8 @@ class LearnsOneByOne:
         check_names("compiled", options, ALLOWED)
         if self.architecture.is_strict:
             raise ValueError(
-                "compiled is not possible with numerics='strict': the arithmetic is that of the function which "
-                "is compiled. online() is strict."
+                "compiled is not possible with numerics='strict': the arithmetic is that of the function "
+                "which is compiled. online() is strict."
             )
         checked = options_of(options)
         state = self._begin(checked)

@@ -15,8 +15,8 @@ from numba.core.errors import TypingError
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, overload
 
+from ...compiler.arithmetic.subnormals import flush, put_back
 from ...compiler.compiling import LINKED, scalar_function
-from ...compiler.subnormals import flush, put_back
 from ...errors import StepDivergenceError
 from ...functions.losses import CATEGORICAL_CROSS_ENTROPY
 from ..layout import FAN_OUT, OUTPUTS

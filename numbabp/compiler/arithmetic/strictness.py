@@ -3,8 +3,8 @@
 So a kernel gives the same bits on every processor that does IEEE 754 arithmetic, whatever the width of its
 vectors: nothing is contracted into fused multiply-adds, no sum taken apart, no division made a product.
 Kernels are compiled from the same source as others, and so is what they call, but without LLVM's freedom
-(`compiling.FASTMATH`). Where an order that is quick with that freedom is not quick without it, the source
-asks `is_strict`.
+(`compiler.compiling.FASTMATH`). Where an order that is quick with that freedom is not quick without it, the
+source asks `is_strict`.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,0 +1,1 @@
+"""The arithmetic of compiled code: strict, or with subnormal numbers taken as zero."""
