@@ -32,7 +32,7 @@ from numba.core.untyped_passes import (
 )
 
 from .arithmetic.strictness import strictly_compiling
-from .arithmetic.subnormals import FlushingLower
+from .arithmetic.subnormals import FlushingLower, KeepingLower
 from .constants import DecideComparisons
 from .operators import remembered_operators
 
@@ -164,19 +164,32 @@ class _FlushingLowering(BaseNativeLowering):
         return FlushingLower
 
 
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _KeepingLowering(BaseNativeLowering):
+    _name = "numbabp_keeping_lowering"
+
+    @property
+    def lowering_class(self) -> type:
+        return KeepingLower
+
+
 class TrainingKernelCompiler(KernelCompiler):
     """The same, for kernels that take subnormal numbers as zero."""
 
+    lowering = _FlushingLowering
+
     def define_pipelines(self):  # type: ignore[no-untyped-def]  # noqa: D102
         passes = _passes(self.state)
-        instead = {NativeLowering: _FlushingLowering}
+        instead = {NativeLowering: self.lowering}
         passes.passes = [(instead.get(step, step), text) for step, text in passes.passes]
         passes.finalize()
         return [passes]
 
 
-class StrictKernelCompiler(KernelCompiler):
+class StrictKernelCompiler(TrainingKernelCompiler):
     """The same, for kernels of strict arithmetic; what they call is compiled for them in that way, too."""
+
+    lowering = _KeepingLowering
 
     def compile_extra(self, func):  # type: ignore[no-untyped-def]  # noqa: D102
         with strictly_compiling():

@@ -1,5 +1,6 @@
 """The switch that takes subnormal numbers as zero: thrown while kernels train, put back whatever happens."""
 
+import ctypes
 import platform
 import signal
 import sys
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 import numbabp as nbp
-from numbabp.compiler.compiling import kernel, training_kernel
+from numbabp.compiler.arithmetic.subnormals import flush
+from numbabp.compiler.compiling import kernel, strictly, training_kernel
 
 HAS_SWITCH = platform.machine() in ("x86_64", "AMD64") and not numba.config.DISABLE_JIT
 X = np.random.RandomState(0).standard_normal((30, 4))
@@ -46,6 +48,40 @@ def test_the_switch_is_thrown_for_kernels_that_train_and_put_back_at_every_retur
         if how:
             assert (out[0] == 0) == zero
         assert not subnormals_are_zero()
+
+
+@pytest.mark.skipif(not HAS_SWITCH, reason="there is no switch")
+def test_strict_kernels_keep_them_and_round_to_the_nearest_whatever_the_thread_does():
+    """Other libraries throw the switch, too, or set the way of rounding."""
+    smallest, out, third = np.array([sys.float_info.min]), np.ones(1), np.array([1.0])
+    compiled = strictly(training_kernel(halved))
+
+    @numba.njit
+    def thrown():
+        return flush()
+
+    network = nbp.Network((4, 3, 1), random_state=0, numerics="strict", dtype="float32")
+    before = network.astype("float32")
+    expected = before.fit(X, X[:, 0] * 1e-30, epochs=3, learning_rate=1e-8, random_state=0).digest
+    found = {}
+
+    def in_thread():
+        thrown()
+        found["thrown"] = subnormals_are_zero()
+        compiled(smallest, out, 1)
+        found["kept"] = out[0]
+        found["digest"] = network.fit(X, X[:, 0] * 1e-30, epochs=3, learning_rate=1e-8, random_state=0).digest
+        found["put back"] = subnormals_are_zero()
+        ctypes.CDLL(None).fesetround(0x800)  # upwards
+        compiled(third, out, 2)
+        ctypes.CDLL(None).fesetround(0)
+
+    thread = threading.Thread(target=in_thread)
+    thread.start()
+    thread.join()
+    assert found["thrown"] and found["put back"] and found["digest"] == expected
+    assert found["kept"] == sys.float_info.min / 2
+    assert out[0] == 1 / 3
 
 
 def fits():
