@@ -86,12 +86,6 @@ def _send_back_in_order(w: Any, first: Any, delta: Any, x: Any, rows: Any, out: 
 
 
 @scalar_function
-def _rate_times(rate: Any, a: Any, d: Any) -> Any:
-    """Rate a d by columns: strictly in the order of rows, else with one product common to a column."""
-    return (rate * a) * d if is_strict() else (rate * d) * a
-
-
-@scalar_function
 def step_layer(
     parameters: Any, layout: Any, layer: Any, a: Any, delta: Any, rate: Any, shrink: Any, updated: Any
 ) -> None:
@@ -111,8 +105,9 @@ def step_layer(
         for k in range(fan_out):
             row = w + k * fan_in
             d = delta[out + k]
+            g = rate * d
             for i in range(fan_in):
-                step = _rate_times(rate, a[x + i], d)
+                step = (rate * a[x + i]) * d if is_strict() else g * a[x + i]
                 parameters[row + i] -= shrink * parameters[row + i] + step
     elif layer == 0:  # two rows at a time, which halves the loads of delta; first the one left over
         odd = fan_in % TWO
@@ -131,9 +126,11 @@ def step_layer(
         for k in range(fan_out):
             row = w + k * fan_in
             d = delta[out + k]
+            g = rate * d
             for i in range(fan_in):
                 old = parameters[row + i]
-                new = old - (shrink * old + _rate_times(rate, a[x + i], d))
+                step = (rate * a[x + i]) * d if is_strict() else g * a[x + i]  # the order of rows, or quicker
+                new = old - (shrink * old + step)
                 parameters[row + i] = new
                 back = d * (new if updated else old)
                 delta[x + i] = back if k == 0 else delta[x + i] + back
