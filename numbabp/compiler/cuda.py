@@ -24,7 +24,9 @@ lowered for itself.
 """
 
 
-def kernel(function: Callable[..., None] | None = None, *, max_registers: int | None = None) -> Any:
+def kernel(
+    function: Callable[..., None] | None = None, *, max_registers: int | None = None, strict: bool = False
+) -> Any:
     """Compile a function that GPUs run, with its machine code kept on disk where that is possible.
 
     Products and sums are contracted; division and square roots are those of IEEE 754 unless a scalar function
@@ -34,18 +36,27 @@ def kernel(function: Callable[..., None] | None = None, *, max_registers: int | 
     ----------
     max_registers
         Of a thread, to let more of them run at once.
+    strict
+        Whether nothing is contracted and nothing approximated: the operations that the source says, as
+        `compiling.strictly` has it on processors. The simulator knows no such kernels.
     """
     if function is None:
-        return lambda function: kernel(function, max_registers=max_registers)
+        return lambda function: kernel(function, max_registers=max_registers, strict=strict)
     if SIMULATED:
         return cuda.jit(function)
     from numba.cuda.dispatcher import CUDACache
 
     compiled = cuda.jit(function, max_registers=max_registers)
     compiled.configure = _without_warnings(compiled.configure)
+    compiled.is_strict = strict
+    if strict:
+        from .strict_cuda import compiling_strictly
+
+        compiled.compile = compiling_strictly(compiled)
     depends_on = _version(), f"max_registers={max_registers}"
     with suppress(RuntimeError, OSError):  # no folder to write to: compiled anew in every process
-        compiled._cache = package_cache(CUDACache, *depends_on)(function)
+        kind = "-strict" if strict else ""
+        compiled._cache = package_cache(CUDACache, *depends_on, kind=kind)(function)
     return compiled
 
 
@@ -172,6 +183,10 @@ def lowered(
             cc=compute_capability,
         )
     kernel_fixup(result.library.get_function(result.fndesc.llvm_func_name), debug=False)
+    if compiled.is_strict:
+        from .strict_cuda import make_strict
+
+        make_strict(result.library)
     return result.library
 
 

@@ -183,6 +183,7 @@ KERNELS = (
         CUDA,
         for_many=True,
         rules=(*LINEAR_RULES, "adam"),
+        strict=True,
     ),
     Kernel(
         "warp",

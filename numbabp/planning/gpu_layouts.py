@@ -83,6 +83,7 @@ def specialisation(
         weighted,
         "accuracy" in architecture.metric_names(options.monitor),
         architecture.quantile,
+        architecture.is_strict,
     )
 
 

@@ -17,6 +17,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+MARK = "numbabp.is_strict"
+"""Of an instruction, by which `strict_cuda` finds what `is_strict` becomes."""
 _strict = False
 """Numba compiles in one thread at a time, and this is changed only there; or runs without the compiler."""
 
@@ -55,7 +57,8 @@ def is_strict() -> bool:
 
 def _is_strict(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return ir.Constant(ir.IntType(1), _strict)
+        value = ir.Constant(ir.IntType(1), _strict)
+        return builder.or_(value, value, name=MARK)
 
     return types.boolean(), codegen
 

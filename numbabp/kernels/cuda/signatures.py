@@ -10,19 +10,30 @@ from .blocked import state as blocked
 from .population.kernel import Common, Networks, Record, Samples
 
 
-def of_population(dtype_name: str) -> tuple[Any, ...]:
+def of_population(dtype_name: str, strict: bool = False) -> tuple[Any, ...]:
     """Of the kernels that train populations: train(networks, samples, record, common).
 
     Parameters
     ----------
     dtype_name
         The networks' dtype, "float32" or "float64".
+    strict
+        Whether the kernel is.
     """
     number = _arrays_of(from_dtype(np.dtype(dtype_name)))
     float64, int64, int32 = map(_arrays_of, (types.float64, types.int64, types.int32))
     return (
         types.NamedTuple(
-            (number(2), number(2), int64(1), float64(2), int32(1), number(1), number(1)), Networks
+            (
+                number(2),
+                number(2),
+                int64(1),
+                float64(2),
+                int32(1),
+                number(1),
+                (float64 if strict else number)(1),
+            ),
+            Networks,
         ),
         types.NamedTuple((number(2), number(2), number(2), int32(2)), Samples),
         types.NamedTuple(

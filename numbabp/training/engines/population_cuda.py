@@ -88,7 +88,7 @@ class OnGpu(PopulationEngine):
         self.train = make_train(self.mapping)
         to_device = memory.to_device
         dtype = shard.parameters.dtype
-        self.networks = networks_on_device(shard)
+        self.networks = networks_on_device(shard, self.mapping.of.strict)
         weights, sums = np.empty((0, 0), dtype), np.full(n, float(self.n_samples))
         if len(shard.weights):
             weights, sums = shard.weights.T, shard.weights.sum(axis=1, dtype=float)
@@ -403,8 +403,8 @@ class OnGpu(PopulationEngine):
             )
 
 
-def networks_on_device(shard: Shard) -> Networks:
-    """Copies of a shard's networks, but their learning rates."""
+def networks_on_device(shard: Shard, strict: bool = False) -> Networks:
+    """Copies of a shard's networks, but their learning rates; penalties of strict ones are not rounded."""
     dtype, n = shard.parameters.dtype, len(shard.parameters)
     return Networks(
         memory.to_device(shard.parameters),
@@ -413,5 +413,5 @@ def networks_on_device(shard: Shard) -> Networks:
         None,
         memory.to_device(shard.rate_of.astype(np.int32)),
         memory.to_device(shard.numbers["momentum"].astype(dtype)),
-        memory.to_device(shard.numbers["l2"].astype(dtype)),
+        memory.to_device(shard.numbers["l2"].astype(np.float64 if strict else dtype)),
     )

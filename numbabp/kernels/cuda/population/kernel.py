@@ -20,8 +20,7 @@ from numba import from_dtype
 from ....compiler.compiling import scalar_function
 from ....compiler.cuda import kernel
 from ....compiler.toolchain import SIMULATED, cuda
-from ....functions.elementary import power
-from ...update_rules import ADAM, Numbers
+from .arithmetic import make_next_powers, make_step, numbers_of_step, powers_at, real_of_sums
 from .specialisation import Specialisation
 
 if not SIMULATED:
@@ -40,7 +39,7 @@ class Networks(NamedTuple):
     rates: Any  # float64 (n_rates, epochs of the slice)
     rate_of: Any  # int32 (n_networks,), row of `rates`
     momentum: Any  # T (n_networks,)
-    l2: Any  # T (n_networks,)
+    l2: Any  # T (n_networks,), strictly float64
 
 
 class Samples(NamedTuple):
@@ -57,7 +56,7 @@ class Record(NamedTuple):
 
     loss: Any  # float64 (epochs of the slice, n_networks): means, of an unfinished epoch the sum
     accuracy: Any  # the same, or (0, 0) for none
-    weight: Any  # float64 (n_networks,), sums of the sample weights
+    weight: Any  # float64 (n_networks,), sums of the sample weights; strictly in order, of the epoch so far
     diverged: Any  # int64 (n_networks,): -1, or the position of the sample whose loss was not finite
     limits: Any  # int64 (n_networks,), position in the slice that a network stops at
     best: Any  # float64 (n_networks,), lowest loss of an epoch so far
@@ -106,16 +105,6 @@ class Team(NamedTuple):
     targets: Any  # T (tile, n_outputs)
 
 
-class Step(NamedTuple):
-    """How to take a step."""
-
-    rate: Any
-    weight: Any
-    l2: Any
-    numbers: Any
-    """See `update_rules.step_parameter`."""
-
-
 class Pieces(NamedTuple):
     """How a team trains its network: sizes of its arrays, and functions for the compiler."""
 
@@ -136,7 +125,7 @@ class Pieces(NamedTuple):
     forward: Callable[..., None]
     """forward(team, s): up to the outputs of the tile's sample s"""
     outputs: Callable[..., Any]
-    """outputs(team, s, weight): its loss and whether it is right; delta of the outputs, times the weight"""
+    """outputs(team, s, weight): its loss and whether it is right; delta of the outputs, times that weight"""
     backward: Callable[..., None]
     """backward(team, s, step): every delta, and the update"""
     store: Callable[..., None]
@@ -171,39 +160,6 @@ def warp_barrier() -> None:
 def block_barrier() -> None:
     """Wait for the other threads of the block."""
     cuda.syncthreads()
-
-
-@scalar_function
-def numbers_of_step(code: Any, like: Any, common: Any, rate: Any, momentum: Any, powers: Any) -> Any:
-    """What `update_rules.step_parameter` needs of a rule at a step, in the dtype of the array `like`.
-
-    `powers` are beta_1^t and beta_2^t: kernels multiply them on, as a power costs more than a small step.
-    """
-    real = like.dtype.type
-    if code == ADAM:
-        return Numbers(
-            real(rate / (1.0 - powers[0])),
-            real(common.beta_1),
-            real(1.0 - common.beta_1),
-            real(common.beta_2),
-            real(1.0 - common.beta_2),
-            real(1.0 / (1.0 - powers[1])),
-            real(common.epsilon),
-        )
-    zero = real(0)
-    return Numbers(real(rate), real(momentum), zero, zero, zero, zero, zero)
-
-
-@scalar_function
-def _powers_at(code: Any, common: Any, t: Any) -> tuple[float, float]:
-    """beta_1^t and beta_2^t, for adam."""
-    return (power(common.beta_1, t), power(common.beta_2, t)) if code == ADAM else (1.0, 1.0)
-
-
-@scalar_function
-def _next_powers(code: Any, common: Any, powers: Any) -> tuple[float, float]:
-    """Those of the next step."""
-    return (powers[0] * common.beta_1, powers[1] * common.beta_2) if code == ADAM else powers
 
 
 def _lengths_in_registers(of: Specialisation, pieces: Pieces) -> tuple[int, int, int]:
@@ -267,7 +223,8 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
     max_registers
         Of a thread.
     """
-    real, tile, rule = of.real, of.tile, of.rule
+    real, tile, rule, strict = of.real, of.tile, of.rule, of.strict
+    real_of_rate, step_of, next_powers = real_of_sums(of), make_step(of), make_next_powers(of)
     weighted, monitored, n_teams = of.weighted, of.monitored, pieces.n_teams
     team_of = _make_team(of, pieces)
     n_parameters, n_moments, n_units = _lengths_in_registers(of, pieces)
@@ -276,7 +233,7 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
     n_seen, in_shared = -(-max(1, pieces.n_seen) // 4) * 4, pieces.in_shared
     load, forward, outputs, backward, store = pieces[-5:]
 
-    @kernel(max_registers=max_registers)
+    @kernel(max_registers=max_registers, strict=strict)
     def train(networks: Any, samples: Any, record: Any, common: Any) -> None:
         thread, n_threads = cuda.threadIdx.x, cuda.blockDim.x
         inputs = cuda.shared.array((tile, n_inputs), number, alignment=ALIGNMENT)
@@ -301,9 +258,9 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
         exists = i < n_networks and member < n_teams
         active = False
         epoch, at = common.begin // n_samples, common.begin % n_samples
-        row = column = waited = taken = 0
+        row = column = waited = steps = taken = 0
         rate = l2 = momentum = losses = rights = zero
-        loss_sum = right_sum = best = 0.0
+        loss_sum = right_sum = weight_sum = best = 0.0
         powers = (1.0, 1.0)
         limit = common.begin
         if exists:
@@ -311,9 +268,10 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
             active = record.diverged[i] < 0 and record.stopped[i] == 0
             limit = min(common.end, record.limits[i])
             row = networks.rate_of[i]
-            rate = real(networks.rates[row, epoch])
+            rate = real_of_rate(networks.rates[row, epoch])
             momentum, l2 = networks.momentum[i], networks.l2[i]
-            powers = _powers_at(rule, common, networks.steps[i])
+            steps = networks.steps[i]
+            powers = powers_at(rule, common, steps)
             best, waited = record.best[i], record.waited[i]
             if weighted and samples.weights.shape[1] > 1:  # each network has its own
                 column = i
@@ -321,6 +279,8 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
                 loss_sum = record.loss[epoch, i]
                 if monitored:
                     right_sum = record.accuracy[epoch, i]
+                if strict:
+                    weight_sum = record.weight[i]
 
         for first in range(common.begin, common.end, tile):
             length = min(tile, common.end - first)
@@ -340,31 +300,37 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
                     weight = samples.weights[samples.orders[epoch, at], column]
                 if weight != zero:  # else the sample is no step
                     forward(team, s, weight)
-                    loss, right = outputs(team, s, weight)
+                    loss, right = outputs(team, s, real(1) if strict else weight)
                     if not math.isfinite(loss):  # before the sample has changed anything
                         if lane == 0:  # one of the team writes
                             record.diverged[i] = common.first_epoch * n_samples + first + s
                         active = False
                         break
-                    losses += weight * loss
-                    if monitored and right:
-                        rights += weight
+                    if strict:
+                        loss_sum += weight * loss
+                        right_sum += weight if monitored and right else zero
+                        weight_sum += weight
+                    else:
+                        losses += weight * loss
+                        if monitored and right:
+                            rights += weight
                     taken += 1
-                    powers = _next_powers(rule, common, powers)
+                    powers = next_powers(common, powers, steps + taken)
                     numbers = numbers_of_step(rule, parameters, common, rate, momentum, powers)
-                    backward(team, s, Step(rate, weight, l2, numbers))
+                    backward(team, s, step_of(numbers, rate, weight, l2))
                 at += 1
                 if at == n_samples:  # an epoch ends
-                    mean = (loss_sum + losses) / record.weight[i]
+                    total_weight = weight_sum if strict else record.weight[i]
+                    mean = (loss_sum + losses) / total_weight
                     if lane == 0:
                         record.loss[epoch, i] = mean
                         if monitored:
-                            record.accuracy[epoch, i] = (right_sum + rights) / record.weight[i]
-                    loss_sum = right_sum = 0.0
+                            record.accuracy[epoch, i] = (right_sum + rights) / total_weight
+                    loss_sum = right_sum = weight_sum = 0.0
                     losses = rights = zero
                     at = 0
                     epoch += 1
-                    rate = real(networks.rates[row, min(epoch, last_epoch)])
+                    rate = real_of_rate(networks.rates[row, min(epoch, last_epoch)])
                     waited = 0 if mean <= best - common.tol else waited + 1
                     best = min(best, mean)
                     # it no longer improves: what follows in the slice is for the others
@@ -373,7 +339,7 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
                             record.stopped[i] = common.first_epoch + epoch
                         active = False
                         break
-            # in the networks' dtype only within a tile
+            # in the networks' dtype only within a tile, strictly not at all
             loss_sum += losses
             right_sum += rights
             losses = rights = zero
@@ -387,5 +353,7 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
                     record.loss[epoch, i] = loss_sum
                     if monitored:
                         record.accuracy[epoch, i] = right_sum
+                    if strict:
+                        record.weight[i] = weight_sum
 
     return train

@@ -37,6 +37,8 @@ class Specialisation:
     """Whether the accuracy is recorded."""
     level: float = 0.5
     """Of the quantile loss."""
+    strict: bool = False
+    """Whether arithmetic is the CPU's strict one (`arithmetic`)."""
 
     @property
     def real(self) -> type:

@@ -6,7 +6,6 @@ from typing import Any
 from ....compiler.compiling import scalar_function
 from ....compiler.toolchain import SIMULATED
 from ....functions.activations import SOFTMAX, exp
-from ....functions.elementary import log
 from ....functions.losses import LAST_JOINT
 from ....functions.units import (
     activated,
@@ -16,7 +15,7 @@ from ....functions.units import (
     is_right,
     loss_of_output,
 )
-from ...update_rules import step_parameter
+from .arithmetic import make_log_of_sum, make_settled, make_step_bias, make_step_weight, real_of_sums
 from .kernel import Pieces, chain, make_kernel
 from .specialisation import Specialisation
 
@@ -55,7 +54,8 @@ def _make_forward(of: Specialisation, layer: int) -> Any:
     fan_in, fan_out = of.layer_sizes[layer : layer + 2]
     w, b, out, code = of.weights_at[layer], of.biases_at[layer], of.outputs_at[layer], of.codes[layer]
     x = of.outputs_at[layer - 1]
-    is_first = layer == 0
+    is_first, is_last = layer == 0, layer == of.n_layers - 1
+    settled = make_settled(of)
 
     @scalar_function
     def forward(team: Any, s: Any, weight: Any) -> None:
@@ -66,7 +66,7 @@ def _make_forward(of: Specialisation, layer: int) -> Any:
                 a = team.inputs[s, j] if is_first else team.a[x + j]
                 total += a * team.parameters[w + j * fan_out + k]
             team.z[out + k] = total
-            team.a[out + k] = activated(code, total)
+            team.a[out + k] = activated(code, total) if is_last else settled(activated(code, total))
 
     return forward
 
@@ -75,24 +75,25 @@ def _make_outputs(of: Specialisation) -> Any:
     loss, level, monitored, n = of.loss, of.level, of.monitored, of.layer_sizes[-1]
     out, code = of.outputs_at[-1], of.codes[-1]
     of_activations = loss > LAST_JOINT  # else the loss is taken with its own activation
-    zero = of.real(0)
+    zero, nothing = of.real(0), real_of_sums(of)(0)
+    settled, log_of_sum = make_settled(of), make_log_of_sum(of)
 
     @scalar_function
     def outputs(team: Any, s: Any, weight: Any) -> Any:
         z, a, delta, targets = team.z, team.a, team.delta, team.targets
-        normaliser = total = mass = zero
+        normaliser, total, mass = nothing, zero, zero
         if code == SOFTMAX:
             highest = highest_of(z, out, n)
             for k in range(n):
                 z[out + k] -= highest
                 a[out + k] = exp(z[out + k])
                 total += a[out + k]
-            normaliser = log(total)
+            normaliser = log_of_sum(total, a, out, n)
             for k in range(n):
                 a[out + k] /= total
         for k in range(n):
             mass += targets[s, k]
-        value = mean = zero
+        value, mean = nothing, zero
         for k in range(n):
             value += loss_of_output(loss, level, z[out + k], a[out + k], targets[s, k], normaliser)
             delta[out + k] = weight * gradient_of_output(loss, level, a[out + k], targets[s, k], mass)
@@ -103,6 +104,8 @@ def _make_outputs(of: Specialisation) -> Any:
         elif of_activations:
             for k in range(n):
                 delta[out + k] *= derivative(code, z[out + k], a[out + k])
+        for k in range(n):
+            delta[out + k] = settled(delta[out + k])
         return value, monitored and is_right(loss, a, out, n, targets, s)
 
     return outputs
@@ -112,8 +115,8 @@ def _make_backward(of: Specialisation, layer: int) -> Any:
     fan_in, fan_out = of.layer_sizes[layer : layer + 2]
     w, b, out = of.weights_at[layer], of.biases_at[layer], of.outputs_at[layer]
     x, code_below = of.outputs_at[layer - 1], of.codes[layer - 1]
-    rule, plain, n, zero = of.rule, of.is_plain, of.n_parameters, of.real(0)
-    is_first = layer == 0
+    is_first, zero, settled = layer == 0, of.real(0), make_settled(of)
+    step_weight, step_bias = make_step_weight(of, of.n_parameters), make_step_bias(of, of.n_parameters)
 
     @scalar_function
     def backward(team: Any, s: Any, step: Any) -> None:
@@ -126,13 +129,10 @@ def _make_backward(of: Specialisation, layer: int) -> Any:
                 p = w + j * fan_out + k
                 old, d = parameters[p], delta[out + k]
                 total += old * d
-                if plain:
-                    parameters[p] = old - a * (step.rate * d)
-                else:
-                    step_parameter(rule, step.numbers, parameters, moments, n, p, a * d + step.l2 * old)
+                step_weight(step, parameters, moments, p, old, a, d)
             if not is_first:
-                delta[x + j] = total * derivative(code_below, team.z[x + j], a)
+                delta[x + j] = settled(total * derivative(code_below, team.z[x + j], a))
         for k in range(fan_out):
-            step_parameter(rule, step.numbers, parameters, moments, n, b + k, delta[out + k])
+            step_bias(step, parameters, moments, b + k, delta[out + k])
 
     return backward

@@ -1,0 +1,60 @@
+"""Populations with numerics="strict" end with the CPU's bits on a GPU, too."""
+
+import numpy as np
+import pytest
+
+import numbabp as nbp
+from benchmarks.strict_cases import LOSSES, Case, cases, digest, digest_in_population
+from numbabp.devices import memory
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(memory.is_interpreted(), reason="Numba's simulator takes exp from NumPy"),
+]
+SAME = {
+    **{
+        f"{name} {dtype}": cases()[f"{name} {dtype}"]
+        for name in ("2-10-1", "l2 and weights", "sgd", "momentum", "nesterov", "adam")
+        for dtype in ("float32", "float64")
+    },
+    **{
+        f"{name} float32": cases()[f"{name} float32"]
+        for name in ("tanh", "leaky_relu", "elu", "silu", "gelu")
+    },
+    **{f"{name} float64": cases()[f"{name} float64"] for name in ("identity", "relu", "softplus", "gelu")},
+    **{name: cases()[name]._replace(sizes=(9, 4, 1)) for name in LOSSES},
+    "poisson float32": cases()["poisson"]._replace(sizes=(9, 4, 1), dtype="float32"),
+    "momentum, l2 and weights": Case(
+        dtype="float32", fit={"update_rule": "momentum", "l2": 1e-3, "learning_rate": 0.02}, weighted=True
+    ),
+    "adam, l2 and weights": Case(
+        dtype="float32", fit={"update_rule": "adam", "l2": 1e-3, "learning_rate": 0.02}, weighted=True
+    ),
+    "accuracy": Case(dtype="float32", fit={"monitor": ["accuracy"]}, weighted=True),
+}
+
+
+def fitting(case, kernel):
+    """The case, with layers that a thread's registers hold."""
+    if kernel == "warp" or len(case.sizes) == 3:
+        return case
+    is_plain = case.fit.get("update_rule", "sgd") == "sgd"
+    return case._replace(sizes=(4, 5, 3, 3) if is_plain else (4, 2, 3))
+
+
+@pytest.mark.parametrize("kernel", ["thread"])
+@pytest.mark.parametrize("name", SAME)
+def test_bits_are_the_cpus(name, kernel):
+    case = fitting(SAME[name], kernel)
+    assert digest_in_population(case, device="cuda", kernel=kernel) == digest(case)
+
+
+@pytest.mark.parametrize("kernel", ["thread"])
+def test_bits_of_softmax_with_another_loss_are_the_cpus(kernel):
+    drawn = np.random.RandomState(0)
+    X, Y = drawn.random_sample((40, 4)), np.eye(3)[drawn.randint(0, 3, 40)]
+    of = {"loss": "squared_error", "output_activation": "softmax", "dtype": "float32", "numerics": "strict"}
+    how = {"epochs": 4, "learning_rate": 0.3, "random_state": 1, "monitor": ["accuracy"]}
+    alone = nbp.Network((4, 5, 3), **of, random_state=0).fit(X, Y, **how)
+    together = nbp.Population((4, 5, 3), 3, **of, random_state=[1, 2, 0])
+    assert together.fit(X, Y, **how, device="cuda", kernel=kernel).digests[-1] == alone.digest
