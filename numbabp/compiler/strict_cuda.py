@@ -24,6 +24,8 @@ _APPROXIMATION = re.compile(r"call [^\n]*@\"?(__nv_fast_\w+)")
 class StrictLibrary(CUDACodeLibrary):  # type: ignore[misc, unused-ignore]
     """A kernel's code whose IR is strict."""
 
+    _llvm_strs: list[str] | None
+
     @property
     def llvm_strs(self) -> list[str]:
         """See `CUDACodeLibrary`."""

@@ -2,7 +2,8 @@
 
 Products are CuPy's, of cuBLAS: in float32 with float32's own arithmetic (CUBLAS_COMPUTE_32F), unless the
 environment asks for TF32 (NVIDIA_TF32_OVERRIDE=1; for one network also CUPY_TF32=1). `outputs` and `forward`
-do not wait for the GPU, what measures does once a chunk of networks.
+do not wait for the GPU, what measures does once a chunk of networks. Strict networks are the exception: since
+cuBLAS adds in an order of its own, theirs are computed by the host, and copied there and back.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from ..architecture import Architecture
 from ..devices import memory
 from ..functions.activations import SOFTMAX
 from ..kernels.layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
+from . import host
 
 CHUNK_BYTES = 1 << 28
 """Networks, or of one the rows, are taken so many at a time that a layer's units have about this size."""
@@ -43,6 +45,9 @@ def outputs(architecture: Architecture, parameters: np.ndarray, inputs: Any) -> 
     """
     device = memory.device_of(memory.index_of(inputs))
     with memory.on(device), np.errstate(all="ignore"):  # an overflow shows in the result
+        if architecture.is_strict:
+            z, a = host.outputs(architecture, parameters, memory.to_host(inputs))
+            return memory.to_device(z), memory.to_device(a)
         z, a = _outputs_of(architecture, memory.to_device(parameters[np.newaxis]), inputs, device)
         return z[0], a[0]
 
@@ -65,6 +70,8 @@ def forward(architecture: Architecture, parameters: np.ndarray, inputs: Any) -> 
     """
     device = memory.device_of(memory.index_of(inputs))
     with memory.on(device), np.errstate(all="ignore"):
+        if architecture.is_strict:
+            return memory.to_device(host.forward(architecture, parameters, memory.to_host(inputs)))
         on_device = memory.to_device(parameters)
         found = memory.empty((len(parameters), len(inputs), architecture.n_outputs), architecture.dtype)
         for part in _parts(architecture, len(parameters), len(inputs)):
@@ -100,6 +107,10 @@ def measure(
     from ..kernels.cuda import inference
 
     device = memory.device_of(memory.index_of(inputs))
+    if architecture.is_strict:
+        with memory.on(device):
+            on_host = [memory.to_host(array) for array in (inputs, targets, weights)]
+        return host.measure(architecture, parameters, *on_host, names)
     outputs_only = architecture.layout[-1:].copy()
     outputs_only[0, [INPUTS, OUTPUTS]] = 0
     codes = architecture.metric_codes([architecture.loss, *names])

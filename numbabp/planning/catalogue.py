@@ -191,6 +191,7 @@ KERNELS = (
         CUDA,
         for_many=True,
         rules=(*LINEAR_RULES, "adam"),
+        strict=True,
     ),
     BLOCK,
 )

@@ -18,6 +18,8 @@ def refusal(kernel: Kernel, problem: Problem) -> str:
     if problem.architecture.is_strict and not kernel.strict:
         if problem.is_sparse:
             return "numerics='strict' takes these steps only with a dense X; X.toarray() makes one"
+        if kernel.device == CUDA:
+            return "numerics='strict' needs sums in order, which threads of a block share out"
         return "numerics='strict' needs sums in the order of single samples"
     return _REASONS[kernel.name, kernel.device](kernel, problem)
 

@@ -35,21 +35,28 @@ SAME = {
 
 
 def fitting(case, kernel):
-    """The case, with layers that a thread's registers hold."""
-    if kernel == "warp" or len(case.sizes) == 3:
+    """The case, with layers that the registers hold."""
+    if len(case.sizes) == 3:
         return case
-    is_plain = case.fit.get("update_rule", "sgd") == "sgd"
-    return case._replace(sizes=(4, 5, 3, 3) if is_plain else (4, 2, 3))
+    rule = case.fit.get("update_rule", "sgd")
+    is_small = rule == "adam" or (kernel == "thread" and rule != "sgd")
+    return case._replace(sizes=(4, 2, 3) if is_small else (4, 5, 3, 3))
 
 
-@pytest.mark.parametrize("kernel", ["thread"])
+@pytest.mark.parametrize("kernel", ["thread", "warp"])
 @pytest.mark.parametrize("name", SAME)
 def test_bits_are_the_cpus(name, kernel):
     case = fitting(SAME[name], kernel)
     assert digest_in_population(case, device="cuda", kernel=kernel) == digest(case)
 
 
-@pytest.mark.parametrize("kernel", ["thread"])
+@pytest.mark.parametrize("sizes", [(4, 34, 3), (20, 18, 17, 5), (3, 4, 35)])
+def test_bits_of_larger_networks_in_warps_are_the_cpus(sizes):
+    case = Case(sizes, "float32", {"hidden_activation": "tanh"})
+    assert digest_in_population(case, device="cuda", kernel="warp") == digest(case)
+
+
+@pytest.mark.parametrize("kernel", ["thread", "warp"])
 def test_bits_of_softmax_with_another_loss_are_the_cpus(kernel):
     drawn = np.random.RandomState(0)
     X, Y = drawn.random_sample((40, 4)), np.eye(3)[drawn.randint(0, 3, 40)]

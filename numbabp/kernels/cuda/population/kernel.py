@@ -100,7 +100,7 @@ class Team(NamedTuple):
     seen_delta: Any
     """deltas,"""
     seen_loss: Any
-    """and parts of the loss; T (teams, n_units), or of the block's team in `a` and `delta`."""
+    """and parts of the loss, strictly float64; (teams, n_units), or the block's team's in `a` and `delta`."""
     inputs: Any  # T (tile, n_inputs)
     targets: Any  # T (tile, n_outputs)
 
@@ -185,9 +185,9 @@ def _make_team(of: Specialisation, pieces: Pieces) -> Any:
     def team_of(thread: Any, n_threads: Any, in_tile: Any, own: Any, memory: Any) -> Any:
         lanes = n_lanes if n_lanes > 0 else n_threads
         lane, member = thread % lanes, thread // lanes
-        inputs, targets, seen = in_tile
+        inputs, targets, seen, losses = in_tile
         parameters, moments, z, a, delta = own
-        seen_a, seen_delta, seen_loss = seen[0, member], seen[1, member], seen[2, member]
+        seen_a, seen_delta, seen_loss = seen[0, member], seen[1, member], losses[member]
         if in_shared:
             parameters, moments = memory[:n_own], memory[n_own:z_at]
             z, a, delta = memory[z_at:a_at], memory[a_at:delta_at], memory[delta_at:loss_at]
@@ -228,7 +228,7 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
     weighted, monitored, n_teams = of.weighted, of.monitored, pieces.n_teams
     team_of = _make_team(of, pieces)
     n_parameters, n_moments, n_units = _lengths_in_registers(of, pieces)
-    number = from_dtype(np.dtype(of.dtype_name))
+    number, number_of_losses = from_dtype(np.dtype(of.dtype_name)), from_dtype(np.dtype(real_of_sums(of)))
     n_inputs, n_outputs = of.layer_sizes[0], of.layer_sizes[-1]
     n_seen, in_shared = -(-max(1, pieces.n_seen) // 4) * 4, pieces.in_shared
     load, forward, outputs, backward, store = pieces[-5:]
@@ -238,7 +238,8 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
         thread, n_threads = cuda.threadIdx.x, cuda.blockDim.x
         inputs = cuda.shared.array((tile, n_inputs), number, alignment=ALIGNMENT)
         targets = cuda.shared.array((tile, n_outputs), number, alignment=ALIGNMENT)
-        seen = cuda.shared.array((3, n_teams, n_seen), number, alignment=ALIGNMENT)
+        seen = cuda.shared.array((2, n_teams, n_seen), number, alignment=ALIGNMENT)
+        seen_losses = cuda.shared.array((n_teams, n_seen), number_of_losses, alignment=ALIGNMENT)
         parameters = cuda.local.array(n_parameters, number)
         moments = cuda.local.array(n_moments, number)
         z = cuda.local.array(n_units, number)
@@ -247,7 +248,8 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
         memory = parameters
         if in_shared:  # as much as the launch asked for
             memory = cuda.shared.array(0, number)
-        team = team_of(thread, n_threads, (inputs, targets, seen), (parameters, moments, z, a, delta), memory)
+        own = parameters, moments, z, a, delta
+        team = team_of(thread, n_threads, (inputs, targets, seen, seen_losses), own, memory)
         lane, member, parameters = team.lane, team.member, team.parameters
         i = cuda.blockIdx.x * n_teams + member
         n_networks, n_samples = networks.parameters.shape[0], samples.inputs.shape[0]

@@ -14,7 +14,6 @@ from typing import Any
 from ....compiler.compiling import scalar_function
 from ....compiler.toolchain import SIMULATED
 from ....functions.activations import SOFTMAX, exp
-from ....functions.elementary import log
 from ....functions.losses import CATEGORICAL_CROSS_ENTROPY, LAST_JOINT
 from ....functions.units import (
     activated,
@@ -25,7 +24,7 @@ from ....functions.units import (
     loss_of_output,
     sum_of,
 )
-from ...update_rules import step_parameter
+from .arithmetic import make_log_of_sum, make_settled, make_step_bias, make_step_weight, real_of_sums
 from .kernel import Pieces, chain, make_kernel, warp_barrier
 from .specialisation import Specialisation
 
@@ -132,7 +131,8 @@ def _make_forward(of: Specialisation, places: _Places, layer: int) -> Any:
     fan_in, fan_out = of.layer_sizes[layer : layer + 2]
     columns, biases, own = places.columns[layer], places.biases[layer], places.units[layer]
     slots, code, out, x = places.slots[layer], of.codes[layer], of.outputs_at[layer], of.outputs_at[layer - 1]
-    is_first = layer == 0
+    is_first, is_last = layer == 0, layer == of.n_layers - 1
+    settled = make_settled(of)
 
     @scalar_function
     def forward(team: Any, s: Any, weight: Any) -> None:
@@ -143,7 +143,7 @@ def _make_forward(of: Specialisation, places: _Places, layer: int) -> Any:
                 a = team.inputs[s, j] if is_first else team.seen_a[x + j]
                 total += a * team.parameters[columns + j * slots + c]
             team.z[own + c] = total
-            team.a[own + c] = activated(code, total)
+            team.a[own + c] = activated(code, total) if is_last else settled(activated(code, total))
         if is_first:
             warp_barrier()  # until no lane needs what the step before has left to be seen
         for c in range(slots):
@@ -159,13 +159,14 @@ def _make_outputs(of: Specialisation, places: _Places) -> Any:
     loss, level, monitored, n = of.loss, of.level, of.monitored, of.layer_sizes[-1]
     out, code = of.outputs_at[-1], of.codes[-1]
     slots, own = places.slots[-1], places.units[-2]
-    of_activations = loss > LAST_JOINT
-    zero = of.real(0)
+    of_activations, strict = loss > LAST_JOINT, of.strict
+    zero, nothing = of.real(0), real_of_sums(of)(0)
+    settled, log_of_sum = make_settled(of), make_log_of_sum(of)
 
     @scalar_function
     def outputs(team: Any, s: Any, weight: Any) -> Any:
         z, a, delta, targets = team.z, team.a, team.delta, team.targets
-        normaliser = mass = zero
+        normaliser, mass = nothing, zero
         if code == SOFTMAX:  # `forward` has left z to be seen instead of a
             highest = highest_of(team.seen_a, out, n)
             warp_barrier()
@@ -177,9 +178,15 @@ def _make_outputs(of: Specialisation, places: _Places) -> Any:
                     team.seen_a[out + k] = a[own + c]
             warp_barrier()
             total = sum_of(team.seen_a, out, n)
-            normaliser = log(total)
+            normaliser = log_of_sum(total, team.seen_a, out, n)
             for c in range(slots):
                 a[own + c] /= total
+            if strict:  # in fast kernels the largest output is found before the division
+                warp_barrier()
+                for c in range(slots):
+                    k = team.lane + LANES * c
+                    if k < n:
+                        team.seen_a[out + k] = a[own + c]
         if loss == CATEGORICAL_CROSS_ENTROPY:
             for k in range(n):
                 mass += targets[s, k]
@@ -203,6 +210,7 @@ def _make_outputs(of: Specialisation, places: _Places) -> Any:
                 delta[own + c] *= derivative(code, z[own + c], a[own + c])
         for c in range(slots):
             k = team.lane + LANES * c
+            delta[own + c] = settled(delta[own + c])
             if k < n:
                 team.seen_delta[out + k] = delta[own + c]
         warp_barrier()
@@ -219,7 +227,8 @@ def _make_backward(of: Specialisation, places: _Places, layer: int) -> Any:
     is_first, is_second = layer == 0, layer == 1
     slots_below = 0 if is_first else places.slots[layer - 1]
     own_below, x, code_below = places.units[layer - 1], of.outputs_at[layer - 1], of.codes[layer - 1]
-    rule, plain, n, zero = of.rule, of.is_plain, places.n_own, of.real(0)
+    zero, settled = of.real(0), make_settled(of)
+    step_weight, step_bias = make_step_weight(of, places.n_own), make_step_bias(of, places.n_own)
 
     @scalar_function
     def backward(team: Any, s: Any, step: Any) -> None:
@@ -232,25 +241,18 @@ def _make_backward(of: Specialisation, places: _Places, layer: int) -> Any:
                 p = rows + c * fan_out + k
                 old, d = parameters[p], team.seen_delta[out + k]
                 total += old * d
-                if plain:
-                    parameters[p] = old - a * (step.rate * d)
-                else:
-                    step_parameter(rule, step.numbers, parameters, moments, n, p, a * d + step.l2 * old)
+                step_weight(step, parameters, moments, p, old, a, d)
             k = team.lane + LANES * c
             delta[own_below + c] = zero
             if k < fan_in:
-                delta[own_below + c] = total * derivative(code_below, team.z[own_below + c], a)
+                delta[own_below + c] = settled(total * derivative(code_below, team.z[own_below + c], a))
         for c in range(slots):
             d = delta[own + c]
             for j in range(fan_in):
                 a = team.inputs[s, j] if is_first else team.seen_a[x + j]
                 p = columns + j * slots + c
-                if plain:
-                    parameters[p] -= a * (step.rate * d)
-                else:
-                    g = a * d + step.l2 * parameters[p]
-                    step_parameter(rule, step.numbers, parameters, moments, n, p, g)
-            step_parameter(rule, step.numbers, parameters, moments, n, biases + c, d)
+                step_weight(step, parameters, moments, p, parameters[p], a, d)
+            step_bias(step, parameters, moments, biases + c, d)
         if not is_first and not is_second:  # layer 0 is stepped with its own units' deltas alone
             for c in range(slots_below):
                 k = team.lane + LANES * c
