@@ -109,8 +109,8 @@ def measure(
     device = memory.device_of(memory.index_of(inputs))
     if architecture.is_strict:
         with memory.on(device):
-            on_host = [memory.to_host(array) for array in (inputs, targets, weights)]
-        return host.measure(architecture, parameters, *on_host, names)
+            inputs, targets, weights = map(memory.to_host, (inputs, targets, weights))
+        return host.measure(architecture, parameters, inputs, targets, weights, names)
     outputs_only = architecture.layout[-1:].copy()
     outputs_only[0, [INPUTS, OUTPUTS]] = 0
     codes = architecture.metric_codes([architecture.loss, *names])

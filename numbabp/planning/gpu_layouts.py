@@ -116,7 +116,7 @@ def _warp(of: Specialisation, device: Device) -> Mapping | str:
     wide, arrays = of.itemsize // 4, 1 + of.n_moments
     beside = _registers_beside(of) + 6 + 30 * wide + 20 * max(0, of.n_layers - 2)
     registers = wide * warp.n_own(of) * arrays + beside
-    kinds = 3 if of.itemsize == 8 or not of.strict else 4  # strict ones see losses in float64
+    kinds = 3 + of.strict * 8 // of.itemsize  # strict ones see losses in float64, in memory of their own
     seen = kinds * warp.WARPS * of.n_units
     return _in_registers("warp", of, registers, seen, (32 * warp.WARPS, warp.WARPS))
 

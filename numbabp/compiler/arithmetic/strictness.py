@@ -15,7 +15,7 @@ from typing import Any
 import numba
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+from numba.core.typing.templates import infer, infer_global, make_intrinsic_template
 
 MARK = "numbabp.is_strict"
 """Of an instruction, by which `strict_cuda` finds what `is_strict` becomes."""
@@ -55,7 +55,7 @@ def is_strict() -> bool:
     return _strict
 
 
-def _is_strict(typingctx: Any) -> Any:
+def _compiled(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         value = ir.Constant(ir.IntType(1), _strict)
         return builder.or_(value, value, name=MARK)
@@ -64,4 +64,7 @@ def _is_strict(typingctx: Any) -> Any:
 
 
 if not numba.config.DISABLE_JIT:
-    is_strict = intrinsic(_is_strict)
+    # not as an `intrinsic`, which could not be called where the simulator of GPUs runs kernels in Python
+    _template = make_intrinsic_template(is_strict, _compiled, is_strict.__name__)
+    infer(_template)
+    infer_global(is_strict, types.Function(_template))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import from_dtype
+from numba import float64, from_dtype
 
 from ....compiler.compiling import scalar_function
 from ....compiler.cuda import kernel
@@ -228,7 +228,7 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
     weighted, monitored, n_teams = of.weighted, of.monitored, pieces.n_teams
     team_of = _make_team(of, pieces)
     n_parameters, n_moments, n_units = _lengths_in_registers(of, pieces)
-    number, number_of_losses = from_dtype(np.dtype(of.dtype_name)), from_dtype(np.dtype(real_of_sums(of)))
+    number = from_dtype(np.dtype(of.dtype_name))
     n_inputs, n_outputs = of.layer_sizes[0], of.layer_sizes[-1]
     n_seen, in_shared = -(-max(1, pieces.n_seen) // 4) * 4, pieces.in_shared
     load, forward, outputs, backward, store = pieces[-5:]
@@ -238,8 +238,11 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
         thread, n_threads = cuda.threadIdx.x, cuda.blockDim.x
         inputs = cuda.shared.array((tile, n_inputs), number, alignment=ALIGNMENT)
         targets = cuda.shared.array((tile, n_outputs), number, alignment=ALIGNMENT)
-        seen = cuda.shared.array((2, n_teams, n_seen), number, alignment=ALIGNMENT)
-        seen_losses = cuda.shared.array((n_teams, n_seen), number_of_losses, alignment=ALIGNMENT)
+        seen = cuda.shared.array((3, n_teams, n_seen), number, alignment=ALIGNMENT)
+        if strict:  # a constant, so that the other branch, of another type, is left out
+            seen_losses = cuda.shared.array((n_teams, n_seen), float64, alignment=ALIGNMENT)
+        else:
+            seen_losses = seen[2]
         parameters = cuda.local.array(n_parameters, number)
         moments = cuda.local.array(n_moments, number)
         z = cuda.local.array(n_units, number)
@@ -322,11 +325,11 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
                     backward(team, s, step_of(numbers, rate, weight, l2))
                 at += 1
                 if at == n_samples:  # an epoch ends
-                    total_weight = weight_sum if strict else record.weight[i]
-                    mean = (loss_sum + losses) / total_weight
+                    mean = (loss_sum + losses) / (weight_sum if strict else record.weight[i])
                     if lane == 0:
                         record.loss[epoch, i] = mean
                         if monitored:
+                            total_weight = weight_sum if strict else record.weight[i]
                             record.accuracy[epoch, i] = (right_sum + rights) / total_weight
                     loss_sum = right_sum = weight_sum = 0.0
                     losses = rights = zero
