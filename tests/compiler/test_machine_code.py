@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from numbabp.compiler import cuda as compiling  # noqa: E402
 from numbabp.compiler.cuda import machine_code  # noqa: E402
 from numbabp.devices.memory import STATIC_SHARED  # noqa: E402
 from numbabp.kernels.cuda import inference, signatures  # noqa: E402
+from numbabp.kernels.cuda.population import thread, warp  # noqa: E402
 from numbabp.training.engines.population_cuda import make_train  # noqa: E402
 
 pytestmark = pytest.mark.once
@@ -125,8 +127,6 @@ def test_all_that_is_documented_is_compiled():
 
 def test_numbers_that_do_not_fit_are_seen():
     """More than a thread's registers hold, of which the plan therefore makes no kernel."""
-    from numbabp.kernels.cuda.population import thread
-
     too_large = Case("thread", "4-10-3", "float64", "sgd", (9, 0))
     assert "292 registers a thread" in too_large.mapping()
     of = Case("block", "4-10-3", "float64", "sgd", (9, 0)).mapping().of
@@ -160,6 +160,48 @@ def test_what_is_lowered_for_several_gpus_becomes_the_same_instructions(case, co
     instructions = gpu_machine_code.instructions_of(compiled[case].result().cubin)
     assert len(instructions) > 10_000
     assert instructions == gpu_machine_code.instructions_of(bytes(cubin))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["thread", "warp"])
+def test_strict_kernels_contract_and_approximate_nothing(name, dtype):
+    of = replace(Case(name, "2-10-1", dtype, "sgd", THE_ONE).mapping().of, update_rule="adam", strict=True)
+    train = {"thread": thread, "warp": warp}[name].make_train(of)
+    code = machine_code(train, signatures.of_population(dtype, strict=True), THE_ONE)
+    operations = set(
+        re.findall(r"^\s+((?:add|sub|mul|div|fma|rcp|sqrt|ex2|lg2)\.\S*f\d\d)\b", code.ptx, re.MULTILINE)
+    )
+    bits = dtype[-2:]
+    assert {f"{what}.rn.f{bits}" for what in ("add", "mul", "div", "sqrt")} <= operations
+    assert {operation.split(".")[1] for operation in operations} == {"rn"}
+    assert not any(operation.startswith("fma") for operation in operations)
+    assert ".ftz" not in code.ptx and ".approx" not in code.ptx
+
+
+def test_strict_kernels_are_launched_as_they_are_looked_at(monkeypatch):
+    """What the dispatcher makes for a card, which this test only pretends to have."""
+    from numba.cuda import dispatcher
+
+    of = replace(Case("thread", "2-10-1", "float32", "sgd", THE_ONE).mapping().of, strict=True)
+    train, signature = thread.make_train(of), signatures.of_population("float32", strict=True)
+    made = []
+
+    class Kernel(dispatcher._Kernel):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            made.append(self._codelibrary)
+            raise InterruptedError("no card to bind it to")
+
+    monkeypatch.setattr(dispatcher, "_Kernel", Kernel)
+    monkeypatch.setattr(dispatcher.CUDADispatcher, "_configure_cache_for_launch_config", lambda *_: None)
+    monkeypatch.setattr(
+        type(compiling.lowered(train, signature, THE_ONE)).__base__, "_ensure_cc", lambda *_: THE_ONE
+    )
+    monkeypatch.setattr(train, "_cache", dispatcher.NullCache())
+    with compiling._pretended_device(THE_ONE), pytest.raises(InterruptedError):
+        train.compile(signature)
+    assert "fma" not in made[0].get_asm_str() and "mul.rn.f32" in made[0].get_asm_str()
+    assert dispatcher.compile_cuda.__name__ == "compile_cuda"
 
 
 def test_float32_activations_take_no_double_precision():
