@@ -65,3 +65,25 @@ def test_bits_of_softmax_with_another_loss_are_the_cpus(kernel):
     alone = nbp.Network((4, 5, 3), **of, random_state=0).fit(X, Y, **how)
     together = nbp.Population((4, 5, 3), 3, **of, random_state=[1, 2, 0])
     assert together.fit(X, Y, **how, device="cuda", kernel=kernel).digests[-1] == alone.digest
+
+
+def test_predictions_on_a_gpu_are_the_hosts_to_the_bit():
+    drawn = np.random.RandomState(0)
+    X, y = drawn.random_sample((40, 4)).astype("float32"), drawn.randint(0, 3, 40)
+    network = nbp.Network((4, 50, 3), dtype="float32", numerics="strict", random_state=0)
+    population = nbp.Population((4, 50, 3), 3, dtype="float32", numerics="strict", random_state=0)
+    weights = drawn.random_sample(40)
+    on_device = memory.to_device(X)
+    for model in (network, population):
+        found = memory.to_host(model.forward(on_device))
+        assert found.tobytes() == np.asarray(model.forward(X)).tobytes()
+        there = model.evaluate(on_device, memory.to_device(y), sample_weight=weights)
+        here = model.evaluate(X, y, sample_weight=weights)
+        assert {name: np.asarray(value).tobytes() for name, value in there.items()} == {
+            name: np.asarray(value).tobytes() for name, value in here.items()
+        }
+
+
+def test_a_block_a_network_is_refused():
+    with pytest.raises(ValueError, match="sums in order, which threads of a block share out"):
+        digest_in_population(cases()["sgd float32"], device="cuda", kernel="block")

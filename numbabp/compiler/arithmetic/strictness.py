@@ -17,7 +17,7 @@ from llvmlite import ir
 from numba import types
 from numba.core.typing.templates import infer, infer_global, make_intrinsic_template
 
-MARK = "numbabp.is_strict"
+MARK = "numbabp_is_strict"
 """Of an instruction, by which `strict_cuda` finds what `is_strict` becomes."""
 _strict = False
 """Numba compiles in one thread at a time, and this is changed only there; or runs without the compiler."""
