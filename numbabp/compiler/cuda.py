@@ -50,7 +50,7 @@ def kernel(
     compiled.configure = _without_warnings(compiled.configure)
     compiled.is_strict = strict
     if strict:
-        from .strict_cuda import compiling_strictly
+        from .arithmetic.strict_cuda import compiling_strictly
 
         compiled.compile = compiling_strictly(compiled)
     depends_on = _version(), f"max_registers={max_registers}"
@@ -184,7 +184,7 @@ def lowered(
         )
     kernel_fixup(result.library.get_function(result.fndesc.llvm_func_name), debug=False)
     if compiled.is_strict:
-        from .strict_cuda import make_strict
+        from .arithmetic.strict_cuda import make_strict
 
         make_strict(result.library)
     return result.library

@@ -69,7 +69,7 @@ def test_bits_of_softmax_with_another_loss_are_the_cpus(kernel):
 
 def test_predictions_on_a_gpu_are_the_hosts_to_the_bit():
     drawn = np.random.RandomState(0)
-    X, y = drawn.random_sample((40, 4)).astype("float32"), drawn.randint(0, 3, 40)
+    X, y = drawn.random_sample((40, 4)).astype("float32"), np.eye(3, dtype="float32")[drawn.randint(0, 3, 40)]
     network = nbp.Network((4, 50, 3), dtype="float32", numerics="strict", random_state=0)
     population = nbp.Population((4, 50, 3), 3, dtype="float32", numerics="strict", random_state=0)
     weights = drawn.random_sample(40)

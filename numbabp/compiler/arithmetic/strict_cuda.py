@@ -25,6 +25,7 @@ class StrictLibrary(CUDACodeLibrary):  # type: ignore[misc, unused-ignore]
     """A kernel's code whose IR is strict."""
 
     _llvm_strs: list[str] | None
+    _nvvm_options: dict[str, Any]
 
     @property
     def llvm_strs(self) -> list[str]:
@@ -32,6 +33,10 @@ class StrictLibrary(CUDACodeLibrary):  # type: ignore[misc, unused-ignore]
         if self._llvm_strs is None:
             self._llvm_strs = [as_strict(str(module)) for module in self.modules]
         return self._llvm_strs
+
+    def contract_nothing(self) -> None:
+        """Tell NVVM, before it is asked for PTX."""
+        self._nvvm_options = {**self._nvvm_options, "fma": False}
 
 
 def as_strict(text: str) -> str:
@@ -51,7 +56,7 @@ def as_strict(text: str) -> str:
 def make_strict(library: Any) -> None:
     """Let a kernel's code be strict, of which no text has been made yet."""
     library.__class__ = StrictLibrary
-    library._nvvm_options = {**library._nvvm_options, "fma": False}
+    library.contract_nothing()
 
 
 def compiling_strictly(compiled: Any) -> Callable[..., Any]:
