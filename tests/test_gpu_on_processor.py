@@ -16,7 +16,10 @@ INFERENCE = ["test_gpu_population_predictions.py", "test_gpu_start.py"]
 """Whose kernels no other test has on record."""
 FILES = sorted((TESTS / "gpu").glob("test_*.py"), key=lambda path: path.stat().st_size)
 ALL = [path.name for path in FILES if path.name not in RECORDED]
-IN_SIMULATOR, COMPILED = ALL, [name for name in ALL if name != "test_gpu_simulator.py"]
+STRICT = "test_gpu_strict.py"
+"""Whose bits only what is compiled has."""
+IN_SIMULATOR = [name for name in ALL if name != STRICT]
+COMPILED = [name for name in ALL if name != "test_gpu_simulator.py"]
 
 pytestmark = [
     pytest.mark.once,
@@ -56,6 +59,11 @@ def test_tests_of_gpus_pass_in_the_simulator(files):
 @pytest.mark.slow  # until its kernels, which come with the lines of all instructions, are compiled
 def test_nothing_is_found_in_accesses_on_record_but_planted_faults(can_compile):
     assert " skipped" not in run(RECORDED + INFERENCE, GPU_ON_PROCESSOR="recorded")
+
+
+@pytest.mark.slow
+def test_strict_bits_are_the_cpus(can_compile):
+    assert "4 passed" in run([STRICT], GPU_ON_PROCESSOR="1", PYTEST_ADDOPTS="-k 2-10-1")
 
 
 @pytest.mark.exhaustive  # a kernel for each architecture: ten minutes, where the simulator takes three
