@@ -237,9 +237,10 @@ def test_automatic_rate_allows_for_the_spread_of_sums_of_weights(batch_size):
     ],
 )
 def test_what_gives_weights_does_as_well_as_with_theirs(make, data):
+    """A split of moons differs by 0.014 (standard deviation) from one to the next: ten of them by 0.004."""
     samples, y = data(random_state=0) if isinstance(data, partial) else data(return_X_y=True)
     scores = []
-    for seed in range(3):
+    for seed in range(10):
         split = train_test_split(samples, y, test_size=0.4, random_state=seed, stratify=y)
         scaler = StandardScaler().fit(split[0])
         train, test = scaler.transform(split[0]), scaler.transform(split[1])
