@@ -22,9 +22,8 @@ from numbabp.training.engines import network_cpu
 CASES = strict_cases.cases()
 FEW = ("sgd float32", "adam float64", "2-10-1 float32", "sparse float64")
 COVER = (
-    *("sgd float32", "sgd float64", "momentum float32", "rmsprop float64", "adam float32", "adamw float64"),
-    *("gelu float64", "silu float32", "softplus float64", "tanh float32", "784-128-10 float32", "poisson"),
-    *("2-10-1 float32", "sparse momentum", "l1 and clipping", "mini-batches", "cosine", "early stopping"),
+    *("sgd float32", "momentum float32", "adamw float64", "gelu float64", "softplus float64"),
+    *("2-10-1 float32", "sparse momentum", "mini-batches", "cosine"),
 )
 X, Y = strict_cases.samples(CASES["sgd float64"])
 
@@ -63,7 +62,7 @@ def test_digests_do_not_depend_on_what_code_is_compiled_for(processor):
 @pytest.mark.slow
 def test_fast_bits_do_depend_on_it():
     """So the digests above are no matter of course."""
-    names = ["sgd float32", "adam float32", "784-128-10 float64"]
+    names = ["sgd float32", "2-10-1 float64"]
     on = [strict.digests_on(processor, names, fast=True) for processor in ("generic", "haswell")]
     assert all(on[0][name] != on[1][name] for name in names)
 

@@ -20,7 +20,7 @@ def refusal(kernel: Kernel, problem: Problem) -> str:
             return "numerics='strict' takes these steps only with a dense X; X.toarray() makes one"
         if kernel.device == CUDA:
             return "numerics='strict' needs sums in order, which threads of a block share out"
-        return "numerics='strict' needs sums in the order of single samples"
+        return "numerics='strict' needs sums in an order that this kernel has not"
     return _REASONS[kernel.name, kernel.device](kernel, problem)
 
 
