@@ -19,7 +19,7 @@ from numba.core.typing import Context
 from numba.core.typing.templates import infer_global, make_overload_template
 from numba.extending import intrinsic
 
-from .arithmetic.strictness import is_compiled_strictly, while_strict
+from .arithmetic.strictness import is_strict, while_strict
 from .caching import package_cache
 from .linking import KernelCompiler, LinkOnlyCompiler, StrictKernelCompiler, TrainingKernelCompiler
 from .registries import import_array_functions
@@ -52,15 +52,15 @@ def _register(function: Callable[..., Any], options: dict[str, Any]) -> Callable
         return function
 
     @cache
-    def dispatcher(is_strict: bool) -> Any:
-        return njit(**{**options, "fastmath": False} if is_strict else options)(function)
+    def dispatcher(strict: bool) -> Any:
+        return njit(**{**options, "fastmath": False} if strict else options)(function)
 
     template = make_overload_template(function, implementation, options, strict=False, inline="never")
 
     class Once(template):  # type: ignore[misc, valid-type]
         def _get_impl(self, args: Any, kws: Any) -> Any:
             if isinstance(self.context, Context):  # the processor's
-                return dispatcher(is_compiled_strictly()), args
+                return dispatcher(is_strict()), args
             return super()._get_impl(args, kws)
 
     infer_global(function, types.Function(Once))

@@ -23,11 +23,6 @@ _strict = False
 """Numba compiles in one thread at a time, and this is changed only there; or runs without the compiler."""
 
 
-def is_compiled_strictly() -> bool:
-    """Whether what is being compiled is a strict kernel."""
-    return _strict
-
-
 @contextmanager
 def strictly_compiling() -> Iterator[None]:
     """What is compiled meanwhile is strict."""
@@ -51,7 +46,7 @@ def while_strict(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def is_strict() -> bool:
-    """Whether the kernel is a strict one: a constant in compiled code."""
+    """Whether the kernel is a strict one: a constant in compiled code, and so in what compiles it."""
     return _strict
 
 
