@@ -230,6 +230,22 @@ def nesterov_step(step: Any, w: Any, v: Any, g: Any) -> tuple[Any, Any]:
 
 
 @scalar_function
+def adagrad_step(step: Any, w: Any, s: Any, g: Any) -> tuple[Any, Any]:
+    """One parameter and its sum of squares after a step."""
+    root = _root_of_normal(g)
+    s = s + root * root
+    return w - step.eta * g / (math.sqrt(s) + step.epsilon), s
+
+
+@scalar_function
+def rmsprop_step(step: Any, w: Any, s: Any, g: Any) -> tuple[Any, Any]:
+    """One parameter and its mean of squares after a step."""
+    root = _root_of_normal(g)
+    s = _faded(step.keep * s + step.take * root * root)
+    return w - step.eta * g / (math.sqrt(s) + step.epsilon), s
+
+
+@scalar_function
 def adam_step(step: Any, w: Any, m: Any, s: Any, g: Any) -> tuple[Any, Any, Any]:
     """One parameter and its two moments after a step."""
     m = _faded(step.keep * m + step.take * g)
@@ -255,17 +271,22 @@ def rprop_step(step: Any, w: Any, last: Any, d: Any, g: Any) -> tuple[Any, Any, 
 
 @scalar_function
 def step_parameter(code: Any, step: Any, parameters: Any, moments: Any, n: Any, j: Any, g: Any) -> None:
-    """One step of parameter j from its gradient: sgd, momentum, nesterov or adam; moments of n each, flat."""
+    """One step of parameter j from its gradient; moments of n each, flat."""
+    w = parameters[j]
     if code == SGD:
-        parameters[j] -= step.eta * g
+        parameters[j] = w - step.eta * g
     elif code == MOMENTUM:
-        parameters[j], moments[j] = momentum_step(step, parameters[j], moments[j], g)
+        parameters[j], moments[j] = momentum_step(step, w, moments[j], g)
     elif code == NESTEROV:
-        parameters[j], moments[j] = nesterov_step(step, parameters[j], moments[j], g)
+        parameters[j], moments[j] = nesterov_step(step, w, moments[j], g)
+    elif code == ADAGRAD:
+        parameters[j], moments[j] = adagrad_step(step, w, moments[j], g)
+    elif code == RMSPROP:
+        parameters[j], moments[j] = rmsprop_step(step, w, moments[j], g)
+    elif code == RPROP:
+        parameters[j], moments[j], moments[n + j] = rprop_step(step, w, moments[j], moments[n + j], g)
     else:
-        parameters[j], moments[j], moments[n + j] = adam_step(
-            step, parameters[j], moments[j], moments[n + j], g
-        )
+        parameters[j], moments[j], moments[n + j] = adam_step(step, w, moments[j], moments[n + j], g)
 
 
 @subroutine
@@ -288,18 +309,14 @@ def apply(
             )
     elif code == ADAGRAD:
         for j in range(n):
-            g = gradient[first + j]
-            root = _root_of_normal(g)
-            s = moments[0, start + j] + root * root
-            moments[0, start + j] = s
-            parameters[start + j] -= step.eta * g / (np.sqrt(s) + step.epsilon)
+            parameters[start + j], moments[0, start + j] = adagrad_step(
+                step, parameters[start + j], moments[0, start + j], gradient[first + j]
+            )
     elif code == RMSPROP:
         for j in range(n):
-            g = gradient[first + j]
-            root = _root_of_normal(g)
-            s = _faded(step.keep * moments[0, start + j] + step.take * root * root)
-            moments[0, start + j] = s
-            parameters[start + j] -= step.eta * g / (np.sqrt(s) + step.epsilon)
+            parameters[start + j], moments[0, start + j] = rmsprop_step(
+                step, parameters[start + j], moments[0, start + j], gradient[first + j]
+            )
     elif code == RPROP:
         for j in range(n):
             parameters[start + j], moments[0, start + j], moments[1, start + j] = rprop_step(

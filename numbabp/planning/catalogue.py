@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from ..checks.arguments import check_choice
-from ..kernels.update_rules import UPDATE_RULES
+from ..kernels.update_rules import OF_ALL_SAMPLES, UPDATE_RULES
 from ..options import LINEAR_RULES
 from .problem import Problem
 
@@ -134,7 +134,7 @@ BLOCK = Kernel(
     "a block of a GPU's threads a network, weights in shared memory",
     device=CUDA,
     for_many=True,
-    rules=(*LINEAR_RULES, "adam"),
+    rules=ALL_RULES,
 )
 KERNELS = (
     SEQUENTIAL,
@@ -166,7 +166,7 @@ KERNELS = (
         "persistent",
         "one network in one block of a GPU's threads, weights in shared memory",
         CUDA,
-        rules=(*LINEAR_RULES, "adam"),
+        rules=tuple(rule for rule in ALL_RULES if rule not in OF_ALL_SAMPLES),
     ),
     Kernel("lanes", "networks in the lanes of vectors", for_many=True, in_lanes=True),
     Kernel(
@@ -182,7 +182,7 @@ KERNELS = (
         "a thread of a GPU a network, weights in its registers",
         CUDA,
         for_many=True,
-        rules=(*LINEAR_RULES, "adam"),
+        rules=ALL_RULES,
         strict=True,
     ),
     Kernel(
@@ -190,7 +190,7 @@ KERNELS = (
         "a warp of a GPU's threads a network, weights in their registers",
         CUDA,
         for_many=True,
-        rules=(*LINEAR_RULES, "adam"),
+        rules=ALL_RULES,
         strict=True,
     ),
     BLOCK,

@@ -52,6 +52,17 @@ BLOCK_BARRIER = 40
 """Cycles of a block's barrier."""
 LAUNCH_SECONDS = 1e-3
 """What a population's training costs on the GPU beside its steps: copies begun, launches, flags looked at."""
+_OF_RULE = {
+    "sgd": 1.0,
+    "momentum": 2.0,
+    "nesterov": 3.0,
+    "adagrad": 11.0,
+    "rmsprop": 12.0,
+    "adam": 14.0,
+    "adamw": 15.0,
+    "rprop": 12.0,
+}
+"""Instructions of an update rule for a weight."""
 COMPILE_SECONDS = 4.0
 """What compiling for an architecture takes on a GPU, once; after that the kernel comes from the disk."""
 START = 0.5
@@ -164,7 +175,8 @@ def _weights(of: Specialisation) -> list[int]:
 
 def _rule_instructions(of: Specialisation) -> float:
     """That the update rule takes for a weight."""
-    return {"sgd": 1.0, "momentum": 2.0, "nesterov": 3.0, "adam": 14.0}[of.update_rule] + of.with_l2
+    rule = _OF_RULE[of.update_rule] + of.with_l2 + 2 * of.clips_values + 3 * of.with_l1
+    return rule + 3 if of.gathers else rule
 
 
 def _beside(of: Specialisation) -> float:

@@ -84,6 +84,10 @@ def specialisation(
         "accuracy" in architecture.metric_names(options.monitor),
         architecture.quantile,
         architecture.is_strict,
+        options.l1 > 0,
+        options.clip_value is not None,
+        options.clip_norm is not None,
+        options.batch_size > 1,
     )
 
 
@@ -104,7 +108,7 @@ def _thread(of: Specialisation, device: Device) -> Mapping | str:
     """Parameters and units in a thread's registers."""
     from ..kernels.cuda.population.thread import THREADS
 
-    wide, arrays = of.itemsize // 4, 1 + of.n_moments
+    wide, arrays = of.itemsize // 4, 1 + of.n_kept
     registers = wide * (of.n_parameters * arrays + 3 * of.n_units) + _registers_beside(of)
     return _in_registers("thread", of, registers, 0, (THREADS, THREADS))
 
@@ -113,7 +117,7 @@ def _warp(of: Specialisation, device: Device) -> Mapping | str:
     """Parameters and units dealt out to the registers of 32 threads."""
     from ..kernels.cuda.population import warp
 
-    wide, arrays = of.itemsize // 4, 1 + of.n_moments
+    wide, arrays = of.itemsize // 4, 1 + of.n_kept
     beside = _registers_beside(of) + 6 + 30 * wide + 20 * max(0, of.n_layers - 2)
     registers = wide * warp.n_own(of) * arrays + beside
     kinds = 3 + of.strict * 8 // of.itemsize  # strict ones see losses in float64, in memory of their own

@@ -17,7 +17,7 @@ def candidates(problem: Problem) -> Iterator[Plan]:
     assert n_networks is not None
     of_gpu = catalogue.kernels(problem, catalogue.CUDA)
     of = specialisation(architecture, problem.options, problem.with_l2, problem.weighted)
-    state = n_networks * architecture.nbytes * (1 + of.n_moments)
+    state = n_networks * architecture.nbytes * (1 + of.n_kept)
     moved = 2 * state + 8 * problem.epochs * n_networks * (1 + of.monitored)
     if not problem.place.has_data:
         moved += problem.n_samples * (architecture.n_inputs + architecture.n_outputs) * of.itemsize

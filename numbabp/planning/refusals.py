@@ -136,8 +136,9 @@ def _not_in_one_block(kernel: Kernel, problem: Problem) -> str:
         what = f"block_length={options.block_length}"
     if not what and options.update_rule not in kernel.rules:
         what = f"update_rule={options.update_rule!r}"
-    if not what and options.alters_gradient:
-        what = f"{options.alters_gradient}={getattr(options, options.alters_gradient)!r}"
+    name = "batch_size" if options.batch_size > 1 else "clip_norm"
+    if not what and getattr(options, name) != PLAIN_GRADIENT[name]:
+        what = f"{name}={getattr(options, name)!r}"
     if not what and others:
         what = f"monitor={tuple(sorted(others))}"
     return f"{what} is not possible on a GPU in one block" if what else _does_not_fit(kernel, problem)
@@ -147,7 +148,11 @@ def _not_in_one_block(kernel: Kernel, problem: Problem) -> str:
 
 
 def _not_in_lanes(kernel: Kernel, problem: Problem) -> str:
-    return _not_together(kernel, problem, "lanes", "in lanes")
+    why, options = _not_together(kernel, problem, "lanes", "in lanes"), problem.options
+    name = options.alters_gradient
+    if not why and name:
+        why = f"{name}={getattr(options, name)}: lanes take {name}={PLAIN_GRADIENT[name]}"
+    return why
 
 
 def _never(kernel: Kernel, problem: Problem) -> str:
@@ -155,7 +160,10 @@ def _never(kernel: Kernel, problem: Problem) -> str:
 
 
 def _not_on_gpu(kernel: Kernel, problem: Problem) -> str:
-    return _not_together(kernel, problem, "kernels for GPUs", "on a GPU") or _does_not_fit(kernel, problem)
+    why, options = _not_together(kernel, problem, "kernels for GPUs", "on a GPU"), problem.options
+    if not why and problem.architecture.is_strict and options.clip_norm is not None:
+        why = f"clip_norm={options.clip_norm}: numerics='strict' needs the norm's sum in order"
+    return why or _does_not_fit(kernel, problem)
 
 
 def _not_together(kernel: Kernel, problem: Problem, who: str, where: str) -> str:
@@ -168,9 +176,6 @@ def _not_together(kernel: Kernel, problem: Problem, who: str, where: str) -> str
     if options.update_rule not in kernel.rules:
         *rules, last = kernel.rules
         return f"update_rule={options.update_rule!r}: {who} take {', '.join(rules)} and {last}"
-    name = options.alters_gradient
-    if name:
-        return f"{name}={getattr(options, name)}: {who} take {name}={PLAIN_GRADIENT[name]}"
     if options.propagate not in kernel.propagates:
         return f"propagate={options.propagate!r}: {who} take 'exact'"
     if set(options.monitor) - {"accuracy"}:

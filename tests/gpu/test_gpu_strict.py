@@ -31,6 +31,26 @@ SAME = {
         dtype="float32", fit={"update_rule": "adam", "l2": 1e-3, "learning_rate": 0.02}, weighted=True
     ),
     "accuracy": Case(dtype="float32", fit={"monitor": ["accuracy"]}, weighted=True),
+    "rmsprop, l1": Case(
+        dtype="float32", fit={"update_rule": "rmsprop", "l1": 1e-3, "learning_rate": 0.02}, weighted=True
+    ),
+    "adagrad, l1 and l2": Case(
+        dtype="float64", fit={"update_rule": "adagrad", "l1": 1e-3, "l2": 1e-3, "learning_rate": 0.02}
+    ),
+    "adamw, clipped": Case(
+        (2, 4, 1),
+        dtype="float32",
+        fit={"update_rule": "adamw", "l2": 0.1, "clip_value": 0.05, "learning_rate": 0.02},
+        weighted=True,
+    ),
+    "adamw, batches": Case(
+        (2, 3, 1),
+        dtype="float32",
+        fit={"update_rule": "adamw", "l2": 0.1, "l1": 1e-3, "batch_size": 7, "learning_rate": 0.02},
+        weighted=True,
+    ),
+    "batches": Case(dtype="float32", fit={"batch_size": 7, "l2": 1e-3, "learning_rate": 0.5}, weighted=True),
+    "clipped": Case(dtype="float32", fit={"clip_value": 0.05, "learning_rate": 0.5}),
 }
 
 

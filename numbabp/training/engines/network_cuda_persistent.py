@@ -108,7 +108,7 @@ class Persistent(CudaEngine):
         self, orders: np.ndarray, epoch: int, begin: int, end: int, rows: np.ndarray
     ) -> tuple[int, int]:
         """One launch, which fills `rows`: position of a loss that was not finite, or -1, and steps so far."""
-        to_device, rule, run = memory.to_device, self.subject.options.rule, self.subject.run
+        to_device, options, run = memory.to_device, self.subject.options, self.subject.run
         memory.copy_to(self.networks.steps, run.position[STEP : STEP + 1])
         loss, accuracy = (to_device(np.ascontiguousarray(row[:, None])) for row in rows)
         record = Record(
@@ -120,8 +120,9 @@ class Persistent(CudaEngine):
             to_device(np.array([np.inf])),
             memory.zeros(1, np.int64),
             memory.zeros(1, np.int64),
+            memory.zeros(1, np.int64),
         )
-        common = Common(epoch, begin, end, rule.beta_1, rule.beta_2, rule.epsilon, 0.0, 0)
+        common = Common.of_rule(options.rule, options.batch_size, (epoch, begin, end))
         rates = to_device(run.learning_rates[None, epoch : epoch + len(orders)])
         networks, samples = self._views
         arguments = (

@@ -11,6 +11,7 @@ from ...devices import memory
 from ...errors import DivergenceError
 from ...kernels.cuda.population.kernel import Common, Networks, Record
 from ...kernels.cuda.population.kernel import Samples as DeviceSamples
+from ...kernels.cuda.population.specialisation import Specialisation
 from ...kernels.shuffling import draw_orders
 from ...planning.gpu_layouts import Mapping
 from ...samples import Samples
@@ -88,7 +89,7 @@ class OnGpu(PopulationEngine):
         self.train = make_train(self.mapping)
         to_device = memory.to_device
         dtype = shard.parameters.dtype
-        self.networks = networks_on_device(shard, self.mapping.of.strict)
+        self.networks = networks_on_device(shard, self.mapping.of)
         weights, sums = np.empty((0, 0), dtype), np.full(n, float(self.n_samples))
         if len(shard.weights):
             weights, sums = shard.weights.T, shard.weights.sum(axis=1, dtype=float)
@@ -105,6 +106,7 @@ class OnGpu(PopulationEngine):
             to_device(np.full(n, -1, np.int64)),
             to_device(np.full(n, 2**62, np.int64)),
             to_device(np.full(n, np.inf)),
+            memory.zeros(n, np.int64),
             memory.zeros(n, np.int64),
             memory.zeros(n, np.int64),
         )
@@ -236,14 +238,11 @@ class OnGpu(PopulationEngine):
     def _launch_on(
         self, networks: Networks, samples: DeviceSamples, record: Record, window: Window, begin: int, end: int
     ) -> None:
-        rule = self.shard.options.rule
-        common = Common(
-            window.first_epoch,
-            begin,
-            end,
-            rule.beta_1,
-            rule.beta_2,
-            rule.epsilon,
+        options = self.shard.options
+        common = Common.of_rule(
+            options.rule,
+            options.batch_size,
+            (window.first_epoch, begin, end),
             float(self.shard.tol),
             self.shard.n_iter_no_change or 0,
         )
@@ -260,7 +259,8 @@ class OnGpu(PopulationEngine):
         """Positions begin to end of a window; networks that diverge are left after the last step before."""
         networks = self.networks
         before = networks.parameters.copy(), networks.moments.copy(), networks.steps.copy()
-        best = self.record.best.copy(), self.record.waited.copy()
+        record = self.record
+        decided = record.best.copy(), record.waited.copy(), record.gathered.copy()
         self._launch(window, begin, end)
         self._finish_history()  # of the window before, while the GPU is busy
         lost = ~self._are_of_use(networks.parameters) | (self.record.diverged >= 0)
@@ -269,7 +269,7 @@ class OnGpu(PopulationEngine):
         newly_lost = np.flatnonzero((flags & 1 > 0) & ~self.ended)
         self.ended |= flags > 0
         if newly_lost.size:
-            self._go_back(window, begin, end, newly_lost, (*before, *best))
+            self._go_back(window, begin, end, newly_lost, (*before, *decided))
 
     def _go_back(
         self, window: Window, begin: int, end: int, lost: np.ndarray, before: tuple[Any, ...]
@@ -323,7 +323,7 @@ class OnGpu(PopulationEngine):
     ) -> Networks:
         """Some networks, trained anew from `begin` up to the limits."""
         rows = memory.to_device(which)
-        parameters, moments, steps, best, waited = (array[rows].copy() for array in before)
+        parameters, moments, steps, best, waited, gathered = (array[rows].copy() for array in before)
         networks = Networks(
             parameters,
             moments,
@@ -347,6 +347,7 @@ class OnGpu(PopulationEngine):
             best,
             waited,
             memory.zeros(n, np.int64),
+            gathered,
         )
         self._launch_on(networks, samples, record, window, begin, end)
         return networks
@@ -384,14 +385,14 @@ class OnGpu(PopulationEngine):
         networks, state = self.networks, self.shard.state
         self.shard.parameters[:] = memory.to_host(networks.parameters)
         if state.moments.size:
-            state.moments[:] = memory.to_host(networks.moments).reshape(state.moments.shape)
+            moments = networks.moments[:, : state.moments[0].size]  # and not the gradient
+            state.moments[:] = memory.to_host(moments).reshape(state.moments.shape)
         state.steps[:] = memory.to_host(networks.steps)
 
     def _check_memory(self) -> None:
         """Raise MemoryError, before anything is allocated there, if so many networks would not fit."""
         shard = self.shard
-        moments = shard.state.moments[0].nbytes if shard.state.moments.size else 0
-        each = 2 * (shard.parameters[0].nbytes + moments) + 100
+        each = 2 * shard.parameters[0].nbytes * (1 + self.mapping.of.n_kept) + 100
         each += shard.weights[0].nbytes if len(shard.weights) else 0
         common = self.samples.nbytes + 2 * HISTORY_BYTES
         free = memory.free_bytes()
@@ -403,15 +404,20 @@ class OnGpu(PopulationEngine):
             )
 
 
-def networks_on_device(shard: Shard, strict: bool = False) -> Networks:
+def networks_on_device(shard: Shard, of: Specialisation) -> Networks:
     """Copies of a shard's networks, but their learning rates; penalties of strict ones are not rounded."""
     dtype, n = shard.parameters.dtype, len(shard.parameters)
+    moments = memory.to_device(shard.state.moments.reshape(n, -1))
+    if of.gathers:  # the gradient lies behind
+        both = memory.zeros((n, of.n_kept * shard.architecture.n_parameters), dtype)
+        both[:, : moments.shape[1]] = moments
+        moments = both
     return Networks(
         memory.to_device(shard.parameters),
-        memory.to_device(shard.state.moments.reshape(n, -1)),
+        moments,
         memory.to_device(shard.state.steps),
         None,
         memory.to_device(shard.rate_of.astype(np.int32)),
         memory.to_device(shard.numbers["momentum"].astype(dtype)),
-        memory.to_device(shard.numbers["l2"].astype(np.float64 if strict else dtype)),
+        memory.to_device(shard.numbers["l2"].astype(np.float64 if of.strict else dtype)),
     )

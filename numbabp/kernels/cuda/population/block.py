@@ -6,6 +6,7 @@ columns; backwards a thread takes a row: its update and its sum for the delta be
 the loops over weights are unsigned, since those that may count from the end take twice the instructions.
 """
 
+import math
 from functools import cache
 from itertools import accumulate, pairwise
 from typing import Any
@@ -27,8 +28,10 @@ from ....functions.units import (
     sum_of,
 )
 from ...layout import ONE
-from ...update_rules import step_parameter
-from .kernel import Pieces, block_barrier, chain, make_kernel
+from .arithmetic import make_step_bias, make_step_weight
+from .batches import Part
+from .chaining import chain
+from .kernel import Pieces, block_barrier, make_kernel
 from .specialisation import Specialisation
 
 LEAST_THREADS, MOST_THREADS = (6, 6) if SIMULATED else (32, 512)
@@ -45,6 +48,10 @@ class _Places:
             lengths += [fan_in * stride, fan_out]
         starts = [0, *accumulate(lengths)]
         self.weights, self.biases, self.n_own = starts[0:-1:2], starts[1::2], starts[-1]
+        self.parts = []
+        layers = zip(pairwise(of.layer_sizes), self.strides, self.weights, self.biases, strict=True)
+        for (fan_in, fan_out), stride, w, b in layers:
+            self.parts += [Part(w, fan_in * fan_out, True, fan_out, stride), Part(b, fan_out, False)]
 
 
 def n_threads(of: Specialisation) -> int:
@@ -56,7 +63,7 @@ def n_threads(of: Specialisation) -> int:
 def shared_bytes(of: Specialisation, threads: int) -> int:
     """Dynamic shared memory of a block."""
     units = 3 * of.n_units + max(threads, of.layer_sizes[-1])
-    return of.itemsize * (_Places(of).n_own * (1 + of.n_moments) + units)
+    return of.itemsize * (_Places(of).n_own * (1 + of.n_kept) + units)
 
 
 @cache
@@ -66,7 +73,7 @@ def make_train(of: Specialisation, max_registers: int | None = None) -> Any:
     `shared_bytes` tells how much shared memory it takes; see `kernel.make_kernel`.
     """
     places, layers = _Places(of), range(of.n_layers)
-    arrays = range(-1, of.n_moments)  # -1 for the parameters
+    arrays = range(-1, of.n_kept)  # -1 for the parameters
     pieces = Pieces(
         0,
         1,
@@ -74,6 +81,8 @@ def make_train(of: Specialisation, max_registers: int | None = None) -> Any:
         of.n_units,
         0,
         True,
+        places.parts,
+        _sum_of_block,
         chain([_make_transfer(of, places, layer, moment, True) for layer in layers for moment in arrays]),
         chain([_make_forward(of, places, layer) for layer in layers]),
         _make_outputs(of),
@@ -81,6 +90,18 @@ def make_train(of: Specialisation, max_registers: int | None = None) -> Any:
         chain([_make_transfer(of, places, layer, moment, False) for layer in layers for moment in arrays]),
     )
     return make_kernel(of, pieces, max_registers)
+
+
+@scalar_function
+def _sum_of_block(team: Any, value: Any) -> Any:
+    """Of roots, whose squares may be too large for the dtype; the step that follows ends with a barrier."""
+    team.seen_loss[team.lane] = math.sqrt(value)
+    block_barrier()
+    total = 0.0
+    for lane in range(team.n_lanes):
+        root = np.float64(team.seen_loss[lane])
+        total += root * root
+    return total
 
 
 def _make_transfer(of: Specialisation, places: _Places, layer: int, moment: int, is_load: bool) -> Any:
@@ -200,21 +221,13 @@ def _make_backward(of: Specialisation, places: _Places, layer: int) -> Any:
     w, b, stride = map(np.uint64, (places.weights[layer], places.biases[layer], places.strides[layer]))
     out, x = np.uint64(of.outputs_at[layer]), np.uint64(of.outputs_at[layer - 1])
     code_below = of.codes[layer - 1]
-    rule, plain, n, zero = of.rule, of.is_plain, np.uint64(places.n_own), of.real(0)
-
-    @scalar_function
-    def update(team: Any, step: Any, p: Any, a: Any, d: Any) -> None:
-        if plain:
-            team.parameters[p] -= a * (step.rate * d)
-        else:
-            g = a * d + step.l2 * team.parameters[p]
-            step_parameter(rule, step.numbers, team.parameters, team.moments, n, p, g)
+    n, zero = np.uint64(places.n_own), of.real(0)
+    step_weight, step_bias = make_step_weight(of, n), make_step_bias(of, n)
 
     @scalar_function
     def update_biases(team: Any, step: Any) -> None:
         for k in range(np.uint64(team.lane), fan_out, np.uint64(team.n_lanes)):
-            d = team.delta[out + k]
-            step_parameter(rule, step.numbers, team.parameters, team.moments, n, b + k, d)
+            step_bias(step, team.parameters, team.moments, b + k, team.delta[out + k])
 
     @scalar_function
     def backward_first(team: Any, s: Any, step: Any) -> None:
@@ -225,7 +238,9 @@ def _make_backward(of: Specialisation, places: _Places, layer: int) -> Any:
             for k in range(lane % width, fan_out, width):
                 d = team.delta[out + k]
                 for j in range(group, fan_in, groups):
-                    update(team, step, w + j * stride + k, team.inputs[s, j], d)
+                    p = w + j * stride + k
+                    old = team.parameters[p]
+                    step_weight(step, team.parameters, team.moments, p, old, team.inputs[s, j], d)
         update_biases(team, step)
         block_barrier()
 
@@ -235,9 +250,10 @@ def _make_backward(of: Specialisation, places: _Places, layer: int) -> Any:
             a = team.a[x + j]
             total = zero
             for k in range(fan_out):
-                d = team.delta[out + k]
-                total += team.parameters[w + j * stride + k] * d
-                update(team, step, w + j * stride + k, a, d)
+                p = w + j * stride + k
+                old, d = team.parameters[p], team.delta[out + k]
+                total += old * d
+                step_weight(step, team.parameters, team.moments, p, old, a, d)
             team.delta[x + j] = total * derivative(code_below, team.z[x + j], a)
         update_biases(team, step)
         block_barrier()

@@ -7,7 +7,7 @@ out, in functions that `make_kernel` puts together with what all do alike: sampl
 records, and networks that end before the others. Reference: `train` in tests/reference.py.
 
 NVIDIA's compiler unrolls loops of constant lengths (`specialisation`), but not a loop over layers around
-them: so there is a function for each layer, and `chain` calls them in turn.
+them: so there is a function for each layer, and `chaining` calls them in turn.
 """
 
 import math
@@ -20,7 +20,9 @@ from numba import float64, from_dtype
 from ....compiler.compiling import scalar_function
 from ....compiler.cuda import kernel
 from ....compiler.toolchain import SIMULATED, cuda
-from .arithmetic import make_next_powers, make_step, numbers_of_step, powers_at, real_of_sums
+from ...update_rules import Rule
+from .arithmetic import make_next_powers, make_step, powers_at, real_of_sums
+from .batches import Part, make_finish
 from .specialisation import Specialisation
 
 if not SIMULATED:
@@ -34,7 +36,7 @@ class Networks(NamedTuple):
     """What is trained, T being the networks' dtype; everything on the device."""
 
     parameters: Any  # T (n_networks, n_parameters)
-    moments: Any  # T (n_networks, N_MOMENTS * n_parameters)
+    moments: Any  # T (n_networks, n_kept * n_parameters), and the gradient so far
     steps: Any  # int64 (n_networks,), taken so far
     rates: Any  # float64 (n_rates, epochs of the slice)
     rate_of: Any  # int32 (n_networks,), row of `rates`
@@ -62,6 +64,7 @@ class Record(NamedTuple):
     best: Any  # float64 (n_networks,), lowest loss of an epoch so far
     waited: Any  # int64 (n_networks,), epochs in a row that have not improved it by tol
     stopped: Any  # int64 (n_networks,): 0, or the epochs after which the loss improved no more
+    gathered: Any  # int64 (n_networks,), samples whose gradients have been added up for the next step
 
 
 class Common(NamedTuple):
@@ -73,12 +76,30 @@ class Common(NamedTuple):
     """Position in the slice to begin at,"""
     end: int
     """and to end before."""
+    rho: float
     beta_1: float
     beta_2: float
     epsilon: float
+    l1: float
+    clip_value: float
+    clip_norm: float
+    batch_size: int
     tol: float
     n_iter_no_change: int
     """0 for no limit."""
+
+    @classmethod
+    def of_rule(
+        cls,
+        rule: Rule,
+        batch_size: int,
+        where: tuple[int, int, int],
+        tol: float = 0.0,
+        n_iter_no_change: int = 0,
+    ) -> "Common":
+        """Of an update rule's numbers; `where` are the first epoch, begin and end."""
+        numbers = rule.rho, rule.beta_1, rule.beta_2, rule.epsilon, rule.l1, rule.clip_value, rule.clip_norm
+        return cls(*where, *numbers, batch_size, tol, n_iter_no_change)
 
 
 class Team(NamedTuple):
@@ -120,6 +141,10 @@ class Pieces(NamedTuple):
     """Units that lanes see of each other, 0 if there are no others."""
     in_shared: bool
     """Whether all this lies in shared memory, that of one team."""
+    parts: Sequence[Part]
+    """Of its parameters,"""
+    sum_of_team: Callable[[Any, float], float]
+    """and its sum over the team's threads, of a number of each."""
     load: Callable[..., None]
     """load(team, networks, i)"""
     forward: Callable[..., None]
@@ -130,21 +155,6 @@ class Pieces(NamedTuple):
     """backward(team, s, step): every delta, and the update"""
     store: Callable[..., None]
     """store(team, networks, i)"""
-
-
-def chain(functions: Sequence[Callable[..., None]]) -> Callable[..., None]:
-    """A function for the compiler that calls functions of three arguments in turn."""
-    first, *others = functions
-    if not others:
-        return first
-    rest = chain(others)
-
-    @scalar_function
-    def both(x: Any, y: Any, z: Any) -> None:
-        first(x, y, z)
-        rest(x, y, z)
-
-    return both
 
 
 @scalar_function
@@ -166,7 +176,7 @@ def _lengths_in_registers(of: Specialisation, pieces: Pieces) -> tuple[int, int,
     """Of a thread's parameters, moments and units; of no use (1) where all that lies in shared memory."""
     if pieces.in_shared:
         return 1, 1, 1
-    return pieces.n_own, max(1, of.n_moments * pieces.n_own), pieces.n_own_units
+    return pieces.n_own, max(1, of.n_kept * pieces.n_own), pieces.n_own_units
 
 
 def _make_team(of: Specialisation, pieces: Pieces) -> Any:
@@ -178,7 +188,7 @@ def _make_team(of: Specialisation, pieces: Pieces) -> Any:
     n_lanes, in_shared = pieces.n_lanes, pieces.in_shared
     n_own, n_own_units = pieces.n_own, pieces.n_own_units
     # of what lies in shared memory, with nothing of it in registers, the other way round
-    z_at = n_own * (1 + of.n_moments)
+    z_at = n_own * (1 + of.n_kept)
     a_at, delta_at, loss_at = z_at + n_own_units, z_at + 2 * n_own_units, z_at + 3 * n_own_units
 
     @scalar_function
@@ -232,6 +242,8 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
     n_inputs, n_outputs = of.layer_sizes[0], of.layer_sizes[-1]
     n_seen, in_shared = -(-max(1, pieces.n_seen) // 4) * 4, pieces.in_shared
     load, forward, outputs, backward, store = pieces[-5:]
+    gathers = of.gathers
+    finish = make_finish(of, pieces.n_own, pieces.parts, in_shared, pieces.sum_of_team)
 
     @kernel(max_registers=max_registers, strict=strict)
     def train(networks: Any, samples: Any, record: Any, common: Any) -> None:
@@ -263,7 +275,8 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
         exists = i < n_networks and member < n_teams
         active = False
         epoch, at = common.begin // n_samples, common.begin % n_samples
-        row = column = waited = steps = taken = 0
+        row = column = waited = steps = taken = gathered = 0
+        in_batch = at % common.batch_size if gathers else 0
         rate = l2 = momentum = losses = rights = zero
         loss_sum = right_sum = weight_sum = best = 0.0
         powers = (1.0, 1.0)
@@ -278,6 +291,8 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
             steps = networks.steps[i]
             powers = powers_at(rule, common, steps)
             best, waited = record.best[i], record.waited[i]
+            if gathers:
+                gathered = record.gathered[i]
             if weighted and samples.weights.shape[1] > 1:  # each network has its own
                 column = i
             if at > 0:  # an epoch begun in an earlier launch
@@ -319,11 +334,24 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
                         losses += weight * loss
                         if monitored and right:
                             rights += weight
-                    taken += 1
-                    powers = next_powers(common, powers, steps + taken)
-                    numbers = numbers_of_step(rule, parameters, common, rate, momentum, powers)
-                    backward(team, s, step_of(numbers, rate, weight, l2))
+                    t = steps + taken + 1
+                    next_ones = next_powers(common, powers, t)
+                    backward(team, s, step_of(parameters, common, rate, weight, momentum, l2, next_ones, t))
+                    if gathers:
+                        gathered += 1
+                    else:
+                        powers, taken = next_ones, taken + 1
                 at += 1
+                if gathers:
+                    in_batch += 1
+                    if in_batch == common.batch_size or at == n_samples:
+                        if gathered > 0:
+                            taken += 1
+                            t = steps + taken
+                            powers = next_powers(common, powers, t)
+                            step = step_of(parameters, common, rate, real(1), momentum, l2, powers, t)
+                            finish(team, step, common, gathered)
+                        in_batch = gathered = 0
                 if at == n_samples:  # an epoch ends
                     mean = (loss_sum + losses) / (weight_sum if strict else record.weight[i])
                     if lane == 0:
@@ -354,6 +382,8 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
             if lane == 0:
                 networks.steps[i] += taken
                 record.best[i], record.waited[i] = best, waited
+                if gathers:
+                    record.gathered[i] = gathered
                 if at > 0:  # the next launch goes on with the epoch
                     record.loss[epoch, i] = loss_sum
                     if monitored:

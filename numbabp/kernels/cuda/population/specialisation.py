@@ -12,7 +12,7 @@ import numpy as np
 from ....functions.activations import ACTIVATIONS
 from ....functions.losses import LOSSES
 from ...layout import BIASES, WEIGHTS, layout, n_parameters
-from ...update_rules import N_MOMENTS, SGD, UPDATE_RULES
+from ...update_rules import ADAMW, N_MOMENTS, SGD, UPDATE_RULES
 
 TILE_BYTES = 8192
 """Samples that a block keeps in shared memory at a time take about so much,"""
@@ -39,6 +39,14 @@ class Specialisation:
     """Of the quantile loss."""
     strict: bool = False
     """Whether arithmetic is the CPU's strict one (`arithmetic`)."""
+    with_l1: bool = False
+    """Whether there is such a penalty."""
+    clips_values: bool = False
+    """Whether elements of gradients are cut off."""
+    clips_norm: bool = False
+    """Whether gradients are scaled down to a norm."""
+    in_batches: bool = False
+    """Whether samples share a step."""
 
     @property
     def real(self) -> type:
@@ -71,9 +79,29 @@ class Specialisation:
         return N_MOMENTS[self.update_rule]
 
     @property
+    def gathers(self) -> bool:
+        """Whether a gradient is known as a whole before its step (`batches`)."""
+        return self.in_batches or self.clips_norm
+
+    @property
+    def n_kept(self) -> int:
+        """Numbers kept for a parameter beside itself: moments, and the gradient behind them."""
+        return self.n_moments + self.gathers
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether a step is W -= rate (a delta^T + l2 W) of one sample."""
+        return self.rule == SGD and not (self.with_l1 or self.clips_values or self.gathers)
+
+    @property
     def is_plain(self) -> bool:
         """Whether a step is W -= rate a delta^T and no more."""
-        return self.rule == SGD and not self.with_l2
+        return self.is_linear and not self.with_l2
+
+    @property
+    def shrinks(self) -> bool:
+        """Whether weights decay apart from their gradient."""
+        return self.rule == ADAMW and self.with_l2
 
     @property
     def n_layers(self) -> int:

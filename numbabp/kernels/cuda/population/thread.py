@@ -16,7 +16,9 @@ from ....functions.units import (
     loss_of_output,
 )
 from .arithmetic import make_log_of_sum, make_settled, make_step_bias, make_step_weight, real_of_sums
-from .kernel import Pieces, chain, make_kernel
+from .batches import Part
+from .chaining import chain
+from .kernel import Pieces, make_kernel
 from .specialisation import Specialisation
 
 THREADS = 4 if SIMULATED else 128
@@ -28,7 +30,7 @@ def make_train(of: Specialisation, max_registers: int | None = None) -> Any:
     """The kernel for a specialisation, launched with a thread a network; see `kernel.make_kernel`."""
     layers = range(of.n_layers)
     n_own, n_units = of.n_parameters, of.n_units
-    n_kept = of.n_moments * n_own
+    n_kept = of.n_kept * n_own
 
     @scalar_function
     def load(team: Any, networks: Any, i: Any) -> None:
@@ -46,8 +48,22 @@ def make_train(of: Specialisation, max_registers: int | None = None) -> Any:
 
     forward = chain([_make_forward(of, layer) for layer in layers])
     backward = chain([_make_backward(of, layer) for layer in reversed(layers)])
-    pieces = Pieces(1, THREADS, n_own, n_units, 0, False, load, forward, _make_outputs(of), backward, store)
+    ends = [*of.weights_at[1:], n_own]
+    parts = [
+        part
+        for w, b, end in zip(of.weights_at, of.biases_at, ends, strict=True)
+        for part in (Part(w, b - w, True), Part(b, end - b, False))
+    ]
+    pieces = Pieces(
+        1, THREADS, n_own, n_units, 0, False, parts, _alone, load, forward, _make_outputs(of), backward, store
+    )
     return make_kernel(of, pieces, max_registers)
+
+
+@scalar_function
+def _alone(team: Any, value: Any) -> Any:
+    """The sum over a team of one."""
+    return value
 
 
 def _make_forward(of: Specialisation, layer: int) -> Any:

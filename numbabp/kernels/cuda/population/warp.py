@@ -8,7 +8,7 @@ take 50 shuffles and additions more a step, and shuffles are issued at a quarter
 """
 
 from functools import cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, cycle, pairwise
 from typing import Any
 
 from ....compiler.compiling import scalar_function
@@ -24,8 +24,11 @@ from ....functions.units import (
     loss_of_output,
     sum_of,
 )
+from ..blocked.sums import warp_sum
 from .arithmetic import make_log_of_sum, make_settled, make_step_bias, make_step_weight, real_of_sums
-from .kernel import Pieces, chain, make_kernel, warp_barrier
+from .batches import Part
+from .chaining import chain
+from .kernel import Pieces, make_kernel, warp_barrier
 from .specialisation import Specialisation
 
 LANES = 32
@@ -51,6 +54,12 @@ class _Places:
         self.columns, self.biases, self.rows = starts[0:-1:3], starts[1::3], starts[2::3]
         self.n_own = starts[-1]
         self.units = [0, *accumulate(self.slots)]
+        kinds = {"are_weights": True}, {"are_weights": False}, {"are_weights": True, "are_copies": True}
+        self.parts = [
+            Part(start, n, **kind)
+            for start, n, kind in zip(starts[:-1], lengths, cycle(kinds), strict=False)
+            if n
+        ]
 
 
 def n_own(of: Specialisation) -> int:
@@ -69,6 +78,8 @@ def make_train(of: Specialisation, max_registers: int | None = None) -> Any:
         places.units[-1],
         of.n_units,
         False,
+        places.parts,
+        _sum_of_warp,
         chain(
             [_make_transfer(of, places, layer, moment, True) for layer in layers for moment in _arrays(of)]
         ),
@@ -83,8 +94,13 @@ def make_train(of: Specialisation, max_registers: int | None = None) -> Any:
 
 
 def _arrays(of: Specialisation) -> range:
-    """-1 for the parameters, and the rule's moments."""
-    return range(-1, of.n_moments)
+    """-1 for the parameters, the rule's moments, and the gradient."""
+    return range(-1, of.n_kept)
+
+
+@scalar_function
+def _sum_of_warp(team: Any, value: Any) -> Any:
+    return warp_sum(value)
 
 
 def _make_transfer(of: Specialisation, places: _Places, layer: int, moment: int, is_load: bool) -> Any:
