@@ -8,16 +8,14 @@ from ...devices import memory
 from ...devices.matrix_products import exact_products, multiply
 from ...kernels.cuda.blocked.geometry import blocked_geometry, half_turns_held, static_bytes
 from ...kernels.cuda.blocked.places import PARTS, block_layout, block_places, is_aligned
-from ...kernels.cuda.blocked.state import AT, NUMBER, STATUS, Block, Record
+from ...kernels.cuda.blocked.state import Block, Record
 from ...kernels.cuda.blocked.state import Network as DeviceNetwork
 from ...kernels.cuda.blocked.state import Samples as DeviceSamples
 from ...kernels.cuda.blocked.sums import WARP
 from ...kernels.cuda.blocked.train import carry_weights, make_train_block
 from ...kernels.layout import BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
 from ...kernels.powers import fill_powers, step_rates
-from ...kernels.shuffling import draw_order
-from ...kernels.state import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP
-from .network_cuda import CudaEngine
+from .network_cuda_queued import Queued
 
 CARRY_THREADS, CARRY_BLOCKS = 256, 8
 """Threads of a block of `carry_weights`, and blocks a multiprocessor."""
@@ -34,31 +32,25 @@ class _Views(NamedTuple):
     """(weights or velocity, inputs transposed, scaled deltas) for the block's end."""
 
 
-class Blocked(CudaEngine):
+class Blocked(Queued):
     """One network in the blocked form.
 
     A block of samples is: their inputs gathered, products with the first layer's weights and with each other,
-    one launch for the steps, one product a layer for the weights at the end. Nothing waits for the GPU before
-    a call's end. Blocks that follow one that diverged change nothing: they take no step, and their deltas are
-    zeros.
+    one launch for the steps, one product a layer for the weights at the end. Blocks that follow one that
+    diverged change nothing: they take no step, and their deltas are zeros.
 
     The plan has a block length.
     """
 
     def _prepare(self) -> None:
-        samples = self.subject.samples
         self._length = self.plan.block_length
         self._geometry = blocked_geometry(
             self.subject.architecture.layer_sizes, self.device.n_multiprocessors, memory.is_interpreted()
         )
-        self._epoch, self._rate = -1, 0.0
-        self._at = np.zeros(0, np.int64)
-        weights = samples.weights if len(samples.weights) else None
-        self._weights = None if weights is None else memory.to_host(weights)
+        self._prepare_queue()
         self._allocate()
         self._views = {self._length: self._make_views(self._length)}
-        self._start(0, 0, 0, 0)  # compiles, like the next line
-        draw_order(np.zeros(0, np.int64), np.zeros(1, np.uint64))
+        self._start(0, 0, 0, 0)  # compiles
 
     def _allocate(self) -> None:
         of, samples, length, run = (
@@ -158,60 +150,18 @@ class Blocked(CudaEngine):
 
     @exact_products()
     def _advance(self, stop_epoch: int, max_samples: int) -> int:
-        run, order = self.subject.run, self.subject.samples.order
-        position = run.position
-        first_epoch = int(position[EPOCH])
-        self._is_ahead = True  # from the first launch on, should an exception come
-        # of each: epoch, positions of the epoch's samples, first of them, steps before
-        blocks: list[tuple[int, np.ndarray, int, int]] = []
-        done = 0
-        while position[EPOCH] < stop_epoch and done < max_samples:
-            epoch, start = int(position[EPOCH]), int(position[SAMPLE])
-            if epoch != self._epoch:
-                self._begin_epoch(epoch)
-            if not blocks:
-                memory.copy_to(self._record.sums[epoch], run.sums[epoch])
-            until = min(order.size, start - start % self._length + self._length)
-            first, last = (int(i) for i in np.searchsorted(self._at, (start, until)))
-            if last > first:
-                self._train(epoch, len(blocks), first, last - first)
-            blocks.append((epoch, self._at, first, int(position[STEP])))
-            done += until - start
-            position[STEP] += last - first
-            position[SAMPLE] = until
-            if until == order.size:
-                position[SAMPLE] = 0
-                position[EPOCH] += 1
-        if not blocks:
-            return PAUSED
-        state = memory.to_host(self._record.state)
-        last_epoch = blocks[-1][0]
-        run.sums[first_epoch : last_epoch + 1] = memory.to_host(
-            self._record.sums[first_epoch : last_epoch + 1]
-        )
-        if state[STATUS] != DIVERGED:
-            return PAUSED
-        epoch, at, first, steps = blocks[state[NUMBER]]
-        position[EPOCH], position[SAMPLE] = epoch, at[first + state[AT]]
-        position[STEP] = steps + state[AT]
-        return DIVERGED
+        return super()._advance(stop_epoch, max_samples)
 
-    def _begin_epoch(self, epoch: int) -> None:
-        """Draw the order, and let the GPU know it, without the samples of weight 0, and the epoch's rate."""
-        run, order = self.subject.run, self.subject.samples.order
-        if run.position[SAMPLE] == 0 and run.random.size > 0:
-            draw_order(order, run.random)
-        self._at = np.arange(order.size) if self._weights is None else np.flatnonzero(self._weights[order])
-        memory.copy_to(self._on_device.rows[: self._at.size], order[self._at])
-        rate = float(run.learning_rates[epoch])
-        if rate != self._rate:
-            powers = np.zeros((self._length + 1, 6))
-            fill_powers(powers, self.subject.options.rule, rate)
-            dtype = self.subject.parameters.dtype
-            memory.copy_to(self._block.powers, powers.astype(dtype))
-            memory.copy_to(self._block.rates, np.array(step_rates(self.subject.options.rule, rate), dtype))
-            self._rate = rate
-        self._epoch = epoch
+    def _until(self, start: int, left: int) -> int:
+        """The end of a block."""
+        return start - start % self._length + self._length
+
+    def _use_rate(self, rate: float) -> None:
+        powers = np.zeros((self._length + 1, 6))
+        fill_powers(powers, self.subject.options.rule, rate)
+        dtype = self.subject.parameters.dtype
+        memory.copy_to(self._block.powers, powers.astype(dtype))
+        memory.copy_to(self._block.rates, np.array(step_rates(self.subject.options.rule, rate), dtype))
 
     def _train(self, epoch: int, number: int, first: int, n: int) -> None:
         """The steps of the samples that are first, ..., first + n - 1 in the epoch."""
