@@ -272,5 +272,6 @@ TRIALS = [
     Trial("cuda", "warp", _population_error, _work_on_gpu),
     Trial("cuda", "block", _population_error, _work_on_gpu),
     Trial("cuda", "persistent", _network_error, _work_of_network),
+    Trial("cuda", "resident", _network_error, _work_of_network),
     Trial("cuda", "blocked", _network_error, _work_of_network),
 ]

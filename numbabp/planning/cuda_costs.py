@@ -11,6 +11,8 @@ from itertools import pairwise
 from ..devices.memory import Device, is_interpreted
 from ..kernels.cuda.blocked.geometry import blocked_geometry
 from ..kernels.cuda.population.specialisation import Specialisation
+from ..kernels.cuda.quads import QUAD
+from ..kernels.cuda.resident.shape import Shape
 
 BARRIER = 1440.0
 """ns: a barrier of the whole grid; measured."""
@@ -29,6 +31,8 @@ WEIGHT_BYTES_PER_CYCLE = 22.0
 """Of weights that one multiprocessor gets through in a step; measured, 16.7 us for 784-2048-2048-10.
 
 Most of those stay in shared memory and registers; the rest comes from the cache."""
+SHARED_BYTES_PER_CYCLE = 128.0
+"""Of a multiprocessor's shared memory."""
 CACHED = 0.6
 """Share of the second-level cache that weights can stay in."""
 FLOPS_PER_CYCLE = 256.0
@@ -107,6 +111,22 @@ def ns_per_blocked_step(
     traffic = passes * itemsize * n_weights / (BANDWIDTH * device.memory_bandwidth)
     block = 1e9 * max(flops / full, traffic) + (4 + arrays * (n_layers + 1)) * LAUNCH
     return max(step + block / block_length, HOST / block_length)
+
+
+def ns_per_resident_step(shape: Shape, device: Device) -> float:
+    """Predicted nanoseconds of one step of one network whose weights stay on the chip; never measured.
+
+    Barriers, phases between them, and what a block's threads read and write of weights in shared memory.
+    """
+    layers = shape.places.hidden
+    quads = 2 * layers[0].turns + sum(3 * layer.turns for layer in layers[1:])
+    quads += sum(2 * (rows.quads - rows.held) * rows.of_warp for rows in shape.places.rows)
+    held = sum(rows.held * rows.of_warp for rows in shape.places.rows)
+    cycles = quads * shape.threads * QUAD * shape.itemsize / SHARED_BYTES_PER_CYCLE
+    # of a quad in registers, a product and a step for each number
+    slow = float64_slowdown(device) if shape.itemsize == 8 else 1
+    cycles += held * 2 * QUAD * slow * shape.n_warps / SCHEDULERS
+    return shape.n_barriers * (BARRIER + PHASE) + 1e9 * cycles / device.clock
 
 
 def float64_slowdown(device: Device) -> int:

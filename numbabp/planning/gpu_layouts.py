@@ -8,8 +8,9 @@ import math
 from dataclasses import dataclass
 
 from ..architecture import Architecture
-from ..devices.memory import STATIC_SHARED, Device
+from ..devices.memory import STATIC_SHARED, Device, is_interpreted
 from ..kernels.cuda.population.specialisation import Specialisation
+from ..kernels.cuda.resident.shape import MAX_OWN, Shape
 from ..options import Options
 from .catalogue import BLOCK, Kernel
 from .cuda_costs import SCHEDULERS, step_cycles
@@ -89,6 +90,37 @@ def specialisation(
         options.clip_norm is not None,
         options.batch_size > 1,
     )
+
+
+def resident_shape(architecture: Architecture, options: Options, device: Device) -> Shape:
+    """How one network is laid out over all of a GPU's multiprocessors, its weights on the chip."""
+    return Shape(
+        architecture.layer_sizes,
+        architecture.activations,
+        architecture.loss,
+        architecture.quantile,
+        architecture.dtype.name,
+        options.l2 > 0,
+        device.n_multiprocessors,
+    )
+
+
+def why_not_resident(architecture: Architecture, options: Options, device: Device) -> str:
+    """Why a GPU's chip can't hold one network, in half a sentence; empty if it can."""
+    if is_interpreted():
+        return "Numba's simulator runs blocks of threads one after the other"
+    if architecture.n_layers == 1:
+        return "a network without hidden layers has nothing for more than one block of threads"
+    widest, most = max(architecture.layer_sizes[1:-1]), MAX_OWN * device.n_multiprocessors
+    if widest > most:
+        return f"a hidden layer has {widest:,} units, and {device.n_multiprocessors} blocks may own {most:,}"
+    shape = resident_shape(architecture, options, device)
+    if shape.all_shared_bytes > device.shared_per_block:
+        return (
+            f"weights on the chip would take {shape.all_shared_bytes:,} bytes of a block's shared memory "
+            f"beside its registers, and there are {device.shared_per_block:,}"
+        )
+    return ""
 
 
 def mapping_of(kernel: Kernel, problem: Problem) -> Mapping | str:

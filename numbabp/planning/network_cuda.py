@@ -1,11 +1,11 @@
-"""Plans for one network on a GPU: by one block with its weights in shared memory, or in blocks of samples."""
+"""Plans for one network on a GPU: by one block, by all with weights on the chip, or in blocks of samples."""
 
 from collections.abc import Iterator
 
 from ..devices.memory import Device
 from . import catalogue
-from .cuda_costs import ns_per_blocked_step, transfer_seconds
-from .gpu_layouts import mapping_of
+from .cuda_costs import ns_per_blocked_step, ns_per_resident_step, transfer_seconds
+from .gpu_layouts import mapping_of, resident_shape
 from .plan import Plan
 from .problem import Problem
 from .refusals import refusal
@@ -59,6 +59,8 @@ def _ns_per_step(kernel: catalogue.Kernel, problem: Problem, gpu: Device, length
         has_moments = problem.options.update_rule != "sgd"
         sizes = architecture.layer_sizes, architecture.dtype.itemsize
         return ns_per_blocked_step(*sizes, length, has_moments, gpu)
+    if kernel is catalogue.RESIDENT:
+        return ns_per_resident_step(resident_shape(architecture, problem.options, gpu), gpu)
     mapping = mapping_of(kernel, problem)
     assert not isinstance(mapping, str)  # or it would have been refused
     return mapping.seconds(gpu, 1, 1) * 1e9

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from ..kernels.cuda.blocked.geometry import MAX_LENGTH, MAX_OUTPUTS
+from ..kernels.cuda.blocked.geometry import MAX_LENGTH, MAX_METRICS, MAX_OUTPUTS
 from ..kernels.update_rules import OF_ALL_SAMPLES
 from ..options import PLAIN_GRADIENT
 from .catalogue import CPU, CUDA, GENERAL, MINIBATCH, SEQUENTIAL, SPARSE, Kernel, devices_of
-from .gpu_layouts import mapping_of
+from .gpu_layouts import mapping_of, why_not_resident
 from .problem import Problem
 
 TINY_INPUTS, TINY_HIDDEN, TINY_OUTPUTS = 4, 64, 1
@@ -128,6 +128,24 @@ def _not_in_blocks_on_gpu(kernel: Kernel, problem: Problem) -> str:
     return f"{what} is not possible on a GPU in blocks" if what else ""
 
 
+def _not_on_chip(kernel: Kernel, problem: Problem) -> str:
+    options, architecture = problem.options, problem.architecture
+    what = _never_on_gpu(problem)
+    if not what and options.block_length is not None:
+        what = f"block_length={options.block_length}"
+    if not what and options.update_rule not in kernel.rules:
+        what = f"update_rule={options.update_rule!r}"
+    what = what or options.not_linear or ""
+    if not what and architecture.n_outputs > MAX_OUTPUTS:
+        what = f"an output layer of {architecture.n_outputs}, more than {MAX_OUTPUTS},"
+    if not what and len(architecture.metric_names(options.monitor)) > MAX_METRICS:
+        what = f"monitor of more than {MAX_METRICS}"
+    if what:
+        return f"{what} is not possible on a GPU with weights on the chip"
+    assert problem.place.device is not None
+    return why_not_resident(architecture, options, problem.place.device)
+
+
 def _not_in_one_block(kernel: Kernel, problem: Problem) -> str:
     options = problem.options
     others = set(options.monitor) - {"accuracy"}
@@ -197,6 +215,7 @@ _REASONS: dict[tuple[str, str], Callable[[Kernel, Problem], str]] = {
     ("blocked", CPU): _not_in_blocks,
     ("sparse", CPU): _not_sparse,
     ("blocked", CUDA): _not_in_blocks_on_gpu,
+    ("resident", CUDA): _not_on_chip,
     ("persistent", CUDA): _not_in_one_block,
     ("lanes", CPU): _not_in_lanes,
     ("each", CPU): _never,

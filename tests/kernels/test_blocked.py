@@ -233,7 +233,7 @@ def test_parameters_that_overflow_while_the_loss_is_finite():
         ({"kernel": "sequential", "update_rule": "momentum"}, "update_rule='momentum'"),
         ({"kernel": "sequential", "block_length": 8}, "kernel='blocked'"),
         ({"kernel": "general", "propagate": "updated"}, "propagate='updated'"),
-        ({"kernel": "fast"}, "allowed: auto, blocked, general, minibatch, persistent, sequential"),
+        ({"kernel": "fast"}, "allowed: auto, blocked, general, minibatch, persistent, resident, sequential"),
         ({"block_length": 0}, "block_length must be at least 1"),
         ({"n_threads": 0}, "n_threads must be at least 1"),
     ],

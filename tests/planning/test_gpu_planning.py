@@ -60,7 +60,7 @@ def test_small_networks_and_short_runs_stay_on_the_cpu():
     assert small.device == "cpu"
     reasons = [other.why_not for other in small.alternatives if other.device == "cuda:0"]
     assert reasons
-    assert all("s of it to start and to copy" in reason for reason in reasons)
+    assert all("s of it to start and to copy" in why or "never measured" in why for why in reasons)
 
 
 def test_what_does_not_fit_into_the_gpus_memory_stays_on_the_cpu():
@@ -129,6 +129,39 @@ def test_networks_that_fit_into_a_block_may_be_trained_by_one():
     assert "bytes of shared memory, and a block has" in text
     with pytest.raises(ValueError, match=r"monitor=\('huber',\) is not possible on a GPU in one block"):
         plan_of((64, 32, 10), device="cuda", kernel="persistent", monitor=("huber",))
+
+
+def test_a_kernel_that_was_never_measured_is_taken_if_asked_for():
+    plan = plan_of(LARGE, device="cuda")
+    (resident,) = (other for other in plan.others if other.kernel == "resident")
+    assert plan.kernel == "blocked" and resident.ns_per_step < plan.ns_per_step
+    assert "never measured on a GPU; kernel='resident' asks for it" in plan.explain()
+    assert "for so few steps" not in plan.explain()
+    asked = plan_of(LARGE, device="cuda", kernel="resident")
+    assert (asked.kernel, asked.block_length, asked.ns_per_step) == ("resident", 0, resident.ns_per_step)
+
+
+@pytest.mark.parametrize(
+    ("layer_sizes", "options", "why"),
+    [
+        ((784, 10), {}, "a network without hidden layers"),
+        ((8, 20_000, 10), {}, "a hidden layer has 20,000 units, and 132 blocks may own 16,896"),
+        (
+            (784, 4096, 4096, 10),
+            {},
+            "bytes of a block's shared memory beside its registers, and there",
+        ),
+        (
+            LARGE,
+            {"update_rule": "momentum"},
+            "update_rule='momentum' is not possible on a GPU with weights",
+        ),
+        (LARGE, {"propagate": "updated"}, "propagate='updated' is not possible on a GPU"),
+    ],
+)
+def test_what_does_not_stay_on_the_chip_says_why(layer_sizes, options, why):
+    with pytest.raises(ValueError, match=why):
+        plan_of(layer_sizes, device="cuda", kernel="resident", **options)
 
 
 def test_a_blocked_plan_steps_on_the_cpu_when_it_diverges():

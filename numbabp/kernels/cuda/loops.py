@@ -43,3 +43,9 @@ if not SIMULATED:
 def at(index: Any) -> Any:
     """An index below 2^31 that is not negative: Numba need not ask whether it counts from the end."""
     return np.uint32(index)
+
+
+@scalar_function
+def from_start(index: Any) -> Any:
+    """An index of 64 bits that is not negative: a constant added to it becomes part of an instruction."""
+    return np.uint64(index)

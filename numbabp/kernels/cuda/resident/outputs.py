@@ -1,0 +1,171 @@
+"""The output layer of the resident kernel, its loss and its delta, which every block computes for itself.
+
+Of its weights a block has only the rows of its own units: blocks tell each other their shares of the sums.
+"""
+
+import math
+from typing import Any
+
+from ....compiler.compiling import scalar_function
+from ....functions import activations as act
+from ....functions.activations import ACTIVATIONS
+from ....functions.elementary import log
+from ....functions.losses import LAST_JOINT
+from ....functions.units import activated, derivative, gradient_of_output, loss_of_output
+from ..blocked.sums import warp_max, warp_sum
+from ..loops import from_start, rolled
+from ..quads import QUAD, load_quad
+from .shape import WARP, Shape
+
+
+def make_load(shape: Shape) -> Any:
+    """load(me, network): the rows of the own units, zeros where there are none, and all biases."""
+    places, below, n, threads = shape.places, shape.places.hidden[-1], shape.n_outputs, shape.threads
+    own, n_units, rows_at, biases_at = below.own, below.n_units, places.out_rows_at, places.out_biases_at
+    weights, biases = places.out_weights, places.out_biases
+
+    @scalar_function
+    def load(me: Any, network: Any) -> None:
+        for i in range(me.thread, own * n, threads):
+            if me.number * own + i // n < n_units:
+                weight = network.parameters[from_start(weights + me.number * own * n + i)]
+                me.pool[from_start(rows_at + i)] = weight
+        for k in range(me.thread, n, threads):
+            me.pool[from_start(biases_at + k)] = network.parameters[from_start(biases + k)]
+
+    return load
+
+
+def make_store(shape: Shape) -> Any:
+    """store(me, network): back to the parameters; the biases, of which all blocks have the same, by one."""
+    places, below, n, threads = shape.places, shape.places.hidden[-1], shape.n_outputs, shape.threads
+    own, n_units, rows_at, biases_at = below.own, below.n_units, places.out_rows_at, places.out_biases_at
+    weights, biases = places.out_weights, places.out_biases
+
+    @scalar_function
+    def store(me: Any, network: Any) -> None:
+        for i in range(me.thread, own * n, threads):
+            if me.number * own + i // n < n_units:
+                weight = me.pool[from_start(rows_at + i)]
+                network.parameters[from_start(weights + me.number * own * n + i)] = weight
+        if me.number == 0:
+            for k in range(me.thread, n, threads):
+                network.parameters[from_start(biases + k)] = me.pool[from_start(biases_at + k)]
+
+    return store
+
+
+def make_share(shape: Shape) -> Any:
+    """share(me, exchange, t): the own units' share of the outputs' sums, for all blocks."""
+    places, below, n, threads = shape.places, shape.places.hidden[-1], shape.n_outputs, shape.threads
+    own, a_at, rows_at, zero = below.own, below.a_at, places.out_rows_at, shape.real(0)
+
+    @scalar_function
+    def share(me: Any, exchange: Any, t: Any) -> None:
+        for k in range(me.thread, n, threads):
+            rolled()
+            total = zero
+            for i in range(own):
+                total += me.pool[from_start(a_at + i)] * me.pool[from_start(rows_at + i * n + k)]
+            exchange.parts[t & 1, k, me.number] = total
+
+    return share
+
+
+def make_gather(shape: Shape) -> Any:
+    """gather(me, exchange, t): the outputs' pre-activations, a warp each, from what all blocks shared."""
+    n, n_warps, zero, length = shape.n_outputs, shape.n_warps, shape.real(0), shape.rows_of_parts
+    biases_at, z_at = shape.places.out_biases_at, shape.places.out_z_at
+
+    @scalar_function
+    def gather(me: Any, exchange: Any, t: Any) -> None:
+        for k in range(me.warp, n, n_warps):
+            rolled()
+            total = zero
+            for turn in range(0, length, QUAD * WARP):
+                quad = load_quad(exchange.parts, ((t & 1) * n + k) * length + turn + QUAD * me.lane)
+                total += (quad[0] + quad[1]) + (quad[2] + quad[3])
+            total = warp_sum(total)
+            if me.lane == 0:
+                me.pool[from_start(z_at + k)] = total + me.pool[from_start(biases_at + k)]
+
+    return gather
+
+
+def make_predict(shape: Shape) -> Any:
+    """predict(me, weight, rate): loss, activations and steps of the outputs, by a warp.
+
+    Every block does the same to the bit, so that all of them stop or none. If the loss is not finite, nobody
+    asks for the steps.
+    """
+    places, n, loss, level = shape.places, shape.n_outputs, shape.loss, shape.level
+    code, zero = ACTIVATIONS[shape.activations[-1]], shape.real(0)
+    z_at, a_at, steps_at = places.out_z_at, places.out_a_at, places.out_steps_at
+    is_softmax = code == act.SOFTMAX
+    has_mean = is_softmax and loss > LAST_JOINT
+
+    @scalar_function
+    def predict(me: Any, weight: Any, rate: Any) -> None:
+        z, a, scale = me.pool[z_at : z_at + n], me.pool[a_at : a_at + n], rate * weight
+        highest, total, mass, mean = zero, zero, zero, zero
+        if is_softmax:  # the highest z first, so that no exponential overflows
+            highest = z[from_start(min(me.lane, n - 1))]
+            for k in range(me.lane, n, WARP):
+                rolled()
+                highest = z[from_start(k)] if z[from_start(k)] > highest else highest
+            highest = warp_max(highest)
+        for k in range(me.lane, n, WARP):
+            rolled()
+            mass += me.targets[0, from_start(k)]
+            if is_softmax:
+                a[from_start(k)] = act.exp(z[from_start(k)] - highest)
+                total += a[from_start(k)]
+        # one beside the other, as each waits five times; targets need not sum to 1
+        total, mass = warp_sum(total), warp_sum(mass)
+        normaliser = type(total)(log(total)) if is_softmax else total
+        value = 0.0
+        for k in range(me.lane, n, WARP):
+            rolled()
+            y, shifted = me.targets[0, from_start(k)], z[from_start(k)] - highest
+            here = a[from_start(k)] / total if is_softmax else activated(code, shifted)
+            value += loss_of_output(loss, level, shifted, here, y, normaliser)
+            gradient = gradient_of_output(loss, level, here, y, mass)
+            if has_mean:  # the Jacobian of softmax needs a sum over the layer
+                mean += here * gradient
+            elif loss > LAST_JOINT:  # else it is dLoss/dz already
+                gradient *= derivative(code, shifted, here)
+            a[from_start(k)] = here
+            me.pool[from_start(steps_at + k)] = scale * gradient
+        if has_mean:
+            mean = warp_sum(mean)
+            for k in range(me.lane, n, WARP):
+                rolled()
+                gradient = gradient_of_output(
+                    loss, level, a[from_start(k)], me.targets[0, from_start(k)], mass
+                )
+                me.pool[from_start(steps_at + k)] = scale * a[from_start(k)] * (gradient - mean)
+        value = warp_sum(value)
+        if me.lane == 0:
+            me.loss[0] = value
+
+    return predict
+
+
+def make_step_biases(shape: Shape) -> Any:
+    """step_biases(me): of all outputs, the same in every block."""
+    places, n, threads = shape.places, shape.n_outputs, shape.threads
+    biases_at, steps_at = places.out_biases_at, places.out_steps_at
+
+    @scalar_function
+    def step_biases(me: Any) -> None:
+        for k in range(me.thread, n, threads):
+            rolled()
+            me.pool[from_start(biases_at + k)] -= me.pool[from_start(steps_at + k)]
+
+    return step_biases
+
+
+@scalar_function
+def is_finite(me: Any) -> bool:
+    """Whether the sample's loss is."""
+    return math.isfinite(me.loss[0])
