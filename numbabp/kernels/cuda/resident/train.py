@@ -112,7 +112,8 @@ def make_train(shape: Shape) -> Any:
             cuda.shared.array(MAX_METRICS, int64),
             cuda.shared.array((1, N_COLUMNS), uint64),
         )
-        started = record.state[STATUS] != DIVERGED
+        # without a step no barrier would come between what is read at first and what is written at last
+        started = record.state[STATUS] != DIVERGED and n_samples > 0
         goes_on = started
         keeps_record = started and me.number == me.n_blocks - 1 and thread == 0
         if started:
@@ -152,7 +153,6 @@ def make_train(shape: Shape) -> Any:
                 backward(me, exchange, t)
                 old, new, keep = new, old, me.keep
                 t += 1
-        cuda.syncthreads()
         if started:
             store(me, network)
         if keeps_record:
@@ -305,4 +305,5 @@ def _make_backward_through(shape: Shape, layer: int, further: Any) -> Any:
 
 @scalar_function
 def _nothing(me: Any, exchange: Any, t: Any) -> None:
-    """What networks of one hidden layer need no more."""
+    # networks of one hidden layer need no more; numba-cuda finds no lines in a docstring by itself
+    pass
