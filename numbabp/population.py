@@ -12,7 +12,6 @@ import numpy as np
 from . import storage
 from .architecture import Architecture, OfArchitecture
 from .checks.arguments import check_bool, check_choice, check_integer, check_random_state
-from .checks.host_samples import check_weights_of_networks
 from .checks.population import check_memory, check_seeds
 from .compiler.arrays import aligned_zeros
 from .devices import memory
@@ -258,7 +257,8 @@ class Population(OfArchitecture):
             that ``Network.fit`` takes with this random_state, or with own_order network i takes that of
             ``Network.fit(random_state=RandomState(s))`` for the i-th seed s drawn.
         sample_weight : array-like of shape (n,) or (n_networks, n), optional
-            Factors >= 0: a fold or a bootstrap of its own for each network is a weight of 0, 1, 2, ...
+            Factors >= 0: a fold or a bootstrap of its own for each network is a weight of 0, 1, 2, ... They
+            may lie on the GPU where X does.
         tol, n_iter_no_change : float, int, optional
             A network's training ends when for more than n_iter_no_change epochs in a row its training loss
             has not improved by tol, as that of `MLPClassifier`; its history is NaN from there on, and has no
@@ -461,10 +461,10 @@ class Population(OfArchitecture):
         with TrainedAlone(self):
             run.check()
             how = How.checked("Population.fit", given, self.n_networks, OF_FIT)
-            place = resolve(how.options.device, gpu_of({"X": X, "y": y}))
+            place = resolve(how.options.device, gpu_of({"X": X, "y": y, "sample_weight": run.sample_weight}))
             with where(X):
                 samples = Samples.checked(self.architecture, X, y)
-            weights = check_weights_of_networks(run.sample_weight, self.n_networks, samples.n, self.dtype)
+            weights = run.weights(self.n_networks, samples)
             samples = replace(samples, weights=weights)
             self.architecture.check_finite(self.parameters)
             state = RuleState.going_on(self._rule_state, how.options.update_rule, self.parameters)

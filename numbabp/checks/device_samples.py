@@ -83,6 +83,20 @@ def check_weights(value: Any, X: Any) -> Any:
         return _concluded(_weights(value, len(X), X.dtype))[0]
 
 
+def check_weights_of_networks(value: Any, n_networks: int, X: Any) -> Any:
+    """As `checks.check_weights_of_networks`, on the GPU where the samples X lie."""
+    array = _numeric_array("sample_weight", value)
+    checks.check_shape_for_networks(array, n_networks, len(X))
+
+    def in_range(array: Any, least: float, least_of_largest: float) -> Any:
+        checks.check_range_for_networks(least, least_of_largest)
+        return array
+
+    with where(X):
+        rows = array.reshape(-1, len(X))
+        return _concluded(_finite("sample_weight", rows, X.dtype, _range_of_rows, in_range))[0]
+
+
 def check_features(X: Any, finite: bool = True) -> Any:
     """Samples of shape (n, n_features), n_features >= 1, contiguous; float32, or else float64.
 
@@ -209,6 +223,10 @@ def _find_not_finite(name: str, array: Any, converted: Any, dtype: np.dtype) -> 
 
 def _range(array: Any) -> list[Any]:
     return [array.min(), array.max()]
+
+
+def _range_of_rows(array: Any) -> list[Any]:
+    return [array.min(), array.max(axis=1).min()]
 
 
 def _numeric_array(name: str, value: Any) -> Any:

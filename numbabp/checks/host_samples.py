@@ -144,16 +144,26 @@ def check_weights_of_networks(value: Any, n_networks: int, n_samples: int, dtype
     if value is None:
         return np.empty((0, 0), dtype)
     array = _numeric_array("sample_weight", value)
+    check_shape_for_networks(array, n_networks, n_samples)
+    array = np.atleast_2d(_finite("sample_weight", array, dtype))
+    check_range_for_networks(array.min(), array.max(axis=1).min())
+    return array
+
+
+def check_shape_for_networks(array: Any, n_networks: int, n_samples: int) -> None:
+    """Raise unless there is one weight a sample, for all networks or for each."""
     if array.shape not in ((n_samples,), (n_networks, n_samples)):
         raise ValueError(
             f"sample_weight must have shape ({n_samples},) or ({n_networks}, {n_samples}), got {array.shape}."
         )
-    array = np.atleast_2d(_finite("sample_weight", array, dtype))
-    if array.min() < 0:
-        raise ValueError(f"sample_weight must be finite and not negative, got {array.min():g}.")
-    if not array.any(axis=1).all():
+
+
+def check_range_for_networks(least: float, least_of_largest: float) -> None:
+    """Raise unless weights are not negative, nor all 0 for a network, of which each has a largest."""
+    if least < 0:
+        raise ValueError(f"sample_weight must be finite and not negative, got {least:g}.")
+    if least_of_largest == 0:
         raise ValueError("sample_weight must not be 0 for all samples of a network.")
-    return array
 
 
 def _numeric_array(name: str, value: Any) -> np.ndarray:

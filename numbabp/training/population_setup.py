@@ -9,6 +9,7 @@ import numpy as np
 
 from ..architecture import Architecture
 from ..checks.arguments import check_integer, check_real
+from ..checks.host_samples import check_weights_of_networks
 from ..checks.population import check_memory, check_numbers, distinct
 from ..devices.placement import CPU, Placement, is_on_device
 from ..options import NAMES, Options, check_names
@@ -92,10 +93,14 @@ class Run(NamedTuple):
         for name, value in (("n_iter_no_change", self.n_iter_no_change), ("chunk_size", self.chunk_size)):
             if value is not None:
                 check_integer(name, value, minimum=1)
+
+    def weights(self, n_networks: int, samples: Samples) -> Any:
+        """Checked weights of samples, T (1, n) for all networks, (n_networks, n) for each, or (0, 0)."""
         if is_on_device(self.sample_weight):
-            raise TypeError(
-                "sample_weight of a population must be in the host's memory: copy it with its get()."
-            )
+            from ..checks.device_samples import check_weights_of_networks as check_on_device
+
+            return check_on_device(self.sample_weight, n_networks, samples.inputs)
+        return check_weights_of_networks(self.sample_weight, n_networks, samples.n, samples.inputs.dtype)
 
     def problem(
         self,

@@ -1,7 +1,7 @@
 """Networks of a population with all that their training needs, and what it makes of them."""
 
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,8 +26,8 @@ class Shard:
     plan: Plan
     parameters: np.ndarray  # T (n_networks, n_parameters)
     state: RuleState
-    weights: np.ndarray
-    """T (n_networks, n), of samples for each network, or (0, 0)."""
+    weights: Any
+    """T (n_networks, n), of samples for each network, or (0, 0); on the GPU of the samples, or the host."""
     numbers: dict[str, np.ndarray]
     """learning_rate, momentum and l2, float64 (n_networks,) each."""
     rates: np.ndarray  # float64 (n_rates, epochs), different learning rates

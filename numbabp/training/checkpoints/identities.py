@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...architecture import Architecture
+from ...devices.memory import is_on_device, to_host
 from ...options import Options
 from ...samples import Samples
 from ...tensor_files import bytes_of
@@ -19,6 +20,8 @@ COUNTS = ("batch_size", "patience", "block_length", "n_threads")
 """Options that are whole numbers."""
 NOT_TOLD_APART = ("progress",)
 """Options that change nothing in what comes out."""
+PART_BYTES = 1 << 26
+"""Of an array on a GPU that are copied to the host at a time."""
 
 
 def of_run(
@@ -90,11 +93,12 @@ def of_random_state(random_state: Any) -> dict[str, Any]:
 def of_samples(what: str, samples: Samples | None) -> dict[str, Any]:
     """Likewise: their number, and the digest of all of their bytes.
 
-    A GB takes half a second with a processor's own instructions for SHA-256, once a call.
+    A GB takes half a second with a processor's own instructions for SHA-256, once a call. Samples on a GPU
+    pass through the host's memory for it, and have the digest that they would have there.
     """
     if samples is None:
         return {f"the {what}": None}
-    return {f"number of {what}": samples.n, f"the {what}": digest(samples.on_host())}
+    return {f"number of {what}": samples.n, f"the {what}": digest(samples)}
 
 
 def digest(samples: Samples) -> str:
@@ -105,15 +109,26 @@ def digest(samples: Samples) -> str:
     return digest_of(*arrays, samples.targets, samples.weights)
 
 
-def digest_of(*arrays: np.ndarray) -> str:
-    """SHA-256 of arrays with their dtypes and shapes."""
+def digest_of(*arrays: Any) -> str:
+    """SHA-256 of arrays, which may lie on a GPU, with their dtypes and shapes."""
     result = hashlib.sha256()
     for array in arrays:
         # indices may come in 32 or 64 bits
-        known = array.astype(np.int64) if array.dtype.kind in "iu" else array
-        result.update(f"{known.dtype.name} {known.shape}".encode())
-        result.update(bytes_of(known))
+        dtype = np.dtype(np.int64) if array.dtype.kind in "iu" else array.dtype
+        result.update(f"{dtype.name} {array.shape}".encode())
+        for part in _parts_on_host(array):
+            result.update(bytes_of(part.astype(dtype, copy=False)))
     return result.hexdigest()
+
+
+def _parts_on_host(array: Any) -> Iterator[np.ndarray]:
+    """All of an array, in turn; of one on a GPU some rows at a time, as the host may lack room for all."""
+    if not is_on_device(array) or not array.size:
+        yield to_host(array) if is_on_device(array) else array
+        return
+    n_rows = max(1, len(array) * PART_BYTES // array.nbytes)
+    for first in range(0, len(array), n_rows):
+        yield to_host(array[first : first + n_rows])
 
 
 def plain(value: Any) -> Any:

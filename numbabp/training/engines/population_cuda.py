@@ -95,7 +95,7 @@ class OnGpu(PopulationEngine):
             weights, sums = shard.weights.T, shard.weights.sum(axis=1, dtype=float)
         elif len(samples.weights):
             weights = samples.weights.T
-            sums = np.full(n, weights.sum(dtype=float))
+            sums = np.full(n, float(weights.sum(dtype=float)))
         self.on_device = DeviceSamples(
             to_device(samples.inputs), to_device(samples.targets), to_device(weights), None
         )
