@@ -28,6 +28,7 @@ __all__ = [
     "index_of",
     "is_on_device",
     "module_of",
+    "on_host",
     "resolve",
     "where",
     "where_X_lies",
@@ -213,6 +214,11 @@ def where_X_lies(method: Callable[..., Any]) -> Callable[..., Any]:
 def beside(array: Any, value: Any) -> Any:
     """The value where the array lies: copied to the current GPU if it has to be; None stays None."""
     return memory.to_device(value) if is_on_device(array) and value is not None else value
+
+
+def on_host(value: Any) -> Any:
+    """The value in the host's memory: copied from a GPU if it has to be; all else as it is."""
+    return memory.to_host(value) if is_on_device(value) else value
 
 
 def module_of(array: Any) -> Any:

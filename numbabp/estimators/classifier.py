@@ -9,8 +9,7 @@ from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted
 
 from ..checks.host_samples import check_nothing_masked
-from ..devices.memory import to_host
-from ..devices.placement import beside, gpu_of, is_on_device, module_of, where_X_lies
+from ..devices.placement import beside, gpu_of, is_on_device, module_of, on_host, where_X_lies
 from .base import BaseMLP
 from .documentation import ATTRIBUTES, PARAMETERS, documented
 from .parameters import takes_epochs
@@ -154,7 +153,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             As `fit`.
         """
         first = not hasattr(self, "inner_network_")
-        classes = to_host(classes) if is_on_device(classes) else classes
+        classes = on_host(classes)
         # later parts may have labels that this one lacks, and a network has its outputs from the start
         if first and classes is None and not has_several_labels(y):
             raise ValueError("classes must be passed on the first call to partial_fit.")

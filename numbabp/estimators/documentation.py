@@ -171,7 +171,9 @@ checkpoint : str or path-like, optional
     from there and ends with the bits of one that was never stopped (docs/reliability.md). It holds what seeds
     and bootstraps were drawn from, so that random_state need not be a number.
 **options
-    The other parameters of `{member}`, by the same names and with the same defaults. early_stopping,
+    The other parameters of `{member}`, by the same names and with the same defaults. With device="cuda", or
+    an X that lies on a GPU, members are trained together there, as far as its kernels of populations take
+    them (docs/gpu.md), and predictions lie where X does. early_stopping,
     warm_start and learning_rate="adaptive" are refused: they are for networks that are trained singly.
 
 Attributes

@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from ..checks.arguments import check_choice
 from ..devices import memory
-from ..devices.placement import beside, is_on_device, module_of
+from ..devices.placement import beside, is_on_device, module_of, on_host
 from ..functions.activations import HIDDEN_ACTIVATIONS
 from ..functions.losses import JOINT, OUTPUT_ACTIVATION
 from .validation import naming
@@ -123,11 +123,7 @@ class Labels:
             return (outputs > 0.5).astype(np.int64)
         binary = len(self.classes) == 2 and self.n_outputs == 1
         index = (outputs[:, 0] > 0.5).astype(np.int64) if binary else outputs.argmax(axis=1)
-        if not is_on_device(index):
-            return self.classes[index]
-        if self.numeric:
-            return memory.to_device(self.classes)[index]
-        return self.classes[memory.to_host(index)]  # strings, which a GPU does not know
+        return labels_at(self.classes, index)
 
     def probabilities(self, z: Any, outputs: Any, output_activation: str) -> Any:
         """Probabilities of shape (n, n_classes), where pre-activations and outputs lie."""
@@ -144,11 +140,11 @@ class Labels:
         """Logarithms of `probabilities`, from the outputs' pre-activations: finite wherever these are."""
         if output_activation == "softmax":
             return z - _log_sum_exp(z)
-        own = _log_sigmoid(z)
+        own = log_sigmoid(z)
         if self.multilabel:
             return own
         if self.n_outputs == 1 and len(self.classes) == 2:
-            return beside(z, module_of(z).hstack([_log_sigmoid(-z), own]))
+            return beside(z, module_of(z).hstack([log_sigmoid(-z), own]))
         return own - _log_sum_exp(own)  # one sigmoid a class
 
     def score(self, outputs: Any, Y: Any, sample_weight: Any) -> float:
@@ -171,7 +167,7 @@ class Labels:
                 "class_weight='balanced' is not for partial_fit, which sees only a part of the samples; "
                 "give a dict of weights."
             )
-        labels = _on_host(y)
+        labels = on_host(y)
         if self.multilabel:
             factors = compute_sample_weight(class_weight, labels)
         else:
@@ -188,7 +184,7 @@ class Labels:
         """Labels in whose proportions to set samples aside, or None where that is not possible."""
         if self.multilabel:
             return None
-        y = _on_host(y)
+        y = on_host(y)
         counts = np.unique(y, return_counts=True)[1]
         possible = np.min(counts) >= 2 and len(counts) <= min(n_held_out, len(y) - n_held_out)
         return y if possible else None
@@ -200,7 +196,7 @@ class Labels:
     @property
     def numeric(self) -> bool:
         """Whether labels are numbers, which a GPU's arrays can hold."""
-        return self.classes.dtype.kind in "biuf"
+        return _are_numbers(self.classes)
 
 
 @dataclass(frozen=True)
@@ -303,6 +299,17 @@ def _is_multilabel_on_device(name: str, y: Any) -> bool:
     return False
 
 
+def labels_at(classes: np.ndarray, index: Any) -> Any:
+    """Labels by their numbers, where these lie, if labels are numbers."""
+    if is_on_device(index) and _are_numbers(classes):
+        return memory.to_device(classes)[index]
+    return classes[on_host(index)]  # strings, which a GPU does not know
+
+
+def _are_numbers(classes: np.ndarray) -> bool:
+    return classes.dtype.kind in "biuf"
+
+
 def _say_that_there_is_one(found: np.ndarray, whole: bool) -> None:
     """Raise or warn of a single class; `whole` says that it is all that will ever come."""
     if whole:
@@ -321,7 +328,7 @@ def _does_not_go(loss: str, output: str) -> str:
     )
 
 
-def _log_sigmoid(z: Any) -> Any:
+def log_sigmoid(z: Any) -> Any:
     """log(1 / (1 + exp(-z))), without overflow."""
     return -module_of(z).logaddexp(z * 0, -z)
 
@@ -354,7 +361,3 @@ def has_several_labels(y: Any) -> bool:
 def values_of(y: Any) -> np.ndarray:
     """The labels that occur, sorted, in the host's memory."""
     return memory.to_host(memory.array_module().unique(y)) if is_on_device(y) else np.unique(y)
-
-
-def _on_host(y: Any) -> np.ndarray:
-    return memory.to_host(y) if is_on_device(y) else y

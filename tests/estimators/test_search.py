@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,7 @@ from sklearn.preprocessing import StandardScaler
 
 import numbabp as nbp
 from numbabp import MLPClassifier, MLPRegressor, PopulationSearchCV
+from numbabp.devices import memory
 from numbabp.estimators.many import joint as together
 from numbabp.estimators.many import search
 
@@ -567,3 +569,31 @@ def test_what_keeps_from_a_population_is_said():
 
 def test_examples_in_docstrings():
     assert doctest.testmod(search).failed == 0
+
+
+class OnGPU:
+    """An array on a GPU, of which there need not be one to be refused."""
+
+    shape = (4, 2)
+
+    def __init__(self):
+        self.__cuda_array_interface__ = {
+            "data": (0, False),
+            "shape": self.shape,
+            "typestr": "<f8",
+            "version": 3,
+        }
+
+
+def test_arrays_on_a_gpu_are_refused_where_they_have_no_place(monkeypatch):
+    monkeypatch.setattr(memory, "index_of", lambda array: 0)
+    monkeypatch.setattr(memory, "device_of", lambda index: None)
+    monkeypatch.setattr(memory, "on", lambda device: nullcontext())
+    asked = PopulationSearchCV(classifier(), {"alpha": [0.1]})
+    with pytest.raises(ValueError, match="y lies on GPU 0, but X in the host's memory: copy y to the host"):
+        asked.fit(np.zeros((4, 2)), OnGPU())
+    monkeypatch.setattr(search, "check_client", lambda client: None)
+    with pytest.raises(
+        ValueError, match="X lies on a GPU, but a client's workers are sent samples of the host"
+    ):
+        asked.set_params(client=object()).fit(OnGPU(), [0, 1, 0, 1])

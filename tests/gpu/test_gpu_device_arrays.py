@@ -461,13 +461,6 @@ def test_a_column_of_labels_is_taken_with_a_warning():
     np.testing.assert_array_equal(on_host(samples.y), y)
 
 
-def test_searches_and_ensembles_say_what_they_need():
-    with pytest.raises(ValueError, match="X lies on a GPU, but the networks of an ensemble"):
-        nbp.MLPEnsembleClassifier(n_estimators=2).fit(on_gpu(IRIS), on_gpu(SPECIES))
-    with pytest.raises(TypeError, match="X lies on a GPU, but is needed in the host's memory"):
-        nbp.PopulationSearchCV(classifier(), {"alpha": [0.1]}).fit(on_gpu(IRIS), on_gpu(SPECIES))
-
-
 def test_features_are_looked_at_once(monkeypatch):
     copies = []
     model = fitted(classifier(), LABELS["three"])

@@ -1,17 +1,19 @@
 """Deep ensembles: estimators that differ in their seeds, trained together and averaged."""
 
+import functools
 import inspect
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from ...checks.arguments import check_bool, check_integer, check_random_state
-from ...checks.host_samples import check_on_host
+from ...devices.placement import gpu_of, module_of, on_host, where_X_lies
 from ...errors import DivergenceError
 from ...population import Population
 from ..base import BaseMLP
@@ -19,6 +21,7 @@ from ..classifier import MLPClassifier
 from ..documentation import ENSEMBLE, documented
 from ..parameters import check_parameters
 from ..regressor import MLPRegressor
+from ..targets import labels_at, log_sigmoid
 from .joint import begin, finish, train_together, why_alone
 from .kept_ensemble import KeptEnsemble
 
@@ -178,25 +181,32 @@ class _MLPEnsemble(BaseEstimator):
         seeds = generator.randint(0, 2**31 - 1, size=n, dtype=np.int64)  # as `Population` draws them
         return [self._member(**{**options, "random_state": seed}) for seed in seeds.tolist()]
 
-    def _of_each(self, X: Any, method: str) -> Iterator[np.ndarray]:
+    def _of_each(self, X: Any, method: str) -> Iterator[Any]:
         """What a method of each member gives for X."""
         check_is_fitted(self)
-        check_on_host("X", X)
         for model in self.estimators_:
             yield getattr(model, method)(X)
 
-    def _mean_and_std(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+    @where_X_lies
+    def _mean_and_std(self, X: Any) -> tuple[Any, Any]:
         """Mean and standard deviation over the members, none of whose predictions are kept (Welford 1962)."""
-        mean = squares = np.zeros(())
+        mean: Any = 0.0
+        squares: Any = 0.0
         for n, prediction in enumerate(self._of_each(X, self._averaged), start=1):
             step = prediction - mean
             mean = mean + step / n
             squares = squares + step * (prediction - mean)
-        return mean, np.sqrt(squares / n)
+        return mean, module_of(squares).sqrt(squares / n)
 
-    def predict_std(self, X: Any) -> np.ndarray:
-        """Standard deviation over the members of what is averaged, in the shape of the mean."""
+    def predict_std(self, X: Any) -> Any:
+        """Standard deviation over the members of what is averaged, in the shape of the mean; where X lies."""
         return self._mean_and_std(X)[1]
+
+    def _score(self, X: Any, y: Any, sample_weight: Any, measure: Callable[..., Any]) -> float:
+        """Of the mean prediction, by a function of scikit-learn's, for which predictions come to the host."""
+        gpu_of({"X": X, "y": y, "sample_weight": sample_weight})
+        predicted = on_host(self.predict(X))
+        return float(measure(on_host(y), predicted, sample_weight=on_host(sample_weight)))
 
 
 @documented(doc=ENSEMBLE.replace("{member}", "MLPClassifier"))
@@ -233,15 +243,17 @@ class MLPEnsembleClassifier(ClassifierMixin, _MLPEnsemble):
         """Labels in the order of the columns of `predict_proba`."""
         return self._of_members("classes_")
 
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Mean of the members' probabilities, shape (n, n_classes), in the order of `classes_`."""
+    def predict_proba(self, X: Any) -> Any:
+        """Mean of the members' probabilities, shape (n, n_classes), as `classes_`; on a GPU if X is."""
         return self._mean_and_std(X)[0]
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    @where_X_lies
+    def predict_log_proba(self, X: Any) -> Any:
         """Logarithms of `predict_proba`, from those of the members: exact also where that is close to 0."""
         return _log_mean_exp(self._of_each(X, "predict_log_proba"))
 
-    def decision_function(self, X: Any) -> np.ndarray:
+    @where_X_lies
+    def decision_function(self, X: Any) -> Any:
         """Log-odds of the mean probabilities, which tell samples apart where these round to 1.
 
         Returns
@@ -252,19 +264,27 @@ class MLPEnsembleClassifier(ClassifierMixin, _MLPEnsemble):
         """
         if self._has_several_labels:
             right, wrong = (
-                _log_mean_exp(-np.logaddexp(0, sign * z) for z in self._of_each(X, "decision_function"))
+                _log_mean_exp(log_sigmoid(-sign * z) for z in self._of_each(X, "decision_function"))
                 for sign in (-1, 1)
             )
             return right - wrong
         logarithms = self.predict_log_proba(X)
         return logarithms[:, -1] - logarithms[:, 0] if len(self.classes_) <= 2 else logarithms
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Labels of shape (n,), or 0 and 1 of shape (n, n_labels) for several labels a sample."""
+    @where_X_lies
+    def predict(self, X: Any) -> Any:
+        """Labels of shape (n,), or 0 and 1 of shape (n, n_labels) for several labels a sample.
+
+        They lie where X does, but labels that are no numbers are NumPy's.
+        """
         probabilities = self.predict_proba(X)
         if self._has_several_labels:
             return (probabilities > 0.5).astype(np.int64)
-        return self.classes_[probabilities.argmax(axis=1)]
+        return labels_at(self.classes_, probabilities.argmax(axis=1))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy, for several labels a sample of whole rows; arguments as for a member's `score`."""
+        return self._score(X, y, sample_weight, accuracy_score)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Any:
         """Train every member for one epoch on the given samples, each in an order of its own.
@@ -293,10 +313,10 @@ class MLPEnsembleClassifier(ClassifierMixin, _MLPEnsemble):
         return self.estimators_[0].has_several_labels
 
 
-def _log_mean_exp(logarithms: Iterable[np.ndarray]) -> np.ndarray:
-    """Logarithm of the mean of what these are the logarithms of."""
-    own = np.array(list(logarithms))
-    return logsumexp(own, axis=0) - np.log(len(own))
+def _log_mean_exp(logarithms: Iterable[Any]) -> Any:
+    """Logarithm of the mean of what these are the logarithms of, where they lie."""
+    own = list(logarithms)
+    return functools.reduce(module_of(own[0]).logaddexp, own) - math.log(len(own))
 
 
 @documented(doc=ENSEMBLE.replace("{member}", "MLPRegressor"))
@@ -321,9 +341,13 @@ class MLPEnsembleRegressor(RegressorMixin, MultiOutputMixin, _MLPEnsemble):
     _averaged = "predict"
     __init__ = _init_with(MLPRegressor)
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Numbers of shape (n,), or (n, n_outputs) for several targets."""
+    def predict(self, X: Any) -> Any:
+        """Numbers of shape (n,), or (n, n_outputs) for several targets; on a GPU if X is."""
         return self._mean_and_std(X)[0]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R^2, the mean over the outputs; arguments as for a member's `score`."""
+        return self._score(X, y, sample_weight, r2_score)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train every member for one epoch on the given samples, each in an order of its own.

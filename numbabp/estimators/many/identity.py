@@ -10,7 +10,8 @@ import joblib
 import numpy as np
 from scipy import sparse
 
-from ...checks.host_samples import check_on_host
+from ...devices.memory import as_array
+from ...devices.placement import is_on_device
 from ...training.checkpoints.files import Identity
 from ...training.checkpoints.identities import digest_of, plain
 
@@ -30,9 +31,7 @@ def of_estimator(estimator: Any, prefix: str = "") -> Identity:
 
 
 def of_data(**data: Any) -> Identity:
-    """Samples, and what else `fit` is given, each by its digest; a TypeError for what lies on a GPU."""
-    for name, value in data.items():
-        check_on_host(name, value)
+    """Samples, and what else `fit` is given, each by its digest, wherever it lies."""
     return {f"the values of {name}": digest(value) for name, value in data.items()}
 
 
@@ -40,6 +39,8 @@ def digest(value: Any) -> str | None:
     """SHA-256, or another digest, of whatever comes as samples, weights and the like; None of None."""
     if value is None:
         return None
+    if is_on_device(value):
+        return digest_of(as_array(value))
     if sparse.issparse(value):
         rows = value.tocsr()
         return digest_of(rows.data, rows.indices, rows.indptr, np.array(rows.shape))

@@ -7,20 +7,25 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ...devices.placement import is_on_device
+from ...devices.placement import beside, module_of, where
 from ...errors import DivergenceError
 from ...history import PopulationHistory
+from ...planning.plan import Plan
 from ...population import Population, fit_until
 from ...training.checkpoints.keeper import Checkpoint
 from ...training.population_setup import PER_NETWORK
 from ...training.state import draw_order_seed
 from ..base import BaseMLP
-from ..parameters import LBFGS, batch_size_of, rate_falls_to_zero, schedule, step_options
+from ..parameters import LBFGS, batch_size_of, rate_falls_to_zero, run_options, schedule
 from ..training import beginning, fitting
 from ..training.beginning import begin_like, with_counts
 from ..training.convergence import warn_unless_converged
 from ..training.diagnosis import warn_unless_learnt
 from ..training.fitting import Fitting
+
+
+class ApartError(ValueError):
+    """Of networks that no kernel trains together where they are to be trained, whatever each is by itself."""
 
 
 def why_alone(model: BaseMLP, X: Any) -> str:
@@ -39,11 +44,6 @@ def why_alone(model: BaseMLP, X: Any) -> str:
     # what is recorded of all networks is allocated beforehand
     if model.max_iter != "auto" and model.max_iter > fitting.EPOCHS_A_CALL:
         return f"max_iter={model.max_iter}, more than {fitting.EPOCHS_A_CALL}"
-    # threads are on the CPU
-    if model.device not in ("auto", "cpu"):
-        return f"device={model.device!r}"
-    if is_on_device(X):
-        return "X lies on a GPU"
     # kernels of populations have plain steps for it, one a sample
     if sparse.issparse(X) and (model.solver != "sgd" or batch_size_of(model, X.shape[0]) > 1):
         return f"X is sparse with solver={model.solver!r} and batch_size={model.batch_size!r}"
@@ -57,13 +57,14 @@ def begin(
 
     The samples are checked and encoded once for all.
     """
-    first = beginning.begin(models[0], X, y, sample_weight)
-    fittings = [first, *(begin_like(first, model) for model in models[1:])]
-    if bootstraps is None:
-        return fittings
-    n = len(first.samples.Y)
-    drawn = [np.bincount(bootstraps.randint(n, size=n), minlength=n) for _ in models]
-    return [with_counts(*pair) for pair in zip(fittings, drawn, strict=True)]
+    with where(X):
+        first = beginning.begin(models[0], X, y, sample_weight)
+        fittings = [first, *(begin_like(first, model) for model in models[1:])]
+        if bootstraps is None:
+            return fittings
+        n = len(first.samples.Y)
+        drawn = [np.bincount(bootstraps.randint(n, size=n), minlength=n) for _ in models]
+        return [with_counts(*pair) for pair in zip(fittings, drawn, strict=True)]
 
 
 def train_together(
@@ -92,26 +93,29 @@ def train_together(
         Ends training when it is set, by a KeyboardInterrupt.
     checkpoint : Checkpoint, optional
         Where training is kept, and gone on from.
+
+    Raises
+    ------
+    ApartError
+        If they are to be trained on a GPU, and no kernel there trains such networks together.
     """
     models = [each.model for each in fittings]
     first, samples = models[0], fittings[0].samples
     n = len(samples.Y)
     options = [
-        {"learning_rate": each.model.learning_rate_init_, **step_options(each.model, n, each.penalty)}
+        {"learning_rate": each.model.learning_rate_init_, **run_options(each.model, n, each.penalty)}
         for each in fittings
     ]
     per_network = {name: np.array([own[name] for own in options]) for name in PER_NETWORK}
     population = Population.from_networks([model.inner_network_ for model in models])
-    # chosen as for one thread, so that no bit depends on how many there are
-    plan = population.plan(samples.X, epochs=first.max_iter_, **(options[0] | {"n_threads": 1}))
+    plan = _planned(population, samples.X, first, options[0])
     never = first.n_iter_no_change == np.inf or rate_falls_to_zero(first)
     how = {
         **options[0],
         **per_network,
         **schedule(first, n),
-        "sample_weight": _common([each.samples.weights for each in fittings]),
+        "sample_weight": _common(samples.X, [each.samples.weights for each in fittings]),
         "epochs": first.max_iter_,
-        "shuffle": bool(first.shuffle),
         "tol": first.tol,
         "n_iter_no_change": None if never else first.n_iter_no_change,
         "kernel": plan.kernel,
@@ -124,6 +128,14 @@ def train_together(
     for i, each in enumerate(fittings):
         each.record(history.loss[i, : history.n_epochs[i]])
     return population
+
+
+def _planned(population: Population, X: Any, model: BaseMLP, options: dict[str, Any]) -> Plan:
+    """As for one thread, so that no bit depends on how many there are."""
+    try:
+        return population.plan(X, epochs=model.max_iter_, **(options | {"n_threads": 1}))
+    except ValueError as error:
+        raise ApartError(f"{type(model).__name__}s can't be trained together: {error}") from None
 
 
 def finish(fitting: Fitting, error: DivergenceError | None) -> None:
@@ -154,11 +166,12 @@ def _train(
     return history
 
 
-def _common(weights: Sequence[np.ndarray | None]) -> np.ndarray | None:
-    """Factors of the samples' steps: None, of shape (n,) for all models, or a row for each."""
+def _common(X: Any, weights: Sequence[Any]) -> Any:
+    """Factors of the samples' steps where X lies: None, of shape (n,) for all models, or a row for each."""
     first = weights[0]
     if first is None:
         return None
-    if all(own is not None and np.array_equal(own, first) for own in weights):  # which is faster
-        return first
-    return np.array(weights)
+    with where(X):
+        if all(own is not None and bool((own == first).all()) for own in weights):  # which is faster
+            return first
+        return beside(X, module_of(X).stack(weights))

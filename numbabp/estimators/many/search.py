@@ -1,5 +1,6 @@
 """Hyper-parameter search: the candidates of a grid trained together, fold by fold, as populations."""
 
+import copy
 import itertools
 import math
 import time
@@ -20,16 +21,17 @@ from sklearn.model_selection._validation import (
     _warn_or_raise_about_fit_failures,
 )
 from sklearn.utils import indexable
-from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
 from ...checks.arguments import check_integer, check_real
-from ...checks.host_samples import check_on_host
+from ...devices.memory import as_array
+from ...devices.placement import gpu_of, is_on_device, on_host, where, where_X_lies
 from ...devices.processor import n_threads
 from ...training.dask_client import check_client
 from ..base import BaseMLP
 from ..parameters import epochs_of
 from ..training.supervision import Supervision
+from .for_scorers import ForScorers
 from .heard import Heard, is_to_be_told, tell
 from .kept_search import KeptSearch, check_draws, may_be_kept
 from .search_jobs import (
@@ -58,7 +60,9 @@ class PopulationSearchCV(BaseSearchCV):
     for all folds, with weights of 0 for the samples left out, would pay for steps that train nothing and have
     other orders than the estimator.) The populations go to the threads one by one, the largest first. What a
     population does not do as the estimator does - early_stopping, learning_rate="adaptive", X_val in `fit`,
-    ... - is fitted by the estimator itself, on the same threads.
+    ... - is fitted by the estimator itself, on the same threads. On a GPU, where X lies or device="cuda" of
+    the estimator asks for one, populations are trained one after the other; networks too large for its
+    kernels of populations are fitted by themselves.
 
     What fits would warn of by themselves, such as that they have learnt nothing, comes once for all: how many
     there are, and the candidate and the fold of the first.
@@ -169,15 +173,17 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         self.client = client
         self.checkpoint = checkpoint
 
+    @where_X_lies
     def fit(self, X: Any, y: Any = None, **params: Any) -> "PopulationSearchCV":
         """Fit all candidates on all folds, and the best one on all samples.
 
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n, n_features)
-            Samples.
+            Samples. Of an array on a GPU folds are picked there, and trained and predicted there; splits and
+            scores are made on the host, to which y and what is predicted are copied for them.
         y : array-like of shape (n,) or (n, n_outputs)
-            Labels or numbers.
+            Labels or numbers; for an X on a GPU also there, and likewise what belongs to the samples.
         **params
             For the fit of the estimator, such as sample_weight (it also goes to the scorer) or, with a
             pipeline, mlp__sample_weight; and `groups` for the splitter.
@@ -187,15 +193,26 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         self
         """
         self._check_parameters()
-        check_on_host("X", X)
-        check_on_host("y", y)
+        gpu_of({"X": X, "y": y, **params})
+        if is_on_device(X) and self.client is not None:
+            raise ValueError(
+                "X lies on a GPU, but a client's workers are sent samples of the host's memory: leave out "
+                "client, or copy X to the host, with X.get() or cupy.asnumpy(X)."
+            )
+        X, y = (as_array(values) if is_on_device(values) else values for values in (X, y))
         scorers, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
         routed = self._get_routed_params_for_fit(_check_method_params(X, params=params))
-        splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        self.n_splits_ = splitter.get_n_splits(X, y, **routed.splitter.split)
-        splits = list(splitter.split(X, y, **routed.splitter.split))
-        data = Data(X, y, splits, routed.estimator.fit, routed.scorer.score)
+        # splitters and scorers are NumPy's
+        labels = on_host(y)
+        of_splitter, of_scorer = (
+            {name: on_host(value) for name, value in given.items()}
+            for given in (routed.splitter.split, routed.scorer.score)
+        )
+        splitter = check_cv(self.cv, labels, classifier=is_classifier(self.estimator))
+        self.n_splits_ = splitter.get_n_splits(X, labels, **of_splitter)
+        splits = list(splitter.split(X, labels, **of_splitter))
+        data = Data(X, y, splits, routed.estimator.fit, of_scorer)
         base = clone(self.estimator)
         candidates = self._candidates()
         kept = None
@@ -218,6 +235,23 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         self.scorer_ = getattr(scorers, "_scorers", scorers)
         self.cv_results_ = results
         return self
+
+    @where_X_lies
+    def score(self, X: Any, y: Any = None, **params: Any) -> float:
+        """Score of the best estimator, by `scorer_`.
+
+        Parameters
+        ----------
+        X, y, **params
+            As for the scorer; for an X on a GPU the others may lie there, too, and come to the host.
+        """
+        gpu_of({"X": X, "y": y, **params})
+        if not is_on_device(X) or not hasattr(self, "best_estimator_"):
+            return super().score(X, y, **params)
+        seen = copy.copy(self)
+        seen.best_estimator_ = ForScorers(self.best_estimator_)
+        params = {name: on_host(value) for name, value in params.items()}
+        return super(PopulationSearchCV, seen).score(X, on_host(y), **params)
 
     def _choose(self, results: dict[str, Any], metric: Any) -> None:
         self.best_index_ = self._best_index(metric, results)
@@ -432,9 +466,9 @@ class _Evaluation:
             return result | dict.fromkeys(kinds, failed)
         for kind, rows in kinds.items():
             started = time.time()
-            X, y = _safe_split(fit.estimator, data.X, data.y, rows, train)
-            params = _check_method_params(data.X, params=data.score_params, indices=rows)
-            result[kind] = _score(fit.estimator, X, y, self._scorers, params, search.error_score)
+            with where(data.X):
+                estimator, X, y, params = data.scoring(fit.estimator, rows, train)
+                result[kind] = _score(estimator, X, y, self._scorers, params, search.error_score)
             if kind == "test_scores":
                 result["score_time"] = time.time() - started
         return result

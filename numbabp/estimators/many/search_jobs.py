@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _num_features
 
+from ...devices.memory import as_array
+from ...devices.placement import is_on_device, on_host, where
 from ...devices.processor import blas_threads, one_blas_thread
 from ...training.checkpoints.files import CheckpointError
 from ...training.checkpoints.keeper import Checkpoint
@@ -26,7 +28,9 @@ from ..base import BaseMLP
 from ..parameters import check_parameters, epochs_of, hidden_layer_sizes
 from ..training.fitting import Fitting
 from ..training.supervision import Supervision, listening, supervised
-from .joint import begin, finish, train_together, why_alone
+from ..validation import rows_of
+from .for_scorers import ForScorers
+from .joint import ApartError, begin, finish, train_together, why_alone
 
 OF_EACH_NETWORK = ("learning_rate_init", "momentum", "alpha")
 """Parameters of an estimator in which the networks of one population may differ."""
@@ -52,10 +56,24 @@ class Data:
     def training(self, estimator: Any, fold: int) -> tuple[Any, Any, dict[str, Any]]:
         """Samples and arguments of a fit."""
         train = self.splits[fold][0]
-        return (
-            *_safe_split(estimator, self.X, self.y, train),
-            _check_method_params(self.X, params=self.fit_params, indices=train),
-        )
+        if not is_on_device(self.X):
+            X, y = _safe_split(estimator, self.X, self.y, train)
+        else:
+            X, y = rows_of(self.X, train), rows_of(self.y, train)
+        there = {name: value for name, value in self.fit_params.items() if is_on_device(value)}
+        others = {name: value for name, value in self.fit_params.items() if name not in there}
+        params = _check_method_params(self.X, params=others, indices=train)
+        return X, y, params | {name: rows_of(as_array(value), train) for name, value in there.items()}
+
+    def scoring(self, estimator: Any, rows: np.ndarray, train: np.ndarray) -> tuple[Any, Any, Any, Any]:
+        """What a scorer is given of a fitted estimator, and of rows that are told from those of training.
+
+        These are the estimator, X where it lies, and y and arguments in the host's memory.
+        """
+        params = _check_method_params(self.X, params=self.score_params, indices=rows)
+        if is_on_device(self.X):
+            return ForScorers(estimator), rows_of(self.X, rows), on_host(rows_of(self.y, rows)), params
+        return estimator, *_safe_split(estimator, self.X, self.y, rows, train), params
 
 
 @dataclass(frozen=True)
@@ -69,6 +87,11 @@ class Job:
     transformers: Any  # what they share of preparing samples, or None without any
     name: str  # of files
     checkpoint: Checkpoint | None = None  # where it is kept while it is under way
+
+    @property
+    def asks_for_gpu(self) -> bool:
+        """Whether its networks are to be trained there wherever the samples lie."""
+        return str(getattr(parts_of(self.estimators[0])[2], "device", "auto")).startswith("cuda")
 
     def work(self, n_features: int, n_samples: int) -> int:
         """About proportional to the time it takes, for populations; of samples there are about so many."""
@@ -140,10 +163,12 @@ def run_here(jobs: Sequence[Job], data: Data, n_threads: int, done: Callable[[Jo
     """Do the jobs on threads, and call done(job, fits) for each in this thread.
 
     As many jobs as there are threads go on at once, since a small group would not keep several threads busy;
-    only where jobs are fewer does each get several.
+    only where jobs are fewer does each get several. A GPU has one job at a time: their kernels would wait for
+    each other.
     """
     jobs = _largest_first(jobs, data)
-    n_workers = max(1, min(n_threads, len(jobs)))
+    is_on_gpu = is_on_device(data.X) or any(job.asks_for_gpu for job in jobs)
+    n_workers = 1 if is_on_gpu else max(1, min(n_threads, len(jobs)))
     stop = threading.Event()
     with blas_threads(1), ThreadPoolExecutor(n_workers) as pool:
         try:
@@ -192,8 +217,9 @@ def prepare(job: Job, data: Data) -> tuple[Pipeline, Any]:
     """The transformers of a job's pipelines, fitted on its fold's training samples, and these transformed."""
     estimator = job.estimators[0]
     transformers = clone(estimator[:-1])
-    X, y, _ = data.training(estimator, job.fold)
-    return transformers, transformers.fit_transform(X, y)
+    with where(data.X):
+        X, y, _ = data.training(estimator, job.fold)
+        return transformers, transformers.fit_transform(X, y)
 
 
 def fit_job(
@@ -204,9 +230,27 @@ def fit_job(
     stop: threading.Event,
 ) -> list[Fit]:
     """Fit the estimators of a job; prepared() is what `prepare` gives for it."""
-    if not job.together:
-        by = Supervision(job.checkpoint, stop)
-        return [_fit_alone(estimator, job.fold, data, by) for estimator in job.estimators]
+    with where(data.X):
+        if not job.together:
+            return _fit_one_by_one(job, data, Supervision(job.checkpoint, stop))
+        by_themselves = replace(job, estimators=copy.deepcopy(job.estimators))  # before they draw
+        try:
+            return _fit_together(job, data, prepared, n_threads, stop)
+        except ApartError:  # networks too large for a GPU's kernels of many
+            return _fit_one_by_one(by_themselves, data, Supervision(None, stop))
+
+
+def _fit_one_by_one(job: Job, data: Data, by: Supervision) -> list[Fit]:
+    return [_fit_alone(estimator, job.fold, data, by) for estimator in job.estimators]
+
+
+def _fit_together(
+    job: Job,
+    data: Data,
+    prepared: Callable[[], tuple[Pipeline, Any]] | None,
+    n_threads: int,
+    stop: threading.Event,
+) -> list[Fit]:
     started = time.perf_counter()
     X, y, params = data.training(job.estimators[0], job.fold)
     transformers = None

@@ -98,11 +98,11 @@ def with_counts(fitting: Fitting, counts: np.ndarray) -> Fitting:
     """
     samples, rows = fitting.samples, np.flatnonzero(counts)
     own = samples.of_rows(rows)
-    weights = times(own.sample_weight, counts[rows].astype(float))
+    weights = times(own.sample_weight, beside(samples.X, counts[rows].astype(float)))
     weights = _weights(fitting.model, fitting.fitted.targets, own.y, weights)
     factors = normalised(weights, len(rows), MeanWeight().and_of(weights, len(rows)), samples.X.dtype)
-    of_all = np.zeros(len(counts), samples.X.dtype)
-    of_all[rows] = 1.0 if factors is None else factors
+    of_all = beside(samples.X, np.zeros(len(counts), samples.X.dtype))
+    of_all[beside(of_all, rows)] = 1.0 if factors is None else factors
     return replace(fitting, samples=replace(samples, weights=of_all))
 
 

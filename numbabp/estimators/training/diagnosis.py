@@ -10,8 +10,7 @@ from scipy.special import xlogy
 from sklearn.base import BaseEstimator
 
 from ...architecture import Architecture
-from ...devices.memory import to_host
-from ...devices.placement import beside, is_on_device
+from ...devices.placement import beside, on_host, where
 from ...network import Network
 from ..parameters import LBFGS
 from ..validation import Samples
@@ -34,7 +33,8 @@ def warn_unless_learnt(model: BaseEstimator, network: Network, samples: Samples)
 
 def _finding(model: BaseEstimator, network: Network, samples: Samples) -> str:
     """What there is to say, or nothing."""
-    X, Y, weights = _some_rows(samples)
+    with where(samples.X):
+        X, Y, weights = _some_rows(samples)
     if (Y[:1] == Y).all():  # then a constant is right
         return ""
     outputs = network.forward(X)
@@ -89,14 +89,10 @@ def _passes(model: BaseEstimator) -> str:
 
 def _some_rows(samples: Samples) -> tuple[Any, np.ndarray, np.ndarray | None]:
     """Rows at equal distances, of those with a weight, in the host's memory."""
-    weights = samples.weights
-    if is_on_device(weights):
-        weights = to_host(weights)
+    weights = on_host(samples.weights)
     rows = np.arange(len(samples.Y)) if weights is None else np.flatnonzero(weights)
     rows = rows[:: -(-len(rows) // MOST_ROWS)]
-    X, Y = (values[beside(values, rows)] for values in (samples.X, samples.Y))
-    if is_on_device(X):
-        X, Y = to_host(X), to_host(Y)
+    X, Y = (on_host(values[beside(values, rows)]) for values in (samples.X, samples.Y))
     return X, Y, None if weights is None else weights[rows]
 
 
