@@ -77,10 +77,10 @@ def check_finite(name: str, value: Any) -> Any:
         return _concluded(_finite(name, array, array.dtype))[0]
 
 
-def check_weights(value: Any, X: Any) -> Any:
+def check_weights(value: Any, X: Any, may_all_be_0: bool = False) -> Any:
     """Finite weights >= 0, not all 0, of the samples X on a GPU; copied there from the host, in X's dtype."""
     with where(X):
-        return _concluded(_weights(value, len(X), X.dtype))[0]
+        return _concluded(_weights(value, len(X), X.dtype, may_all_be_0))[0]
 
 
 def check_weights_of_networks(value: Any, n_networks: int, X: Any) -> Any:
@@ -171,14 +171,16 @@ def _one_hot(name: str, classes: Any, n_outputs: int, dtype: np.dtype) -> _Measu
     return _finite(name, classes, classes.dtype, measure, columns)
 
 
-def _weights(value: Any, n_samples: int, dtype: np.dtype) -> _Measured:
+def _weights(value: Any, n_samples: int, dtype: np.dtype, may_all_be_0: bool = False) -> _Measured:
     if not is_on_device(value):  # or None; as for targets
-        return _Measured([], lambda: memory.to_device(checks.check_sample_weight(value, n_samples, dtype)))
+        return _Measured(
+            [], lambda: memory.to_device(checks.check_sample_weight(value, n_samples, dtype, may_all_be_0))
+        )
     array = _numeric_array("sample_weight", value)
     checks.check_weight_shape(array, n_samples)
 
     def not_negative(array: Any, least: float, most: float) -> Any:
-        checks.check_weight_range(least, most)
+        checks.check_weight_range(least, 1.0 if may_all_be_0 else most)
         return array
 
     return _finite("sample_weight", array, dtype, _range, not_negative)

@@ -8,6 +8,9 @@ import numpy as np
 
 from ..architecture import Architecture
 from ..checks import host_samples as host
+from ..devices.memory import Device, index_of
+from ..devices.placement import gpu_of, is_on_device, on_host
+from ..samples import Samples
 
 
 class Batch(Protocol):
@@ -118,6 +121,40 @@ def scaled(batch: Batch, scaler: Any) -> Batch:
     return ScaledBatch(batch, np.asarray(scaler.transform(of_inputs)))
 
 
+class DeviceBatch:
+    """A batch of arrays on a GPU, where they stay; y and the weights may come from the host.
+
+    Parameters
+    ----------
+    architecture
+        Of the network.
+    X, y, sample_weight
+        As for `Network.fit`; the weights may all be 0.
+    """
+
+    def __init__(self, architecture: Architecture, X: Any, y: Any, sample_weight: Any = None) -> None:
+        gpu_of({"X": X, "y": y, "sample_weight": sample_weight})
+        samples = Samples.checked(architecture, X, y)
+        self._inputs, self.targets, self.weights = samples.inputs, samples.targets, samples.weights
+        if sample_weight is not None:
+            from ..checks.device_samples import check_weights
+
+            self.weights = check_weights(sample_weight, self._inputs, may_all_be_0=True)
+
+    @property
+    def n_inputs(self) -> int:
+        """See `Batch`."""
+        return self._inputs.shape[1]
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def write(self, out: Any, start: int) -> None:
+        """See `Batch`; also to the host."""
+        rows = self._inputs[start : start + len(out)]
+        out[...] = rows if is_on_device(out) else on_host(rows)
+
+
 class Passed:
     """Rows that were passed over without a look at them."""
 
@@ -183,8 +220,10 @@ def plain_targets(architecture: Architecture, y: Any, n: int) -> np.ndarray | No
     return targets
 
 
-def array_batch(architecture: Architecture, given: Any, with_gaps: bool) -> Batch | None:
-    """A batch of (X, y) or (X, y, sample_weight); None if it has no rows."""
+def array_batch(
+    architecture: Architecture, given: Any, with_gaps: bool, gpu: Device | None = None
+) -> Batch | None:
+    """A batch of (X, y) or (X, y, sample_weight), which may lie on the GPU; None if it has no rows."""
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
         what = f"{type(given).__name__}"
         what += f" of length {len(given)}" if isinstance(given, tuple | list) else ""
@@ -194,4 +233,18 @@ def array_batch(architecture: Architecture, given: Any, with_gaps: bool) -> Batc
         )
     if np.ndim(given[0]) == 2 and np.shape(given[0])[0] == 0:
         return None
+    if is_on_device(given[0]):
+        _check_place(index_of(given[0]), gpu)
+        return DeviceBatch(architecture, *given)
+    gpu_of(dict(zip(("X", "y", "sample_weight"), given, strict=False)))
     return ArrayBatch(architecture, *given, with_gaps=with_gaps)
+
+
+def _check_place(lies_on: int, gpu: Device | None) -> None:
+    """Raise for a batch on a GPU that is not the one where the network is trained."""
+    if gpu is None or gpu.index != lies_on:
+        trains = "the CPU" if gpu is None else f"GPU {gpu.index}"
+        raise ValueError(
+            f"X lies on GPU {lies_on}, but fit_stream trains on {trains}: device='cuda:{lies_on}' trains "
+            "where it lies; or copy it to the host, with X.get() or cupy.asnumpy(X)."
+        )

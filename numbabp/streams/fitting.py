@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..architecture import OfArchitecture
-from ..devices.placement import CPU
+from ..devices import memory
+from ..devices.placement import CPU, resolve
 from ..history import History, StreamHistory
 from ..options import Options, takes_options
 from ..planning.planner import make_plan
@@ -27,7 +28,7 @@ from .reading import Reader
 from .ring import Ring
 from .setup import WHY_NOT, Asked, stream_options
 from .tables import Columns
-from .writing import Preparation, Preparing, Writer
+from .writing import Preparation, Preparing, Writer, WriterOnGpu
 
 ASSUMED_SAMPLES = 1_000_000
 """What a stream is planned for, which does not say how long it is."""
@@ -107,7 +108,8 @@ class LearnsFromStreams(OfArchitecture):
             As for `fit`.
         **options
             Arguments of `fit` on how to take a step: learning_rate, update_rule, batch_size, l2, monitor,
-            kernel, ...
+            kernel, ... device="cuda" learns on a GPU, batches there or of the host: standardize, scaler and
+            missing are then refused.
 
         Returns
         -------
@@ -119,6 +121,8 @@ class LearnsFromStreams(OfArchitecture):
         ValueError, TypeError
             For an argument or a batch that is not allowed, naming the batch; and whatever the source raises.
             All samples before have been learnt then.
+        NoGPUError
+            If `device` asks for a GPU that can't be used, saying why; it is a RuntimeError.
         DivergenceError
             As by `fit`; its `sample` is counted from the stream's beginning.
         KeyboardInterrupt
@@ -138,15 +142,18 @@ class LearnsFromStreams(OfArchitecture):
         )
         with TrainedAlone(self):
             asked.check()
-            return self._fit_stream(asked, stream_options(options))
+            of_steps = stream_options(options)
+            asked.check_device(of_steps.device)
+            return self._fit_stream(asked, of_steps)
 
     def _fit_stream(self, asked: Asked, options: Options) -> StreamHistory:
         architecture = self.architecture
         architecture.check_finite(self.parameters)
-        source, preparation = asked.source(architecture), asked.preparation(architecture.n_inputs)
+        at = CPU if options.device == "cpu" else resolve(options.device)
+        source, preparation = asked.source(architecture, at.device), asked.preparation(architecture.n_inputs)
         inner = self._begun(options.update_rule, asked.standardize)
         inner.state.check_finite()
-        problem = Run(1).problem(architecture, ASSUMED_SAMPLES, None, CPU, options, inner.state)
+        problem = Run(1).problem(architecture, ASSUMED_SAMPLES, None, at, options, inner.state)
         plan = make_plan(problem)
         kept = asked.kept(architecture, options)
         if kept is not None:
@@ -214,6 +221,11 @@ def _ring_and_writer(learning: Learning, preparation: Preparation) -> tuple[Ring
     problem, points, unit = learning.problem, learning.points, learning.unit
     length, first = piece_length(problem, learning.plan), points.n_samples
     if not preparation.counts:
+        gpu = problem.place.device
+        if gpu is not None:
+            with memory.on(gpu):
+                ring = Ring(problem.architecture, PIECES * length, on_gpu=True)
+            return ring, WriterOnGpu(ring, gpu)
         ring = Ring(problem.architecture, PIECES * length)
         return ring, Writer(ring, preparation.filling)
     distance = unit * max(1, min(MARKED_SAMPLES, length) // unit)

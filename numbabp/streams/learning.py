@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..devices.placement import on_host, where
 from ..errors import OF_FIT, DivergenceError
 from ..history import StreamHistory
 from ..planning.plan import Plan
@@ -164,7 +165,8 @@ class Learning:
             samples, mark = ring.take(n)
             if samples.n == 0:
                 break
-            self._learn(samples, mark)
+            with where(samples.inputs):
+                self._learn(samples, mark)
             ring.free()
             bar.update(self.points.n_samples, self.points.loss)
         if self.stop_reason == "finished" and reader.error is not None:
@@ -186,7 +188,8 @@ class Learning:
                 self._rates,
                 0,
             )
-            training.run.sums[0] = sums  # goes on with them, so that no digit depends on where pieces end
+            if self.problem.place.device is None:  # so that no digit depends on where pieces end
+                training.run.sums[0] = sums
             self._before.take(self._changing)
             self._is_sound = False
             try:
@@ -200,9 +203,10 @@ class Learning:
                 self._is_sound = True
                 raise
             self.plan = training.plan  # a blocked one that has lost its digits goes on step by step
-            sums = training.run.sums[0]
+            of_piece = training.run.sums[0]
+            sums = of_piece if self.problem.place.device is None else sums + of_piece
         self.mark = mark
-        self.last.inputs[:], self.last.targets[:] = samples.inputs[-1], samples.targets[-1]
+        self.last.inputs[:], self.last.targets[:] = on_host(samples.inputs[-1]), on_host(samples.targets[-1])
         is_point = self.points.add(n, sums)
         self._is_sound = True
         if is_point:

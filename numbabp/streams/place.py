@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..devices.placement import on_host
 from ..training.checkpoints.files import CheckpointError
 from .batches import Batch
 from .writing import Preparation
@@ -44,7 +45,7 @@ class Place:
         batch.write(raw, row)
         found = self.preparation.of_one(raw)[0]
         is_same = np.allclose(found, self.last.inputs, rtol=CLOSE, atol=CLOSE)
-        if not is_same or not np.array_equal(batch.targets[row], self.last.targets):
+        if not is_same or not np.array_equal(on_host(batch.targets[row]), self.last.targets):
             raise CheckpointError(
                 f"the stream is not the one of the checkpoint: its row {self.n_rows - 1}, the last one that "
                 f"was learnt, is another. {ADVICE}"

@@ -2,12 +2,14 @@
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..architecture import Architecture
 from ..compiler.arrays import aligned_zeros
+from ..devices import memory
 from ..samples import Samples
 from ..training.threads import PAUSE_SECONDS
 
@@ -19,7 +21,7 @@ class StoppedError(Exception):
 class Place:
     """Some rows of a ring, to be written before they are `Ring.publish`-ed."""
 
-    def __init__(self, inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
+    def __init__(self, inputs: Any, targets: Any, weights: Any) -> None:
         self.inputs, self.targets, self.weights = inputs, targets, weights
 
     def __len__(self) -> int:
@@ -38,14 +40,17 @@ class Ring:
         Of the network, which has so many inputs and outputs, and their dtype T.
     capacity
         Rows.
+    on_gpu
+        Whether they lie on the current GPU.
     """
 
-    def __init__(self, architecture: Architecture, capacity: int) -> None:
+    def __init__(self, architecture: Architecture, capacity: int, on_gpu: bool = False) -> None:
         dtype = architecture.dtype
         self.capacity = capacity
-        self._inputs = aligned_zeros((capacity, architecture.n_inputs), dtype)
-        self._targets = aligned_zeros((capacity, architecture.n_outputs), dtype)
-        self._weights = np.empty(0, dtype)
+        self._zeros: Callable[..., Any] = memory.zeros if on_gpu else aligned_zeros
+        self._inputs = self._zeros((capacity, architecture.n_inputs), dtype)
+        self._targets = self._zeros((capacity, architecture.n_outputs), dtype)
+        self._weights: Any = np.empty(0, dtype)
         self._no_weights = np.empty(0, dtype)
         self._written = self._published = self._taken = self._freed = 0
         self._marks: deque[tuple[int, Any]] = deque()
@@ -72,7 +77,9 @@ class Ring:
     def weigh(self) -> None:
         """Have weights from now on: those of the rows before are 1."""
         if not self._weights.size:
-            self._weights = np.ones(self.capacity, self._inputs.dtype)
+            weights = self._zeros(self.capacity, self._inputs.dtype)
+            weights[...] = 1
+            self._weights = weights
 
     def hold(self, n: int) -> None:
         """Go on behind the first n rows of the place that was given last."""

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from ..architecture import Architecture
 from ..checks.arguments import check_bool, check_integer, check_real
+from ..devices.memory import Device
 from ..kernels.update_rules import OF_ALL_SAMPLES
 from ..options import NAMES, Options, check_names
 from ..training.checkpoints import identities
@@ -66,10 +67,22 @@ class Asked(NamedTuple):
         statistics = Statistics.new(n_inputs)
         return Preparation(statistics, bool(self.standardize), self.missing == "mean", filling)
 
-    def source(self, architecture: Architecture) -> Source:
-        """The stream."""
+    def check_device(self, device: str) -> None:
+        """Raise for what is done to rows on the host, if they are to be learnt on a GPU."""
+        if device == "cpu":
+            return
+        for name, default in (("standardize", False), ("scaler", None), ("missing", "error")):
+            value = getattr(self, name)
+            if value is not default and value != default:
+                raise ValueError(
+                    f"{name}={value!r} is not possible with device={device!r}, where rows are learnt as they "
+                    f"come; allowed: {name}={default!r}, or device='cpu' with batches in the host's memory."
+                )
+
+    def source(self, architecture: Architecture, gpu: Device | None) -> Source:
+        """The stream, whose batches may lie on the GPU."""
         with_gaps = self.missing != "error"
-        return Source(architecture, self.batches, self.columns, self.convert, self.scaler, with_gaps)
+        return Source(architecture, self.batches, self.columns, self.convert, self.scaler, with_gaps, gpu)
 
     def kept(self, architecture: Architecture, options: Options) -> KeptRun | None:
         """What writes checkpoints, and what there is to go on from; None where none are asked for.
@@ -105,6 +118,5 @@ def stream_options(given: dict[str, Any]) -> Options:
             f"update_rule={options.update_rule!r} compares the gradients of all samples, which a stream does "
             "not keep; allowed are the other rules."
         )
-    if options.device not in ("auto", "cpu"):
-        raise ValueError(f"fit_stream trains on the CPU, got device={options.device!r}.")
-    return replace(options, device="cpu")
+    # where batches lie nobody knows before they are read
+    return replace(options, device="cpu") if options.device == "auto" else options

@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import Any
 
 from ..architecture import Architecture
+from ..devices.memory import Device
 from . import arrow
 from .batches import Batch, Convert, Passed, Rest, array_batch, scaled
 from .place import Place
@@ -29,6 +30,8 @@ class Source:
         Transforms inputs, after it has seen them.
     with_gaps
         Whether inputs may be missing, as NaN or null.
+    gpu
+        Where the network is trained, and batches may lie; None for the CPU.
 
     Raises
     ------
@@ -44,7 +47,9 @@ class Source:
         convert: Convert | None = None,
         scaler: Any = None,
         with_gaps: bool = False,
+        gpu: Device | None = None,
     ) -> None:
+        self._gpu = gpu
         self._architecture, self._columns, self._convert = architecture, columns, convert
         self._scaler, self._with_gaps = scaler, with_gaps
         self._tables = Tables(architecture, columns, with_gaps)
@@ -140,5 +145,5 @@ class Source:
         elif self._columns.targets and arrow.is_table(given):
             batches = arrow.record_batches(given, self._columns)
             return [self._tables.batch(table) for table in batches if table.num_rows]
-        batch = array_batch(self._architecture, given, self._with_gaps)
+        batch = array_batch(self._architecture, given, self._with_gaps, self._gpu)
         return [] if batch is None else [batch]

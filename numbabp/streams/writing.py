@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..devices import memory
+from ..devices.placement import beside, is_on_device
 from ..kernels.running.batches import fill_rows, standardize_rows
 from ..training.state import Statistics
 from .batches import Batch
@@ -82,9 +84,10 @@ class Writer:
         while done < n:
             place = self._ring.place(self._at_once(n - done))
             rows = slice(done, done + len(place))
-            place.targets[...] = batch.targets[rows]
+            place.targets[...] = beside(place.targets, batch.targets[rows])
             if place.weights.size:
-                place.weights[...] = batch.weights[rows] if batch.weights.size else 1
+                weights = batch.weights[rows] if batch.weights.size else 1
+                place.weights[...] = beside(place.weights, weights)
             self._write_inputs(batch, done, place)
             done += len(place)
 
@@ -104,6 +107,30 @@ class Writer:
     def _fill(self, values: np.ndarray) -> None:
         if self._filling is not None:
             values[np.isnan(values)] = self._filling
+
+
+class WriterOnGpu(Writer):
+    """The same with a ring on a GPU, to which rows of the host's memory are copied."""
+
+    def __init__(self, ring: Ring, gpu: memory.Device) -> None:
+        super().__init__(ring)
+        self._gpu = gpu
+
+    def write(self, batch: Batch) -> None:
+        """See `Writer`."""
+        with memory.on(self._gpu):
+            super().write(batch)
+
+    def _write_inputs(self, batch: Batch, start: int, place: Place) -> None:
+        if is_on_device(batch.targets):
+            batch.write(place.inputs, start)
+        else:
+            rows = np.empty(place.inputs.shape, place.inputs.dtype)
+            batch.write(rows, start)
+            memory.copy_to(place.inputs, rows)
+        memory.synchronize()  # the thread that trains may have another stream
+        self._ring.hold(len(place))
+        self._ring.publish()
 
 
 class Preparing(Writer):

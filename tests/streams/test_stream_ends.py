@@ -264,7 +264,19 @@ def test_rows_that_all_weigh_nothing_change_nothing():
         ({"shuffle": False}, "takes no 'shuffle': samples are learnt in the order"),
         ({"nosuch": 2}, "takes no 'nosuch'; allowed: .*history_every"),
         ({"update_rule": "rprop"}, "compares the gradients of all samples, which a stream does not keep"),
-        ({"device": "cuda"}, "fit_stream trains on the CPU"),
+        ({"device": "gpu"}, "device='gpu' is not known"),
+        (
+            {"device": "cuda", "standardize": True},
+            "standardize=True is not possible with device='cuda', where",
+        ),
+        (
+            {"device": "cuda", "missing": 0.0},
+            "missing=0.0 is not possible .*; allowed: missing='error', or dev",
+        ),
+        (
+            {"device": "cuda:1", "scaler": 1},
+            "scaler=1 is not possible with device='cuda:1'.*: scaler=None, or",
+        ),
         ({"history_every": 0}, "history_every must be at least 1"),
         ({"missing": "median"}, "missing='median' is not known"),
         ({"missing": np.inf}, "missing must be finite"),
