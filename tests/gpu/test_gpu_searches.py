@@ -1,6 +1,7 @@
 """Searches whose candidates are trained on a GPU, with samples there or in the host's memory."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.model_selection import GridSearchCV, GroupKFold
 
@@ -70,6 +71,18 @@ def test_regressors_and_their_peer():
     there = searched(on_gpu, grid, model=nbp.MLPRegressor, y=y)
     assert_alike(there, GridSearchCV(nbp.MLPRegressor(**SHAPE), grid, cv=2).fit(X, y))
     assert there.score(on_gpu(X), on_gpu(y)) == pytest.approx(there.score(X, y), rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", [list, pd.Series])
+def test_labels_of_the_host(kind):
+    names = np.array(["no", "yes"])[LABELS]
+    labels = kind(names) if kind is list else kind(names, index=range(20, 32))
+    search = nbp.PopulationSearchCV(nbp.MLPClassifier(**SHAPE), GRID, cv=2, return_train_score=True)
+    there = search.fit(on_gpu(X), labels, sample_weight=WEIGHTS)
+    more = {"params": {"sample_weight": WEIGHTS}, "return_train_score": True}
+    assert_alike(there, searched(np.array, **more))
+    assert type(there.predict(on_gpu(X))) is np.ndarray
+    assert there.predict(on_gpu(X)).tolist() == there.predict(X).tolist()
 
 
 def test_large_networks_are_fitted_by_themselves(monkeypatch):

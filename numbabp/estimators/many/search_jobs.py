@@ -15,6 +15,7 @@ import joblib
 import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _num_features
 
@@ -59,11 +60,11 @@ class Data:
         if not is_on_device(self.X):
             X, y = _safe_split(estimator, self.X, self.y, train)
         else:
-            X, y = rows_of(self.X, train), rows_of(self.y, train)
+            X, y = _picked(self.X, train), _picked(self.y, train)
         there = {name: value for name, value in self.fit_params.items() if is_on_device(value)}
         others = {name: value for name, value in self.fit_params.items() if name not in there}
         params = _check_method_params(self.X, params=others, indices=train)
-        return X, y, params | {name: rows_of(as_array(value), train) for name, value in there.items()}
+        return X, y, params | {name: _picked(as_array(value), train) for name, value in there.items()}
 
     def scoring(self, estimator: Any, rows: np.ndarray, train: np.ndarray) -> tuple[Any, Any, Any, Any]:
         """What a scorer is given of a fitted estimator, and of rows that are told from those of training.
@@ -72,8 +73,13 @@ class Data:
         """
         params = _check_method_params(self.X, params=self.score_params, indices=rows)
         if is_on_device(self.X):
-            return ForScorers(estimator), rows_of(self.X, rows), on_host(rows_of(self.y, rows)), params
+            return ForScorers(estimator), _picked(self.X, rows), on_host(_picked(self.y, rows)), params
         return estimator, *_safe_split(estimator, self.X, self.y, rows, train), params
+
+
+def _picked(values: Any, rows: np.ndarray) -> Any:
+    """Rows where the values lie, which on the host may be a list or a table's column; None of None."""
+    return rows_of(values, rows) if is_on_device(values) or values is None else _safe_indexing(values, rows)
 
 
 @dataclass(frozen=True)
@@ -163,8 +169,8 @@ def run_here(jobs: Sequence[Job], data: Data, n_threads: int, done: Callable[[Jo
     """Do the jobs on threads, and call done(job, fits) for each in this thread.
 
     As many jobs as there are threads go on at once, since a small group would not keep several threads busy;
-    only where jobs are fewer does each get several. A GPU has one job at a time: their kernels would wait for
-    each other.
+    only where jobs are fewer does each get several. A GPU has one job at a time, and its scores before the
+    next: kernels of several threads would wait for each other.
     """
     jobs = _largest_first(jobs, data)
     is_on_gpu = is_on_device(data.X) or any(job.asks_for_gpu for job in jobs)
@@ -178,11 +184,17 @@ def run_here(jobs: Sequence[Job], data: Data, n_threads: int, done: Callable[[Jo
                 key = (job.transformers, job.fold)
                 if job.transformers is not None and key not in prepared:
                     prepared[key] = pool.submit(prepare, job, data)
-            running = {}
-            for job in jobs:
+
+            def begun(job: Job) -> Future[list[Fit]]:
                 of_job = prepared.get((job.transformers, job.fold))
                 get = None if of_job is None else of_job.result
-                running[pool.submit(fit_job, job, data, get, n_threads // n_workers, stop)] = job
+                return pool.submit(fit_job, job, data, get, n_threads // n_workers, stop)
+
+            if is_on_gpu:  # on which scores are made, too
+                for job in jobs:
+                    done(job, begun(job).result())
+                return
+            running = {begun(job): job for job in jobs}
             for future in as_completed(list(running)):
                 done(running.pop(future), future.result())
         except BaseException:
