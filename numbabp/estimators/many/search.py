@@ -173,7 +173,6 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         self.client = client
         self.checkpoint = checkpoint
 
-    @where_X_lies
     def fit(self, X: Any, y: Any = None, **params: Any) -> "PopulationSearchCV":
         """Fit all candidates on all folds, and the best one on all samples.
 
