@@ -3,8 +3,10 @@
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
+from numba.cuda.core.targetconfig import TargetConfig
 from numba.cuda.cudadrv import nvvm
 from numba.cuda.dispatcher import CUDADispatcher
 
@@ -29,7 +31,7 @@ def nvvm_ir(
     with_lines
         Of Python; lowering takes longer and IR is twice as long with them.
     """
-    with _lines_of_device_functions(with_lines), _no_collections():
+    with _lines_of_device_functions(with_lines), _no_collections(), _quickly_compared_flags():
         library = lowered(compiled, signature, capability, with_lines)
     return [nvvm.llvm_replace(text) for text in dict.fromkeys(library.llvm_strs)]
 
@@ -65,3 +67,26 @@ def _no_collections() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+@contextmanager
+def _quickly_compared_flags() -> Iterator[None]:
+    """Every look into numba-cuda's caches compares flags, option by option: a ninth of lowering.
+
+    What is the same remains the same, since what differs here is compared as before.
+    """
+    compare, hash_value = TargetConfig.__eq__, TargetConfig.__hash__
+
+    def is_same(self: Any, other: Any) -> Any:
+        same = type(self) is type(other) and self._values == other._values
+        return same or compare(self, other)
+
+    @cache
+    def hash_of(kind: type) -> int:
+        return hash_value(kind())  # of the options' names alone
+
+    TargetConfig.__eq__, TargetConfig.__hash__ = is_same, lambda self: hash_of(type(self))
+    try:
+        yield
+    finally:
+        TargetConfig.__eq__, TargetConfig.__hash__ = compare, hash_value
