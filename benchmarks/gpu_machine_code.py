@@ -29,7 +29,9 @@ from benchmarks.results import output_file, where_and_with, write_json
 from numbabp.planning.catalogue import BLOCK, CUDA, KERNELS
 
 ON_GPU = tuple(kernel.name for kernel in KERNELS if kernel.device == CUDA and kernel.for_many)
-RULES = BLOCK.rules
+GATHERED = ("sgd of batches", "adam of batches")
+"""With a norm that their gradients keep to, which kernels gather."""
+RULES = (*BLOCK.rules, *GATHERED)
 LOSSES = {
     "2-10-1": "binary_cross_entropy",
     "4-10-3": "categorical_cross_entropy",
@@ -70,8 +72,10 @@ class Case:
 
         sizes = tuple(map(int, self.sizes.split("-")))
         architecture = Architecture.checked(sizes, loss=LOSSES[self.sizes], dtype=self.dtype)
+        gathers = {"batch_size": 2, "clip_norm": 1.0} if self.rule in GATHERED else {}
+        options = Options(update_rule=self.rule.split()[0], **gathers)
         # a penalty takes a few registers more
-        of = specialisation(architecture, Options(update_rule=self.rule), self.rule != "sgd", weighted=False)
+        of = specialisation(architecture, options, self.rule != "sgd", weighted=False)
         return mappings(of, device_of(self.capability))[self.kernel]
 
     def machine_code(self):

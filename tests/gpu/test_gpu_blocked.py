@@ -230,8 +230,6 @@ def test_early_stopping_and_callbacks_see_the_parameters():
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"update_rule": "adagrad"}, "update_rule='adagrad'"),
-        ({"l1": 0.1}, "l1=0.1"),
         ({"clip_norm": 1.0}, "clip_norm=1.0"),
         ({"batch_size": 2}, "batch_size=2"),
         ({"propagate": "updated"}, "propagate='updated'"),

@@ -48,10 +48,18 @@ def test_agrees_with_the_reference(name, dtype):
     np.testing.assert_allclose(history.accuracy, expected.metrics["accuracy"])
 
 
-@pytest.mark.parametrize("rule", ["sgd", "momentum", "nesterov", "adam"])
-def test_update_rules_go_on_in_the_next_call_on_either_device(rule):
+STEPS = {
+    **{rule: {"update_rule": rule} for rule in ("sgd", "momentum", "nesterov", "adam")},
+    "adagrad, l1": {"update_rule": "adagrad", "l1": 0.02},
+    "rmsprop, clipped": {"update_rule": "rmsprop", "clip_value": 0.05},
+    "adamw": {"update_rule": "adamw"},
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_update_rules_go_on_in_the_next_call_on_either_device(name):
     problem = problem_of("classes")
-    options = {"update_rule": rule, "l2": 0.05}
+    options = {**STEPS[name], "l2": 0.05}
     expected = solve(problem, learning_rates=[0.1] * 3, **options)
     net = network_of(problem)
     for device, kernel in (("cuda", "persistent"), ("cpu", "auto"), ("cuda", "persistent")):

@@ -37,9 +37,11 @@ def of_population(dtype_name: str, strict: bool = False) -> tuple[Any, ...]:
         ),
         types.NamedTuple((number(2), number(2), number(2), int32(2)), Samples),
         types.NamedTuple(
-            (float64(2), float64(2), float64(1), int64(1), int64(1), float64(1), int64(1), int64(1)), Record
+            (float64(2), float64(2), float64(1), int64(1), int64(1), float64(1), *[int64(1)] * 3), Record
         ),
-        types.NamedTuple((types.int64,) * 3 + (types.float64,) * 4 + (types.int64,), Common),
+        types.NamedTuple(
+            (*[types.int64] * 3, *[types.float64] * 7, types.int64, types.float64, types.int64), Common
+        ),
     )
 
 
