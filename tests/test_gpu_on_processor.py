@@ -10,15 +10,21 @@ import pytest
 
 TESTS = Path(__file__).parent
 sys.path.insert(0, str(TESTS.parent))  # for `benchmarks`
-RECORDED = ["test_gpu_blocked_races.py", "test_gpu_population_races.py", "test_gpu_recorded.py"]
+RECORDED = [
+    "test_gpu_blocked_races.py",
+    "test_gpu_population_races.py",
+    "test_gpu_recorded.py",
+    "test_gpu_resident_races.py",
+]
 """Files whose tests look at accesses to memory, which only what is compiled tells."""
 INFERENCE = ["test_gpu_population_predictions.py", "test_gpu_start.py"]
 """Whose kernels no other test has on record."""
 FILES = sorted((TESTS / "gpu").glob("test_*.py"), key=lambda path: path.stat().st_size)
 ALL = [path.name for path in FILES if path.name not in RECORDED]
-STRICT = "test_gpu_strict.py"
-"""Whose bits only what is compiled has."""
-IN_SIMULATOR = [name for name in ALL if name != STRICT]
+STRICT, STEPS = "test_gpu_strict.py", "test_gpu_steps.py"
+AS_COMPILED = (STRICT, STEPS, "test_gpu_resident.py")
+"""Whose bits only what is compiled has, or which would take long, or need all blocks at once."""
+IN_SIMULATOR = [name for name in ALL if name not in AS_COMPILED]
 COMPILED = [name for name in ALL if name != "test_gpu_simulator.py"]
 
 pytestmark = [
@@ -64,6 +70,11 @@ def test_nothing_is_found_in_accesses_on_record_but_planted_faults(can_compile):
 @pytest.mark.slow
 def test_strict_bits_are_the_cpus(can_compile):
     assert "4 passed" in run([STRICT], GPU_ON_PROCESSOR="1", PYTEST_ADDOPTS="-k 2-10-1")
+
+
+@pytest.mark.slow
+def test_steps_of_mini_batches_are_the_references(can_compile):
+    assert "3 passed" in run([STEPS], GPU_ON_PROCESSOR="1", PYTEST_ADDOPTS="-k adamw-batches")
 
 
 @pytest.mark.exhaustive  # a kernel for each architecture: ten minutes, where the simulator takes three

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ....compiler.compiling import scalar_function
-from ....compiler.toolchain import cuda
 from ...update_rules import step_parameter
 from .arithmetic import make_clipped, make_penalised
 from .chaining import chain
@@ -63,8 +62,6 @@ def make_finish(
             norm = math.sqrt(sum_of_team(team, square_of(team, step, scale)))
             scale = real(common.clip_norm / norm) if norm > common.clip_norm else real(1)
         take(team, step, scale)
-        if in_shared:  # others read what a thread has stepped
-            cuda.syncthreads()
 
     return finish
 

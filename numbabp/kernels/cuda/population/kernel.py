@@ -351,6 +351,8 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
                             powers = next_powers(common, powers, t)
                             step = step_of(parameters, common, rate, real(1), momentum, l2, powers, t)
                             finish(team, step, common, gathered)
+                            if in_shared:
+                                cuda.syncthreads()  # others read what a thread has stepped
                         in_batch = gathered = 0
                 if at == n_samples:  # an epoch ends
                     mean = (loss_sum + losses) / (weight_sum if strict else record.weight[i])
