@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from ..checks.arguments import check_choice
-from ..kernels.update_rules import OF_ALL_SAMPLES, UPDATE_RULES
+from ..kernels.update_rules import UPDATE_RULES
 from ..options import LINEAR_RULES
 from .problem import Problem
 
@@ -182,7 +182,7 @@ KERNELS = (
         "persistent",
         "one network in one block of a GPU's threads, weights in shared memory",
         CUDA,
-        rules=tuple(rule for rule in ALL_RULES if rule not in OF_ALL_SAMPLES),
+        rules=ALL_RULES,
     ),
     Kernel("lanes", "networks in the lanes of vectors", for_many=True, in_lanes=True),
     Kernel(

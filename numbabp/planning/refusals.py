@@ -154,9 +154,6 @@ def _not_in_one_block(kernel: Kernel, problem: Problem) -> str:
         what = f"block_length={options.block_length}"
     if not what and options.update_rule not in kernel.rules:
         what = f"update_rule={options.update_rule!r}"
-    name = "batch_size" if options.batch_size > 1 else "clip_norm"
-    if not what and getattr(options, name) != PLAIN_GRADIENT[name]:
-        what = f"{name}={getattr(options, name)!r}"
     if not what and others:
         what = f"monitor={tuple(sorted(others))}"
     return f"{what} is not possible on a GPU in one block" if what else _does_not_fit(kernel, problem)

@@ -230,8 +230,6 @@ def test_early_stopping_and_callbacks_see_the_parameters():
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"clip_norm": 1.0}, "clip_norm=1.0"),
-        ({"batch_size": 2}, "batch_size=2"),
         ({"propagate": "updated"}, "propagate='updated'"),
         ({"kernel": "sequential", "block_length": None}, "kernel='sequential'"),
         ({"block_length": 1000}, "block_length=1000"),

@@ -1,5 +1,7 @@
 """Runs of one network on a GPU that were stopped; on a real one or the simulated."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from checkpointing import all_versions, slices_end_anywhere
@@ -15,10 +17,12 @@ X = draw.standard_normal((N, 3))
 Y = (X[:, 0] > 0).astype(int)
 
 
-@pytest.mark.parametrize("rule", ["sgd", "momentum"])
-@pytest.mark.parametrize("kernel", ["blocked", "persistent"])
-def test_from_checkpoints_a_run_ends_with_the_same_bits(tmp_path, monkeypatch, kernel, rule):
-    options = {"kernel": kernel, "update_rule": rule, "epochs": 4, "device": "cuda"}
+@pytest.mark.parametrize(
+    ("kernel", "rule", "batch_size"),
+    [*product(("blocked", "persistent"), ("sgd", "momentum"), (1,)), ("persistent", "momentum", 5)],
+)
+def test_from_checkpoints_a_run_ends_with_the_same_bits(tmp_path, monkeypatch, kernel, rule, batch_size):
+    options = {"kernel": kernel, "update_rule": rule, "epochs": 4, "device": "cuda", "batch_size": batch_size}
     options |= {"block_length": 4} if kernel == "blocked" else {}
 
     def fitted(**more):

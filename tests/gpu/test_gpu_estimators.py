@@ -92,7 +92,8 @@ def test_regressors():
 
 
 def test_what_gpus_do_not_do_is_an_error_that_names_it():
-    model = nbp.MLPClassifier(**SHAPE, batch_size=4)
+    large = {**SHAPE, "hidden_layer_sizes": (2000, 2000)}  # for one block
+    model = nbp.MLPClassifier(**large, batch_size=4)
     with pytest.raises(
         ValueError, match=r"X lies on GPU 0, but batch_size=4 .*device='cpu', with X on the host"
     ):

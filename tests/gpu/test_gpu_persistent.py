@@ -53,6 +53,7 @@ STEPS = {
     "adagrad, l1": {"update_rule": "adagrad", "l1": 0.02},
     "rmsprop, clipped": {"update_rule": "rmsprop", "clip_value": 0.05},
     "adamw": {"update_rule": "adamw"},
+    "batches and a norm": {"update_rule": "adam", "batch_size": 3, "clip_norm": 0.05},
 }
 
 
@@ -67,11 +68,12 @@ def test_update_rules_go_on_in_the_next_call_on_either_device(name):
     assert parameters_error(net, expected) < TOLERANCE["float64"]
 
 
-def test_slices_change_next_to_nothing(monkeypatch):
+@pytest.mark.parametrize("steps", [{}, {"batch_size": 3}])
+def test_slices_change_next_to_nothing(monkeypatch, steps):
     """Sums of an epoch's losses are put together from parts; steps are the same to the last bit."""
     problem = problem_of("classes")
     whole, sliced = network_of(problem), network_of(problem)
-    options = {"shuffle": True, "random_state": 1, "epochs": 3, "sample_weight": WEIGHTS}
+    options = {"shuffle": True, "random_state": 1, "epochs": 3, "sample_weight": WEIGHTS, **steps}
     expected = fit(whole, problem, **options)
     call_kernel = Training._call_kernel
     monkeypatch.setattr(

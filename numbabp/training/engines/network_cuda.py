@@ -16,6 +16,9 @@ from ...planning.plan import Plan
 from ..checkpoints.standing import take
 from .network_engine import Engine, Subject
 
+KEPT = ("parameters", "moments", "gradient")
+"""Names of what changes; a gradient only where one is gathered."""
+
 
 class CudaEngine(Engine):
     """One network on a GPU.
@@ -40,8 +43,8 @@ class CudaEngine(Engine):
 
     @property
     @abstractmethod
-    def changing(self) -> tuple[Any, Any]:
-        """Parameters and moments on the device, in the shapes of the host's."""
+    def changing(self) -> tuple[Any, ...]:
+        """Parameters, moments and what else `_on_host` has, on the device in the shapes of the host's."""
 
     @abstractmethod
     def _advance(self, stop_epoch: int, max_samples: int) -> int: ...
@@ -70,12 +73,11 @@ class CudaEngine(Engine):
     def kept(self) -> dict[str, np.ndarray]:
         """See `Engine`."""
         with memory.on(self.device):
-            parameters, moments = (memory.to_host(array) for array in self.changing)
-        return {"parameters": parameters, "moments": moments}
+            return {name: memory.to_host(array) for name, array in zip(KEPT, self.changing, strict=False)}
 
     def put_back(self, kept: Mapping[str, np.ndarray]) -> None:
         """See `Engine`."""
-        for name, array in zip(("parameters", "moments"), self._on_host, strict=True):
+        for name, array in zip(KEPT, self._on_host, strict=False):
             array[...] = take(kept, name, array)
         self.reread()
 
@@ -93,5 +95,5 @@ class CudaEngine(Engine):
             yield
 
     @property
-    def _on_host(self) -> tuple[Any, Any]:
+    def _on_host(self) -> tuple[Any, ...]:
         return self.subject.parameters, self.subject.moments

@@ -13,7 +13,7 @@ from ...kernels.cuda.population import block
 from ...kernels.cuda.population.kernel import Common, Networks, Record
 from ...kernels.cuda.population.kernel import Samples as DeviceSamples
 from ...kernels.shuffling import draw_orders
-from ...kernels.state import DIVERGED, EPOCH, FIRST_METRIC, LOSS, PAUSED, SAMPLE, STEP, WEIGHT
+from ...kernels.state import BATCH, DIVERGED, EPOCH, FIRST_METRIC, LOSS, PAUSED, SAMPLE, STEP, WEIGHT
 from ...planning.gpu_layouts import mappings, specialisation
 from .network_cuda import CudaEngine
 
@@ -36,9 +36,11 @@ class Persistent(CudaEngine):
         weights = memory.to_host(samples.weights) if weighted else np.empty(0, dtype)
         self._weights = np.asarray(weights, float)
         to_device = memory.to_device
+        self._gradient = np.zeros(parameters.shape if mapping.of.gathers else 0, dtype)
+        """Of a mini-batch under way, where the host keeps it: behind the moments on the GPU."""
         self.networks = Networks(
             to_device(parameters[None]),
-            to_device(moments.reshape(1, -1)),
+            to_device(np.concatenate([moments.ravel(), self._gradient])[None]),
             to_device(run.position[STEP : STEP + 1]),
             None,  # which an adaptive schedule changes from epoch to epoch
             memory.zeros(1, np.int32),
@@ -120,7 +122,7 @@ class Persistent(CudaEngine):
             to_device(np.array([np.inf])),
             memory.zeros(1, np.int64),
             memory.zeros(1, np.int64),
-            memory.zeros(1, np.int64),
+            to_device(run.position[BATCH : BATCH + 1]),
         )
         common = Common.of_rule(options.rule, options.batch_size, (epoch, begin, end))
         rates = to_device(run.learning_rates[None, epoch : epoch + len(orders)])
@@ -134,10 +136,17 @@ class Persistent(CudaEngine):
         memory.launch(self._train, 1, self._mapping.threads, arguments, self._mapping.shared)
         rows[0] = memory.to_host(loss)[:, 0]
         rows[1] = memory.to_host(accuracy)[:, 0]
+        run.position[BATCH] = memory.to_host(record.gathered)[0]
         return int(memory.to_host(record.diverged)[0]), int(memory.to_host(self.networks.steps)[0])
 
     @property
-    def changing(self) -> tuple[Any, Any]:
+    def changing(self) -> tuple[Any, ...]:
         """See `Engine`."""
-        parameters, moments = self.networks[:2]
-        return parameters.reshape(self.subject.parameters.shape), moments.reshape(self.subject.moments.shape)
+        (parameters,), (kept,) = self.networks[:2]
+        moments, n = self.subject.moments, self.subject.moments.size
+        gathered = (kept[n:],) if self._gradient.size else ()
+        return parameters, kept[:n].reshape(moments.shape), *gathered
+
+    @property
+    def _on_host(self) -> tuple[Any, ...]:
+        return *super()._on_host, *([self._gradient] if self._gradient.size else [])
