@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from ..devices.memory import Device, is_interpreted
-from ..kernels.cuda.blocked.geometry import blocked_geometry
+from ..kernels.cuda.blocked.geometry import QUAD, blocked_geometry
 from ..kernels.cuda.population.specialisation import Specialisation
-from ..kernels.cuda.quads import QUAD
 from ..kernels.cuda.resident.shape import Shape
 
 BARRIER = 1440.0

@@ -220,7 +220,7 @@ def test_the_table_and_what_differs_between_two(tmp_path):
     header, _, row = done.stdout.splitlines()
     assert row.startswith("| thread | 2-10-1 | float32 | sgd | 9.0 | ")
     assert row.count("|") == header.count("|")
-    refused = subprocess.run([*command, "--rules", "adagrad"], capture_output=True, text=True)
+    refused = subprocess.run([*command, "--rules", "newton"], capture_output=True, text=True)
     assert refused.returncode == 2 and "--rules must be some of sgd" in refused.stderr
     found = json.loads(before.read_text())
     (figures,) = found["kernels"].values()

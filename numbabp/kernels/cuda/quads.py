@@ -3,8 +3,8 @@
 from typing import Any
 
 from ...compiler.toolchain import SIMULATED
+from .blocked.geometry import QUAD
 
-QUAD = 4
 ALIGNMENT = None if SIMULATED else 16
 """Bytes, of arrays in shared memory that quads are read from. The simulator knows none."""
 

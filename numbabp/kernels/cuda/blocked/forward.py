@@ -10,7 +10,8 @@ from ....compiler.toolchain import cuda
 from ....functions.units import activated
 from ...layout import ACTIVATION, FAN_IN, OUTPUTS
 from ..loops import at
-from ..quads import QUAD, store_quad
+from ..quads import store_quad
+from .geometry import QUAD
 from .places import A_AT, ABSENT, OWN, OWN_AT, STRIDE, TILE, place, start_of
 from .products import add_columns, matrix_of
 from .vectors import copy_vector

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+QUAD = 4
+"""Numbers that an instruction loads or stores, see `quads`."""
 MAX_THREADS = 256
 """Of a block: each may have the 255 registers that there are at most, for many weights under way."""
 MAX_LENGTH = 128

@@ -11,7 +11,8 @@ import numpy as np
 from ....compiler.compiling import scalar_function
 from ...layout import FAN_IN, FAN_OUT, OUTPUTS
 from ..loops import at, rolled
-from ..quads import QUAD, load_quad, store_quad
+from ..quads import load_quad, store_quad
+from .geometry import QUAD
 from .places import A_AT, ABSENT, BACKWARD_AT, DELTA_AT, PARTS, STRIDE, place, start_of, weights_at
 from .products import first_unit
 from .sums import FEW, dot, dot_of_group, dot_quads

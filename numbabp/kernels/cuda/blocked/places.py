@@ -14,8 +14,7 @@ import numpy as np
 from ....compiler.compiling import scalar_function
 from ...layout import FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
 from ..loops import at
-from ..quads import QUAD
-from .geometry import Geometry
+from .geometry import QUAD, Geometry
 
 # Columns of places, after those of a layout; a layer's units are its outputs. Offsets are numbers of T in the
 # shared memory of a launch; ABSENT, where there is none.

@@ -13,7 +13,8 @@ import numpy as np
 from ....compiler.compiling import scalar_function
 from ...layout import FAN_IN, FAN_OUT
 from ..loops import rolled
-from ..quads import QUAD, load_quad, load_quad_of, store_quad
+from ..quads import load_quad, load_quad_of, store_quad
+from .geometry import QUAD
 from .places import (
     BACKWARD_AT,
     FORWARD_AT,

@@ -8,8 +8,8 @@ from ....compiler.compiling import scalar_function
 from ....compiler.cuda import device_function
 from ....compiler.toolchain import SIMULATED, cuda
 from ..loops import at, rolled
-from ..quads import QUAD, load_quad
-from .geometry import MAX_THREADS
+from ..quads import load_quad
+from .geometry import MAX_THREADS, QUAD
 
 WARP = 4 if SIMULATED else 32
 """Threads that take a row of weights together."""

@@ -32,9 +32,9 @@ from ...state import DIVERGED, FIRST_METRIC
 from ..barriers import BASE, barrier_of_grid
 from ..loops import at, rolled
 from ..pinning import pinned
-from ..quads import ALIGNMENT, QUAD
+from ..quads import ALIGNMENT
 from .backward import scale_deltas, step_bias
-from .geometry import MAX_LENGTH, MAX_METRICS, MAX_THREADS, scratch_lengths
+from .geometry import MAX_LENGTH, MAX_METRICS, MAX_THREADS, QUAD, scratch_lengths
 from .outputs import (
     ask_for_sample,
     begin_record,

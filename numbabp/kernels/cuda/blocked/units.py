@@ -13,9 +13,9 @@ from ....compiler.cuda import device_function
 from ....compiler.toolchain import cuda
 from ...layout import FAN_OUT, OUTPUTS
 from ..loops import at, rolled
-from ..quads import QUAD
 from .backward import differentiate, output_products, rows
 from .forward import activate, columns
+from .geometry import QUAD
 from .parts import leave_inner_products, leave_products, leave_zeros
 from .places import A_AT, ABSENT, DELTA_AT, STRIDE, place, start_of
 from .products import first_unit

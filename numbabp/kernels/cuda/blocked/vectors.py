@@ -7,7 +7,8 @@ import numpy as np
 from ....compiler.compiling import scalar_function
 from ...layout import FAN_OUT, OUTPUTS
 from ..loops import rolled
-from ..quads import QUAD, load_quad_of, store_quad
+from ..quads import load_quad_of, store_quad
+from .geometry import QUAD
 from .places import TILE, VECTOR_AT, place, start_of, step_of_tile
 from .sums import WARP
 

@@ -9,8 +9,9 @@ from typing import Any
 from ....compiler.compiling import scalar_function
 from ....compiler.toolchain import cuda
 from ....functions.units import activated
+from ..blocked.geometry import QUAD
 from ..loops import from_start, rolled
-from ..quads import QUAD, load_quad, store_quad
+from ..quads import load_quad, store_quad
 from .shape import WARP, Hidden, Shape
 
 ALL_LANES = 0xFFFFFFFF

@@ -12,9 +12,10 @@ from ....functions.activations import ACTIVATIONS
 from ....functions.elementary import log
 from ....functions.losses import LAST_JOINT
 from ....functions.units import activated, derivative, gradient_of_output, loss_of_output
+from ..blocked.geometry import QUAD
 from ..blocked.sums import warp_max, warp_sum
 from ..loops import from_start, rolled
-from ..quads import QUAD, load_quad
+from ..quads import load_quad
 from .shape import WARP, Shape
 
 

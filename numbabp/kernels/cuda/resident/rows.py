@@ -8,9 +8,10 @@ from typing import Any
 
 from ....compiler.compiling import scalar_function
 from ....functions.units import derivative
+from ..blocked.geometry import QUAD
 from ..blocked.sums import warp_sum
 from ..loops import from_start, rolled
-from ..quads import QUAD, load_quad, store_quad
+from ..quads import load_quad, store_quad
 from .columns import make_stepped, make_stepped_quad
 from .shape import WARP, Hidden, Rows, Shape
 

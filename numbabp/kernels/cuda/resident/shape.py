@@ -15,7 +15,7 @@ import numpy as np
 from ....functions.activations import ACTIVATIONS
 from ....functions.losses import LOSSES
 from ...layout import BIASES, WEIGHTS, layout
-from ..quads import QUAD
+from ..blocked.geometry import QUAD
 
 WARP = 32
 MAX_THREADS = 256

@@ -30,9 +30,10 @@ from ....compiler.cuda import kernel
 from ....compiler.toolchain import SIMULATED, cuda
 from ...state import DIVERGED
 from ..barriers import BASE, barrier_of_grid
+from ..blocked.geometry import QUAD
 from ..loops import from_start, rolled
 from ..pinning import pinned
-from ..quads import ALIGNMENT, QUAD
+from ..quads import ALIGNMENT
 from . import columns, outputs, rows
 from .record import N_COLUMNS, N_SUMS, Sums, make_record
 from .shape import MAX_METRICS, WARP, Shape
