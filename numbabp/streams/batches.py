@@ -36,7 +36,21 @@ Convert = Callable[[Any], Any]
 """What makes (X, y) or (X, y, sample_weight) of a batch that is something else."""
 
 
-class ArrayBatch:
+class _Inputs:
+    """Batches whose inputs are one array, on the host or on a GPU."""
+
+    _inputs: Any
+
+    @property
+    def n_inputs(self) -> int:
+        """See `Batch`."""
+        return self._inputs.shape[1]
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+
+class ArrayBatch(_Inputs):
     """A batch of arrays.
 
     Parameters
@@ -72,14 +86,6 @@ class ArrayBatch:
             found = host.check_targets("y", y, n, architecture.n_outputs, architecture.loss, dtype)
         self.targets = found
         self.weights = host.check_sample_weight(sample_weight, n, dtype, may_all_be_0=True)
-
-    @property
-    def n_inputs(self) -> int:
-        """See `Batch`."""
-        return self._inputs.shape[1]
-
-    def __len__(self) -> int:
-        return len(self._inputs)
 
     def write(self, out: np.ndarray, start: int) -> None:
         """See `Batch`."""
@@ -121,7 +127,7 @@ def scaled(batch: Batch, scaler: Any) -> Batch:
     return ScaledBatch(batch, np.asarray(scaler.transform(of_inputs)))
 
 
-class DeviceBatch:
+class DeviceBatch(_Inputs):
     """A batch of arrays on a GPU, where they stay; y and the weights may come from the host.
 
     Parameters
@@ -140,14 +146,6 @@ class DeviceBatch:
             from ..checks.device_samples import check_weights
 
             self.weights = check_weights(sample_weight, self._inputs, may_all_be_0=True)
-
-    @property
-    def n_inputs(self) -> int:
-        """See `Batch`."""
-        return self._inputs.shape[1]
-
-    def __len__(self) -> int:
-        return len(self._inputs)
 
     def write(self, out: Any, start: int) -> None:
         """See `Batch`; also to the host."""

@@ -173,7 +173,7 @@ def run_here(jobs: Sequence[Job], data: Data, n_threads: int, done: Callable[[Jo
     next: kernels of several threads would wait for each other.
     """
     jobs = _largest_first(jobs, data)
-    is_on_gpu = is_on_device(data.X) or any(job.asks_for_gpu for job in jobs)
+    is_on_gpu = any(_is_on_gpu(job, data) for job in jobs)
     n_workers = 1 if is_on_gpu else max(1, min(n_threads, len(jobs)))
     stop = threading.Event()
     with blas_threads(1), ThreadPoolExecutor(n_workers) as pool:
@@ -245,11 +245,18 @@ def fit_job(
     with where(data.X):
         if not job.together:
             return _fit_one_by_one(job, data, Supervision(job.checkpoint, stop))
-        by_themselves = replace(job, estimators=copy.deepcopy(job.estimators))  # before they draw
+        by_themselves = job
+        if _is_on_gpu(job, data):  # whose kernels of many take no large networks: as it is before it draws
+            by_themselves = replace(job, estimators=copy.deepcopy(job.estimators))
         try:
             return _fit_together(job, data, prepared, n_threads, stop)
-        except ApartError:  # networks too large for a GPU's kernels of many
+        except ApartError:
             return _fit_one_by_one(by_themselves, data, Supervision(None, stop))
+
+
+def _is_on_gpu(job: Job, data: Data) -> bool:
+    """Whether its networks are trained there."""
+    return is_on_device(data.X) or job.asks_for_gpu
 
 
 def _fit_one_by_one(job: Job, data: Data, by: Supervision) -> list[Fit]:

@@ -13,7 +13,7 @@ import numpy as np
 from ....compiler.compiling import scalar_function
 from ...update_rules import step_parameter
 from .arithmetic import make_clipped, make_penalised
-from .chaining import chain
+from .chaining import chain, chain_of_sums
 from .specialisation import Specialisation
 
 FunctionOfPart = Callable[..., Any]
@@ -53,7 +53,7 @@ def make_finish(
     """
     real, clips_norm = of.real, of.clips_norm
     take = chain([_make_take(of, n_own, part, in_shared) for part in parts])
-    square_of = _sum_of([_make_square(of, n_own, part, in_shared) for part in parts])
+    square_of = chain_of_sums([_make_square(of, n_own, part, in_shared) for part in parts])
 
     @scalar_function
     def finish(team: Any, step: Any, common: Any, count: Any) -> None:
@@ -119,17 +119,3 @@ def _make_take(of: Specialisation, n_own: int, part: Part, in_shared: bool) -> F
             moments[gradient + p] = zero
 
     return take
-
-
-def _sum_of(functions: Sequence[FunctionOfPart]) -> FunctionOfPart:
-    """What `chain` makes, of functions whose results are to be added."""
-    first, *others = functions
-    if not others:
-        return first
-    rest = _sum_of(others)
-
-    @scalar_function
-    def total(team: Any, step: Any, scale: Any) -> float:
-        return first(team, step, scale) + rest(team, step, scale)
-
-    return total

@@ -19,3 +19,17 @@ def chain(functions: Sequence[Callable[..., None]]) -> Callable[..., None]:
         rest(x, y, z)
 
     return both
+
+
+def chain_of_sums(functions: Sequence[Callable[..., float]]) -> Callable[..., float]:
+    """The same of functions whose results are added."""
+    first, *others = functions
+    if not others:
+        return first
+    rest = chain_of_sums(others)
+
+    @scalar_function
+    def total(x: Any, y: Any, z: Any) -> float:
+        return first(x, y, z) + rest(x, y, z)
+
+    return total

@@ -10,9 +10,9 @@ from functools import cached_property
 import numpy as np
 
 from ....functions.activations import ACTIVATIONS
-from ....functions.losses import LOSSES
 from ...layout import BIASES, WEIGHTS, layout, n_parameters
 from ...update_rules import ADAMW, N_MOMENTS, SGD, UPDATE_RULES
+from ..compiled_for import CompiledFor
 
 TILE_BYTES = 8192
 """Samples that a block keeps in shared memory at a time take about so much,"""
@@ -21,7 +21,7 @@ LONGEST_TILE = 64
 
 
 @dataclass(frozen=True)
-class Specialisation:
+class Specialisation(CompiledFor):
     """What a kernel is compiled for, and what follows from it."""
 
     layer_sizes: tuple[int, ...]
@@ -49,24 +49,9 @@ class Specialisation:
     """Whether samples share a step."""
 
     @property
-    def real(self) -> type:
-        """The dtype's conversion."""
-        return np.dtype(self.dtype_name).type
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of a number."""
-        return np.dtype(self.dtype_name).itemsize
-
-    @property
     def codes(self) -> tuple[int, ...]:
         """Of the activations, one a layer."""
         return tuple(ACTIVATIONS[name] for name in self.activations)
-
-    @property
-    def loss(self) -> int:
-        """Its code."""
-        return LOSSES[self.loss_name]
 
     @property
     def rule(self) -> int:

@@ -46,15 +46,15 @@ def make_stepped_quad(shape: Shape) -> Any:
     return stepped_quad
 
 
-def make_load(shape: Shape, of: Hidden) -> Any:
-    """load(me, network): columns and biases into shared memory, zeros where there are none."""
+def make_transfer(shape: Shape, of: Hidden, is_load: bool) -> Any:
+    """transfer(me, network): columns and biases into shared memory, zeros where there are none, or back."""
     own, n_units, fan_in = of.own, of.n_units, of.fan_in
     threads, zero = shape.threads, shape.real(0)
     at, biases_at, weights, biases = of.columns_at, of.biases_at, of.weights, of.biases
     turns, parts, quads = of.turns, of.parts, of.quads
 
     @scalar_function
-    def load(me: Any, network: Any) -> None:
+    def transfer(me: Any, network: Any) -> None:
         parameters = network.parameters
         first = me.number * own + QUAD * (me.thread & (quads - 1))
         for turn in range(turns):
@@ -63,43 +63,20 @@ def make_load(shape: Shape, of: Hidden) -> Any:
             here = at + QUAD * (turn * threads + me.thread)
             for i in range(QUAD):
                 unit = first + i
-                weight = zero
-                if row < fan_in and unit < n_units:
-                    weight = parameters[from_start(weights + row * n_units + unit)]
-                me.pool[from_start(here + i)] = weight
+                exists = row < fan_in and unit < n_units
+                there = from_start(weights + row * n_units + unit)
+                if is_load:
+                    me.pool[from_start(here + i)] = parameters[there] if exists else zero
+                elif exists:
+                    parameters[there] = me.pool[from_start(here + i)]
         for i in range(me.thread, own, threads):
             unit = me.number * own + i
-            if unit < n_units:
+            if unit < n_units and is_load:
                 me.pool[from_start(biases_at + i)] = parameters[from_start(biases + unit)]
-
-    return load
-
-
-def make_store(shape: Shape, of: Hidden) -> Any:
-    """store(me, network): columns and biases back to the parameters."""
-    own, n_units, fan_in, threads = of.own, of.n_units, of.fan_in, shape.threads
-    at, biases_at, weights, biases = of.columns_at, of.biases_at, of.weights, of.biases
-    turns, parts, quads = of.turns, of.parts, of.quads
-
-    @scalar_function
-    def store(me: Any, network: Any) -> None:
-        parameters = network.parameters
-        first = me.number * own + QUAD * (me.thread & (quads - 1))
-        for turn in range(turns):
-            rolled()
-            row = turn * parts + me.thread // quads
-            here = at + QUAD * (turn * threads + me.thread)
-            for i in range(QUAD):
-                unit = first + i
-                if row < fan_in and unit < n_units:
-                    weight = me.pool[from_start(here + i)]
-                    parameters[from_start(weights + row * n_units + unit)] = weight
-        for i in range(me.thread, own, threads):
-            unit = me.number * own + i
-            if unit < n_units:
+            elif unit < n_units:
                 parameters[from_start(biases + unit)] = me.pool[from_start(biases_at + i)]
 
-    return store
+    return transfer
 
 
 def make_multiply(shape: Shape, of: Hidden) -> Any:

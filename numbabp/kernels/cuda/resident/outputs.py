@@ -19,41 +19,32 @@ from ..quads import load_quad
 from .shape import WARP, Shape
 
 
-def make_load(shape: Shape) -> Any:
-    """load(me, network): the rows of the own units, zeros where there are none, and all biases."""
+def make_transfer(shape: Shape, is_load: bool) -> Any:
+    """transfer(me, network): the rows of the own units, and all biases, into shared memory, or back.
+
+    All blocks have the same biases, of which one brings them back.
+    """
     places, below, n, threads = shape.places, shape.places.hidden[-1], shape.n_outputs, shape.threads
     own, n_units, rows_at, biases_at = below.own, below.n_units, places.out_rows_at, places.out_biases_at
     weights, biases = places.out_weights, places.out_biases
 
     @scalar_function
-    def load(me: Any, network: Any) -> None:
+    def transfer(me: Any, network: Any) -> None:
+        parameters = network.parameters
         for i in range(me.thread, own * n, threads):
-            if me.number * own + i // n < n_units:
-                weight = network.parameters[from_start(weights + me.number * own * n + i)]
-                me.pool[from_start(rows_at + i)] = weight
+            here, there = from_start(rows_at + i), from_start(weights + me.number * own * n + i)
+            exists = me.number * own + i // n < n_units
+            if exists and is_load:
+                me.pool[here] = parameters[there]
+            elif exists:
+                parameters[there] = me.pool[here]
         for k in range(me.thread, n, threads):
-            me.pool[from_start(biases_at + k)] = network.parameters[from_start(biases + k)]
+            if is_load:
+                me.pool[from_start(biases_at + k)] = parameters[from_start(biases + k)]
+            elif me.number == 0:
+                parameters[from_start(biases + k)] = me.pool[from_start(biases_at + k)]
 
-    return load
-
-
-def make_store(shape: Shape) -> Any:
-    """store(me, network): back to the parameters; the biases, of which all blocks have the same, by one."""
-    places, below, n, threads = shape.places, shape.places.hidden[-1], shape.n_outputs, shape.threads
-    own, n_units, rows_at, biases_at = below.own, below.n_units, places.out_rows_at, places.out_biases_at
-    weights, biases = places.out_weights, places.out_biases
-
-    @scalar_function
-    def store(me: Any, network: Any) -> None:
-        for i in range(me.thread, own * n, threads):
-            if me.number * own + i // n < n_units:
-                weight = me.pool[from_start(rows_at + i)]
-                network.parameters[from_start(weights + me.number * own * n + i)] = weight
-        if me.number == 0:
-            for k in range(me.thread, n, threads):
-                network.parameters[from_start(biases + k)] = me.pool[from_start(biases_at + k)]
-
-    return store
+    return transfer
 
 
 def make_share(shape: Shape) -> Any:

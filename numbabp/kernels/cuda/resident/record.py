@@ -10,8 +10,9 @@ from ....functions.activations import ACTIVATIONS
 from ...layers import metric
 from ...layout import ACTIVATION, FAN_OUT, FORM
 from ...state import FIRST_METRIC, LOSS, WEIGHT
+from ..blocked.geometry import MAX_METRICS
 from ..loops import rolled
-from .shape import MAX_METRICS, Shape
+from .shape import Shape
 
 N_SUMS, N_COLUMNS = FIRST_METRIC + MAX_METRICS, FORM + 1
 

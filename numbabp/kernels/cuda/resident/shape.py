@@ -10,24 +10,16 @@ from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
-import numpy as np
-
 from ....functions.activations import ACTIVATIONS
-from ....functions.losses import LOSSES
 from ...layout import BIASES, WEIGHTS, layout
-from ..blocked.geometry import QUAD
+from ..blocked.geometry import MAX_THREADS, QUAD
+from ..compiled_for import CompiledFor
 
 WARP = 32
-MAX_THREADS = 256
-"""Of a block: each may have the 255 registers that there are at most."""
 HELD_BYTES = 512
 """Of rows that a thread holds in registers: half of what it has."""
-MAX_OUTPUTS = 512
-"""Units of the output layer, which every block computes for itself."""
 MAX_OWN = QUAD * WARP
 """Units of a layer that a block may own: lanes of a warp have four each."""
-MAX_METRICS = 8
-"""That are recorded."""
 BESIDE_POOL = 1024
 """Bytes of shared memory that hold the record, with a bit for alignment."""
 
@@ -84,7 +76,7 @@ class Rows(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Shape:
+class Shape(CompiledFor):
     """What a kernel is compiled for, and what follows from it."""
 
     layer_sizes: tuple[int, ...]
@@ -98,21 +90,6 @@ class Shape:
     """Blocks, at most."""
     threads: int = MAX_THREADS
     held_bytes: int = HELD_BYTES
-
-    @property
-    def real(self) -> type:
-        """The dtype's conversion."""
-        return np.dtype(self.dtype_name).type
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of a number."""
-        return np.dtype(self.dtype_name).itemsize
-
-    @property
-    def loss(self) -> int:
-        """Its code."""
-        return LOSSES[self.loss_name]
 
     @property
     def n_outputs(self) -> int:

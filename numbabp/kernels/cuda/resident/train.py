@@ -30,13 +30,13 @@ from ....compiler.cuda import kernel
 from ....compiler.toolchain import SIMULATED, cuda
 from ...state import DIVERGED
 from ..barriers import BASE, barrier_of_grid
-from ..blocked.geometry import QUAD
+from ..blocked.geometry import MAX_METRICS, QUAD
 from ..loops import from_start, rolled
 from ..pinning import pinned
 from ..quads import ALIGNMENT
 from . import columns, outputs, rows
 from .record import N_COLUMNS, N_SUMS, Sums, make_record
-from .shape import MAX_METRICS, WARP, Shape
+from .shape import WARP, Shape
 from .state import AT, NUMBER, STATUS, STEPS, Block
 
 REGISTERS = 64 * 1024
@@ -179,11 +179,12 @@ def _most_rows(shape: Shape) -> int:
 def _make_transfers(shape: Shape) -> tuple[Any, Any]:
     """load(me, network) and store(me, network): all that a block owns."""
     places = shape.places
-    loads = [columns.make_load(shape, of) for of in places.hidden]
+    loads = [columns.make_transfer(shape, of, True) for of in places.hidden]
     for of_rows, below, above in zip(places.rows, places.hidden, places.hidden[1:], strict=False):
         loads.append(rows.make_load(shape, of_rows, below, above))
-    loads.append(outputs.make_load(shape))
-    stores = [columns.make_store(shape, of) for of in places.hidden] + [outputs.make_store(shape)]
+    loads.append(outputs.make_transfer(shape, True))
+    stores = [columns.make_transfer(shape, of, False) for of in places.hidden]
+    stores.append(outputs.make_transfer(shape, False))
     load_all, store_all = _in_turn(loads), _in_turn(stores)
     used, threads, zero = places.used, shape.threads, shape.real(0)
 
