@@ -172,3 +172,14 @@ def test_an_interrupt_after_a_file_is_closed_leaves_nothing_to_close_twice(tmp_p
     assert [os.path.samestat(os.fstat(f.fileno()), path.stat()) for f in one._files] == [True]
     one.release()
     assert file.closed and not one._files
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_file_that_an_interrupt_leaves_to_nobody_is_closed_without_a_warning(tmp_path):
+    path = tmp_path / "run"
+    path.write_bytes(b"1")
+    file = hold.LockedFile(str(path), "r+")
+    number = file.fileno()
+    del file
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(number)

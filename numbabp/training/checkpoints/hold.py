@@ -20,6 +20,12 @@ except ImportError:  # not on Windows
 IN_USE = "it is in use: another process trains with it"
 
 
+class LockedFile(io.FileIO):
+    """Closed when nobody has it any more, which is no fault: Ctrl-C may come before it is kept."""
+
+    __del__ = io.FileIO.close  # not a function of Python, in which Ctrl-C would be lost
+
+
 class Hold:
     """Of one run on its checkpoint.
 
@@ -29,7 +35,7 @@ class Hold:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._files: list[io.FileIO] = []
+        self._files: list[LockedFile] = []
 
     def take(self) -> None:
         """Lock the file that is there, if there is one, and no other.
@@ -55,7 +61,7 @@ class Hold:
         if fcntl is None:
             return
         try:
-            file = io.FileIO(path, "r+")
+            file = LockedFile(path, "r+")
         except OSError:  # there is none yet, or it can only be read: then it is replaced, which takes no more
             return
         try:
@@ -72,11 +78,8 @@ class Hold:
         while self._files:
             self._files.pop().close()
 
-    def _is_there(self, file: io.FileIO) -> bool:
+    def _is_there(self, file: LockedFile) -> bool:
         try:
             return os.path.samestat(os.fstat(file.fileno()), os.stat(self._path))
         except (OSError, ValueError):  # gone, or closed
             return False
-
-    def __del__(self) -> None:
-        self.release()
