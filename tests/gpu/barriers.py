@@ -2,7 +2,7 @@
 
 ALONE = ("warp_barrier", "block_barrier")
 """Functions that are one barrier: a barrier stands where they are called."""
-SEVERAL = ("barrier_of_grid",)
+SEVERAL = ("barrier_of_grid", "arrive_at_grid", "wait_for_grid")
 """That are made of several, each of which counts, and all of them together."""
 
 

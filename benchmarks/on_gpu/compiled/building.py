@@ -60,7 +60,7 @@ def build(texts: list[str], record: bool) -> Built:
         tuple(kinds),
         tuple(shared.arrays),
         shared.n_bytes,
-        "arrive_and_wait" in functions,
+        "wait_for_count" in functions,
         tuple(sites),
     )
 

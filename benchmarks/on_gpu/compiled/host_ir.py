@@ -6,7 +6,7 @@ All of it is done in the text, where numba-cuda's code generator leaves few form
 import re
 from typing import NamedTuple
 
-from numbabp.kernels.cuda.barriers import ARRIVE_AND_WAIT, BY_NUMBER
+from numbabp.kernels.cuda.barriers import ARRIVE, BY_NUMBER, WAIT
 from numbabp.kernels.cuda.loops import NO_UNROLLING
 from numbabp.kernels.cuda.pinning import MOVE
 
@@ -21,7 +21,8 @@ DYNAMIC = "DYNAMIC_SHARED_MEMORY"
 INSTRUCTIONS = {
     "mov.u32 $0, %dynamic_smem_size;": "dynamic_shared_bytes",
     BY_NUMBER: "barrier_of_warp",
-    ARRIVE_AND_WAIT: "arrive_and_wait",
+    ARRIVE: "arrive_at_count",
+    WAIT: "wait_for_count",
 }
 """Assembler, and the runtime's functions that do what it does."""
 
@@ -95,7 +96,8 @@ def to_host(text: str, shared: SharedMemory) -> str:
         "declare i8* @shared_memory(i64)",
         "declare i32 @dynamic_shared_bytes()",
         "declare void @barrier_of_warp()",
-        "declare void @arrive_and_wait(i32*, i32)",
+        "declare void @arrive_at_count(i32*)",
+        "declare void @wait_for_count(i32*, i32)",
     ):
         name = declared[declared.index("@") : declared.index("(") + 1]
         if name in text:

@@ -8,7 +8,7 @@ from .versions import NotUnderstood
 
 READ, WRITE, ATOMIC = range(3)
 KINDS = ("reads", "writes", "adds to")
-BARRIERS = ("nvvm_barrier0", "barrier_of_warp", "nvvm_bar_warp_sync", "arrive_and_wait")
+BARRIERS = ("nvvm_barrier0", "barrier_of_warp", "nvvm_bar_warp_sync", "arrive_at_count", "wait_for_count")
 
 _OPERAND = r'(%"[^"]*"|%[-\w.$]+|@"[^"]*"|@[-\w.$]+|getelementptr .*?\)|inttoptr .*?\))'
 _LOAD = re.compile(rf"^  \S+ = load (?:volatile )?(?P<kind>.+), ptr {_OPERAND}(?=, align|, !|$)")

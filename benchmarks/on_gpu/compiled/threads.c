@@ -86,11 +86,15 @@ void nvvm_bar_warp_sync(int mask) {
     barrier_of_warp();
 }
 
-void arrive_and_wait(int *count, int goal) {
+void arrive_at_count(int *count) {
     if (is_left_out(me->site)) return;
     record_atomic(count);
     release_clock(count);
     ++*count;
+}
+
+void wait_for_count(int *count, int goal) {
+    if (is_left_out(me->site)) return;
     me->count = count, me->goal = goal;
     wait_as(AT_COUNT);
     acquire_clock(me, count);

@@ -5,7 +5,8 @@ of a function for lanes that have not come together again, and keeps fifty regis
 for 64-32-10. A barrier of the block in which only this warp takes part does the same and needs none.
 
 The grid's is one addition and one wait in code of its own. That of cooperative groups is two calls of
-functions, which put a kernel's registers aside and wait once more for the number that they add to.
+functions, which put a kernel's registers aside and wait once more for the number that they add to. Between
+the two a block may do what is its own, while the others come.
 """
 
 from typing import Any
@@ -22,10 +23,10 @@ bar.sync warp, 32;
 }"""
 """Of the 16 barriers of a block, 0 is that of `syncthreads`: there are enough for 15 warps."""
 
-ARRIVE_AND_WAIT = """{
+ARRIVE = "red.release.gpu.global.add.u32 [$0], 1;"
+WAIT = """{
 .reg .pred waiting;
 .reg .s32 missing;
-red.release.gpu.global.add.u32 [$0], 1;
 wait_for_grid:
 ld.acquire.gpu.global.u32 missing, [$0];
 sub.s32 missing, missing, $1;
@@ -59,29 +60,55 @@ def _barrier_of_warp(typingctx: Any) -> Any:
     return types.void(), codegen
 
 
-def _arrive_and_wait(typingctx: Any, counts: Any, goal: Any) -> Any:
-    """One thread of a block counts it, and waits until the count, modulo 2^32, is at its goal."""
-    from llvmlite import ir
+def _arrive(typingctx: Any, counts: Any) -> Any:
+    """One thread of a block counts it."""
     from numba import types
+
+    return types.void(counts), _of_counts(ARRIVE, "l,~{memory}")
+
+
+def _wait(typingctx: Any, counts: Any, goal: Any) -> Any:
+    """One thread of a block waits until the count, modulo 2^32, is at its goal."""
+    from numba import types
+
+    return types.void(counts, types.int32), _of_counts(WAIT, "l,r,~{memory}")
+
+
+def _of_counts(text: str, operands: str) -> Any:
+    """Code of assembler that is given where counts[ARRIVED] lies, then further arguments."""
+    from llvmlite import ir
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         # all blocks have to run at once, which the driver sees to, or refuses, for these launches
         context.active_code_library.use_cooperative = True
         counts = context.make_array(signature.args[0])(context, builder, arguments[0])
         place = builder.addrspacecast(counts.data, ir.IntType(32).as_pointer(1))
-        of_asm = ir.FunctionType(ir.VoidType(), (place.type, ir.IntType(32)))
-        operands = "l,r,~{memory}"
-        builder.call(ir.InlineAsm(of_asm, ARRIVE_AND_WAIT, operands, side_effect=True), (place, arguments[1]))
+        of_asm = ir.FunctionType(ir.VoidType(), (place.type, *(value.type for value in arguments[1:])))
+        builder.call(ir.InlineAsm(of_asm, text, operands, side_effect=True), (place, *arguments[1:]))
         return context.get_dummy_value()
 
-    return types.void(counts, types.int32), codegen
+    return codegen
 
 
 if not SIMULATED:
     from numba.cuda.extending import intrinsic
 
     barrier_of_warp = intrinsic(_barrier_of_warp)
-    arrive_and_wait = intrinsic(_arrive_and_wait)
+    arrive, wait = intrinsic(_arrive), intrinsic(_wait)
+
+    @device_function
+    def arrive_at_grid(counts: Any, thread: Any) -> None:
+        """Say that this block is at the next barrier of all blocks; `wait_for_grid` has to follow."""
+        cuda.syncthreads()
+        if thread == 0:
+            arrive(counts)
+
+    @device_function
+    def wait_for_grid(counts: Any, thread: Any, n_blocks: Any, base: Any, number: Any) -> None:
+        """Wait until all blocks have arrived; arguments are those of `barrier_of_grid`."""
+        if thread == 0:
+            wait(counts, base + (number + 1) * n_blocks)
+        cuda.syncthreads()
 
     @device_function
     def barrier_of_grid(counts: Any, thread: Any, n_blocks: Any, base: Any, number: Any) -> None:
@@ -100,10 +127,20 @@ if not SIMULATED:
         """
         cuda.syncthreads()
         if thread == 0:
-            arrive_and_wait(counts, base + (number + 1) * n_blocks)
+            arrive(counts)
+            wait(counts, base + (number + 1) * n_blocks)
         cuda.syncthreads()
 
 else:
+
+    @device_function
+    def arrive_at_grid(counts: Any, thread: Any) -> None:
+        """Nothing: all of it is done where blocks wait."""
+
+    @device_function
+    def wait_for_grid(counts: Any, thread: Any, n_blocks: Any, base: Any, number: Any) -> None:
+        """The simulator's own."""
+        cuda.cg.this_grid().sync()
 
     @device_function
     def barrier_of_grid(counts: Any, thread: Any, n_blocks: Any, base: Any, number: Any) -> None:

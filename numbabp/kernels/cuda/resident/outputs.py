@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from ....compiler.compiling import scalar_function
+from ....compiler.toolchain import cuda
 from ....functions import activations as act
 from ....functions.activations import ACTIVATIONS
 from ....functions.elementary import log
@@ -16,7 +17,11 @@ from ..blocked.geometry import QUAD
 from ..blocked.sums import warp_max, warp_sum
 from ..loops import from_start, rolled
 from ..quads import load_quad
+from .columns import ALL_LANES
 from .shape import WARP, Shape
+
+FEWEST_LANES = 4
+"""That add up what blocks shared of an output."""
 
 
 def make_transfer(shape: Shape, is_load: bool) -> Any:
@@ -65,20 +70,38 @@ def make_share(shape: Shape) -> Any:
 
 
 def make_gather(shape: Shape) -> Any:
-    """gather(me, exchange, t): the outputs' pre-activations, a warp each, from what all blocks shared."""
-    n, n_warps, zero, length = shape.n_outputs, shape.n_warps, shape.real(0), shape.rows_of_parts
+    """gather(me, exchange, t): the outputs' pre-activations, from what all blocks shared.
+
+    So few lanes an output that all outputs are read at once, if they can: each waits for the second-level
+    cache.
+    """
+    n, zero, length = shape.n_outputs, shape.real(0), shape.rows_of_parts
     biases_at, z_at = shape.places.out_biases_at, shape.places.out_z_at
+    lanes = WARP
+    while n * lanes > shape.threads and lanes > FEWEST_LANES:
+        lanes //= 2
+    of_warp = WARP // lanes
+    at_once = of_warp * shape.n_warps
 
     @scalar_function
     def gather(me: Any, exchange: Any, t: Any) -> None:
-        for k in range(me.warp, n, n_warps):
+        part = me.lane & (lanes - 1)
+        for first in range(me.warp * of_warp, n, at_once):
             rolled()
-            total = zero
-            for turn in range(0, length, QUAD * WARP):
-                quad = load_quad(exchange.parts, ((t & 1) * n + k) * length + turn + QUAD * me.lane)
+            k = first + me.lane // lanes
+            row, total = ((t & 1) * n + min(k, n - 1)) * length, zero  # shuffles need all lanes
+            for turn in range(0, length, QUAD * lanes):
+                quad = load_quad(exchange.parts, row + turn + QUAD * part)
                 total += (quad[0] + quad[1]) + (quad[2] + quad[3])
-            total = warp_sum(total)
-            if me.lane == 0:
+            if lanes > 16:
+                total += cuda.shfl_xor_sync(ALL_LANES, total, 16)
+            if lanes > 8:
+                total += cuda.shfl_xor_sync(ALL_LANES, total, 8)
+            if lanes > 4:
+                total += cuda.shfl_xor_sync(ALL_LANES, total, 4)
+            total += cuda.shfl_xor_sync(ALL_LANES, total, 2)
+            total += cuda.shfl_xor_sync(ALL_LANES, total, 1)
+            if part == 0 and k < n:
                 me.pool[from_start(z_at + k)] = total + me.pool[from_start(biases_at + k)]
 
     return gather

@@ -9,8 +9,10 @@ A sample with L layers of weights has 2 L - 3 barriers of the grid, for 784-2048
 
 - the first layer's step of the sample before and its product with this one, in one pass; activations told;
 - barrier; the second layer's product; its units' shares of the outputs' sums told;
-- barrier; outputs, loss, steps of the outputs and of the second layer, told; the second layer's columns step;
-- barrier; steps of the first layer from rows, which step meanwhile.
+- barrier, beside which the next sample is fetched; outputs, loss, steps of the outputs and of the second
+  layer, told;
+- barrier, beside which the second layer's columns step; steps of the first layer from rows, which step
+  meanwhile.
 
 Between two barriers only blocks' own units are written that nobody reads before the second of them; the
 shares, which networks with one barrier need at once, are written by turns to two places.
@@ -29,7 +31,7 @@ from ....compiler.compiling import scalar_function
 from ....compiler.cuda import kernel
 from ....compiler.toolchain import SIMULATED, cuda
 from ...state import DIVERGED
-from ..barriers import BASE, barrier_of_grid
+from ..barriers import BASE, arrive_at_grid, barrier_of_grid, wait_for_grid
 from ..blocked.geometry import MAX_METRICS, QUAD
 from ..loops import from_start, rolled
 from ..pinning import pinned
@@ -136,12 +138,13 @@ def make_train(shape: Shape) -> Any:
             forward(me, exchange, t)
             cuda.syncthreads()
             share(me, exchange, t)
+            arrive_at_grid(exchange.counts, thread)
             row = samples.rows[from_start(first + t)]
             for k in range(thread, n_outputs, threads):
                 me.targets[0, from_start(k)] = samples.targets[from_start(row), from_start(k)]
             fetch(me, samples, samples.rows[from_start(first + min(t + 1, n_samples - 1))], old)
             weight = samples.weights[from_start(row)] if samples.weights.size > 0 else one
-            barrier_of_grid(exchange.counts, thread, me.n_blocks, me.base, t * n_barriers + of_shares)
+            wait_for_grid(exchange.counts, thread, me.n_blocks, me.base, t * n_barriers + of_shares)
             gather(me, exchange, t)
             cuda.syncthreads()
             if me.warp == 0:
@@ -293,8 +296,9 @@ def _make_backward_through(shape: Shape, layer: int, further: Any) -> Any:
 
     @scalar_function
     def backward(me: Any, exchange: Any, t: Any) -> None:
-        update(me)
-        barrier_of_grid(exchange.counts, me.thread, me.n_blocks, me.base, t * n_barriers + after)
+        arrive_at_grid(exchange.counts, me.thread)
+        update(me)  # which nobody else sees
+        wait_for_grid(exchange.counts, me.thread, me.n_blocks, me.base, t * n_barriers + after)
         copy(me, exchange)
         cuda.syncthreads()
         back(me)
