@@ -130,7 +130,7 @@ class Visit:
         options = ["-n", str(max(1, self.at_once - 2)), "--dist", "worksteal", "--timeout", "100"]
         command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "tests/gpu", "-p", "no:cacheprovider"]
         command += ["-p", "no:benchmark"]  # which warns beside xdist, and warnings are errors
-        yield Job("tests", [*command, *options], 200, "^(FAILED|ERROR)|passed|failed")
+        yield Job("tests", [*command, *options], 280, "^(FAILED|ERROR)|passed|failed")
 
     def table(self):
         markdown = self.folder / "gpu.md"

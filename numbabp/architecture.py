@@ -10,11 +10,10 @@ import numpy as np
 
 from .checks.arguments import check_choice, check_dtype, check_layer_sizes, check_real
 from .checks.finite import all_finite
+from .compiler.arithmetic.numerics import FAST, NUMERICS, STRICT
 from .functions.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
 from .functions.losses import JOINT, LOSSES, METRICS, OUTPUT_ACTIVATION
 from .kernels.layout import BIASES, FAN_IN, FAN_OUT, WEIGHTS, layout, n_units, transpose_layout
-
-FAST, STRICT = "fast", "strict"
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,8 @@ class Architecture:
     quantile : float
         Level of the quantile loss; 0.5 for other losses, which have none.
     numerics : str
-        "fast", or "strict" for the same bits on every processor (docs/strict.md).
+        "fast"; "strict" for the same bits on every processor (docs/strict.md); or "approximate" for a GPU's
+        own exponential in float32 (docs/gpu.md).
     """
 
     layer_sizes: tuple[int, ...]
@@ -52,7 +52,7 @@ class Architecture:
         level = f" {self.quantile:g}" if self.loss == "quantile" else ""
         return (
             f"{sizes}, {'/'.join(self.activations)}, {self.loss}{level}, {self.dtype}, "
-            f"{self.n_parameters} parameters{', strict' if self.is_strict else ''}"
+            f"{self.n_parameters} parameters{'' if self.numerics == FAST else f', {self.numerics}'}"
         )
 
     @classmethod
@@ -77,7 +77,7 @@ class Architecture:
         check_choice("loss", loss, LOSSES)
         activations = _check_activations(hidden_activation, output_activation, loss, len(sizes) - 2)
         level = check_quantile(quantile, loss)
-        check_choice("numerics", numerics, (FAST, STRICT))
+        check_choice("numerics", numerics, NUMERICS)
         return cls(sizes, activations, loss, check_dtype(dtype), level, numerics)
 
     def with_dtype(self, dtype: Any) -> "Architecture":

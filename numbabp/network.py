@@ -68,8 +68,8 @@ class Network(LearnsOneByOne, LearnsFromStreams):
         Draws the initial weights, then the seeds of shuffles.
     quantile : float
         Between 0 and 1: for loss="quantile" what part of the targets is to lie below the outputs.
-    numerics : {"fast", "strict"}
-        strict: the same bits on every processor (docs/strict.md), told apart by `history.digest`.
+    numerics : {"fast", "strict", "approximate"}
+        strict: the same bits on every processor (docs/strict.md); approximate: see docs/gpu.md.
 
     Attributes
     ----------

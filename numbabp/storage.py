@@ -16,9 +16,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from .architecture import FAST, Architecture
+from .architecture import Architecture
 from .atomic_files import PathLike, write_atomically
 from .checks.arguments import check_choice, check_dtype, check_layer_sizes
+from .compiler.arithmetic.numerics import FAST
 from .compiler.arrays import aligned_zeros
 from .functions.initializers import INITIALIZERS
 from .tensor_files import (
@@ -116,7 +117,7 @@ def _described(architecture: Architecture, init: str) -> str:
     further: dict[str, Any] = {}
     if architecture.loss == "quantile":
         further["quantile"] = architecture.quantile
-    if architecture.is_strict:
+    if architecture.numerics != FAST:
         further["numerics"] = architecture.numerics
     return json.dumps(
         {
@@ -320,7 +321,7 @@ def _check_architecture(architecture: dict[str, Any]) -> tuple[tuple[int, ...], 
     names = {"layer_sizes", "activations", "loss", "init", "dtype"}
     if architecture.get("loss") == "quantile":
         names.add("quantile")
-    if "numerics" in architecture:  # of strict ones
+    if "numerics" in architecture:  # of those that are not fast
         names.add("numerics")
     if set(architecture) != names:
         raise ValueError(f"its architecture must have {', '.join(sorted(names))} and nothing else")

@@ -12,6 +12,7 @@ from functools import lru_cache, wraps
 from types import SimpleNamespace
 from typing import Any
 
+from .arithmetic.numerics import FAST
 from .caching import package_cache
 from .compiling import scalar_function
 from .toolchain import SIMULATED, cuda
@@ -25,7 +26,7 @@ lowered for itself.
 
 
 def kernel(
-    function: Callable[..., None] | None = None, *, max_registers: int | None = None, strict: bool = False
+    function: Callable[..., None] | None = None, *, max_registers: int | None = None, numerics: str = FAST
 ) -> Any:
     """Compile a function that GPUs run, with its machine code kept on disk where that is possible.
 
@@ -36,26 +37,29 @@ def kernel(
     ----------
     max_registers
         Of a thread, to let more of them run at once.
-    strict
-        Whether nothing is contracted and nothing approximated: the operations that the source says, as
-        `compiling.strictly` has it on processors. The simulator knows no such kernels.
+    numerics
+        "strict": nothing is contracted and nothing approximated: the operations that the source says, as
+        `compiling.strictly` has it on processors. "approximate": see `arithmetic.approximation`. The
+        simulator knows neither.
     """
     if function is None:
-        return lambda function: kernel(function, max_registers=max_registers, strict=strict)
+        return lambda function: kernel(function, max_registers=max_registers, numerics=numerics)
     if SIMULATED:
         return cuda.jit(function)
     from numba.cuda.dispatcher import CUDACache
 
-    compiled = cuda.jit(function, max_registers=max_registers)
+    # optimised at link time, code would be contracted by the linker, whatever NVVM has been told before, and
+    # what is launched would be other code than `machine_code` looks at
+    compiled = cuda.jit(function, max_registers=max_registers, lto=False)
     compiled.configure = _without_warnings(compiled.configure)
-    compiled.is_strict = strict
-    if strict:
-        from .arithmetic.strict_cuda import compiling_strictly
+    compiled.numerics = numerics
+    if numerics != FAST:
+        from .arithmetic import numerics_cuda
 
-        compiled.compile = compiling_strictly(compiled)
-    depends_on = _version(), f"max_registers={max_registers}"
+        compiled.compile = numerics_cuda.compiling(compiled, numerics)
+    depends_on = _version(), f"max_registers={max_registers}", "lto=False"
     with suppress(RuntimeError, OSError):  # no folder to write to: compiled anew in every process
-        kind = "-strict" if strict else ""
+        kind = "" if numerics == FAST else f"-{numerics}"
         compiled._cache = package_cache(CUDACache, *depends_on, kind=kind)(function)
     return compiled
 
@@ -183,10 +187,11 @@ def lowered(
             cc=compute_capability,
         )
     kernel_fixup(result.library.get_function(result.fndesc.llvm_func_name), debug=False)
-    if getattr(compiled, "is_strict", False):  # only kernels of the package say
-        from .arithmetic.strict_cuda import make_strict
+    numerics = getattr(compiled, "numerics", FAST)  # only kernels of the package say
+    if numerics != FAST:
+        from .arithmetic import numerics_cuda
 
-        make_strict(result.library)
+        numerics_cuda.rewrite(result.library, numerics)
     return result.library
 
 

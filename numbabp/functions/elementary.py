@@ -19,6 +19,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic, overload
 
+from ..compiler.arithmetic.approximation import is_approximate, power_of_two_nearly
 from ..compiler.compiling import INHERITING, exact_function
 from ..compiler.vectors import Lanes, by_sixteen, call, clamp, has_avx512, reciprocal
 
@@ -40,7 +41,7 @@ __all__ = [
     "log_of_parts64",
 ]
 
-LOG_2 = 0.6931471805599453
+LOG_2, LOG2_E = 0.6931471805599453, 1.4426950408889634
 LOG_2_HIGH, LOG_2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 """ln 2 in two parts, the first with few bits, so that an exponent times it is exact."""
 # Arguments outside are clamped, so that 2^n stays a normal number: exp never returns 0 or infinity.
@@ -186,7 +187,7 @@ _LOG_2_HIGH32, _LOG_2_LOW32 = np.float32(0.693359375), np.float32(-2.12194440054
 @exact_function
 def _reduce32(x: Any) -> Any:
     """(e^r - 1, 2^n) of a float32 x = n ln 2 + r."""
-    shifted = x * np.float32(1.4426950408889634) + np.float32(_SHIFT32)
+    shifted = x * np.float32(LOG2_E) + np.float32(_SHIFT32)
     n = shifted - np.float32(_SHIFT32)
     r = (x - n * _LOG_2_HIGH32) - n * _LOG_2_LOW32
     return _fraction32(r), _power_of_two(shifted)
@@ -195,7 +196,7 @@ def _reduce32(x: Any) -> Any:
 @exact_function
 def _reduce_negated32(x: Any) -> Any:
     """The same of -x, which costs nothing more."""
-    shifted = x * np.float32(-1.4426950408889634) + np.float32(_SHIFT32)
+    shifted = x * np.float32(-LOG2_E) + np.float32(_SHIFT32)
     n = shifted - np.float32(_SHIFT32)
     r = (n * -_LOG_2_HIGH32 - x) - n * _LOG_2_LOW32
     return _fraction32(r), _power_of_two(shifted)
@@ -235,7 +236,7 @@ _SIXTEENTHS = (np.float32(2) ** np.arange(0, 1, 1 / 16)).astype(np.float32).view
 def _reduce_negated_by_sixteenths32(x: Any) -> Any:
     """The same of vectors, -x = n/16 ln 2 + r: r is a sixteenth and takes a shorter polynomial."""
     f = np.float32
-    shifted = x * f(-16 * 1.4426950408889634) + f(_SHIFT32)
+    shifted = x * f(-16 * LOG2_E) + f(_SHIFT32)
     n = shifted - f(_SHIFT32)
     r = (n * f(-0.693359375 / 16) - x) - n * f(-2.12194440054690583e-4 / 16)
     fraction = r + (r * r) * (f(0.50001615742) + r * f(0.166667184608))
@@ -255,7 +256,7 @@ def _fraction32(r: Any) -> Any:
 @exact_function
 def _reduce64(x: Any) -> Any:
     """(e^r - 1, 2^n) of a float64 x = n ln 2 + r."""
-    shifted = x * 1.4426950408889634 + _SHIFT64
+    shifted = x * LOG2_E + _SHIFT64
     n = shifted - _SHIFT64
     r = (x - n * LOG_2_HIGH) - n * LOG_2_LOW
     return exp_fraction64(r), _power_of_two(shifted)
@@ -264,7 +265,7 @@ def _reduce64(x: Any) -> Any:
 @exact_function
 def _reduce_negated64(x: Any) -> Any:
     """The same of -x, which costs nothing more."""
-    shifted = x * -1.4426950408889634 + _SHIFT64
+    shifted = x * -LOG2_E + _SHIFT64
     n = shifted - _SHIFT64
     r = (n * -LOG_2_HIGH - x) - n * LOG_2_LOW
     return exp_fraction64(r), _power_of_two(shifted)
@@ -287,10 +288,13 @@ def exp_fraction64(r: Any) -> Any:
 
 @overload(exp, jit_options=INHERITING)
 def _exp_compiled(x: Any) -> Any:
-    reduce, clamped, low, high, _ = _parts(x)
+    reduce, clamped, low, high, real = _parts(x)
 
     def compiled(x: Any) -> Any:
-        fraction, scale = reduce(clamped(x, low, high))
+        x = clamped(x, low, high)
+        if is_approximate():
+            return power_of_two_nearly(x * real(LOG2_E))
+        fraction, scale = reduce(x)
         return scale + scale * fraction
 
     return compiled
@@ -302,6 +306,8 @@ def _exp_or_infinity_compiled(x: Any) -> Any:
     infinity = real(np.inf)
 
     def compiled(x: Any) -> Any:
+        if is_approximate():
+            return power_of_two_nearly(x * real(LOG2_E))
         fraction, scale = reduce(clamped(x, low, high))
         return infinity if x > high else scale + scale * fraction
 
@@ -460,6 +466,8 @@ def _logistic_compiled(x: Any) -> Any:
     reduce, clamped, low, high, divide, real = _negated_parts(x)
 
     def compiled(x: Any) -> Any:
+        if is_approximate():
+            return divide(real(1), real(1) + power_of_two_nearly(x * real(-LOG2_E)))  # 1 / infinity is 0
         fraction, scale = reduce(clamped(x, low, high))
         return divide(real(1), (real(1) + scale) + scale * fraction)
 
@@ -471,7 +479,12 @@ def _logistic_pair_compiled(x: Any) -> Any:
     reduce, clamped, low, high, divide, real = _negated_parts(x)
 
     def compiled(x: Any) -> Any:
-        fraction, scale = reduce(clamped(x, low, high))
+        x = clamped(x, low, high)
+        if is_approximate():
+            e = power_of_two_nearly(x * real(-LOG2_E))
+            a = divide(real(1), real(1) + e)
+            return a, e * a
+        fraction, scale = reduce(x)
         product = scale * fraction
         a = divide(real(1), (real(1) + scale) + product)
         return a, (scale + product) * a

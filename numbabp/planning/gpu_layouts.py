@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 from ..architecture import Architecture
+from ..compiler.arithmetic.numerics import APPROXIMATE, FAST
 from ..devices.memory import STATIC_SHARED, Device, is_interpreted
 from ..kernels.cuda.population.specialisation import Specialisation
 from ..kernels.cuda.resident.shape import MAX_OWN, Shape
@@ -74,6 +75,9 @@ def specialisation(
     architecture: Architecture, options: Options, with_l2: bool, weighted: bool
 ) -> Specialisation:
     """What a kernel for networks on a GPU has to be compiled for."""
+    numerics = architecture.numerics
+    if numerics == APPROXIMATE and architecture.dtype.name != "float32":
+        numerics = FAST  # there is nothing to approximate by
     return Specialisation(
         architecture.layer_sizes,
         architecture.activations,
@@ -84,7 +88,7 @@ def specialisation(
         weighted,
         "accuracy" in architecture.metric_names(options.monitor),
         architecture.quantile,
-        architecture.is_strict,
+        numerics,
         options.l1 > 0,
         options.clip_value is not None,
         options.clip_norm is not None,

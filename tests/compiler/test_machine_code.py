@@ -166,7 +166,9 @@ def test_what_is_lowered_for_several_gpus_becomes_the_same_instructions(case, co
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ["thread", "warp"])
 def test_strict_kernels_contract_and_approximate_nothing(name, dtype):
-    of = replace(Case(name, "2-10-1", dtype, "sgd", THE_ONE).mapping().of, update_rule="adam", strict=True)
+    of = replace(
+        Case(name, "2-10-1", dtype, "sgd", THE_ONE).mapping().of, update_rule="adam", numerics="strict"
+    )
     train = {"thread": thread, "warp": warp}[name].make_train(of)
     code = machine_code(train, signatures.of_population(dtype, strict=True), THE_ONE)
     operations = set(
@@ -179,12 +181,18 @@ def test_strict_kernels_contract_and_approximate_nothing(name, dtype):
     assert ".ftz" not in code.ptx and ".approx" not in code.ptx
 
 
-def test_strict_kernels_are_launched_as_they_are_looked_at(monkeypatch):
-    """What the dispatcher makes for a card, which this test only pretends to have."""
-    from numba.cuda import dispatcher
+@pytest.mark.parametrize("numerics", ["fast", "strict", "approximate"])
+def test_kernels_are_launched_as_they_are_looked_at(numerics, monkeypatch):
+    """What the dispatcher makes for a card, which this test only pretends to have.
 
-    of = replace(Case("thread", "2-10-1", "float32", "sgd", THE_ONE).mapping().of, strict=True)
-    train, signature = thread.make_train(of), signatures.of_population("float32", strict=True)
+    On a card, strict kernels once ended with other bits: code was optimised at link time, where products and
+    sums were contracted again.
+    """
+    from numba.cuda import dispatcher
+    from numba.cuda.codegen import CUDACodeLibrary
+
+    of = replace(Case("thread", "2-10-1", "float32", "sgd", THE_ONE).mapping().of, numerics=numerics)
+    train, signature = thread.make_train(of), signatures.of_population("float32", strict=numerics == "strict")
     made = []
 
     class Kernel(dispatcher._Kernel):
@@ -195,13 +203,16 @@ def test_strict_kernels_are_launched_as_they_are_looked_at(monkeypatch):
 
     monkeypatch.setattr(dispatcher, "_Kernel", Kernel)
     monkeypatch.setattr(dispatcher.CUDADispatcher, "_configure_cache_for_launch_config", lambda *_: None)
-    monkeypatch.setattr(
-        type(compiling.lowered(train, signature, THE_ONE)).__base__, "_ensure_cc", lambda *_: THE_ONE
-    )
+    monkeypatch.setattr(CUDACodeLibrary, "_ensure_cc", lambda *_: THE_ONE)
     monkeypatch.setattr(train, "_cache", dispatcher.NullCache())
     with compiling._pretended_device(THE_ONE), pytest.raises(InterruptedError):
         train.compile(signature)
-    assert "fma" not in made[0].get_asm_str() and "mul.rn.f32" in made[0].get_asm_str()
+    launched = gpu_machine_code.instructions_of(bytes(made[0].get_cubin(THE_ONE).code))
+    assert len(launched) > 10_000
+    assert launched == gpu_machine_code.instructions_of(machine_code(train, signature, THE_ONE).cubin)
+    assert ("fma" in made[0].get_asm_str()) == (numerics != "strict")
+    assert ("mul.rn.f32" in made[0].get_asm_str()) == (numerics == "strict")
+    assert ("ex2.approx" in made[0].get_asm_str()) == (numerics == "approximate")
     assert dispatcher.compile_cuda.__name__ == "compile_cuda"
 
 

@@ -12,13 +12,10 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
-import numba
-from llvmlite import ir
-from numba import types
-from numba.core.typing.templates import infer, infer_global, make_intrinsic_template
+from .numerics import asked
 
 MARK = "numbabp_is_strict"
-"""Of an instruction, by which `strict_cuda` finds what `is_strict` becomes."""
+"""Of an instruction, by which `numerics_cuda` finds what `is_strict` becomes."""
 _strict = False
 """Numba compiles in one thread at a time, and this is changed only there; or runs without the compiler."""
 
@@ -45,21 +42,7 @@ def while_strict(function: Callable[..., Any]) -> Callable[..., Any]:
     return strict
 
 
+@asked(MARK)
 def is_strict() -> bool:
     """Whether the kernel is a strict one: a constant in compiled code, and so in what compiles it."""
     return _strict
-
-
-def _compiled(typingctx: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        value = ir.Constant(ir.IntType(1), _strict)
-        return builder.or_(value, value, name=MARK)
-
-    return types.boolean(), codegen
-
-
-if not numba.config.DISABLE_JIT:
-    # not as an `intrinsic`, which could not be called where the simulator of GPUs runs kernels in Python
-    _template = make_intrinsic_template(is_strict, _compiled, is_strict.__name__)
-    infer(_template)
-    infer_global(is_strict, types.Function(_template))

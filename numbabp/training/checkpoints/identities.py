@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...architecture import Architecture
+from ...compiler.arithmetic.numerics import FAST
 from ...devices.memory import is_on_device, to_host
 from ...options import Options
 from ...samples import Samples
@@ -67,7 +68,7 @@ def of_architecture(architecture: Architecture) -> dict[str, Any]:
         "activations": list(architecture.activations),
         "loss": architecture.loss,
         "dtype": architecture.dtype.name,
-        **({"numerics": architecture.numerics} if architecture.is_strict else {}),
+        **({"numerics": architecture.numerics} if architecture.numerics != FAST else {}),
     }
 
 

@@ -245,7 +245,7 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
     gathers = of.gathers
     finish = make_finish(of, pieces.n_own, pieces.parts, in_shared, pieces.sum_of_team)
 
-    @kernel(max_registers=max_registers, strict=strict)
+    @kernel(max_registers=max_registers, numerics=of.numerics)
     def train(networks: Any, samples: Any, record: Any, common: Any) -> None:
         thread, n_threads = cuda.threadIdx.x, cuda.blockDim.x
         inputs = cuda.shared.array((tile, n_inputs), number, alignment=ALIGNMENT)

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ....compiler.arithmetic.numerics import FAST, STRICT
 from ....functions.activations import ACTIVATIONS
 from ...layout import BIASES, WEIGHTS, layout, n_parameters
 from ...update_rules import ADAMW, N_MOMENTS, SGD, UPDATE_RULES
@@ -37,8 +38,8 @@ class Specialisation(CompiledFor):
     """Whether the accuracy is recorded."""
     level: float = 0.5
     """Of the quantile loss."""
-    strict: bool = False
-    """Whether arithmetic is the CPU's strict one (`arithmetic`)."""
+    numerics: str = FAST
+    """How exact arithmetic is; strict is the CPU's (`arithmetic`)."""
     with_l1: bool = False
     """Whether there is such a penalty."""
     clips_values: bool = False
@@ -47,6 +48,11 @@ class Specialisation(CompiledFor):
     """Whether gradients are scaled down to a norm."""
     in_batches: bool = False
     """Whether samples share a step."""
+
+    @property
+    def strict(self) -> bool:
+        """Whether arithmetic is strict."""
+        return self.numerics == STRICT
 
     @property
     def codes(self) -> tuple[int, ...]:
