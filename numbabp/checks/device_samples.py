@@ -77,10 +77,13 @@ def check_finite(name: str, value: Any) -> Any:
         return _concluded(_finite(name, array, array.dtype))[0]
 
 
-def check_weights(value: Any, X: Any, may_all_be_0: bool = False) -> Any:
-    """Finite weights >= 0, not all 0, of the samples X on a GPU; copied there from the host, in X's dtype."""
+def check_weights(value: Any, X: Any, may_all_be_0: bool = False, dtype: Any = None) -> Any:
+    """Finite weights >= 0, not all 0, of the samples X on a GPU; copied there from the host.
+
+    They have X's dtype, if no other is given.
+    """
     with where(X):
-        return _concluded(_weights(value, len(X), X.dtype, may_all_be_0))[0]
+        return _concluded(_weights(value, len(X), np.dtype(dtype or X.dtype), may_all_be_0))[0]
 
 
 def check_weights_of_networks(value: Any, n_networks: int, X: Any) -> Any:

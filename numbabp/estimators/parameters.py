@@ -9,7 +9,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from ..architecture import check_quantile
 from ..checks.arguments import check_bool, check_choice, check_integer, check_path, check_real
-from ..devices.placement import check_device, module_of
+from ..devices import memory
+from ..devices.exact_sums import rows_at_once, sum_of
+from ..devices.placement import check_device, is_on_device
 from ..functions.activations import HIDDEN_ACTIVATIONS
 from ..functions.initializers import draw_biases
 from ..functions.portable import power
@@ -18,7 +20,7 @@ from ..kernels.update_rules import OF_ALL_SAMPLES
 from ..network import Network
 from ..schedules import SCHEDULE_OPTIONS, learning_rates
 from .targets import Targets
-from .weights import excess, kept_share
+from .weights import column_means, excess, kept_share
 
 LBFGS = "lbfgs"
 SOLVERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw", "rprop", LBFGS)
@@ -202,7 +204,7 @@ def penalty_of(model: BaseEstimator, Y: Any, weights: Any, in_parts: bool) -> fl
         return LEAST_PENALTY
     of_each = 0.8
     if isinstance(model, ClassifierMixin):
-        frequencies = module_of(Y).average(Y.astype(float), axis=0, weights=weights)
+        frequencies = column_means(Y, weights)
         of_each = 1.2 * float((frequencies * (1 - frequencies)).mean())
     return min(MOST_PENALTY, of_each * model.n_features_in_ / n_samples, LEAST_PENALTY * n_samples)
 
@@ -255,7 +257,7 @@ class Scale(NamedTuple):
     @classmethod
     def of_row(cls, x: np.ndarray, targets: float) -> "Scale":
         """`scale_of` one dense row of weight 1."""
-        square = float(_squared_length(x))
+        square = float(_squared_lengths(x)[0])
         return cls(square, square, min(targets, HUGE) ** 2, 1.0, 1.0)
 
     def merged(self, later: "Scale") -> "Scale":
@@ -285,11 +287,11 @@ def scale_of(model: BaseEstimator, X: Any, targets: float, factors: Any, counted
     """
     squares, n = squared_lengths(X), X.shape[0]
     return Scale(
-        float(squares.mean()),
+        sum_of(squares, n),
         float(squares.max()),
         min(targets, HUGE) ** 2,
         excess(factors, n, batch_size_of(model, n)),
-        float(n if counted is None else counted.sum()),
+        float(n) if counted is None else sum_of(counted),
     )
 
 
@@ -322,18 +324,27 @@ def first_rate(model: BaseEstimator, safe: float, scale: Scale) -> float:
 
 
 def squared_lengths(X: Any) -> Any:
-    """Of rows, which may be sparse or lie on a GPU: float64 (n,)."""
+    """Of rows, which may be sparse or lie on a GPU: float64 (n,), where they lie, of the same bits."""
     if sparse.issparse(X):
         return np.asarray(X.multiply(X).sum(axis=1), dtype=float).ravel()
-    if len(X) == 1 and type(X) is np.ndarray:
-        return _squared_length(X).reshape(1)
-    return module_of(X).einsum("ij,ij->i", X, X, dtype=float)
+    lengths = (memory.empty if is_on_device(X) else np.empty)(len(X), np.float64)
+    step = rows_at_once(X, X.shape[1])
+    for start in range(0, len(X), step):
+        rows = slice(start, start + step)
+        lengths[rows] = _squared_lengths(X[rows])
+    return lengths
 
 
-def _squared_length(x: np.ndarray) -> np.ndarray:
-    """Of one row (1, n), in a third of the time."""
-    row = x[0].astype(float, copy=False)
-    return row.dot(row)
+def _squared_lengths(X: Any) -> Any:
+    """Of dense rows: halves are added up, number by number, so that the order is the same everywhere."""
+    squares, width = X.astype(np.float64), X.shape[1]
+    with np.errstate(over="ignore"):
+        squares *= squares
+        while width > 1:
+            half = width // 2
+            squares[:, :half] += squares[:, width - half : width]
+            width -= half
+    return squares[:, 0]
 
 
 def schedule_name(model: BaseEstimator, in_parts: bool = False) -> Any:

@@ -22,6 +22,7 @@ import numpy as np
 from scipy import sparse
 
 from ..devices import memory
+from ..devices.exact_sums import Terms, column_sums, sum_of
 from ..devices.placement import beside, is_on_device, module_of
 from ..kernels.running.moments import HUGE, take_row
 from ..kernels.running.rows import MOSTLY, ROUNDING
@@ -31,7 +32,7 @@ from .weights import kept_share
 NARROW = 1e3
 """Targets whose mean is so many times their scale are more than float32 can tell apart."""
 ROWS_AT_ONCE = 1 << 20
-"""Numbers made float64 at a time."""
+"""Numbers standardised at a time."""
 
 
 class Moments(NamedTuple):
@@ -48,20 +49,19 @@ class Moments(NamedTuple):
     @classmethod
     def of(cls, values: Any, weights: Any = None) -> "Moments":
         """Of (n, n_columns) numbers, dense or sparse, there or on a GPU; rows of weight 0 are left out."""
-        shares = None
+        unequal = None
         n: float = values.shape[0]
         if weights is not None:
             some = weights > 0
             if not bool(some.all()):
                 values, weights = values[some], weights[some]
-            n = float(weights.sum())
+            n = sum_of(weights)
             # equal weights are none, to the last bit
             if bool((weights != weights[0]).any()):
-                shares = weights.astype(np.float64)
-                shares /= shares.sum()
+                unequal = weights.astype(np.float64)
         if sparse.issparse(values):
-            return cls(*_of_sparse(values, shares), n)
-        mean, spread = _of_dense(values, shares)
+            return cls(*_of_sparse(values, None if unequal is None else unequal / n), n)
+        mean, spread = _of_dense(values, unequal, n)
         return cls(mean, spread, np.ones(len(mean)), n)
 
     def about_zero(self) -> "Moments":
@@ -121,26 +121,52 @@ class Moments(NamedTuple):
         return np.where(self.is_constant | ~(scale > 0), np.inf, scale)
 
 
-def _of_dense(values: Any, shares: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of columns; `shares` of the rows sum to 1."""
+def _of_dense(values: Any, weights: Any, total: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of columns; rows have float64 weights with a `total`, or None for 1.
+
+    They have the same bits wherever the numbers lie, and in whatever order the rows come.
+    """
     xp = module_of(values)
-    n, n_columns = values.shape
-    largest = abs(values).max(axis=0).astype(float)
-    # a power of two, so that nothing is rounded
-    unit = xp.where(largest > HUGE, xp.exp2(xp.ceil(xp.log2(xp.maximum(largest, 1.0)))), 1.0)
-    step = max(1, ROWS_AT_ONCE // n_columns)
+    n = len(values)
+    lowest, highest = (memory.to_host(end).astype(float) for end in (values.min(axis=0), values.max(axis=0)))
+    largest = np.maximum(np.abs(lowest), np.abs(highest))
+    # a power of two, so that nothing is rounded; 2^1024 is none
+    exponents = np.where(largest > HUGE, np.clip(np.frexp(largest)[1], 0, 1022), 0)
+    unit = np.ldexp(1.0, -exponents)
+    units = beside(values, unit) if exponents.any() else None
 
-    def mean_of(function: Any) -> Any:
-        total = xp.zeros(n_columns)
-        for start in range(0, n, step):
-            part = function(values[start : start + step] / unit)
-            total += part.sum(axis=0) if shares is None else shares[start : start + step] @ part
-        return total / n if shares is None else total
+    def numbers(rows: slice, out: Any) -> Any:
+        return values[rows] if units is None else xp.multiply(values[rows], units, out=out)
 
-    mean = mean_of(lambda part: part)
-    mean = mean + mean_of(lambda part: part - mean)  # what rounding has left, as with times and dates
-    spread = xp.sqrt(mean_of(lambda part: (part - mean) ** 2))
-    return memory.to_host(mean * unit), memory.to_host(spread * unit)
+    def mean_of(terms: Terms, largest: np.ndarray, roughly: bool = False) -> np.ndarray:
+        if weights is None:
+            return column_sums(terms, values.shape, values, largest, n)
+
+        def weighted(rows: slice, out: Any) -> Any:
+            return xp.multiply(terms(rows, out), weights[rows, None], out=out)
+
+        # what is largest may weigh next to nothing, and others would be lost beside such a bound
+        bound = largest * float(weights.max()) if roughly else None
+        return column_sums(weighted, values.shape, values, bound) / total
+
+    def mean_about(middle: np.ndarray, power: int) -> np.ndarray:
+        middles = beside(values, middle)
+
+        def terms(rows: slice, out: Any) -> Any:
+            xp.subtract(numbers(rows, out), middles, out=out)
+            return out if power == 1 else xp.multiply(out, out, out=out)
+
+        # rounding leaves differences, and their squares, in order
+        furthest = np.maximum(highest * unit - middle, middle - lowest * unit)
+        return mean_of(terms, furthest if power == 1 else furthest * furthest)
+
+    # what is not finite is found, and named, where samples are checked
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean = mean_of(numbers, largest * unit, roughly=True)
+        if weights is not None:
+            mean = mean + mean_about(mean, 1)  # rounded products make a constant's mean another number
+        spread = np.sqrt(mean_about(mean, 2))
+    return np.ldexp(mean, exponents), np.ldexp(spread, exponents)
 
 
 def _of_sparse(values: Any, shares: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

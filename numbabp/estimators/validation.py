@@ -185,9 +185,9 @@ def naming(name: str) -> Iterator[None]:
 
 def check_sample_weight(sample_weight: Any, X: Any) -> Any:
     """Weights of the samples of a checked X, which lie where it does."""
-    if is_on_device(X):
-        return check_weights(sample_weight, X)
     # in float64 until they have been divided by their mean: float32 would lose small ones
+    if is_on_device(X):
+        return check_weights(sample_weight, X, dtype=np.float64)
     with naming("sample_weight"):
         return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
 

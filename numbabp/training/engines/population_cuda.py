@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...devices import memory
+from ...devices.exact_sums import sums_of
 from ...errors import DivergenceError
 from ...kernels.cuda.population.kernel import Common, Networks, Record
 from ...kernels.cuda.population.kernel import Samples as DeviceSamples
@@ -92,10 +93,11 @@ class OnGpu(PopulationEngine):
         self.networks = networks_on_device(shard, self.mapping.of)
         weights, sums = np.empty((0, 0), dtype), np.full(n, float(self.n_samples))
         if len(shard.weights):
-            weights, sums = shard.weights.T, shard.weights.sum(axis=1, dtype=float)
+            weights = shard.weights.T
+            sums = sums_of(weights)
         elif len(samples.weights):
             weights = samples.weights.T
-            sums = np.full(n, float(weights.sum(dtype=float)))
+            sums = np.full(n, sums_of(weights)[0])
         self.on_device = DeviceSamples(
             to_device(samples.inputs), to_device(samples.targets), to_device(weights), None
         )
