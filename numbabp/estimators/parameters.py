@@ -15,7 +15,7 @@ from ..devices.placement import check_device, is_on_device
 from ..functions.activations import HIDDEN_ACTIVATIONS
 from ..functions.initializers import draw_biases
 from ..functions.portable import power
-from ..kernels.running.moments import HUGE
+from ..kernels.running.moments import HUGE, squared_length
 from ..kernels.update_rules import OF_ALL_SAMPLES
 from ..network import Network
 from ..schedules import SCHEDULE_OPTIONS, learning_rates
@@ -257,7 +257,7 @@ class Scale(NamedTuple):
     @classmethod
     def of_row(cls, x: np.ndarray, targets: float) -> "Scale":
         """`scale_of` one dense row of weight 1."""
-        square = float(_squared_lengths(x)[0])
+        square = squared_length(x[0], np.empty(x.shape[1]))
         return cls(square, square, min(targets, HUGE) ** 2, 1.0, 1.0)
 
     def merged(self, later: "Scale") -> "Scale":

@@ -10,6 +10,7 @@ from numbabp.devices import exact_sums, memory
 from numbabp.estimators.parameters import squared_lengths
 from numbabp.estimators.standardizing import Moments
 from numbabp.estimators.weights import MeanWeight, column_means, excess, root_mean_square
+from numbabp.kernels.running.moments import squared_length
 
 R = np.random.RandomState(0)
 N = 700
@@ -146,3 +147,11 @@ def test_root_mean_squares_of_one_row_and_of_what_overflows():
     assert root_mean_square(row, None) == root_mean_square(np.repeat(row, 2, axis=0), None)
     assert root_mean_square(np.array([[1e200]]), None) == math.inf
     assert root_mean_square(np.array([[1e200], [1.0]]), None) == math.inf
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("width", [1, 2, 7, 784])
+def test_the_squared_length_of_one_row_is_that_of_many(width, dtype):
+    row = np.random.RandomState(0).standard_normal((1, width)).astype(dtype)
+    assert squared_length(row[0], np.empty(width)) == squared_lengths(row)[0]
+    np.testing.assert_allclose(squared_lengths(row)[0], (row[0].astype(float) ** 2).sum(), rtol=1e-14)

@@ -6,6 +6,8 @@ What takes NumPy forty operations, 90 us for ten columns, takes 2 us so, to the 
 import math
 from typing import Any
 
+import numpy as np
+
 from ...compiler.compiling import exact_short_kernel
 from .rows import MOSTLY, ROUNDING
 
@@ -57,3 +59,21 @@ def take_row(row: Any, mean: Any, spread: Any, density: Any, kept: Any, after: A
             s = math.inf
         out[j] = real((value - m) / s)
     return True
+
+
+@exact_short_kernel
+def squared_length(row: Any, squares: Any) -> float:
+    """The sum of a row's squares, halves added up: the order of `estimators.parameters.squared_lengths`.
+
+    NumPy's calls for it take 12 us with ten columns. The row is (n,), `squares` float64 (n,) to work in.
+    """
+    width = row.size
+    for j in range(width):
+        value = np.float64(row[j])  # float() of a float32 is one
+        squares[j] = value * value
+    while width > 1:
+        half = width // 2
+        for j in range(half):
+            squares[j] += squares[width - half + j]
+        width -= half
+    return squares[0]
