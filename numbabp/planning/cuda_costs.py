@@ -37,6 +37,9 @@ CACHED = 0.6
 FLOPS_PER_CYCLE = 256.0
 """Of a multiprocessor, float32; of a product about `PRODUCT` of it."""
 PRODUCT = 0.6
+SHUFFLED_BYTES = 128
+"""Of the GPU's memory, for each sample of an order that a network draws: two places, read and written, of
+which memory moves 32 bytes each. Not measured."""
 TRANSFER = 10e9
 """Bytes a second between host and GPU, from memory that is not pinned."""
 SCHEDULERS = 4

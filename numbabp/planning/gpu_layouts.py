@@ -50,8 +50,7 @@ class Mapping:
         """That a multiprocessor holds, limited by registers, warps and shared memory."""
         warps = max(1, self.threads // 32)
         most = MOST_WARPS.get(device.compute_capability, 64)
-        of_tile = self.of.tile * self.of.itemsize * (self.of.layer_sizes[0] + self.of.layer_sizes[-1])
-        shared = self.shared + of_tile + 1024  # which the system takes
+        shared = self.shared + _static_bytes(self.of, self.networks) + 1024  # which the system takes
         by_registers = REGISTERS // (self.registers * 32 * warps)
         return max(1, min(by_registers, most // warps, device.shared_per_multiprocessor // shared, 32))
 
@@ -72,7 +71,7 @@ class Mapping:
 
 
 def specialisation(
-    architecture: Architecture, options: Options, with_l2: bool, weighted: bool
+    architecture: Architecture, options: Options, with_l2: bool, weighted: bool, own_order: bool = False
 ) -> Specialisation:
     """What a kernel for networks on a GPU has to be compiled for."""
     numerics = architecture.numerics
@@ -93,6 +92,7 @@ def specialisation(
         options.clip_value is not None,
         options.clip_norm is not None,
         options.batch_size > 1,
+        own_order and options.shuffle,
     )
 
 
@@ -131,7 +131,9 @@ def mapping_of(kernel: Kernel, problem: Problem) -> Mapping | str:
     """How a kernel for GPUs is laid out over the problem's one; or why it does not fit."""
     assert problem.place.device is not None
     name = kernel.name if kernel.for_many else BLOCK.name  # one network is a population of one
-    of = specialisation(problem.architecture, problem.options, problem.with_l2, problem.weighted)
+    of = specialisation(
+        problem.architecture, problem.options, problem.with_l2, problem.weighted, problem.own_order
+    )
     return _MAKE[name](of, problem.place.device)
 
 
@@ -167,8 +169,8 @@ def _block(of: Specialisation, device: Device) -> Mapping | str:
 
     threads = block.n_threads(of)
     shared = block.shared_bytes(of, threads)
-    most = device.shared_per_block - _static_bytes(of) - 256
-    if _static_bytes(of) > STATIC_SHARED - 256:
+    most = device.shared_per_block - _static_bytes(of, 1) - 256
+    if _static_bytes(of, 1) > STATIC_SHARED - 256:
         return TOO_MUCH_SHARED
     if shared > most:
         return f"a network takes {shared:,} bytes of shared memory, and a block has {most:,}"
@@ -182,9 +184,9 @@ def _in_registers(
     """A mapping of (threads, networks) a block, with all in registers but `seen` numbers of each other's."""
     if registers > MOST_REGISTERS:
         return f"it would take {registers} registers a thread, and there are {MOST_REGISTERS}"
-    if _static_bytes(of, seen) > STATIC_SHARED:
-        return TOO_MUCH_SHARED
     threads, networks = shape
+    if _static_bytes(of, networks, seen) > STATIC_SHARED:
+        return TOO_MUCH_SHARED
     return Mapping(name, of, threads, networks, _limit(registers, threads), 0)
 
 
@@ -199,9 +201,9 @@ def _limit(registers: int, threads: int) -> int:
     return min(REGISTERS // (blocks * threads) // 8 * 8, MOST_REGISTERS)
 
 
-def _static_bytes(of: Specialisation, seen: int = 0) -> int:
-    """Static shared memory: a tile of samples, and so many numbers that lanes see of each other."""
-    return of.itemsize * (of.tile * (of.layer_sizes[0] + of.layer_sizes[-1]) + seen)
+def _static_bytes(of: Specialisation, networks: int, seen: int = 0) -> int:
+    """Static shared memory of a block of networks: samples, and numbers that lanes see of each other."""
+    return of.itemsize * (of.rows(networks) * (of.layer_sizes[0] + of.layer_sizes[-1]) + seen)
 
 
 _MAKE = {"thread": _thread, "warp": _warp, "block": _block}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from . import catalogue
-from .cuda_costs import COMPILE_SECONDS, LAUNCH_SECONDS, TRANSFER
+from .cuda_costs import COMPILE_SECONDS, LAUNCH_SECONDS, SHUFFLED_BYTES, TRANSFER
 from .gpu_layouts import mapping_of, specialisation
 from .plan import Plan
 from .problem import Problem
@@ -16,8 +16,9 @@ def candidates(problem: Problem) -> Iterator[Plan]:
     assert gpu is not None
     assert n_networks is not None
     of_gpu = catalogue.kernels(problem, catalogue.CUDA)
-    of = specialisation(architecture, problem.options, problem.with_l2, problem.weighted)
+    of = specialisation(architecture, problem.options, problem.with_l2, problem.weighted, problem.own_order)
     state = n_networks * architecture.nbytes * (1 + of.n_kept)
+    orders = n_networks * (4 * problem.n_samples + 8) if of.own_orders else 0
     moved = 2 * state + 8 * problem.epochs * n_networks * (1 + of.monitored)
     if not problem.place.has_data:
         moved += problem.n_samples * (architecture.n_inputs + architecture.n_outputs) * of.itemsize
@@ -32,11 +33,13 @@ def candidates(problem: Problem) -> Iterator[Plan]:
             yield Plan(*shape, why_not=why)
             continue
         seconds = mapping.seconds(gpu, n_networks, problem.n_steps)
+        if of.own_orders:
+            seconds += SHUFFLED_BYTES * n_networks * problem.n_steps / gpu.memory_bandwidth
         yield Plan(
             *shape,
             mapping=mapping,
             ns_per_step=seconds / problem.n_steps / n_networks * 1e9,
             seconds=seconds + LAUNCH_SECONDS + moved / TRANSFER + beside,
             transfer_seconds=moved / TRANSFER,
-            memory_bytes=2 * state,
+            memory_bytes=2 * state + orders,
         )

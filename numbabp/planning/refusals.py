@@ -163,7 +163,9 @@ def _not_in_one_block(kernel: Kernel, problem: Problem) -> str:
 
 
 def _not_in_lanes(kernel: Kernel, problem: Problem) -> str:
-    why, options = _not_together(kernel, problem, "lanes", "in lanes"), problem.options
+    why, options = _not_together(kernel, problem, "lanes"), problem.options
+    if not why and problem.own_order:
+        why = "own_order=True: networks in lanes take the same order"
     name = options.alters_gradient
     if not why and name:
         why = f"{name}={getattr(options, name)}: lanes take {name}={PLAIN_GRADIENT[name]}"
@@ -175,19 +177,17 @@ def _never(kernel: Kernel, problem: Problem) -> str:
 
 
 def _not_on_gpu(kernel: Kernel, problem: Problem) -> str:
-    why, options = _not_together(kernel, problem, "kernels for GPUs", "on a GPU"), problem.options
+    why, options = _not_together(kernel, problem, "kernels for GPUs"), problem.options
     if not why and problem.architecture.is_strict and options.clip_norm is not None:
         why = f"clip_norm={options.clip_norm}: numerics='strict' needs the norm's sum in order"
     return why or _does_not_fit(kernel, problem)
 
 
-def _not_together(kernel: Kernel, problem: Problem, who: str, where: str) -> str:
-    """Of kernels that train many networks at once; `who` and `where` tell of them in messages."""
+def _not_together(kernel: Kernel, problem: Problem, who: str) -> str:
+    """Of kernels that train many networks at once; `who` tells of them in messages."""
     options = problem.options
     if problem.is_sparse:
         return "X is sparse"
-    if problem.own_order:
-        return f"own_order=True: networks {where} take the same order"
     if options.update_rule not in kernel.rules:
         *rules, last = kernel.rules
         return f"update_rule={options.update_rule!r}: {who} take {', '.join(rules)} and {last}"

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from checkpointing import all_versions, slices_end_anywhere
 from problems import draw_problem
 
 import numbabp as nbp
@@ -87,3 +88,19 @@ def test_a_plan_counts_the_memory_of_orders_and_the_time_to_draw_them():
     )
     assert own.memory_bytes - common.memory_bytes == 5 * (4 * 1000 + 8)
     assert own.seconds > common.seconds
+
+
+def test_from_checkpoints_a_run_ends_with_the_same_bits(tmp_path, monkeypatch):
+    def fitted(**more):
+        model = population()
+        history = fit(model, device="cuda", kernel="thread", epochs=5, **more)
+        return model.parameters.tobytes(), history.loss.round(12).tobytes()
+
+    slices_end_anywhere(monkeypatch, N)
+    expected = fitted()
+    written, path = all_versions(monkeypatch), tmp_path / "run"
+    assert fitted(checkpoint=path, checkpoint_every=0) == expected
+    assert len(written) > 2
+    for version in written:
+        path.write_bytes(version)
+        assert fitted(checkpoint=path) == expected

@@ -307,7 +307,6 @@ def test_too_many_networks_for_the_memory_say_how_many_would_fit(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"own_order": True}, "own_order=True"),
         ({"propagate": "updated"}, "propagate='updated': kernels for GPUs take 'exact'"),
         ({"monitor": ("huber",)}, "monitor="),
         ({"kernel": "lanes"}, "it is the CPU's"),

@@ -13,14 +13,14 @@ from ...errors import DivergenceError
 from ...kernels.cuda.population.kernel import Common, Networks, Record
 from ...kernels.cuda.population.kernel import Samples as DeviceSamples
 from ...kernels.cuda.population.specialisation import Specialisation
-from ...kernels.shuffling import draw_orders
 from ...planning.gpu_layouts import Mapping
 from ...samples import Samples
 from .. import slicing
-from ..checkpoints.standing import Standing, take
+from ..checkpoints.standing import Standing
 from ..divergence import LIMITS, last_finite
 from ..shard import Records, Shard
 from .population_engine import PopulationEngine, Progress
+from .population_orders_cuda import CommonOrders, Orders, OwnOrders
 
 HISTORY_BYTES = 1 << 25
 """A slice's history is no larger: that of the last one is copied while the GPU has nothing to do."""
@@ -38,7 +38,7 @@ def make_train(mapping: Mapping) -> Any:
 class Epochs(NamedTuple):
     """What belongs to some epochs, on the device."""
 
-    orders: Any  # int32 (n_epochs, n)
+    orders: Any  # int32 (n_epochs, n), or (n_networks, n) of one epoch
     rates: Any  # float64 (n_rates, n_epochs)
     loss: Any  # float64 (n_epochs, n_networks)
     accuracy: Any  # the same, or (0, 0)
@@ -53,7 +53,6 @@ class Window:
     arrays: Epochs
     views: Epochs
     """The same for kernels (`memory.view`)."""
-    host_orders: np.ndarray
 
 
 class OnGpu(PopulationEngine):
@@ -70,11 +69,11 @@ class OnGpu(PopulationEngine):
         assert shard.plan.mapping is not None
         self.mapping, self.device = shard.plan.mapping, memory.device_of(shard.plan.gpu_index)
         self.n, self.n_samples = len(shard), samples.n
+        self.orders: Orders
         with memory.on(self.device):
             self._check_memory()
             self._put_on_device()
-        self.order = np.arange(self.n_samples, dtype=np.int64)
-        self.random = np.array([shard.order_seed] if shard.options.shuffle else [], np.uint64)
+            self.orders = (OwnOrders if self.mapping.of.own_orders else CommonOrders)(shard, samples.n)
         self.is_monitored = "accuracy" in records.metrics
         self.downloads: list[tuple[np.ndarray, memory.Download]] = []
         """History on its way to the host, and where it belongs."""
@@ -139,6 +138,7 @@ class OnGpu(PopulationEngine):
     def compile(self) -> None:
         """See `PopulationEngine`."""
         self._launch(self._make_window(0, 1, is_drawn=False), 0, 0)
+        self.orders.compile()
         memory.synchronize()
 
     def begin(self, thread: int, task: None) -> None:
@@ -151,6 +151,7 @@ class OnGpu(PopulationEngine):
         if self._window is None:
             n_epochs = min(self.shard.epochs - self._epoch, max(1, max_steps // self.n_samples))
             n_epochs = max(1, min(n_epochs, HISTORY_BYTES // (16 * self.n + 8 * len(self.shard.rates))))
+            n_epochs = min(n_epochs, self.orders.most_epochs)
             self._window, self._at = self._make_window(self._epoch, n_epochs), 0
         window, begin = self._window, self._at
         end = window.n_epochs * self.n_samples
@@ -186,16 +187,16 @@ class OnGpu(PopulationEngine):
             self._finish_history()
             self._copy_back()
             arrays = {name: memory.to_host(array) for name, array in self._decided.items()}
-        arrays |= {"order": self.order, "random": self.random, "ended": self.ended.astype(np.uint8)}
+            arrays |= self.orders.kept()
+        arrays["ended"] = self.ended.astype(np.uint8)
         return Standing({"epoch": self._epoch}, arrays)
 
     def go_on(self, kept: Standing) -> None:
         """See `PopulationEngine`."""
         self._epoch = kept.facts["epoch"]
-        self.order[:] = take(kept.arrays, "order", self.order)
-        self.random[:] = take(kept.arrays, "random", self.random)
         self.ended[:] = kept.arrays["ended"]
         with memory.on(self.device):
+            self.orders.go_on(kept)
             for name, array in self._decided.items():
                 memory.copy_to(array, kept.arrays[name])
 
@@ -219,22 +220,21 @@ class OnGpu(PopulationEngine):
 
     def _make_window(self, first_epoch: int, n_epochs: int, is_drawn: bool = True) -> Window:
         """The next epochs' orders, drawn as `Network.fit` draws them, and room for their history."""
-        orders = np.zeros((n_epochs, self.n_samples), np.int32)
-        if is_drawn:
-            draw_orders(self.order, self.random, orders)
+        orders = self.orders.drawn(n_epochs) if is_drawn else self.orders.undrawn()
         shape = (n_epochs, self.n)
         accuracy = memory.zeros(shape if self.is_monitored else (0, 0), np.float64)
         arrays = Epochs(
-            memory.to_device(orders),
+            orders,
             memory.to_device(self.shard.rates[:, first_epoch : first_epoch + n_epochs]),
             memory.zeros(shape, np.float64),
             accuracy,
         )
-        return Window(first_epoch, n_epochs, arrays, memory.view(arrays), orders)
+        return Window(first_epoch, n_epochs, arrays, memory.view(arrays))
 
     def _launch(self, window: Window, begin: int, end: int) -> None:
         networks, samples, record = self.views
         record = record._replace(loss=window.views.loss, accuracy=window.views.accuracy)
+        samples = samples._replace(orders=window.views.orders)
         self._launch_on(networks, samples, record, window, begin, end)
 
     def _launch_on(
@@ -250,7 +250,7 @@ class OnGpu(PopulationEngine):
         )
         arguments = (
             networks._replace(rates=window.views.rates),
-            samples._replace(orders=window.views.orders),
+            samples,
             record,
             common,
         )
@@ -306,7 +306,7 @@ class OnGpu(PopulationEngine):
             epoch, sample = divmod(position, self.n_samples)
             rate = float(self.shard.rates[self.shard.rate_of[i], window.first_epoch + epoch])
             self.records.n_epochs[i] = window.first_epoch + epoch
-            row = int(window.host_orders[epoch, sample])
+            row = self.orders.row(window.arrays.orders, i, epoch, sample)
             self.records.note_divergence(i, DivergenceError(window.first_epoch + epoch, row, rate))
 
     def _are_of_use(self, parameters: Any) -> Any:
@@ -335,7 +335,7 @@ class OnGpu(PopulationEngine):
             self.networks.momentum[rows].copy(),
             self.networks.l2[rows].copy(),
         )
-        samples = self.on_device
+        samples = self.on_device._replace(orders=self.orders.of(window.arrays.orders, rows))
         if samples.weights.size and samples.weights.shape[1] > 1:
             samples = samples._replace(weights=memory.to_device(samples.weights[:, rows]))
         n = len(which)
@@ -396,6 +396,7 @@ class OnGpu(PopulationEngine):
         shard = self.shard
         each = 2 * shard.parameters[0].nbytes * (1 + self.mapping.of.n_kept) + 100
         each += shard.weights[0].nbytes if len(shard.weights) else 0
+        each += 4 * self.n_samples + 8 if self.mapping.of.own_orders else 0
         common = self.samples.nbytes + 2 * HISTORY_BYTES
         free = memory.free_bytes()
         if self.n * each + common > free:

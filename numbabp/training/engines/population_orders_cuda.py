@@ -12,7 +12,7 @@ from ..shard import Shard
 
 
 class Orders(ABC):
-    """What is drawn, epoch by epoch, as `Network.fit` draws it; on the device, where an order's kernels run."""
+    """What is drawn, epoch by epoch, as `Network.fit` draws it."""
 
     most_epochs: int
     """That may be drawn before they are trained."""
@@ -134,10 +134,11 @@ class OwnOrders(Orders):
         return int(memory.to_host(orders[i, position]))
 
     def kept(self) -> dict[str, np.ndarray]:
-        """See `Orders`."""
-        return {"order": memory.to_host(self._orders), "random": memory.to_host(self._random)}
+        """See `Orders`; files hold no int32."""
+        return {"order": memory.to_host(self._orders).view(np.uint32), "random": memory.to_host(self._random)}
 
     def go_on(self, kept: Standing) -> None:
         """See `Orders`."""
-        for name, array in (("order", self._orders), ("random", self._random)):
-            memory.copy_to(array, take(kept.arrays, name, array))
+        like = np.broadcast_to(np.uint32(0), self._orders.shape)
+        memory.copy_to(self._orders, take(kept.arrays, "order", like).view(np.int32))
+        memory.copy_to(self._random, take(kept.arrays, "random", self._random))

@@ -28,6 +28,7 @@ from .specialisation import Specialisation
 if not SIMULATED:
     from ..barriers import barrier_of_warp
 
+WARP = 32
 ALIGNMENT = None if SIMULATED else 16
 """Of arrays in shared memory, so that four numbers are read at a time; the simulator knows none."""
 
@@ -50,7 +51,7 @@ class Samples(NamedTuple):
     inputs: Any  # T (n, n_inputs)
     targets: Any  # T (n, n_outputs)
     weights: Any  # T (n, n_networks), of samples for each network, (n, 1) for all, or (0, 0)
-    orders: Any  # int32 (epochs of the slice, n)
+    orders: Any  # int32 (epochs of the slice, n); with own orders (n_networks, n), of one epoch
 
 
 class Record(NamedTuple):
@@ -122,8 +123,8 @@ class Team(NamedTuple):
     """deltas,"""
     seen_loss: Any
     """and parts of the loss, strictly float64; (teams, n_units), or the block's team's in `a` and `delta`."""
-    inputs: Any  # T (tile, n_inputs)
-    targets: Any  # T (tile, n_outputs)
+    inputs: Any  # T (rows, n_inputs): those of a tile for all networks of the block, or a team's own each
+    targets: Any  # T (rows, n_outputs)
 
 
 class Pieces(NamedTuple):
@@ -170,6 +171,27 @@ def warp_barrier() -> None:
 def block_barrier() -> None:
     """Wait for the other threads of the block."""
     cuda.syncthreads()
+
+
+def _make_fetch(n_lanes: int) -> Any:
+    """fetch(team, samples, s): a sample into the team's own row, between two barriers of the team."""
+    barrier = {1: _no_barrier, WARP: warp_barrier}.get(n_lanes, block_barrier)
+
+    @scalar_function
+    def fetch(team: Any, samples: Any, s: Any) -> None:
+        barrier()
+        for j in range(team.lane, samples.inputs.shape[1], team.n_lanes):
+            team.inputs[team.member, j] = samples.inputs[s, j]
+        for j in range(team.lane, samples.targets.shape[1], team.n_lanes):
+            team.targets[team.member, j] = samples.targets[s, j]
+        barrier()
+
+    return fetch
+
+
+@scalar_function
+def _no_barrier() -> None:
+    """Of a team of one."""
 
 
 def _lengths_in_registers(of: Specialisation, pieces: Pieces) -> tuple[int, int, int]:
@@ -236,6 +258,7 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
     real, tile, rule, strict = of.real, of.tile, of.rule, of.strict
     real_of_rate, step_of, next_powers = real_of_sums(of), make_step(of), make_next_powers(of)
     weighted, monitored, n_teams = of.weighted, of.monitored, pieces.n_teams
+    own_orders, rows, fetch = of.own_orders, of.rows(n_teams), _make_fetch(pieces.n_lanes)
     team_of = _make_team(of, pieces)
     n_parameters, n_moments, n_units = _lengths_in_registers(of, pieces)
     number = from_dtype(np.dtype(of.dtype_name))
@@ -248,8 +271,8 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
     @kernel(max_registers=max_registers, numerics=of.numerics)
     def train(networks: Any, samples: Any, record: Any, common: Any) -> None:
         thread, n_threads = cuda.threadIdx.x, cuda.blockDim.x
-        inputs = cuda.shared.array((tile, n_inputs), number, alignment=ALIGNMENT)
-        targets = cuda.shared.array((tile, n_outputs), number, alignment=ALIGNMENT)
+        inputs = cuda.shared.array((rows, n_inputs), number, alignment=ALIGNMENT)
+        targets = cuda.shared.array((rows, n_outputs), number, alignment=ALIGNMENT)
         seen = cuda.shared.array((3, n_teams, n_seen), number, alignment=ALIGNMENT)
         if strict:  # a constant, so that the other branch, of another type, is left out
             seen_losses = cuda.shared.array((n_teams, n_seen), float64, alignment=ALIGNMENT)
@@ -304,23 +327,27 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
 
         for first in range(common.begin, common.end, tile):
             length = min(tile, common.end - first)
-            cuda.syncthreads()  # until nobody needs the tile before
-            for j in range(thread, length * n_inputs, n_threads):
-                position = first + j // n_inputs
-                s = samples.orders[position // n_samples, position % n_samples]
-                team.inputs[j // n_inputs, j % n_inputs] = samples.inputs[s, j % n_inputs]
-            for j in range(thread, length * n_outputs, n_threads):
-                position = first + j // n_outputs
-                s = samples.orders[position // n_samples, position % n_samples]
-                team.targets[j // n_outputs, j % n_outputs] = samples.targets[s, j % n_outputs]
-            cuda.syncthreads()
+            if own_orders:
+                fetch(team, samples, samples.orders[min(i, n_networks - 1), first])
+            else:
+                cuda.syncthreads()  # until nobody needs the tile before
+                for j in range(thread, length * n_inputs, n_threads):
+                    position = first + j // n_inputs
+                    s = samples.orders[position // n_samples, position % n_samples]
+                    team.inputs[j // n_inputs, j % n_inputs] = samples.inputs[s, j % n_inputs]
+                for j in range(thread, length * n_outputs, n_threads):
+                    position = first + j // n_outputs
+                    s = samples.orders[position // n_samples, position % n_samples]
+                    team.targets[j // n_outputs, j % n_outputs] = samples.targets[s, j % n_outputs]
+                cuda.syncthreads()
             for s in range(min(length, limit - first) if active else 0):
+                here = member if own_orders else s
                 weight = real(1)
                 if weighted:
-                    weight = samples.weights[samples.orders[epoch, at], column]
+                    weight = samples.weights[samples.orders[i if own_orders else epoch, at], column]
                 if weight != zero:  # else the sample is no step
-                    forward(team, s, weight)
-                    loss, right = outputs(team, s, real(1) if strict else weight)
+                    forward(team, here, weight)
+                    loss, right = outputs(team, here, real(1) if strict else weight)
                     if not math.isfinite(loss):  # before the sample has changed anything
                         if lane == 0:  # one of the team writes
                             record.diverged[i] = common.first_epoch * n_samples + first + s
@@ -336,7 +363,8 @@ def make_kernel(of: Specialisation, pieces: Pieces, max_registers: int | None = 
                             rights += weight
                     t = steps + taken + 1
                     next_ones = next_powers(common, powers, t)
-                    backward(team, s, step_of(parameters, common, rate, weight, momentum, l2, next_ones, t))
+                    step = step_of(parameters, common, rate, weight, momentum, l2, next_ones, t)
+                    backward(team, here, step)
                     if gathers:
                         gathered += 1
                     else:

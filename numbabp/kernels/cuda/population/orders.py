@@ -1,7 +1,7 @@
 """Orders of samples that networks of a population draw on a GPU, each for itself.
 
-A thread permutes a network's order where it lies. Two places of it, far apart, are read and written for each sample:
-an epoch's orders take the memory's bandwidth, and may take longer than an epoch of a tiny network.
+A thread permutes a network's order where it lies. Two places of it, far apart, are read and written for each
+sample: an epoch's orders take the memory's bandwidth, and may take longer than an epoch of a tiny network.
 """
 
 from typing import Any

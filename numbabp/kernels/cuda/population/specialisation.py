@@ -48,6 +48,8 @@ class Specialisation(CompiledFor):
     """Whether gradients are scaled down to a norm."""
     in_batches: bool = False
     """Whether samples share a step."""
+    own_orders: bool = False
+    """Whether each network takes the samples in an order of its own."""
 
     @property
     def strict(self) -> bool:
@@ -129,8 +131,14 @@ class Specialisation(CompiledFor):
         """Weights and biases."""
         return n_parameters(self._layout)
 
+    def rows(self, n_networks: int) -> int:
+        """Samples in the shared memory of a block that trains so many networks."""
+        return n_networks if self.own_orders else self.tile
+
     @property
     def tile(self) -> int:
-        """Samples that a block keeps in shared memory at a time."""
+        """Steps between two times that samples come into shared memory."""
+        if self.own_orders:
+            return 1
         of_sample = self.itemsize * (self.layer_sizes[0] + self.layer_sizes[-1])
         return max(1, min(LONGEST_TILE, TILE_BYTES // of_sample))
