@@ -108,62 +108,95 @@ def make_gather(shape: Shape) -> Any:
 
 
 def make_predict(shape: Shape) -> Any:
-    """predict(me, weight, rate): loss, activations and steps of the outputs, by a warp.
+    """predict(me, weight, rate): activations and steps of the outputs, by a warp.
 
-    Every block does the same to the bit, so that all of them stop or none. If the loss is not finite, nobody
-    asks for the steps.
+    Every block does the same to the bit. If the loss is not finite, nobody asks for the steps.
     """
-    places, n, loss, level = shape.places, shape.n_outputs, shape.loss, shape.level
-    code, zero = ACTIVATIONS[shape.activations[-1]], shape.real(0)
+    places, n, loss = shape.places, shape.n_outputs, shape.loss
+    level, code, zero = shape.level, ACTIVATIONS[shape.activations[-1]], shape.real(0)
     z_at, a_at, steps_at = places.out_z_at, places.out_a_at, places.out_steps_at
-    is_softmax = code == act.SOFTMAX
+    extent, is_softmax = _make_extent(shape), code == act.SOFTMAX
     has_mean = is_softmax and loss > LAST_JOINT
 
     @scalar_function
     def predict(me: Any, weight: Any, rate: Any) -> None:
-        z, a, scale = me.pool[z_at : z_at + n], me.pool[a_at : a_at + n], rate * weight
-        highest, total, mass, mean = zero, zero, zero, zero
-        if is_softmax:  # the highest z first, so that no exponential overflows
-            highest = z[from_start(min(me.lane, n - 1))]
-            for k in range(me.lane, n, WARP):
-                rolled()
-                highest = z[from_start(k)] if z[from_start(k)] > highest else highest
-            highest = warp_max(highest)
+        scale, mass, mean = rate * weight, zero, zero
+        highest, total = extent(me)
         for k in range(me.lane, n, WARP):
             rolled()
             mass += me.targets[0, from_start(k)]
-            if is_softmax:
-                a[from_start(k)] = act.exp(z[from_start(k)] - highest)
-                total += a[from_start(k)]
-        # one beside the other, as each waits five times; targets need not sum to 1
-        total, mass = warp_sum(total), warp_sum(mass)
-        normaliser = type(total)(log(total)) if is_softmax else total
-        value = 0.0
+        mass = warp_sum(mass)  # targets need not sum to 1
         for k in range(me.lane, n, WARP):
             rolled()
-            y, shifted = me.targets[0, from_start(k)], z[from_start(k)] - highest
-            here = a[from_start(k)] / total if is_softmax else activated(code, shifted)
-            value += loss_of_output(loss, level, shifted, here, y, normaliser)
-            gradient = gradient_of_output(loss, level, here, y, mass)
+            y, shifted = me.targets[0, from_start(k)], me.pool[from_start(z_at + k)] - highest
+            a = act.exp(shifted) / total if is_softmax else activated(code, shifted)
+            gradient = gradient_of_output(loss, level, a, y, mass)
             if has_mean:  # the Jacobian of softmax needs a sum over the layer
-                mean += here * gradient
+                mean += a * gradient
             elif loss > LAST_JOINT:  # else it is dLoss/dz already
-                gradient *= derivative(code, shifted, here)
-            a[from_start(k)] = here
+                gradient *= derivative(code, shifted, a)
+            me.pool[from_start(a_at + k)] = a
             me.pool[from_start(steps_at + k)] = scale * gradient
         if has_mean:
             mean = warp_sum(mean)
             for k in range(me.lane, n, WARP):
                 rolled()
-                gradient = gradient_of_output(
-                    loss, level, a[from_start(k)], me.targets[0, from_start(k)], mass
-                )
-                me.pool[from_start(steps_at + k)] = scale * a[from_start(k)] * (gradient - mean)
+                a = me.pool[from_start(a_at + k)]
+                gradient = gradient_of_output(loss, level, a, me.targets[0, from_start(k)], mass)
+                me.pool[from_start(steps_at + k)] = scale * a * (gradient - mean)
+
+    return predict
+
+
+def make_judge(shape: Shape) -> Any:
+    """judge(me): the sample's loss, by a warp, beside the one that predicts: neither waits for the other.
+
+    Every block does the same to the bit, so that all of them stop or none.
+    """
+    n, loss, level, z_at = shape.n_outputs, shape.loss, shape.level, shape.places.out_z_at
+    code, extent = ACTIVATIONS[shape.activations[-1]], _make_extent(shape)
+    is_softmax = code == act.SOFTMAX
+
+    @scalar_function
+    def judge(me: Any) -> None:
+        highest, total = extent(me)
+        normaliser, value = type(total)(log(total)) if is_softmax else total, 0.0
+        for k in range(me.lane, n, WARP):
+            rolled()
+            y, shifted = me.targets[0, from_start(k)], me.pool[from_start(z_at + k)] - highest
+            a = act.exp(shifted) / total if is_softmax else activated(code, shifted)
+            value += loss_of_output(loss, level, shifted, a, y, normaliser)
         value = warp_sum(value)
         if me.lane == 0:
             me.loss[0] = value
 
-    return predict
+    return judge
+
+
+def _make_extent(shape: Shape) -> Any:
+    """extent(me): the highest pre-activation of a softmax, so that no exponential overflows, and their sum.
+
+    Of other outputs zeros, which change nothing.
+    """
+    n, z_at, zero = shape.n_outputs, shape.places.out_z_at, shape.real(0)
+    is_softmax = ACTIVATIONS[shape.activations[-1]] == act.SOFTMAX
+
+    @scalar_function
+    def extent(me: Any) -> tuple[Any, Any]:
+        if not is_softmax:
+            return zero, zero
+        highest, total = me.pool[from_start(z_at + min(me.lane, n - 1))], zero
+        for k in range(me.lane, n, WARP):
+            rolled()
+            z = me.pool[from_start(z_at + k)]
+            highest = z if z > highest else highest
+        highest = warp_max(highest)
+        for k in range(me.lane, n, WARP):
+            rolled()
+            total += act.exp(me.pool[from_start(z_at + k)] - highest)
+        return highest, warp_sum(total)
+
+    return extent
 
 
 def make_step_biases(shape: Shape) -> Any:

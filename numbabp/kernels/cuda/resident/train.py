@@ -63,9 +63,11 @@ def make_train(shape: Shape) -> Any:
     share_sums = columns.make_share_sums(shape, first_of_all)
     activate = columns.make_activate(shape, first_of_all, len(places.hidden) > 1)
     forward, backward = _make_forward(shape), _make_backward(shape)
-    share, gather, predict = (
-        make(shape) for make in (outputs.make_share, outputs.make_gather, outputs.make_predict)
+    share, gather, predict, judge = (
+        make(shape)
+        for make in (outputs.make_share, outputs.make_gather, outputs.make_predict, outputs.make_judge)
     )
+    of_loss = min(1, shape.n_warps - 1)  # the warp
     begin_record, keep_record, end_record = make_record(shape)
     max_registers = None if SIMULATED else min(255, REGISTERS // threads)
     of_shares = len(places.hidden) - 1  # number of the barrier that comes after them, of a sample's
@@ -126,9 +128,15 @@ def make_train(shape: Shape) -> Any:
             begin_record(record, sums, epoch)
         cuda.syncthreads()
         old, new, keep = at_1, at_0, one
+        row = next_row = samples.rows[first] if started else 0
+        weight = one
         t = 0
         while goes_on:
             rolled()
+            if t < n_samples:  # early, as what is fetched by it later waits for it
+                row, next_row = next_row, samples.rows[from_start(first + min(t + 1, n_samples - 1))]
+                if samples.weights.size > 0:
+                    weight = samples.weights[from_start(row)]
             part = advance(me, old, new, keep)
             if t == n_samples:
                 break
@@ -139,16 +147,16 @@ def make_train(shape: Shape) -> Any:
             cuda.syncthreads()
             share(me, exchange, t)
             arrive_at_grid(exchange.counts, thread)
-            row = samples.rows[from_start(first + t)]
             for k in range(thread, n_outputs, threads):
                 me.targets[0, from_start(k)] = samples.targets[from_start(row), from_start(k)]
-            fetch(me, samples, samples.rows[from_start(first + min(t + 1, n_samples - 1))], old)
-            weight = samples.weights[from_start(row)] if samples.weights.size > 0 else one
+            fetch(me, samples, next_row, old)
             wait_for_grid(exchange.counts, thread, me.n_blocks, me.base, t * n_barriers + of_shares)
             gather(me, exchange, t)
             cuda.syncthreads()
             if me.warp == 0:
                 predict(me, weight, rate)
+            if me.warp == of_loss:
+                judge(me)
             cuda.syncthreads()
             goes_on = outputs.is_finite(me)
             if goes_on:  # else the sample has changed nothing
@@ -218,13 +226,32 @@ def _in_turn(functions: Sequence[Callable[..., None]]) -> Callable[..., None]:
 
 
 def _make_fetch(shape: Shape) -> Any:
-    """fetch(me, samples, row, into): a sample's inputs into shared memory."""
-    n, threads = shape.layer_sizes[0], shape.threads
+    """fetch(me, samples, row, into): a sample's inputs into shared memory, by all warps but the first.
+
+    That one has a thread which waits for other blocks meanwhile. What is read may lie where is written, for
+    all that the compiler knows: so four numbers are read before the first is written, which waits once and
+    not four times.
+    """
+    n, threads = shape.layer_sizes[0], shape.threads - WARP
+    last = n - 1
 
     @scalar_function
     def fetch(me: Any, samples: Any, row: Any, into: Any) -> None:
-        for i in range(me.thread, n, threads):
-            me.pool[from_start(into + i)] = samples.inputs[from_start(row), from_start(i)]
+        begin = me.thread - WARP if me.warp > 0 else n
+        for i in range(begin, n, 4 * threads):
+            rolled()
+            j, k, m = i + threads, i + 2 * threads, i + 3 * threads
+            x_i = samples.inputs[from_start(row), from_start(i)]
+            x_j = samples.inputs[from_start(row), from_start(min(j, last))]
+            x_k = samples.inputs[from_start(row), from_start(min(k, last))]
+            x_m = samples.inputs[from_start(row), from_start(min(m, last))]
+            me.pool[from_start(into + i)] = x_i
+            if j < n:
+                me.pool[from_start(into + j)] = x_j
+            if k < n:
+                me.pool[from_start(into + k)] = x_k
+            if m < n:
+                me.pool[from_start(into + m)] = x_m
 
     return fetch
 
