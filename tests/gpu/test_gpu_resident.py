@@ -9,6 +9,7 @@ from problems import draw_problem, network_of, parameters_error, solve
 
 from numbabp import DivergenceError
 from numbabp.devices import memory
+from numbabp.kernels.cuda.resident.train import make_train
 from numbabp.planning.gpu_layouts import resident_shape
 from numbabp.training.engines import network_cuda_resident
 from numbabp.training.loop import Training
@@ -79,6 +80,24 @@ def test_rows_in_registers_and_in_shared_memory_are_the_same(held_bytes, monkeyp
     net = network_of(problem)
     fit(net, problem, learning_rate=0.001)
     assert parameters_error(net, expected) < TOLERANCE["float64"]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_columns_that_take_many_turns(dtype, monkeypatch):
+    """Four at once, and one behind them, in the first layer and in the second."""
+    change_shape(monkeypatch, threads=64)
+    problem = draw_problem(3, (40, 70, 70, 2), *OTHERS, n_samples=N_SAMPLES)
+    net = network_of(problem, dtype)
+    turns = []
+    monkeypatch.setattr(
+        network_cuda_resident,
+        "make_train",
+        lambda shape: (turns.extend(of.turns for of in shape.places.hidden), make_train(shape))[1],
+    )
+    fit(net, problem, learning_rate=0.01)
+    assert turns == [5, 9]
+    expected = solve(problem, learning_rates=[0.01] * EPOCHS)
+    assert parameters_error(net, expected) < TOLERANCE[dtype]
 
 
 def test_slices_change_no_bit(monkeypatch):

@@ -15,6 +15,9 @@ from ..quads import load_quad, store_quad
 from .shape import WARP, Hidden, Shape
 
 ALL_LANES = 0xFFFFFFFF
+AT_ONCE = 4
+"""Turns whose numbers are read before any is written: for all that the compiler knows, what is read later may
+lie where is written, so that each turn would wait for shared memory by itself."""
 
 
 def make_stepped(shape: Shape) -> Any:
@@ -109,17 +112,27 @@ def make_add_turn() -> Any:
 
 def make_update(shape: Shape, of: Hidden) -> Any:
     """update(me): the columns' step with the inputs that were multiplied."""
-    stepped, threads = make_stepped_quad(shape), shape.threads
+    stepped = make_stepped_quad(shape)
     at, inputs_at, turns, parts, quads = of.columns_at, of.inputs_at, of.turns, of.parts, of.quads
-    steps_at = of.steps_at
+    steps_at, together, stride = of.steps_at, turns - turns % AT_ONCE, QUAD * shape.threads
 
     @scalar_function
     def update(me: Any) -> None:
         steps = load_quad(me.pool, steps_at + QUAD * (me.thread & (quads - 1)))
         row, here = inputs_at + me.thread // quads, at + QUAD * me.thread
-        for turn in range(turns):
-            x, place = me.pool[from_start(row + turn * parts)], here + QUAD * threads * turn
-            store_quad(me.pool, place, stepped(me.keep, load_quad(me.pool, place), x, steps))
+        for turn in range(0, together, AT_ONCE):
+            x, place = from_start(row + turn * parts), here + stride * turn
+            x_0, x_1 = me.pool[x], me.pool[x + parts]
+            x_2, x_3 = me.pool[x + 2 * parts], me.pool[x + 3 * parts]
+            w_0, w_1 = load_quad(me.pool, place), load_quad(me.pool, place + stride)
+            w_2, w_3 = load_quad(me.pool, place + 2 * stride), load_quad(me.pool, place + 3 * stride)
+            store_quad(me.pool, place, stepped(me.keep, w_0, x_0, steps))
+            store_quad(me.pool, place + stride, stepped(me.keep, w_1, x_1, steps))
+            store_quad(me.pool, place + 2 * stride, stepped(me.keep, w_2, x_2, steps))
+            store_quad(me.pool, place + 3 * stride, stepped(me.keep, w_3, x_3, steps))
+        for turn in range(together, turns):
+            x_0, place = me.pool[from_start(row + turn * parts)], here + stride * turn
+            store_quad(me.pool, place, stepped(me.keep, load_quad(me.pool, place), x_0, steps))
 
     return update
 
@@ -131,16 +144,32 @@ def make_advance(shape: Shape, of: Hidden) -> Any:
     launch's first sample all steps are zeros, and `keep` is 1.
     """
     add, stepped = make_add_turn(), make_stepped_quad(shape)
-    threads, zero = shape.threads, shape.real(0)
+    zero, stride = shape.real(0), QUAD * shape.threads
     at, turns, parts, quads, steps_at = of.columns_at, of.turns, of.parts, of.quads, of.steps_at
+    together = turns - turns % AT_ONCE
 
     @scalar_function
     def advance(me: Any, old: Any, new: Any, keep: Any) -> Any:
         sums = (zero, zero, zero, zero)
         steps = load_quad(me.pool, steps_at + QUAD * (me.thread & (quads - 1)))
         row, here = me.thread // quads, at + QUAD * me.thread
-        for turn in range(turns):
-            place, x = here + QUAD * threads * turn, row + turn * parts
+        for turn in range(0, together, AT_ONCE):
+            place, x, y = here + stride * turn, old + row + turn * parts, new + row + turn * parts
+            x_0, x_1 = me.pool[from_start(x)], me.pool[from_start(x + parts)]
+            x_2, x_3 = me.pool[from_start(x + 2 * parts)], me.pool[from_start(x + 3 * parts)]
+            y_0, y_1 = me.pool[from_start(y)], me.pool[from_start(y + parts)]
+            y_2, y_3 = me.pool[from_start(y + 2 * parts)], me.pool[from_start(y + 3 * parts)]
+            w_0, w_1 = load_quad(me.pool, place), load_quad(me.pool, place + stride)
+            w_2, w_3 = load_quad(me.pool, place + 2 * stride), load_quad(me.pool, place + 3 * stride)
+            w_0, w_1 = stepped(keep, w_0, x_0, steps), stepped(keep, w_1, x_1, steps)
+            w_2, w_3 = stepped(keep, w_2, x_2, steps), stepped(keep, w_3, x_3, steps)
+            store_quad(me.pool, place, w_0)
+            store_quad(me.pool, place + stride, w_1)
+            store_quad(me.pool, place + 2 * stride, w_2)
+            store_quad(me.pool, place + 3 * stride, w_3)
+            sums = add(add(add(add(sums, y_0, w_0), y_1, w_1), y_2, w_2), y_3, w_3)
+        for turn in range(together, turns):
+            place, x = here + stride * turn, row + turn * parts
             weights = load_quad(me.pool, place)
             weights = stepped(keep, weights, me.pool[from_start(old + x)], steps)
             store_quad(me.pool, place, weights)
