@@ -165,7 +165,8 @@ class Benchmark:
         n = len(task.Y)
         if device == "cpu" and task.n_networks == 1:
             n = min(n, 256)
-        model = task.model()
+        kernel, _, numerics = kernel.partition(", ")
+        model = task.model(numerics or "fast")
         start = model.parameters.copy()
 
         def fit(epochs):

@@ -144,14 +144,14 @@ def test_verdicts():
         for want in (lambda r: r.steps, lambda r: r.ratio)
     )
     assert found.verdict_of_speed(row) is None
-    found.speeds[row.task, row.system] = measured([1e10, 4e10, 5e10])
-    found.speeds[jax.task, jax.system] = measured([3e9, 5e9, 9e9])
+    found.speeds[row.task, row.system] = measured([1e10, 6e10, 7e10])
+    found.speeds[jax.task, jax.system] = measured([3e9, 7.5e9, 9e9])
     assert found.verdict_of_speed(row) is True
     assert found.ratio(jax) == pytest.approx(8)
     assert found.verdict_of_speed(jax) is False
     text = found.markdown()
     assert (
-        "| 4.00e+10 | 1.00e+10 to 5.00e+10 |  | 1.20e+12 | 1.64e+12 | 1 | >= 3.00e+10 steps/s | met |" in text
+        "| 6.00e+10 | 1.00e+10 to 7.00e+10 |  | 1.80e+12 | 2.46e+12 | 1 | >= 5.00e+10 steps/s | met |" in text
     )
     assert "| 8 | >= 10 times | MISSED |" in text
     found.speeds[row.task, row.system] = {"note": "failed: it broke | badly", "failed": True}
