@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numba import cuda
 from problems import draw_problem
 
 import numbabp as nbp
 from numbabp.compiler.cuda import kernel
+from numbabp.compiler.toolchain import cuda
 from numbabp.devices import memory
 from numbabp.functions.elementary import exp, exp_or_infinity, logistic, logistic_pair
 from numbabp.planning.gpu_layouts import specialisation
