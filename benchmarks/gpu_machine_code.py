@@ -1,12 +1,14 @@
 """What kernels become for a GPU: registers, spills, shared memory, instructions. No GPU is needed.
 
-    python benchmarks/gpu_machine_code.py [--kernels thread,warp,block,blocked,inference] [--dtypes float32]
-           [--sizes 2-10-1,64-32-10] [--rules sgd,adam] [--capabilities 9.0] [--output FILE]
+    python benchmarks/gpu_machine_code.py [--kernels thread,warp,block,blocked,resident,inference]
+           [--dtypes float32] [--sizes 2-10-1,64-32-10] [--rules sgd,adam] [--capabilities 9.0]
+           [--output FILE]
     python benchmarks/gpu_machine_code.py --compare A B
 
 prints a table in Markdown, a row a kernel, compiled as for a training: to PTX, and that to a cubin by the
 toolkit's wheels, which the extras `cuda12` and `cuda13` install. Kernels of populations (thread, warp, block)
-are those that a plan may take for the sizes and rules; the others are compiled for any. A row takes some
+are those that a plan may take for the sizes and rules; `resident` is compiled for one large network a dtype
+on an H100, whatever --sizes says; the others are compiled for any. A row takes some
 seconds. Two files made by --output, before a change and after it, tell which kernels it changed: the exit
 status of --compare is 1 if any figure or any instruction differs, or a kernel is missing on a side. Not an
 asv suite.
@@ -24,7 +26,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.on_gpu.cards import MULTIPROCESSORS
+from benchmarks.on_gpu.cards import CARDS, MULTIPROCESSORS
 from benchmarks.results import output_file, where_and_with, write_json
 from numbabp.planning.catalogue import BLOCK, CUDA, KERNELS
 
@@ -42,7 +44,10 @@ LOSSES = {
 DTYPES = ("float32", "float64")
 BLOCKED = ("train_block", "train_block with velocity", "carry_weights")
 INFERENCE = ("activate_units", "softmax_rows", "add_metrics")
-KERNELS = (*ON_GPU, "blocked", "inference")
+RESIDENT = {"float32": "784-2048-2048-10", "float64": "784-512-512-10"}
+"""Networks whose weights stay on the chip, by dtype."""
+RESIDENT_ON = CARDS["H100"]
+KERNELS = (*ON_GPU, "blocked", "resident", "inference")
 HEADER = """\
 | kernel | network | dtype | rule | compute capability | registers | at most | stack | spills \
 | shared, static | dynamic | instructions |
@@ -123,6 +128,61 @@ class OtherCase:
         return compiling.machine_code(compiled, signature, self.capability)
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a launch may take: a thread's registers, a block's dynamic shared memory in bytes."""
+
+    registers: int
+    shared: int
+
+
+@dataclass(frozen=True)
+class ResidentCase:
+    """The kernel of one large network whose weights stay on the chip, compiled for its sizes."""
+
+    sizes: str
+    dtype: str
+    l2: float = 0.0
+    kernel = "resident"
+    capability = RESIDENT_ON.compute_capability
+
+    @property
+    def rule(self):
+        """With or without a penalty."""
+        return "sgd with l2" if self.l2 else "sgd"
+
+    def __str__(self):
+        return "{} {} {} {} {}.{}".format(self.kernel, self.sizes, self.dtype, self.rule, *self.capability)
+
+    def shape(self):
+        """How the planner lays it out."""
+        from numbabp.architecture import Architecture
+        from numbabp.options import Options
+        from numbabp.planning.gpu_layouts import resident_shape
+
+        sizes = tuple(map(int, self.sizes.split("-")))
+        architecture = Architecture.checked(sizes, loss="categorical_cross_entropy", dtype=self.dtype)
+        device = device_of(self.capability, RESIDENT_ON.n_multiprocessors)
+        return resident_shape(architecture, Options(l2=self.l2), device)
+
+    def mapping(self):
+        """What a launch may take."""
+        from numbabp.kernels.cuda.resident.train import make_train
+
+        shape = self.shape()
+        return Limits(make_train(shape).targetoptions["max_registers"], shape.shared_bytes)
+
+    def machine_code(self):
+        """Its machine code; some seconds."""
+        from numbabp.compiler import cuda as compiling
+        from numbabp.kernels.cuda import signatures
+        from numbabp.kernels.cuda.resident.train import make_train
+
+        return compiling.machine_code(
+            make_train(self.shape()), signatures.of_resident(self.dtype), self.capability
+        )
+
+
 def cases(
     kernels=ON_GPU, sizes=tuple(LOSSES), dtypes=DTYPES, rules=RULES, capabilities=tuple(MULTIPROCESSORS)
 ):
@@ -135,15 +195,18 @@ def cases(
 def other_cases(kernels=KERNELS, dtypes=DTYPES, capabilities=tuple(MULTIPROCESSORS)):
     """The kernels for one large network, and those for predictions."""
     names = (BLOCKED if "blocked" in kernels else ()) + (INFERENCE if "inference" in kernels else ())
-    return [OtherCase(*values) for values in product(names, dtypes, capabilities)]
+    found = [OtherCase(*values) for values in product(names, dtypes, capabilities)]
+    if "resident" in kernels and RESIDENT_ON.compute_capability in capabilities:
+        found += [ResidentCase(RESIDENT[dtype], dtype) for dtype in dtypes]
+    return found
 
 
-def device_of(capability):
-    """A GPU of a compute capability; how many multiprocessors it has does not matter here."""
+def device_of(capability, n_multiprocessors=1):
+    """A GPU of a compute capability; how many multiprocessors it has matters to `resident` alone."""
     from numbabp.devices.memory import Device
 
     of = MULTIPROCESSORS[capability]
-    return Device(0, "any", capability, 1, 1e9, of.shared_per_block, of.shared, 1e12, 2**20)
+    return Device(0, "any", capability, n_multiprocessors, 1e9, of.shared_per_block, of.shared, 1e12, 2**20)
 
 
 def what_is_missing():

@@ -8,6 +8,7 @@ from numba import from_dtype, types
 
 from .blocked import state as blocked
 from .population.kernel import Common, Networks, Record, Samples
+from .resident import state as resident
 
 
 def of_population(dtype_name: str, strict: bool = False) -> tuple[Any, ...]:
@@ -64,6 +65,19 @@ def of_carry_weights(dtype_name: str) -> tuple[Any, ...]:
     """Of the blocked form's other kernel."""
     network, _, block, record, *_ = of_train_block(dtype_name)
     return network, block, record
+
+
+def of_resident(dtype_name: str) -> tuple[Any, ...]:
+    """Of `resident.train`'s kernels, whatever their shape."""
+    number = _arrays_of(from_dtype(np.dtype(dtype_name)))
+    float64, int64, int32 = map(_arrays_of, (types.float64, types.int64, types.int32))
+    return (
+        types.NamedTuple((number(1), types.float64), resident.Network),
+        types.NamedTuple((number(2), number(2), number(1), int64(1)), resident.Samples),
+        types.NamedTuple((number(1), number(3), int32(1)), resident.Exchange),
+        types.NamedTuple((int64(1), float64(2), float64(1), int64(1)), resident.Record),
+        *[types.int64] * 4,
+    )
 
 
 def of_inference(dtype_name: str) -> dict[str, tuple[Any, ...]]:
