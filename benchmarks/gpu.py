@@ -109,9 +109,9 @@ class Benchmark:
             self.say(name, f"{statistics.median(figures):.4g} {unit}" if figures else result["note"])
 
     def checks(self):
-        from benchmarks.on_gpu.tasks import CHECKS
+        from benchmarks.on_gpu.tasks import checks
 
-        for check in CHECKS:
+        for check in checks(self.simulated):
             key = (check.kernel, check.dtype, check.update_rule)
             result = self.attempt(self.report.checks, key, lambda check=check: self.compare(check))
             difference = result.get("difference")

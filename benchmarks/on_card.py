@@ -35,16 +35,19 @@ ONE_KERNEL = str(ROOT / "benchmarks" / "on_gpu" / "one_kernel.py")
 TOOLS = ("/usr/local/cuda/bin", "/usr/local/cuda/compute-sanitizer")
 """Where CUDA's tools are, if they are not on the PATH."""
 SANITIZED = (
-    *(("memcheck", kernel) for kernel in ("thread", "warp", "block", "persistent", "blocked")),
-    *(("racecheck", kernel) for kernel in ("warp", "block", "blocked")),
-    *(("synccheck", kernel) for kernel in ("warp", "blocked")),
+    *(("memcheck", kernel) for kernel in ("thread", "warp", "block", "persistent", "blocked", "resident")),
+    *(("racecheck", kernel) for kernel in ("warp", "block", "blocked", "resident")),
+    *(("synccheck", kernel) for kernel in ("warp", "blocked", "resident")),
 )
 PROFILED = {
-    "thread": ("speed:0", "train"),
-    "warp": ("speed:1", "train"),
-    "blocked": ("speed:2", "train_block"),
+    "thread": ("speed:0", "train", 2),
+    "warp": ("speed:1", "train", 2),
+    "blocked": ("speed:2", "train_block", 2),
+    "resident": ("speed:2", "train_resident", 3),
 }
-"""What is run, and the kernel's name in the machine code."""
+"""What is run, the kernel's name in the machine code, and how many of its launches go by first.
+
+The resident kernel's first launch has no samples, and those after it are short slices."""
 
 
 @dataclass
@@ -119,9 +122,9 @@ class Visit:
             yield Job("nvidia-smi", [tool("nvidia-smi"), query, "--format=csv"], 20)
 
     def kernels(self):
-        from benchmarks.on_gpu.tasks import CHECKS
+        from benchmarks.on_gpu.tasks import checks
 
-        what = [f"{check.kernel}:{check.dtype}:{check.update_rule}" for check in CHECKS]
+        what = [f"{check.kernel}:{check.dtype}:{check.update_rule}" for check in checks(self.simulate)]
         if not self.simulate:  # where the others would take hours
             what += ["opt-in", "speed:0", "speed:1", "speed:2"]
         yield from (Job(name, [sys.executable, ONE_KERNEL, name], 120, '^{"|Error') for name in what)
@@ -165,12 +168,13 @@ class Visit:
         if program is None or self.simulate:
             return
         options = ["--clock-control", "none", "--set", "basic", "--section", "SpeedOfLight"]
-        options += ["--section", "WarpStateStats", "-c", "1", "-s", "2"]
+        options += ["--section", "WarpStateStats", "-c", "1"]
         wanted = (
             "Duration|Registers Per|Occupancy  |Throughput  |Grid Size|Block Size|No Eligible|Issued Warp"
         )
-        for name, (what, kernel) in PROFILED.items():
-            command = [program, *options, "-k", f"regex:{kernel}", sys.executable, ONE_KERNEL, what]
+        for name, (what, kernel, first) in PROFILED.items():
+            command = [program, *options, "-s", str(first), "-k", f"regex:{kernel}"]
+            command += [sys.executable, ONE_KERNEL, what]
             yield Job(f"counters {name}", command, 45, wanted)
 
     PARTS = ("facts", "kernels", "tests", "table", "sanitizers", "counters")

@@ -125,9 +125,12 @@ def tasks():
 
 
 def toy_tasks():
-    """The same in name, so small that the simulator can train them."""
-    yield Task(SMALL, (2, 3, 1), 2, BINARY, 0.05, ("thread", "warp"), *noisy_xor(2))
-    yield Task(DIGITS, (4, 3, 2), 2, CLASSES, 0.05, ("warp", "block"), *random_classes(2, 4, 2))
+    """The same in name, so small that the simulator can train them, by all kernels but `NOT_SIMULATED`."""
+    of_small = ("thread", "thread, approximate", "thread, strict", "warp")
+    yield Task(SMALL, (2, 3, 1), 2, BINARY, 0.05, of_small, *noisy_xor(2))
+    yield Task(
+        DIGITS, (4, 3, 2), 2, CLASSES, 0.05, ("warp", "warp, strict", "block"), *random_classes(2, 4, 2)
+    )
     yield Task(BIG, (4, 3, 3, 2), 1, CLASSES, 0.01, ("blocked",), *random_classes(4, 4, 2))
 
 
@@ -149,7 +152,15 @@ CHECKS = tuple(
     Check(kernel, dtype, rule)
     for kernel in ("thread", "warp", "block", "persistent", "blocked")
     for dtype, rule in (("float64", "sgd"), ("float32", "sgd"), ("float64", "momentum"))
-)
+) + tuple(Check("resident", dtype) for dtype in ("float64", "float32"))
+NOT_SIMULATED = ("resident",)
+"""Kernels whose blocks wait for each other, which the simulator runs one after the other."""
+
+
+def checks(simulated):
+    """Those that can be made."""
+    return [check for check in CHECKS if not (simulated and check.kernel in NOT_SIMULATED)]
+
 
 _CHECKED = {  # kernel: layer sizes, networks
     "thread": ((2, 10, 1), 40),
@@ -157,6 +168,7 @@ _CHECKED = {  # kernel: layer sizes, networks
     "block": ((64, 40, 10), 6),
     "persistent": ((64, 40, 10), 1),
     "blocked": ((300, 256, 128, 10), 1),
+    "resident": ((300, 256, 128, 10), 1),
 }
 _FIT_INTO_REGISTERS = {  # kernel, dtype, rule: smaller layers, where those above take too many
     ("thread", "float64", "momentum"): (2, 6, 1),

@@ -56,9 +56,9 @@ def test_sanitizers_and_counters_name_every_kind_of_kernel(tmp_path, monkeypatch
     monkeypatch.setattr(on_card, "tool", lambda name: f"/bin/{name}")
     visit = Visit(tmp_path, 2, simulate=False)
     named = " ".join(argument for job in visit.sanitizers() for argument in job.command)
-    for kernel in ("thread", "warp", "block", "persistent", "blocked"):
+    for kernel in ("thread", "warp", "block", "persistent", "blocked", "resident"):
         assert f"{kernel}:float64:sgd" in named
-    assert [job.command[0] for job in visit.counters()] == ["/bin/ncu"] * 3
+    assert [job.command[0] for job in visit.counters()] == ["/bin/ncu"] * 4
 
 
 def asked(tmp_path, *options):
