@@ -336,9 +336,9 @@ class Network(LearnsOneByOne, LearnsFromStreams):
             or in the host's memory. A GPU does sgd, momentum and nesterov with l2, batch_size=1, no clipping
             and propagate="exact".
         kernel : {"auto", "sequential", "tiny", "general", "minibatch", "blocked", "persistent", "resident"}
-            "auto" takes what `plan` predicts to be fastest, "resident" only if asked for; "blocked" is
-            for both devices, the last two for GPUs (`numbabp.planning.catalogue` tells of each). All give the
-            same trajectory up to rounding; the same kernel with the same block length gives the same bits.
+            "auto" takes what `plan` predicts to be fastest; "blocked" is for both devices, the last two are
+            for GPUs (`numbabp.planning.catalogue` tells of each). All give the same trajectory up to
+            rounding; the same kernel with the same block length gives the same bits.
         block_length : int, optional
             Samples of a block; asks for the blocked kernel.
         n_threads : int, optional

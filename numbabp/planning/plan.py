@@ -11,7 +11,6 @@ from .gpu_layouts import Mapping
 NOT_ASKED_FOR, TOO_LONG = "not asked for", "longer than an epoch"
 COMPILING = "compiling it, {:g} s, would take longer than it saves in this run"
 COMPILING_FOR_MANY = "compiling it, {:g} s, would take longer than it saves in {} such runs"
-NEVER_MEASURED = "an estimate, never measured on a GPU; kernel={!r} asks for it"
 """Why a plan that is possible was not considered."""
 
 
@@ -135,8 +134,7 @@ class Plan:
     def _lines(self) -> list[str]:
         """Of one network."""
         faster = [plan for plan in self.others if plan.seconds < self.seconds]
-        is_fastest = all(plan.why_not == NEVER_MEASURED.format(plan.kernel) for plan in faster)
-        predicted = "the fastest predicted" if is_fastest else "the fastest predicted for so few steps"
+        predicted = "the fastest predicted for so few steps" if faster else "the fastest predicted"
         reason = self.only_one or ("asked for" if self.asked_for else predicted)
         threads = "1 thread" if self.n_threads == 1 else f"up to {self.n_threads} threads for products"
         where = f" on the cpu, {self.dtype}, {threads}" if self.device == "cpu" else f", {self.dtype}"

@@ -12,7 +12,7 @@ from ..devices.placement import CPU, WORTH_LOOKING, gpu_at_hand
 from ..kernels.update_rules import N_MOMENTS
 from . import catalogue, network_cpu, network_cuda, population_cpu, population_cuda
 from .cpu_costs import this_machine
-from .plan import COMPILING, COMPILING_FOR_MANY, NEVER_MEASURED, NOT_ASKED_FOR, TOO_LONG, Plan
+from .plan import COMPILING, COMPILING_FOR_MANY, NOT_ASKED_FOR, TOO_LONG, Plan
 from .problem import Problem
 from .refusals import check_rule, takes_single_steps
 
@@ -178,10 +178,8 @@ def _considered(problem: Problem, candidates: Sequence[Plan]) -> list[Plan]:
     considered = [plan for plan in candidates if not plan.why_not]
     if options.kernel != "auto":
         considered = [plan for plan in considered if plan.kernel == options.kernel]
-    else:
-        considered = [plan for plan in considered if catalogue.is_taken_by_itself(plan.kernel, plan.device)]
-        if options.block_length is None:
-            considered = [plan for plan in considered if _saves_compiling(problem, plan, considered)]
+    elif options.block_length is None:
+        considered = [plan for plan in considered if _saves_compiling(problem, plan, considered)]
     if options.block_length is not None:
         return [plan for plan in considered if plan.block_length == options.block_length]
     longest = max(problem.n_samples, network_cpu.BLOCK_LENGTHS[0])
@@ -193,18 +191,22 @@ def _saves_compiling(problem: Problem, plan: Plan, possible: Sequence[Plan]) -> 
     compile_seconds, runs = catalogue.to_save(plan.kernel, plan.device)
     if not compile_seconds:
         return True
-    single = takes_single_steps(problem).name
-    others = [other.ns_per_step for other in possible if other.kernel == single]
+    if plan.device == "cpu":
+        single = takes_single_steps(problem).name
+        others = [other.ns_per_step for other in possible if other.kernel == single]
+    else:
+        ready = (other for other in possible if other.device == plan.device)
+        others = [
+            other.ns_per_step for other in ready if not catalogue.to_save(other.kernel, other.device)[0]
+        ]
     steps = problem.n_steps + problem.steps_beside
-    return (min(others) - plan.ns_per_step) * steps * 1e-9 * runs >= compile_seconds
+    return (min(others, default=math.inf) - plan.ns_per_step) * steps * 1e-9 * runs >= compile_seconds
 
 
 def _put_aside(problem: Problem, plan: Plan, possible: Sequence[Plan], considered: Sequence[Plan]) -> Plan:
     """The plan with the reason why it was not considered, if it might have been."""
     if plan.why_not or any(plan is other for other in considered):
         return plan
-    if not _is_asked_for(problem) and not catalogue.is_taken_by_itself(plan.kernel, plan.device):
-        return replace(plan, why_not=NEVER_MEASURED.format(plan.kernel))
     compile_seconds, runs = catalogue.to_save(plan.kernel, plan.device)
     too_short = (COMPILING if runs == 1 else COMPILING_FOR_MANY).format(compile_seconds, runs)
     why = too_short if not _saves_compiling(problem, plan, possible) else TOO_LONG
