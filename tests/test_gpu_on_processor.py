@@ -27,6 +27,31 @@ AS_COMPILED = (STRICT, STEPS, "test_gpu_resident.py")
 IN_SIMULATOR = [name for name in ALL if name not in AS_COMPILED]
 COMPILED = [name for name in ALL if name != "test_gpu_simulator.py"]
 
+LOWER = """
+import re, sys
+from numba import typeof
+import numbabp as nbp
+from benchmarks.on_gpu.compiled import lowering, stand_in
+
+def lower(self, kernel, grid, block, arguments, shared):
+    how = kernel, tuple(map(typeof, arguments)), self.device.compute_capability
+    if sys.argv[1] == "quickly":
+        texts = lowering.nvvm_ir(*how, False)
+    else:
+        texts = map(lowering.nvvm.llvm_replace, dict.fromkeys(lowering.lowered(*how).llvm_strs))
+    # functions are numbered as they come, and come as the addresses of others have it
+    text = re.sub(r'B\\d+v\\d+(?=B)|\\$\\d+"$', "", "\\n".join(texts), flags=re.MULTILINE)
+    print(*sorted(text.splitlines()), sep="\\n")
+    sys.exit()
+
+stand_in.OnProcessor.launch = lower
+stand_in.install()
+how = {"monitor": ("accuracy",), "update_rule": "adam", "l2": 0.1, "sample_weight": [1.0, 2.0]}
+classes = nbp.Population((3, 4, 3), 2, loss="categorical_cross_entropy", hidden_activation="gelu")
+classes.fit([[0, 1, 2], [3, 4, 5]], [0, 1], device="cuda", kernel=sys.argv[2], **how)
+"""
+"""Prints the lines of a kernel's IR, in their alphabetical order."""
+
 pytestmark = [
     pytest.mark.once,
     pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed"),
@@ -65,6 +90,21 @@ def test_tests_of_gpus_pass_in_the_simulator(files):
 @pytest.mark.slow  # until its kernels, which come with the lines of all instructions, are compiled
 def test_nothing_is_found_in_accesses_on_record_but_planted_faults(can_compile):
     assert " skipped" not in run(RECORDED + INFERENCE, GPU_ON_PROCESSOR="recorded")
+
+
+@pytest.mark.slow  # two kernels, each in a process of its own, since none lowers a function twice
+@pytest.mark.parametrize("kernel", ["warp", "block"])
+def test_what_is_lowered_quickly_is_what_a_gpu_gets(kernel, can_compile):
+    found = {}
+    for how in ("quickly", "as numba-cuda does it"):
+        command = [sys.executable, "-c", LOWER, how, kernel]
+        environment = {**os.environ, "PYTHONHASHSEED": "0"}  # which sets of names are put in order by
+        done = subprocess.run(command, cwd=TESTS.parent, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        found[how] = done.stdout
+    quickly, otherwise = found.values()
+    assert "define" in quickly
+    assert quickly == otherwise
 
 
 @pytest.mark.slow

@@ -2,17 +2,23 @@
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any
 
+from numba.cuda.compiler import CUDACompiler
 from numba.cuda.core.targetconfig import TargetConfig
 from numba.cuda.cudadrv import nvvm
 from numba.cuda.dispatcher import CUDADispatcher
 
 from numbabp.compiler.cuda import lowered
+from numbabp.compiler.linking import UNUSED_PASSES
+from numbabp.compiler.operators import remembered_operators
 
 from .versions import NotUnderstood
+
+UNUSED = frozenset(step.__name__ for step in UNUSED_PASSES)
+"""Names of passes that change nothing in functions of the package; numba-cuda's are called as Numba's."""
 
 
 def nvvm_ir(
@@ -31,7 +37,10 @@ def nvvm_ir(
     with_lines
         Of Python; lowering takes longer and IR is twice as long with them.
     """
-    with _lines_of_device_functions(with_lines), _no_collections(), _quickly_compared_flags():
+    with ExitStack() as quickly:
+        quickly.enter_context(_lines_of_device_functions(with_lines))
+        for way in (_no_collections, _quickly_compared_flags, _without_unused_passes, remembered_operators):
+            quickly.enter_context(way())
         library = lowered(compiled, signature, capability, with_lines)
     return [nvvm.llvm_replace(text) for text in dict.fromkeys(library.llvm_strs)]
 
@@ -73,13 +82,18 @@ def _no_collections() -> Iterator[None]:
 def _quickly_compared_flags() -> Iterator[None]:
     """Every look into numba-cuda's caches compares flags, option by option: a ninth of lowering.
 
-    What is the same remains the same, since what differs here is compared as before.
+    Options that neither has been given are the same, whatever their defaults.
     """
     compare, hash_value = TargetConfig.__eq__, TargetConfig.__hash__
 
     def is_same(self: Any, other: Any) -> Any:
-        same = type(self) is type(other) and self._values == other._values
-        return same or compare(self, other)
+        if type(self) is not type(other):
+            return compare(self, other)
+        ours, theirs = self._values, other._values
+        return ours == theirs or all(
+            ours.get(name, option.default) == theirs.get(name, option.default)
+            for name, option in ((name, self.options[name]) for name in ours.keys() | theirs.keys())
+        )
 
     @cache
     def hash_of(kind: type) -> int:
@@ -90,3 +104,22 @@ def _quickly_compared_flags() -> Iterator[None]:
         yield
     finally:
         TargetConfig.__eq__, TargetConfig.__hash__ = compare, hash_value
+
+
+@contextmanager
+def _without_unused_passes() -> Iterator[None]:
+    """Passes for what no function of the package has take each of them apart: a sixth of lowering."""
+    define = CUDACompiler.define_pipelines
+
+    def define_pipelines(self: Any) -> Any:
+        pipelines = define(self)
+        for pipeline in pipelines:
+            pipeline.passes = [(step, text) for step, text in pipeline.passes if step.__name__ not in UNUSED]
+            pipeline.finalize()
+        return pipelines
+
+    CUDACompiler.define_pipelines = define_pipelines
+    try:
+        yield
+    finally:
+        CUDACompiler.define_pipelines = define
