@@ -44,6 +44,16 @@ def _install():
 ON_PROCESSOR, WHY_NOT = _install()
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Say what compiling took: nearly all of the time, where nothing is on the disk yet."""
+    if ON_PROCESSOR is not None:
+        from benchmarks.on_gpu.compiled.keeping import spent
+
+        terminalreporter.write_line(
+            "{kernels} kernels compiled: {lowering:.0f} s until IR, {building:.0f} s from it".format(**spent)
+        )
+
+
 @pytest.fixture(autouse=True, scope="session")
 def quick_simulator():
     if not memory.is_interpreted():

@@ -1,6 +1,7 @@
 """Machine code of kernels for the processor, kept on disk as the package keeps its own."""
 
 import hashlib
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from .runtime import cache_folder
 
 MAKE_CODE = ("lowering.py", "host_ir.py", "libdevice.py", "recording.py", "building.py")
 """What the machine code of a kernel depends on, here; it finds the runtime when it is loaded."""
+
+spent = {"kernels": 0, "lowering": 0.0, "building": 0.0}
+"""Kernels that were not on the disk, and seconds of the processor that they took in this process."""
 
 
 def built(compiled: Any, signature: tuple[Any, ...], capability: tuple[int, int], record: bool) -> Built:
@@ -40,7 +44,13 @@ def built(compiled: Any, signature: tuple[Any, ...], capability: tuple[int, int]
     key = str(signature), str(capability), str(record), hashlib.sha256(dumps(cells)).hexdigest()
     found = files.load(key)
     if found is None:
-        found = build(nvvm_ir(compiled, signature, capability, record), record)
+        began = time.process_time()
+        texts = nvvm_ir(compiled, signature, capability, record)
+        lowered = time.process_time()
+        found = build(texts, record)
+        spent["kernels"] += 1
+        spent["lowering"] += lowered - began
+        spent["building"] += time.process_time() - lowered
         cache_folder().mkdir(parents=True, exist_ok=True)
         files.save(key, found)
     return found
