@@ -17,8 +17,8 @@ Not an asv suite.
 import argparse
 import importlib
 import sys
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -250,15 +250,20 @@ def loops_table(compiled, signature, compute_capability):
 def print_tasks(cards):
     """Tables of what is expected of the tasks that `gpu.py` measures."""
     from benchmarks.gpu_machine_code import Case
+    from numbabp.architecture import Architecture
+    from numbabp.compiler.arithmetic.numerics import APPROXIMATE, FAST
     from numbabp.devices.memory import Device
     from numbabp.kernels.cuda import signatures
-    from numbabp.planning.cuda_costs import ns_per_blocked_step
+    from numbabp.options import Options
+    from numbabp.planning.cuda_costs import ns_per_blocked_step, ns_per_resident_step
+    from numbabp.planning.gpu_layouts import resident_shape
     from numbabp.training.engines.population_cuda import make_train
 
-    for n_networks, kernel, sizes, n_weights in POPULATIONS:
-        print(f"{n_networks:,} x {sizes}, float32, kernel `{kernel}`:\n\n{HEADER}")
+    for (n_networks, kernel, sizes, n_weights), numerics in product(POPULATIONS, (FAST, APPROXIMATE)):
+        print(f"{n_networks:,} x {sizes}, float32, kernel `{kernel}`, {numerics} numerics:\n\n{HEADER}")
         for card in cards:
             mapping = Case(kernel, sizes, "float32", "sgd", card.compute_capability).mapping()
+            mapping = replace(mapping, of=replace(mapping.of, numerics=numerics))
             found = estimate(
                 make_train(mapping),
                 signatures.of_population("float32"),
@@ -270,17 +275,21 @@ def print_tasks(cards):
             )
             print(markdown_row(found, n_weights), flush=True)
         print()
-    print(f"One {'-'.join(map(str, LARGE))} network, float32, kernel `blocked`, 64 samples a block:\n")
-    print("| card | us a step | CUPS |\n|---|---:|---:|")
+    print(f"One {'-'.join(map(str, LARGE))} network, float32:\n")
+    print("| card | kernel | us a step | CUPS |\n|---|---|---:|---:|")
+    architecture = Architecture.checked(LARGE, loss="categorical_cross_entropy", dtype="float32")
     for card in cards:
         of = card.multiprocessor
         device = Device(
             0, card.name, card.compute_capability, card.n_multiprocessors, card.clock, of.shared_per_block,
             of.shared, card.memory_bandwidth, card.cache_bytes,
         )  # fmt: skip
-        ns = ns_per_blocked_step(LARGE, 4, 64, False, device)
-        n_weights = sum(fan_in * fan_out for fan_in, fan_out in pairwise(LARGE))
-        print(f"| {card.name} | {ns / 1e3:.1f} | {n_weights / ns * 1e9:.1e} |")
+        shape = resident_shape(architecture, Options(), device)
+        steps = {"`blocked`, 64 samples a block": ns_per_blocked_step(LARGE, 4, 64, False, device)}
+        if shape.all_shared_bytes <= device.shared_per_block:
+            steps["`resident`"] = ns_per_resident_step(shape, device)
+        for kernel, ns in steps.items():
+            print(f"| {card.name} | {kernel} | {ns / 1e3:.1f} | {architecture.n_weights / ns * 1e9:.1e} |")
 
 
 def _parse():
