@@ -1,6 +1,6 @@
-"""What training recorded, epoch by epoch."""
+"""What training recorded, epoch by epoch: as arrays, tables and curves."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -125,33 +125,26 @@ class History(Mapping[str, np.ndarray]):
         ImportError
             If matplotlib is not installed (the extra `plot`).
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError:
-            raise ImportError(
-                "plotting needs matplotlib: install it, or numbabp with the extra 'plot'."
-            ) from None
+        return _draw_metrics(self._metrics, np.arange(1, self.n_epochs + 1), ax, "epoch")
 
-        if ax is None:
-            _, ax = plt.subplots(figsize=(7, 4), layout="constrained")
-        epochs = np.arange(1, self.n_epochs + 1)
-        losses = [name for name in self if "accuracy" not in name]
-        accuracies = [name for name in self if "accuracy" in name]
-        colours = iter(plt.rcParams["axes.prop_cycle"].by_key()["color"])
-        lines = [
-            ax.plot(epochs, self[name], color=next(colours), label=name.replace("_", " "))[0]
-            for name in losses
-        ]
-        ax.set(xlabel="epoch", ylabel="loss")
-        if accuracies:
-            right = ax.twinx()
-            lines += [
-                right.plot(epochs, self[name], color=next(colours), ls="--", label=name.replace("_", " "))[0]
-                for name in accuracies
-            ]
-            right.set(ylabel="accuracy", ylim=(-0.03, 1.03))
-        ax.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=min(len(lines), 3))
-        return ax
+    def to_frame(self) -> Any:
+        """A table with a row an epoch, from 1, and a column for each metric and for the learning rate.
+
+        Returns
+        -------
+        pandas.DataFrame
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        return self._frame(np.arange(1, self.n_epochs + 1), "epoch")
+
+    def _frame(self, index: np.ndarray, name: str) -> Any:
+        pandas = _pandas()
+        columns = {**self._metrics, "learning_rate": self.learning_rate}
+        return pandas.DataFrame(columns, index=pandas.Index(index, name=name))
 
 
 class StreamHistory(History):
@@ -197,6 +190,14 @@ class StreamHistory(History):
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, as JSON takes them."""
         return {**super().to_dict(), "n_samples": self.n_samples.tolist()}
+
+    def plot(self, ax: Any = None) -> Any:
+        """As `History.plot`, against the samples learnt."""
+        return _draw_metrics(self._metrics, self.n_samples, ax, "samples")
+
+    def to_frame(self) -> Any:
+        """As `History.to_frame`, with a row a point, by the samples learnt up to it."""
+        return self._frame(self.n_samples, "samples")
 
 
 class PopulationHistory(Mapping[Any, Any]):
@@ -288,3 +289,124 @@ class PopulationHistory(Mapping[Any, Any]):
         if "accuracy" not in self._metrics:
             raise AttributeError("accuracy was not recorded; ask for it with fit(monitor=('accuracy',)).")
         return self._metrics["accuracy"]
+
+    def plot(self, quantiles: Sequence[float] = (0.1, 0.5, 0.9), ax: Any = None) -> Any:
+        """Draw each metric's median over the networks against the epoch, in a band between quantiles.
+
+        Losses are drawn on the left axis, accuracies on the right one. Networks that have diverged or stopped
+        are part of it up to their last epoch.
+
+        Parameters
+        ----------
+        quantiles : sequence of float
+            An odd number of them, from 0 to 1: the one in the middle is a line, the others, paired from
+            outside, bound bands.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed (the extra `plot`).
+        """
+        return _draw_quantiles(self._rows(), quantiles, ax)
+
+    def to_frame(self) -> Any:
+        """A table with a row for each network and each epoch that it has finished, and a column a metric.
+
+        Its index is the network, from 0, and the epoch, from 1: ``frame.loc[3]`` is network 3, and
+        ``frame["loss"].unstack()`` has a row a network. The learning rate is a column, too.
+
+        Returns
+        -------
+        pandas.DataFrame
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = _pandas()
+        done = np.arange(self.loss.shape[1]) < np.asarray(self.n_epochs)[:, None]
+        network, epoch = np.nonzero(done)
+        index = pandas.MultiIndex.from_arrays([network, epoch + 1], names=["network", "epoch"])
+        columns = {**self._rows(), "learning_rate": self._metrics["learning_rate"]}
+        return pandas.DataFrame({name: values[done] for name, values in columns.items()}, index=index)
+
+
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ImportError:
+        raise ImportError("to_frame needs pandas: pip install pandas.") from None
+    return pandas
+
+
+def _draw_metrics(metrics: Mapping[str, np.ndarray], x: np.ndarray, ax: Any, label: str) -> Any:
+    """A line for each metric (n,) over x; `label` is what x is. See `History.plot`."""
+
+    def draw(axes: Any, values: np.ndarray, **style: Any) -> Any:
+        return axes.plot(x, values, **style)[0]
+
+    return _draw(metrics, draw, ax, label)
+
+
+def _draw_quantiles(metrics: Mapping[str, np.ndarray], quantiles: Sequence[float], ax: Any) -> Any:
+    """A line and bands of quantiles for each metric (n_networks, epochs). See `PopulationHistory.plot`."""
+    middle, pairs = _paired(quantiles)
+
+    def draw(axes: Any, values: np.ndarray, **style: Any) -> Any:
+        # epochs that some network has finished; the others have no quantile
+        seen = np.isfinite(values).any(axis=0)
+        epochs, values = np.flatnonzero(seen) + 1, values[:, seen]
+        for low, high in pairs:
+            bounds = np.nanquantile(values, (low, high), axis=0)
+            axes.fill_between(epochs, *bounds, color=style["color"], alpha=0.2, lw=0)
+        style["label"] += ", median" if middle == 0.5 else f", quantile {middle:g}"
+        if pairs:
+            style["label"] += " and " + ", ".join(f"{low:g} to {high:g}" for low, high in pairs)
+        return axes.plot(epochs, np.nanquantile(values, middle, axis=0), **style)[0]
+
+    return _draw(metrics, draw, ax, "epoch")
+
+
+def _paired(quantiles: Sequence[float]) -> tuple[float, list[tuple[float, float]]]:
+    """The one in the middle, and those around it, outermost first."""
+    found = sorted(quantiles)
+    if len(found) % 2 == 0 or not all(0 <= quantile <= 1 for quantile in found):
+        raise ValueError(
+            f"quantiles={tuple(quantiles)!r}: an odd number of numbers from 0 to 1 is needed, such as "
+            "(0.1, 0.5, 0.9): a line for the one in the middle, and bands between the others."
+        )
+    half = len(found) // 2
+    return found[half], list(zip(found[:half], found[:half:-1], strict=True))
+
+
+def _draw(metrics: Mapping[str, np.ndarray], draw: Callable[..., Any], ax: Any, label: str) -> Any:
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        raise ImportError(
+            "plotting needs matplotlib: install it, or numbabp with the extra 'plot'."
+        ) from None
+
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+    losses = [name for name in metrics if "accuracy" not in name]
+    accuracies = [name for name in metrics if "accuracy" in name]
+    colours = iter(plt.rcParams["axes.prop_cycle"].by_key()["color"])
+    lines = [draw(ax, metrics[name], color=next(colours), label=name.replace("_", " ")) for name in losses]
+    ax.set(xlabel=label, ylabel="loss")
+    if accuracies:
+        right = ax.twinx()
+        lines += [
+            draw(right, metrics[name], color=next(colours), ls="--", label=name.replace("_", " "))
+            for name in accuracies
+        ]
+        right.set(ylabel="accuracy", ylim=(-0.03, 1.03))
+    ax.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=min(len(lines), 3))
+    return ax

@@ -275,17 +275,6 @@ def test_history_says_what_it_lacks():
     assert history.to_dict()["loss"] == history.loss.tolist()
 
 
-def test_history_plot(tmp_path):
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("agg")
-    history = network().fit(X, Y, epochs=5, monitor=("accuracy",))
-    axes = history.plot()
-    assert [line.get_label() for line in axes.get_lines()] == ["loss"]
-    axes.figure.savefig(tmp_path / "curves.png")
-    assert (tmp_path / "curves.png").stat().st_size > 5000
-    matplotlib.pyplot.close(axes.figure)
-
-
 def run_python(code, **environment):
     import os
 
