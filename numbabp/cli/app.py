@@ -18,6 +18,7 @@ from .parameters import (
     Decimal,
     Device,
     Dtype,
+    Dtypes,
     Epochs,
     EscapeFormulas,
     Header,
@@ -29,6 +30,7 @@ from .parameters import (
     Task,
     TaskName,
     Texts,
+    Uses,
     ValidationFraction,
     check_fractions,
     hidden_layers,
@@ -444,6 +446,24 @@ def predict(
 
 app.command()(evaluate)
 app.command()(stream)
+
+
+@app.command()
+@reported
+def warm(
+    uses: Uses = None,
+    dtype: Dtypes = None,
+    as_json: Json = False,
+) -> None:
+    """Compile ahead what first runs would wait for, as when an image is built; some minutes.
+
+    Machine code is for the processor that it is compiled on. Where an image is to run on others, set
+    NUMBA_CPU_NAME=generic, here and there. Kernels for the sizes of one network are not among it.
+    """
+    from . import warm as ahead
+    from .reports import report_warmed
+
+    report_warmed(ahead.warm(uses or (), dtype or ahead.DTYPES), as_json)
 
 
 @app.command()

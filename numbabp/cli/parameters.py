@@ -88,6 +88,13 @@ Activation = Annotated[
 ]
 Epochs = Annotated[int, typer.Option(help="Passes over the samples.")]
 Dtype = Annotated[str, typer.Option(help="float32 or float64.")]
+Dtypes = Annotated[
+    list[str] | None, typer.Option("--dtype", help="float64 or float32; both by default.", show_default=False)
+]
+Uses = Annotated[
+    list[str] | None,
+    typer.Argument(help="networks, populations, streams or estimators; all by default.", show_default=False),
+]
 Device = Annotated[
     str,
     typer.Option(help="auto (a GPU where that is predicted to be faster), cpu, cuda, or cuda:N of several."),

@@ -25,6 +25,7 @@ from .xor_experiments import Experiment, difference_of_units, learn, n_right
 if TYPE_CHECKING:
     from .scoring.baselines import Baselines
     from .scoring.cross_validation import Folds
+    from .warm import Warmed
 
 SMOKE_HEADING = f"{'device':6}  {'kernel':10}  {'dtype':7}   ns/step      CUPS  largest error"
 SMOKE_COLUMNS = (
@@ -167,6 +168,21 @@ def _smoke_row(row: Row, width: int) -> str:
         lines = textwrap.wrap(note, max(20, width - len(name)), break_on_hyphens=False)
         return name + ("\n" + " " * len(name)).join(lines)
     return name + f"{row.ns_per_step:8.1f}  {row.cups:8.3g}  {row.largest_error:13.1e}  {verdict}"
+
+
+def report_warmed(run: Iterator["Warmed"], as_json: bool) -> None:
+    """Print what is compiled ahead as it is done, and where it is kept; or all of it as JSON."""
+    found = []
+    for done in run:
+        found.append(done)
+        if not as_json:
+            count = f"{done.compiled} kernel{'s' * (done.compiled != 1)}"
+            typer.echo(f"{done.use:12}  {done.dtype:7}  {count:>10} compiled in {done.seconds:.1f} s")
+    folder = found[0].folder
+    if as_json:
+        print_json({"folder": folder, "uses": [asdict(done) for done in found]})
+    else:
+        typer.echo(f"All is kept in {folder}.")
 
 
 @dataclass(frozen=True)
