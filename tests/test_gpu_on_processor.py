@@ -22,7 +22,8 @@ INFERENCE = ["test_gpu_population_predictions.py", "test_gpu_start.py"]
 FILES = sorted((TESTS / "gpu").glob("test_*.py"), key=lambda path: path.stat().st_size)
 ALL = [path.name for path in FILES if path.name not in RECORDED]
 STRICT, STEPS = "test_gpu_strict.py", "test_gpu_steps.py"
-AS_COMPILED = (STRICT, STEPS, "test_gpu_resident.py")
+APPROXIMATE, OWN_ORDERS = "test_gpu_approximate.py", "test_gpu_own_orders.py"
+AS_COMPILED = (STRICT, STEPS, APPROXIMATE, OWN_ORDERS, "test_gpu_resident.py")
 """Whose bits only what is compiled has, or which would take long, or need all blocks at once."""
 IN_SIMULATOR = [name for name in ALL if name not in AS_COMPILED]
 COMPILED = [name for name in ALL if name != "test_gpu_simulator.py"]
@@ -115,6 +116,13 @@ def test_strict_bits_are_the_cpus(can_compile):
 @pytest.mark.slow
 def test_steps_of_mini_batches_are_the_references(can_compile):
     assert "3 passed" in run([STEPS], GPU_ON_PROCESSOR="1", PYTEST_ADDOPTS="-k adamw-batches")
+
+
+@pytest.mark.slow
+def test_approximate_numerics_and_own_orders(can_compile):
+    of_a_thread = "-k 'exponentials or processors or sigmoid-thread or sgd-thread or without_shuffling'"
+    done = run([APPROXIMATE, OWN_ORDERS], GPU_ON_PROCESSOR="1", PYTEST_ADDOPTS=of_a_thread)
+    assert "5 passed" in done
 
 
 @pytest.mark.exhaustive  # a kernel for each architecture: ten minutes, where the simulator takes three
