@@ -30,6 +30,13 @@ CASES = {
     "block, batches": ("block", (5, 40, 3), ("sigmoid", "softmax"), CE, GATHERED),
     "warp, own orders": ("warp", (3, 5, 2), ("sigmoid", "softmax"), CE, {"own_order": True}),
     "block, own orders": ("block", (3, 5, 2), ("sigmoid", "softmax"), CE, {"own_order": True}),
+    "block, own, diverging": (
+        "block",
+        (3, 5, 2),
+        ("identity", "softmax"),
+        CE,
+        {"own_order": True, "learning_rate": 1e300},
+    ),
 }
 
 
