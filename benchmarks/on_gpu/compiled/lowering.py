@@ -70,8 +70,8 @@ def _lines_of_device_functions(wanted: bool) -> Iterator[None]:
 def _no_collections() -> Iterator[None]:
     """Type inference makes so many objects that looking for those in circles takes a sixth of its time.
 
-    What numba-cuda keeps of a kernel, it keeps until the process ends: it is not looked through again, which
-    took ten seconds at times, with two hundred kernels, and more than a minute at the end.
+    What numba-cuda keeps of a kernel, it keeps until the process ends, and it is not looked through again: at
+    the end that took 12 s of the 93 that a process with 24 kernels took.
     """
     enabled = gc.isenabled()
     gc.disable()
