@@ -455,7 +455,9 @@ def warm(
     dtype: Dtypes = None,
     as_json: Json = False,
 ) -> None:
-    """Compile ahead what first runs would wait for, as when an image is built; some minutes.
+    """Compile ahead what first runs would wait for.
+
+    As when an image is built; it takes a minute or two.
 
     Machine code is for the processor that it is compiled on. Where an image is to run on others, set
     NUMBA_CPU_NAME=generic, here and there. Kernels for the sizes of one network are not among it.
