@@ -46,7 +46,8 @@ ON_PROCESSOR, WHY_NOT = _install()
 
 def pytest_terminal_summary(terminalreporter):
     """Say what compiling took: nearly all of the time, where nothing is on the disk yet."""
-    if ON_PROCESSOR is not None:
+    # xdist's workers compile, and don't tell the process that prints this
+    if ON_PROCESSOR is not None and not terminalreporter.config.pluginmanager.hasplugin("dsession"):
         from benchmarks.on_gpu.compiled.keeping import spent
 
         terminalreporter.write_line(
