@@ -193,12 +193,12 @@ class OnGpu(PopulationEngine):
 
     def go_on(self, kept: Standing) -> None:
         """See `PopulationEngine`."""
-        self._epoch = kept.facts["epoch"]
-        self.ended[:] = kept.arrays["ended"]
         with memory.on(self.device):
-            self.orders.go_on(kept)
+            self.orders.go_on(kept)  # which may find them to be another run's, before anything is changed
             for name, array in self._decided.items():
                 memory.copy_to(array, kept.arrays[name])
+        self._epoch = kept.facts["epoch"]
+        self.ended[:] = kept.arrays["ended"]
 
     @property
     def _decided(self) -> dict[str, Any]:
@@ -302,11 +302,12 @@ class OnGpu(PopulationEngine):
             networks.steps[places] = part.steps
             at[~finite] = low
         self.record.diverged[memory.to_device(lost)] = memory.to_device(at + offset)
-        for i, position in zip(lost.tolist(), at.tolist(), strict=True):
-            epoch, sample = divmod(position, self.n_samples)
+        epochs, positions = np.divmod(at, self.n_samples)
+        # in one array, as every copy to the host waits
+        rows = self.orders.samples_at(window.arrays.orders, lost, epochs, positions)
+        for i, epoch, row in zip(lost.tolist(), epochs.tolist(), rows.tolist(), strict=True):
             rate = float(self.shard.rates[self.shard.rate_of[i], window.first_epoch + epoch])
             self.records.n_epochs[i] = window.first_epoch + epoch
-            row = self.orders.row(window.arrays.orders, i, epoch, sample)
             self.records.note_divergence(i, DivergenceError(window.first_epoch + epoch, row, rate))
 
     def _are_of_use(self, parameters: Any) -> Any:

@@ -34,8 +34,10 @@ class Orders(ABC):
         """Of what was drawn, the orders of some networks alone, by numbers on the device."""
 
     @abstractmethod
-    def row(self, orders: Any, i: int, epoch: int, position: int) -> int:
-        """The sample that network i takes at a position of an epoch that was drawn."""
+    def samples_at(
+        self, orders: Any, networks: np.ndarray, epochs: np.ndarray, positions: np.ndarray
+    ) -> np.ndarray:
+        """The sample that each of some networks takes at a position of an epoch that was drawn."""
 
     @abstractmethod
     def kept(self) -> dict[str, np.ndarray]:
@@ -79,9 +81,11 @@ class CommonOrders(Orders):
         """See `Orders`."""
         return orders
 
-    def row(self, orders: Any, i: int, epoch: int, position: int) -> int:
+    def samples_at(
+        self, orders: Any, networks: np.ndarray, epochs: np.ndarray, positions: np.ndarray
+    ) -> np.ndarray:
         """See `Orders`."""
-        return int(memory.to_host(orders[epoch, position]))
+        return memory.to_host(orders[memory.to_device(epochs), memory.to_device(positions)])
 
     def kept(self) -> dict[str, np.ndarray]:
         """See `Orders`."""
@@ -129,9 +133,11 @@ class OwnOrders(Orders):
         """See `Orders`."""
         return orders[networks]
 
-    def row(self, orders: Any, i: int, epoch: int, position: int) -> int:
+    def samples_at(
+        self, orders: Any, networks: np.ndarray, epochs: np.ndarray, positions: np.ndarray
+    ) -> np.ndarray:
         """See `Orders`."""
-        return int(memory.to_host(orders[i, position]))
+        return memory.to_host(orders[memory.to_device(networks), memory.to_device(positions)])
 
     def kept(self) -> dict[str, np.ndarray]:
         """See `Orders`; files hold no int32."""
