@@ -38,6 +38,17 @@ def all_versions(monkeypatch):
     return written
 
 
+def check_every_version_ends_alike(monkeypatch, path, fitted, least):
+    """Let `fitted(**options)`, which tells all that counts of a run's end, go on from each checkpoint."""
+    expected = fitted()
+    written = all_versions(monkeypatch)
+    assert fitted(checkpoint=path, checkpoint_every=0) == expected
+    assert len(written) > least
+    for version in written:
+        path.write_bytes(version)
+        assert fitted(checkpoint=path) == expected
+
+
 def all_versions_of_folders(monkeypatch, path):
     """A list of all that the folder at `path` holds after each file that is written, by name."""
     written, real, asked = [], files.write, folder.Checkpoint

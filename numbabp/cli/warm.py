@@ -23,8 +23,9 @@ from ..estimators.regressor import MLPRegressor
 from ..kernels.sequential import train_sgd
 from ..network import Network
 from ..population import Population
+from .smoke import DTYPES
 
-DTYPES = ("float64", "float32")
+EPOCHS: dict[str, Any] = {"epochs": 2, "learning_rate": 0.1, "progress": False}
 N_SAMPLES, N_INPUTS, N_CLASSES = 40, 5, 3
 
 
@@ -91,7 +92,6 @@ def _network(dtype: str, **options: Any) -> Network:
 
 def _networks(dtype: str) -> None:
     X, y = _samples(dtype)
-    how: dict[str, Any] = {"epochs": 2, "learning_rate": 0.1, "progress": False}
     for options in (
         {"kernel": "sequential"},
         {"kernel": "blocked"},
@@ -99,21 +99,20 @@ def _networks(dtype: str) -> None:
         {"batch_size": 8, "update_rule": "adam"},
     ):
         network = _network(dtype)
-        network.fit(X, y, **how, **options)
-    _network(dtype).fit(sparse.csr_matrix(X), y, **how)
+        network.fit(X, y, **EPOCHS, **options)
+    _network(dtype).fit(sparse.csr_matrix(X), y, **EPOCHS)
     network.predict(X)
     network.forward(X[:1])
     network.evaluate(X, y)
-    _network(dtype, numerics="strict").fit(X, y, kernel="sequential", **how)
+    _network(dtype, numerics="strict").fit(X, y, kernel="sequential", **EPOCHS)
 
 
 def _populations(dtype: str) -> None:
     X, y = _samples(dtype)
-    how: dict[str, Any] = {"epochs": 2, "learning_rate": 0.1, "progress": False}
     of: dict[str, Any] = {"loss": "categorical_cross_entropy", "dtype": dtype, "random_state": 0}
     for kernel in ("lanes", "each"):
         population = Population((N_INPUTS, 4, N_CLASSES), 20, **of)
-        population.fit(X, y, kernel=kernel, **how)
+        population.fit(X, y, kernel=kernel, **EPOCHS)
     population.predict(X)
     population.evaluate(X, y)
 

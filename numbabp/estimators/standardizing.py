@@ -22,7 +22,7 @@ import numpy as np
 from scipy import sparse
 
 from ..devices import memory
-from ..devices.exact_sums import Terms, column_sums, sum_of
+from ..devices.exact_sums import Terms, column_sums, rows_at_once, sum_of
 from ..devices.placement import beside, is_on_device, module_of
 from ..kernels.running.moments import HUGE, take_row
 from ..kernels.running.rows import MOSTLY, ROUNDING
@@ -31,8 +31,6 @@ from .weights import kept_share
 
 NARROW = 1e3
 """Targets whose mean is so many times their scale are more than float32 can tell apart."""
-ROWS_AT_ONCE = 1 << 20
-"""Numbers standardised at a time."""
 
 
 class Moments(NamedTuple):
@@ -327,7 +325,7 @@ def _standardized(values: Any, shift: np.ndarray, scale: np.ndarray) -> Any:
     make = memory.empty if is_on_device(values) else np.empty
     standardized = make(values.shape, values.dtype)
     shift, scale = beside(values, shift), beside(values, scale)
-    step = max(1, ROWS_AT_ONCE // max(1, values.shape[1]))
+    step = rows_at_once(values, values.shape[1])
     # what is infinite or not a number is found, and named, where samples are checked
     with np.errstate(invalid="ignore", over="ignore"):
         for start in range(0, len(values), step):

@@ -96,6 +96,13 @@ def specialisation(
     )
 
 
+def specialisation_of(problem: Problem) -> Specialisation:
+    """The same of a problem's networks."""
+    return specialisation(
+        problem.architecture, problem.options, problem.with_l2, problem.weighted, problem.own_order
+    )
+
+
 def resident_shape(architecture: Architecture, options: Options, device: Device) -> Shape:
     """How one network is laid out over all of a GPU's multiprocessors, its weights on the chip."""
     return Shape(
@@ -131,10 +138,7 @@ def mapping_of(kernel: Kernel, problem: Problem) -> Mapping | str:
     """How a kernel for GPUs is laid out over the problem's one; or why it does not fit."""
     assert problem.place.device is not None
     name = kernel.name if kernel.for_many else BLOCK.name  # one network is a population of one
-    of = specialisation(
-        problem.architecture, problem.options, problem.with_l2, problem.weighted, problem.own_order
-    )
-    return _MAKE[name](of, problem.place.device)
+    return _MAKE[name](specialisation_of(problem), problem.place.device)
 
 
 def mappings(of: Specialisation, device: Device) -> dict[str, "Mapping | str"]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from . import catalogue
 from .cuda_costs import COMPILE_SECONDS, LAUNCH_SECONDS, SHUFFLED_BYTES, TRANSFER
-from .gpu_layouts import mapping_of, specialisation
+from .gpu_layouts import mapping_of, specialisation_of
 from .plan import Plan
 from .problem import Problem
 from .refusals import refusal
@@ -16,7 +16,7 @@ def candidates(problem: Problem) -> Iterator[Plan]:
     assert gpu is not None
     assert n_networks is not None
     of_gpu = catalogue.kernels(problem, catalogue.CUDA)
-    of = specialisation(architecture, problem.options, problem.with_l2, problem.weighted, problem.own_order)
+    of = specialisation_of(problem)
     state = n_networks * architecture.nbytes * (1 + of.n_kept)
     orders = n_networks * (4 * problem.n_samples + 8) if of.own_orders else 0
     moved = 2 * state + 8 * problem.epochs * n_networks * (1 + of.monitored)

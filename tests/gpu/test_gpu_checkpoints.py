@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from checkpointing import all_versions, slices_end_anywhere
+from checkpointing import all_versions, check_every_version_ends_alike, slices_end_anywhere
 
 import numbabp as nbp
 from numbabp import schedules
@@ -78,10 +78,4 @@ def test_populations(tmp_path, monkeypatch, kernel, options):
         return parameters.tobytes(), losses, ends
 
     slices_end_anywhere(monkeypatch, N)
-    expected = fitted()
-    written, path = all_versions(monkeypatch), tmp_path / "run"
-    assert fitted(checkpoint=path, checkpoint_every=0) == expected
-    assert len(written) > 1
-    for version in written:
-        path.write_bytes(version)
-        assert fitted(checkpoint=path) == expected
+    check_every_version_ends_alike(monkeypatch, tmp_path / "run", fitted, 1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from checkpointing import all_versions, slices_end_anywhere
+from checkpointing import check_every_version_ends_alike, slices_end_anywhere
 from problems import draw_problem
 
 import numbabp as nbp
@@ -97,10 +97,4 @@ def test_from_checkpoints_a_run_ends_with_the_same_bits(tmp_path, monkeypatch):
         return model.parameters.tobytes(), history.loss.round(12).tobytes()
 
     slices_end_anywhere(monkeypatch, N)
-    expected = fitted()
-    written, path = all_versions(monkeypatch), tmp_path / "run"
-    assert fitted(checkpoint=path, checkpoint_every=0) == expected
-    assert len(written) > 2
-    for version in written:
-        path.write_bytes(version)
-        assert fitted(checkpoint=path) == expected
+    check_every_version_ends_alike(monkeypatch, tmp_path / "run", fitted, 2)

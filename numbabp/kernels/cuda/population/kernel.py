@@ -28,7 +28,6 @@ from .specialisation import Specialisation
 if not SIMULATED:
     from ..barriers import barrier_of_warp
 
-WARP = 32
 ALIGNMENT = None if SIMULATED else 16
 """Of arrays in shared memory, so that four numbers are read at a time; the simulator knows none."""
 
@@ -175,7 +174,7 @@ def block_barrier() -> None:
 
 def _make_fetch(n_lanes: int) -> Any:
     """fetch(team, samples, s): a sample into the team's own row, between two barriers of the team."""
-    barrier = {1: _no_barrier, WARP: warp_barrier}.get(n_lanes, block_barrier)
+    barrier = {1: _no_barrier, 0: block_barrier}.get(n_lanes, warp_barrier)
 
     @scalar_function
     def fetch(team: Any, samples: Any, s: Any) -> None:
