@@ -227,11 +227,11 @@ class PopulationHistory(Mapping[Any, Any]):
         stop_reason: str,
         seconds: float,
         n_epochs: np.ndarray,
-        stopped: np.ndarray,
+        ended: Mapping[int, str],
         digests: list[str] | None = None,
     ) -> None:
         self._metrics = dict(metrics)
-        self._stopped = stopped
+        self._ended = dict(ended)
         self.digests = digests
         self.n_epochs = n_epochs
         self.diverged = dict(diverged)
@@ -241,7 +241,7 @@ class PopulationHistory(Mapping[Any, Any]):
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, int | np.integer):
             finished = int(self.n_epochs[key])
-            reason = "no change" if self._stopped[key] else self.stop_reason
+            reason = self._ended.get(int(key) % len(self.loss), self.stop_reason)
             metrics = {name: values[key, :finished] for name, values in self._rows().items()}
             return History(
                 metrics,

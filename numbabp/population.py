@@ -21,7 +21,7 @@ from .history import PopulationHistory
 from .inference import predictions
 from .inference.ensemble import Ensemble
 from .inference.predictions import decide
-from .network import Network
+from .network import OF_SEVERAL_EPOCHS, Network
 from .options import Options
 from .planning.plan import Plan
 from .planning.planner import make_plan
@@ -32,14 +32,8 @@ from .training.checkpoints.keeper import Checkpoint
 from .training.checkpoints.kept_state import Going, going_of_many, kept_of_many
 from .training.exclusive import TrainedAlone
 from .training.population_loop import PopulationTraining
-from .training.population_setup import How, Run
+from .training.population_setup import OF_FIT, OF_PLAN, OF_RUN, How, Run
 from .training.state import RuleState
-
-OF_RUN = ("tol", "n_iter_no_change", "chunk_size", "progress", "client")
-"""Arguments of `fit` that `plan` takes, too."""
-OF_PLAN = ("epochs", "own_order", *OF_RUN)
-OF_FIT = (*OF_PLAN, "random_state", "sample_weight", "checkpoint", "checkpoint_every", "resume")
-"""Arguments that are no options of a step."""
 
 
 class Population(OfArchitecture):
@@ -230,7 +224,8 @@ class Population(OfArchitecture):
         own_order: bool = False,
         random_state: int | np.random.RandomState | None = None,
         sample_weight: Any = None,
-        tol: float = 1e-4,
+        validation_data: tuple[Any, Any] | None = None,
+        tol: float | None = None,
         n_iter_no_change: int | None = None,
         chunk_size: int | None = None,
         progress: bool | None = None,
@@ -259,10 +254,16 @@ class Population(OfArchitecture):
         sample_weight : array-like of shape (n,) or (n_networks, n), optional
             Factors >= 0: a fold or a bootstrap of its own for each network is a weight of 0, 1, 2, ... They
             may lie on the GPU where X does.
+        validation_data : tuple (X, y), optional
+            Every network is measured on them at the end of every epoch; recorded as "validation_loss" and so
+            on. Not on a GPU.
+        early_stopping, patience : bool, int
+            A network's training ends when its validation loss (or without such data the prequential one) has
+            not improved by more than tol in patience epochs in a row; it goes back to the parameters of its
+            best epoch. Its history is NaN from there on, without epochs that no network came to. Not on GPUs.
         tol, n_iter_no_change : float, int, optional
-            A network's training ends when for more than n_iter_no_change epochs in a row its training loss
-            has not improved by tol, as that of `MLPClassifier`; its history is NaN from there on, and has no
-            epochs that no network came to. None: all.
+            Another rule, that of `MLPClassifier`: it ends when for more than n_iter_no_change epochs in a row
+            its training loss has not improved by tol (default: 0 with early_stopping, else 1e-4).
         chunk_size : int, optional
             Train so many networks at a time: what training takes beside the parameters is less. With a
             client, so many in each task; by default as the workers' threads and memory suggest.
@@ -317,14 +318,15 @@ class Population(OfArchitecture):
             chunk_size,
             progress,
             client,
+            validation_data=validation_data,
             checkpoint=Checkpoint.asked(checkpoint, checkpoint_every, resume),
         )
         return self._train(X, y, how, run)
 
     def partial_fit(self, X: Any, y: Any, **options: Any) -> "PopulationHistory":
         """Train for one pass over the samples; arguments as for `fit`, but epochs."""
-        if "epochs" in options:
-            raise TypeError("partial_fit takes no 'epochs': it is one pass.")
+        for name in {"epochs", *OF_SEVERAL_EPOCHS} & set(options):
+            raise TypeError(f"partial_fit takes no {name!r}: it is one pass.")
         return self.fit(X, y, epochs=1, **{"progress": False, **options})
 
     def plan(self, X: Any, *, epochs: int = 100, own_order: bool = False, **options: Any) -> Plan:
@@ -353,6 +355,7 @@ class Population(OfArchitecture):
         run = Run(epochs, own_order, **of_run)
         run.check()
         how = How.checked("Population.plan", options, self.n_networks, OF_PLAN)
+        run = run.checked(how.options)
         place = resolve(how.options.device, gpu_of({"X": X}))
         with where(X):
             n_samples, n_nonzeros = how_many(self.architecture, X)
@@ -461,15 +464,17 @@ class Population(OfArchitecture):
         with TrainedAlone(self):
             run.check()
             how = How.checked("Population.fit", given, self.n_networks, OF_FIT)
+            run = run.checked(how.options)
             place = resolve(how.options.device, gpu_of({"X": X, "y": y, "sample_weight": run.sample_weight}))
             with where(X):
                 samples = Samples.checked(self.architecture, X, y)
-            weights = run.weights(self.n_networks, samples)
-            samples = replace(samples, weights=weights)
+                weights = run.weights(self.n_networks, samples)
+                validation = run.validation(self.architecture, samples)
+            samples = replace(samples, weights=weights, validation=validation)
             self.architecture.check_finite(self.parameters)
             state = RuleState.going_on(self._rule_state, how.options.update_rule, self.parameters)
             state.check_finite()
-            asked = how, samples.n, samples.n_nonzeros, place, weights.size > 0
+            asked = how, samples.n, samples.n_nonzeros, place, samples
             problem = run.problem(self.architecture, *asked)
             plan = make_plan(problem)
             generator = check_random_state(
@@ -495,13 +500,14 @@ class Population(OfArchitecture):
         """Keep the history of a training that has ended, so or so."""
         records, seconds = training.records, time.perf_counter() - started
         rates = training.shard.learning_rates[:, : records.metrics["loss"].shape[1]]
+        why = "early stopping" if training.shard.options.early_stopping else "no change"
         self.history = PopulationHistory(
             {**records.metrics, "learning_rate": rates},
             records.diverged,
             training.stop_reason,
             training.seconds_before + seconds - training.seconds_compiling,
             records.n_epochs,
-            records.stopped,
+            dict.fromkeys(np.flatnonzero(records.stopped).tolist(), why),
             records.digests(self.parameters) if self.architecture.is_strict else None,
         )
 

@@ -1,6 +1,7 @@
 """Checked samples: what a network or a population is trained or measured on."""
 
 import numbers
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +24,14 @@ class Samples:
     weights : array T
         Of one network (n,), or (0,) where every sample weighs 1; of a population (1, n) for all networks,
         (n_networks, n) for each, or (0, 0).
+    validation : Samples or None
+        Of a population: what its networks are measured on after every epoch.
     """
 
     inputs: Any
     targets: Any
     weights: Any
+    validation: "Samples | None" = None
 
     @classmethod
     def checked(
@@ -82,18 +86,36 @@ class Samples:
 
     def on_host(self) -> "Samples":
         """Copies in the host's memory of what lies on a GPU."""
-        return Samples(
-            *(
-                memory.to_host(array) if is_on_device(array) else array
-                for array in (self.inputs, self.targets, self.weights)
-            )
-        )
+        return self.converted(lambda array: memory.to_host(array) if is_on_device(array) else array)
+
+    def converted(self, convert: Callable[[Any], Any]) -> "Samples":
+        """The same with each array converted."""
+        validation = None if self.validation is None else self.validation.converted(convert)
+        return Samples(convert(self.inputs), convert(self.targets), convert(self.weights), validation)
 
     @property
     def nbytes(self) -> int:
-        """Of all three."""
+        """Of all of them."""
         of_inputs = 12 * self.inputs.nnz if hasattr(self.inputs, "nnz") else self.inputs.nbytes
-        return of_inputs + self.targets.nbytes + self.weights.nbytes
+        of_validation = 0 if self.validation is None else self.validation.nbytes
+        return of_inputs + self.targets.nbytes + self.weights.nbytes + of_validation
+
+
+def check_validation(architecture: Architecture, X: Any, given: Any) -> Samples | None:
+    """The checked samples of `validation_data`, a tuple (X, y); None where there is none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything else, and for samples that lie on another device than X.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise TypeError("validation_data must be a tuple (X, y).")
+    X_validation, y_validation = given
+    gpu_of({"X": X, "validation_data X": X_validation, "validation_data y": y_validation})
+    return Samples.checked(architecture, X_validation, y_validation, None, "validation_data ")
 
 
 def check_inputs(architecture: Architecture, name: str, X: Any) -> Any:

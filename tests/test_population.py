@@ -428,7 +428,7 @@ def test_files_that_are_not_whole_are_refused(tmp_path):
         ({"epochs": 0}, "epochs"),
         ({"chunk_size": 0}, "chunk_size"),
         ({"kernel": "tiny"}, "kernel='tiny' is not known for a population; allowed: auto, lanes, each"),
-        ({"early_stopping": True}, "Population.fit takes no 'early_stopping'"),
+        ({"patience": 0}, "patience must be"),
         ({"schedule": "adaptive"}, "schedule='adaptive' is for one network"),
     ],
 )

@@ -20,6 +20,7 @@ DECIDING = (
     "kernel",
     "block_length",
     "n_threads",
+    "early_stopping",
 )
 """Options that a plan may depend on; of l2 it is only whether there is any. All of them are hashable."""
 _deciding = attrgetter(*DECIDING)
@@ -49,6 +50,8 @@ class Problem:
         Whether each network of a population shuffles for itself.
     with_l2, weighted : bool
         Whether some network has a penalty, and samples have weights.
+    n_validation : int
+        Samples that networks of a population are measured on after every epoch.
     steps_beside : int
         That the network has taken before, roughly, or that others take beside it: they share a kernel.
     """
@@ -64,6 +67,7 @@ class Problem:
     with_l2: bool = False
     weighted: bool = False
     steps_beside: int = 0
+    n_validation: int = 0
 
     @property
     def is_population(self) -> bool:
@@ -95,4 +99,5 @@ class Problem:
             self.with_l2,
             self.weighted,
             self.steps_beside,
+            self.n_validation,
         )

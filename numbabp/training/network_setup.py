@@ -8,11 +8,11 @@ import numpy as np
 
 from ..architecture import Architecture
 from ..checks.arguments import check_integer, check_random_state
-from ..devices.placement import Placement, gpu_of
+from ..devices.placement import Placement
 from ..kernels.state import EPOCH, SAMPLE
 from ..options import Options
 from ..planning.problem import Problem
-from ..samples import Samples
+from ..samples import Samples, check_validation
 from ..schedules import ScheduledRates, check_schedule
 from .checkpoints.files import ADVICE, CheckpointError, Identity
 from .checkpoints.identities import of_random_state
@@ -73,13 +73,7 @@ class Run(NamedTuple):
 
     def validation(self, architecture: Architecture, X: Any) -> Samples | None:
         """The samples of `validation_data`, checked."""
-        if self.validation_data is None:
-            return None
-        if not isinstance(self.validation_data, tuple | list) or len(self.validation_data) != 2:
-            raise TypeError("validation_data must be a tuple (X, y).")
-        X_validation, y_validation = self.validation_data
-        gpu_of({"X": X, "validation_data X": X_validation, "validation_data y": y_validation})
-        return Samples.checked(architecture, X_validation, y_validation, None, "validation_data ")
+        return check_validation(architecture, X, self.validation_data)
 
     def generator(self, own: np.random.RandomState) -> np.random.RandomState:
         """What draws the orders of the samples: by default the network's own random state."""

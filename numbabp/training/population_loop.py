@@ -121,7 +121,8 @@ class PopulationTraining:
             self.stop_reason = "interrupted"
             raise
         finally:
-            leave_out = self.stop_reason == "interrupted" or self.shard.n_iter_no_change is not None
+            ends = self.shard.n_iter_no_change is not None or self.shard.options.early_stopping
+            leave_out = self.stop_reason == "interrupted" or ends
             try:
                 self.records.end(leave_out)
             except KeyboardInterrupt:

@@ -16,7 +16,7 @@ from ..options import NAMES, Options, check_names
 from ..planning.catalogue import CUDA, devices_of
 from ..planning.plan import Plan
 from ..planning.problem import Problem
-from ..samples import Samples
+from ..samples import Samples, check_validation
 from ..schedules import check_schedule, learning_rates
 from .checkpoints import identities
 from .checkpoints.keeper import Checkpoint, own_generators
@@ -30,7 +30,22 @@ from .state import RuleState
 
 PER_NETWORK = ("learning_rate", "momentum", "l2")
 """Arguments of `Population.fit` that may be one number for each network."""
-REFUSED = {"early_stopping", "patience", "block_length", "progress"}
+TOL = 1e-4
+"""Default of `tol` for n_iter_no_change; early stopping has that of `Network.fit`."""
+OF_RUN = ("tol", "n_iter_no_change", "chunk_size", "progress", "client")
+"""Arguments of `fit` that `plan` takes, too."""
+OF_PLAN = ("epochs", "own_order", *OF_RUN)
+OF_FIT = (
+    *OF_PLAN,
+    "random_state",
+    "sample_weight",
+    "validation_data",
+    "checkpoint",
+    "checkpoint_every",
+    "resume",
+)
+"""Arguments that are no options of a step."""
+REFUSED = {"block_length", "progress"}
 """Options of one network's training that a population does not have, or has in its own way."""
 
 
@@ -77,7 +92,7 @@ class Run(NamedTuple):
     own_order: bool = False
     random_state: Any = None
     sample_weight: Any = None
-    tol: float = 1e-4
+    tol: float | None = None
     n_iter_no_change: int | None = None
     chunk_size: int | None = None
     progress: bool | None = None
@@ -85,14 +100,42 @@ class Run(NamedTuple):
     stop: threading.Event | None = None
     """Ends training as by Ctrl-C once it is set: for threads that Ctrl-C does not reach."""
     checkpoint: Checkpoint | None = None
+    validation_data: Any = None
 
     def check(self) -> None:
         """Raise for an argument that is not allowed."""
         check_integer("epochs", self.epochs, minimum=1)
-        check_real("tol", self.tol, minimum=0)
+        if self.tol is not None:
+            check_real("tol", self.tol, minimum=0)
         for name, value in (("n_iter_no_change", self.n_iter_no_change), ("chunk_size", self.chunk_size)):
             if value is not None:
                 check_integer(name, value, minimum=1)
+
+    def checked(self, options: Options) -> "Run":
+        """The same with the tolerance that the rule of ending has by default.
+
+        Raises
+        ------
+        ValueError
+            If two rules are asked for.
+        """
+        if options.early_stopping and self.n_iter_no_change is not None:
+            raise ValueError(
+                f"n_iter_no_change={self.n_iter_no_change} goes without early_stopping=True: networks end by "
+                "one rule; with early stopping patience says how many epochs it waits."
+            )
+        return self._replace(tol=Options.tol if options.early_stopping else TOL) if self.tol is None else self
+
+    def validation(self, architecture: Architecture, samples: Samples) -> Samples | None:
+        """The samples of `validation_data`, checked, which have to be of the kind of those trained on."""
+        validation = check_validation(architecture, samples.inputs, self.validation_data)
+        if validation is not None and (validation.n_nonzeros is None) != (samples.n_nonzeros is None):
+            kinds = ["dense" if each.n_nonzeros is None else "sparse" for each in (validation, samples)]
+            raise ValueError(
+                f"validation_data X is {kinds[0]}, but X is {kinds[1]}; both have to be of one kind: "
+                "X.toarray() makes a dense one, scipy.sparse.csr_matrix(X) a sparse one."
+            )
+        return validation
 
     def weights(self, n_networks: int, samples: Samples) -> Any:
         """Checked weights of samples, T (1, n) for all networks, (n_networks, n) for each, or (0, 0)."""
@@ -109,9 +152,9 @@ class Run(NamedTuple):
         n_samples: int,
         n_nonzeros: float | None,
         place: Placement,
-        weighted: bool = False,
+        samples: Samples | None = None,
     ) -> Problem:
-        """What a planner is asked; `weighted` says whether samples have weights.
+        """What a planner is asked; of the samples it matters whether there are weights, and validation.
 
         Raises
         ------
@@ -134,7 +177,8 @@ class Run(NamedTuple):
             how.n_networks,
             bool(self.own_order),
             bool(how.numbers["l2"].any()),
-            weighted,
+            samples is not None and samples.weights.size > 0,
+            n_validation=0 if samples is None or samples.validation is None else samples.validation.n,
         )
 
     def networks_at_once(self, shard: Shard, samples: Samples) -> int:
@@ -184,8 +228,10 @@ class Run(NamedTuple):
         none = np.empty((0, 0), parameters.dtype)
         weights = samples.weights
         common, own = (weights, none) if len(weights) == 1 else (none, weights)
+        assert self.tol is not None
         options = replace(
             how.options,
+            tol=self.tol,
             schedule="constant",  # it has given its rates
             schedule_options=None,
             kernel="auto",  # as the plan has one

@@ -60,7 +60,8 @@ class Shard:
     @property
     def metric_names(self) -> list[str]:
         """What is recorded."""
-        return ["loss", *self.architecture.metric_names(self.options.monitor)]
+        names = ["loss", *self.architecture.metric_names(self.options.monitor)]
+        return names + [f"validation_{name}" for name in names] if self.problem.n_validation else names
 
     @property
     def bytes_of_history(self) -> int:

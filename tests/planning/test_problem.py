@@ -60,8 +60,8 @@ def test_a_population_plans_with_numbers_for_each_network(per_network):
 @pytest.mark.parametrize(
     "refused",
     [
-        {"early_stopping": True},
-        {"patience": 3},
+        {"early_stopping": True, "n_iter_no_change": 3},
+        {"patience": 0},
         {"block_length": 4},
         {"schedule": "adaptive"},
         {"kernel": "sequential"},

@@ -87,6 +87,12 @@ CASES = {
         "schedule": "cosine",
     },
     "schedule of the caller's": {"schedule": lambda epoch: 0.5 / (epoch + 1), "sample_weight": [1, 2, 1, 2]},
+    "stops early": {
+        "validation_data": (X[:3], Y[:3]),
+        "early_stopping": True,
+        "patience": 2,
+        "learning_rate": np.geomspace(0.05, 5, N),
+    },
     "ends early": {"tol": 1e-3, "n_iter_no_change": 1, "learning_rate": np.geomspace(0.05, 5, N)},
 }
 

@@ -48,6 +48,12 @@ def bits(population, history):
 SOME_DIVERGE = np.where(np.arange(20) % 7 == 3, 1e200, 0.05)
 OF_NO_USE = np.where(np.arange(20) % 7 == 3, 1e60, 0.05)
 """Of which some lead to parameters that are finite and large."""
+STOPPED_EARLY = {
+    "validation_data": (X[:13], 1 - Y[:13]),
+    "early_stopping": True,
+    "patience": 2,
+    "learning_rate": np.geomspace(0.001, 0.2, 20),
+}
 CASES = {
     "lanes": (20, {"kernel": "lanes"}),
     "lanes, momentum": (20, {"kernel": "lanes", "update_rule": "momentum", "l2": 0.01}),
@@ -56,6 +62,9 @@ CASES = {
     "lanes, some of no use": (20, {"kernel": "lanes", "learning_rate": OF_NO_USE, "update_rule": "momentum"}),
     "lanes, some end": (20, {"kernel": "lanes", "tol": 0.02, "n_iter_no_change": 1}),
     "lanes, in turns": (20, {"kernel": "lanes", "chunk_size": 9, "learning_rate": SOME_DIVERGE}),
+    "lanes, validated": (20, {"kernel": "lanes", "validation_data": (X[:13], 1 - Y[:13])}),
+    "lanes, stopped early": (20, {"kernel": "lanes", "chunk_size": 9, **STOPPED_EARLY}),
+    "each, stopped early": (4, {"kernel": "each", **STOPPED_EARLY, "learning_rate": 0.01}),
     "each": (4, {"kernel": "each"}),
     "each, own order": (4, {"kernel": "each", "own_order": True}),
     "each, some end": (4, {"kernel": "each", "tol": 0.02, "n_iter_no_change": 1}),

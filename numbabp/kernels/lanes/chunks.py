@@ -15,12 +15,12 @@ BLOCKED_INPUTS = 8
 """From so many inputs on the first layer goes in blocks."""
 # Entries of Chunk.position.
 AT_NETWORK, AT_EPOCH, AT_SAMPLE = range(3)
-# Rows of Chunk.lanes, each a vector: numbers of the networks, the epoch and the step, and sums of a block of
-# samples.
-N_NUMBERS = 13
+# Rows of Chunk.lanes, each a vector: numbers of the networks, the epoch and the step, sums of a block of
+# samples, and whether an epoch is a network's best.
+N_NUMBERS = 14
 EPOCH_RATE, NETWORK_MOMENTUM, NETWORK_L2, EPOCH_SHRINK = map(np.uint64, range(4))
 STEP_WEIGHT, STEP_FACTOR, STEP_RATE, STEP_SHRINK, STEP_MOMENTUM, STEP_L2 = map(np.uint64, range(4, 10))
-BLOCK_LOSS, BLOCK_WEIGHT, BLOCK_RIGHT = map(np.uint64, range(10, N_NUMBERS))
+BLOCK_LOSS, BLOCK_WEIGHT, BLOCK_RIGHT, IS_BEST = map(np.uint64, range(10, N_NUMBERS))
 # Rows of Chunk.sums: the epoch's weighted losses, weights and weighted accuracies.
 N_SUMS = 3
 LOSS_SUM, WEIGHT_SUM, RIGHT_SUM = map(np.uint64, range(N_SUMS))
@@ -41,10 +41,12 @@ class Networks(NamedTuple):
     diverged: np.ndarray  # uint8 (n_networks,), 1 where the loss or a parameter stopped being finite
     losses: np.ndarray  # float64 (epochs * n_networks,), epoch by epoch, means over the epoch's samples
     accuracies: np.ndarray  # float64 (epochs * n_networks,), or (0,) where they are not wanted
+    watched: np.ndarray  # those losses, or others likewise, that say whether a network improves
     loss: int
     level: float  # of the quantile loss
     tol: float
     n_iter_no_change: int  # a network ends after more epochs than this without a loss lower by tol; 0: never
+    patience: int  # or after so many by the rule of early stopping, see `training.stopping`; 0: never
     n_epochs: np.ndarray  # int64 (n_networks,), epochs that are finished
     stopped: np.ndarray  # int64 (n_networks,), epochs after which training ended so; 0 where it did not
 
@@ -72,6 +74,15 @@ class Block(NamedTuple):
     left: np.ndarray  # T (LANES,), and of the block's first weights
 
 
+class Validation(NamedTuple):
+    """What a chunk's networks are measured on after every epoch, and where."""
+
+    samples: PopulationSamples
+    chunk: Any  # a `Chunk` of the same parameters, with units and sums of its own
+    losses: np.ndarray  # float64 (epochs * n_networks,), as those of `Networks`
+    accuracies: np.ndarray
+
+
 class Chunk(NamedTuple):
     """One thread's networks under way."""
 
@@ -85,6 +96,7 @@ class Chunk(NamedTuple):
     sums: np.ndarray  # float64 (N_SUMS * LANES,)
     best: np.ndarray  # float64 (LANES,), lowest loss of an epoch yet
     waited: np.ndarray  # int64 (LANES,), epochs in a row that did not improve it
+    best_parameters: np.ndarray  # T, as `parameters`, of that epoch; (0,) where none are gone back to
     general: bool | None  # None for plain sgd, see `is_plain`
     layout: np.ndarray  # uint64 (n_layers, 8), see `lanes_layout`
     place: np.ndarray  # uint64 (n_parameters,), where a network's parameters are in `parameters`
@@ -92,6 +104,7 @@ class Chunk(NamedTuple):
     order: np.ndarray  # int64 (n,)
     random: np.ndarray  # uint64 (1,) or (0,)
     position: np.ndarray  # int64 (3,): the chunk's first network, epoch, sample
+    validation: Validation | None  # None where there are no such samples, which compiles nothing for them
 
 
 @scalar_function
@@ -165,6 +178,7 @@ def make_chunk(
         aligned_zeros(N_SUMS * lanes, float64),
         np.full(lanes, np.inf),
         np.zeros(lanes, np.int64),
+        aligned_zeros(0, dtype),
         True if has_velocity or with_l2 else None,
         lanes_layout(layout, dtype),
         places(layout, dtype),
@@ -172,7 +186,18 @@ def make_chunk(
         np.arange(n_samples, dtype=np.int64),
         seed.copy(),
         np.array([first, 0, 0], np.int64),
+        None,
     )
+
+
+def with_validation(
+    chunk: Chunk, validating: Chunk, samples: PopulationSamples, losses: np.ndarray, accuracies: np.ndarray
+) -> Chunk:
+    """The chunk with samples to be measured on, in units of another one for so many samples."""
+    numbers = validating.lanes.reshape(N_NUMBERS, -1)
+    numbers[STEP_WEIGHT] = 1
+    own = validating._replace(parameters=chunk.parameters, velocity=chunk.velocity)
+    return chunk._replace(validation=Validation(samples, own, losses, accuracies))
 
 
 @subroutine
@@ -201,11 +226,11 @@ def load_chunk(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) -> N
 
 
 @subroutine
-def unload_lane(networks: Any, chunk: Any, network: Any, lane: Any) -> None:
-    """A network's row from its lane; if its parameters are not finite, it has diverged."""
+def unload_lane(networks: Any, chunk: Any, parameters: Any, network: Any, lane: Any) -> None:
+    """A network's row from its lane of some parameters; if these are not finite, it has diverged."""
     check = networks.parameters.dtype.type(0)
     for p in range(networks.parameters.shape[1]):
-        value = chunk.parameters[chunk.place[p] + np.uint64(lane)]
+        value = parameters[chunk.place[p] + np.uint64(lane)]
         networks.parameters[network, p] = value
         check += value - value
     if chunk.velocity.size > 0:
@@ -216,11 +241,24 @@ def unload_lane(networks: Any, chunk: Any, network: Any, lane: Any) -> None:
 
 
 @subroutine
+def unload_best(networks: Any, chunk: Any, network: Any, lane: Any) -> None:
+    """The same of a network that has ended: with early stopping from its best epoch, if there was one."""
+    if chunk.best_parameters.size > 0 and chunk.best[lane] < np.inf:
+        unload_lane(networks, chunk, chunk.best_parameters, network, lane)
+    else:
+        unload_lane(networks, chunk, chunk.parameters, network, lane)
+
+
+@subroutine
 def unload_chunk(networks: Any, chunk: Any, first: Any, n: Any) -> None:
-    """Rows from the lanes, of all networks whose training has not ended before."""
+    """Rows from the lanes, of all networks whose training has not ended before; at the end the best ones."""
+    is_over = chunk.position[AT_EPOCH] == networks.rates.shape[1]
     for lane in range(n):
         if networks.stopped[first + lane] == 0:
-            unload_lane(networks, chunk, first + lane, lane)
+            if is_over:
+                unload_best(networks, chunk, first + lane, lane)
+            else:
+                unload_lane(networks, chunk, chunk.parameters, first + lane, lane)
             networks.n_epochs[first + lane] = chunk.position[AT_EPOCH]
 
 

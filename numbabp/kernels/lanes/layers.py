@@ -111,14 +111,22 @@ def _put_unit(chunk: Any, layer: Any, k: Any, z: Any) -> None:
 @subroutine
 def begin_forward(networks: Any, chunk: Any, samples: Any, s: Any) -> None:
     """The first layer for the very first sample, or a block's; otherwise `backward` before has done it."""
+    if chunk.block.updates.size == 0:
+        first_units(networks, chunk, samples, s)
+        return
     layer = _layer(networks, chunk, 0)
     for k in range(ZERO, layer.size, n_lanes(chunk.a)):
-        if chunk.block.updates.size > 0:
-            bias = load(chunk.parameters, layer.biases + k)
-            z = first_pre_activation(chunk, networks.with_l2, layer.size, bias, ZERO, k)
-        else:
-            z = _pre_activation_of_sample(chunk, samples, layer, s, k)
+        bias = load(chunk.parameters, layer.biases + k)
+        z = first_pre_activation(chunk, networks.with_l2, layer.size, bias, ZERO, k)
         _put_unit(chunk, layer, k, z)
+
+
+@subroutine
+def first_units(networks: Any, chunk: Any, samples: Any, s: Any) -> None:
+    """The first layer for a sample by itself."""
+    layer = _layer(networks, chunk, 0)
+    for k in range(ZERO, layer.size, n_lanes(chunk.a)):
+        _put_unit(chunk, layer, k, _pre_activation_of_sample(chunk, samples, layer, s, k))
 
 
 @scalar_function

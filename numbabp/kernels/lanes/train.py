@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...compiler.compiling import scalar_function, subroutine, training_kernel
-from ...compiler.vectors import accumulate, any_nan, load, n_lanes, splat, store
+from ...compiler.vectors import accumulate, any_nan, load, n_lanes, splat, store, where_greater
 from ..shuffling import shuffle
 from .blocks import begin_block, end_block, shrink_kept
 from .chunks import (
@@ -28,6 +28,7 @@ from .chunks import (
     BLOCK_WEIGHT,
     EPOCH_RATE,
     EPOCH_SHRINK,
+    IS_BEST,
     LOSS_SUM,
     NETWORK_L2,
     NETWORK_MOMENTUM,
@@ -42,10 +43,10 @@ from .chunks import (
     WEIGHT_SUM,
     freeze_lanes,
     load_chunk,
+    unload_best,
     unload_chunk,
-    unload_lane,
 )
-from .layers import backward, begin_forward, forward, take_loss
+from .layers import backward, begin_forward, first_units, forward, take_loss
 
 
 @subroutine
@@ -137,10 +138,16 @@ def _clear_sums(chunk: Any) -> None:
 @scalar_function
 def _sum_up(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) -> None:
     """Add a block's sums to the epoch's; networks that diverged in it are frozen."""
-    numbers, sums, lanes = chunk.lanes, chunk.sums, n_lanes(chunk.lanes)
-    loss = load(numbers, BLOCK_LOSS * lanes)
+    loss = load(chunk.lanes, BLOCK_LOSS * n_lanes(chunk.lanes))
     if any_nan(loss - loss):
         freeze_lanes(networks, chunk, first, n)
+    _add_sums(networks, samples, chunk)
+
+
+@scalar_function
+def _add_sums(networks: Any, samples: Any, chunk: Any) -> None:
+    """Add a block's sums to the epoch's."""
+    numbers, sums, lanes = chunk.lanes, chunk.sums, n_lanes(chunk.lanes)
     accumulate(sums, LOSS_SUM * lanes, load(numbers, BLOCK_LOSS * lanes))
     if samples.weights.shape[0] > 0:
         accumulate(sums, WEIGHT_SUM * lanes, load(numbers, BLOCK_WEIGHT * lanes))
@@ -156,7 +163,30 @@ def _record(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) -> bool
     _record_means(networks, samples, chunk, networks.losses, row, n, LOSS_SUM * lanes)
     if networks.accuracies.size > 0:
         _record_means(networks, samples, chunk, networks.accuracies, row, n, RIGHT_SUM * lanes)
-    return networks.n_iter_no_change > 0 and _end_where_no_change(networks, chunk, row, first, n)
+    _validate(networks, chunk.validation, row, n)
+    if networks.n_iter_no_change == 0 and networks.patience == 0:
+        return False
+    return _end_where_no_change(networks, chunk, row, first, n)
+
+
+@subroutine
+def _validate(networks: Any, validation: Any, row: Any, n: Any) -> None:
+    """Mean loss and accuracy of the chunk's networks on samples that they do not learn from."""
+    if validation is not None:  # known when a kernel is compiled
+        samples, chunk = validation.samples, validation.chunk
+        lanes, n_samples = n_lanes(chunk.lanes), samples.inputs.shape[0]
+        for j in range(chunk.sums.size):
+            chunk.sums[j] = 0.0
+        for block in range(0, n_samples, SAMPLES):
+            _clear_sums(chunk)
+            for s in range(block, min(block + SAMPLES, n_samples)):
+                first_units(networks, chunk, samples, s)
+                forward(networks, chunk)
+                take_loss(networks, samples, chunk, s)
+            _add_sums(networks, samples, chunk)
+        _record_means(networks, samples, chunk, validation.losses, row, n, LOSS_SUM * lanes)
+        if networks.accuracies.size > 0:
+            _record_means(networks, samples, chunk, validation.accuracies, row, n, RIGHT_SUM * lanes)
 
 
 @scalar_function
@@ -179,23 +209,47 @@ def _record_means(
 
 @subroutine
 def _end_where_no_change(networks: Any, chunk: Any, row: Any, first: Any, n: Any) -> bool:
-    """End the networks whose loss has not improved for long; whether every one has ended."""
-    epoch = chunk.position[AT_EPOCH]
+    """End the networks whose loss has not improved for long; whether every one has ended.
+
+    By one of the two rules of `training.stopping.Patience`: with patience that of early stopping.
+    """
+    epoch, numbers = chunk.position[AT_EPOCH], chunk.lanes
+    real, lanes = numbers.dtype.type, n_lanes(numbers)
+    stops_early = networks.patience > 0
+    for lane in range(lanes):
+        numbers[IS_BEST * lanes + lane] = real(0)
+    for lane in range(n):
+        loss, enough = networks.watched[row + lane], chunk.best[lane] - networks.tol
+        improved = loss < enough if stops_early else loss <= enough
+        chunk.waited[lane] = 0 if improved else chunk.waited[lane] + 1
+        if loss < chunk.best[lane]:
+            chunk.best[lane] = loss
+            numbers[IS_BEST * lanes + np.uint64(lane)] = real(1)
+    if chunk.best_parameters.size > 0:
+        _keep_best(chunk)
+    most = networks.patience - 1 if stops_early else networks.n_iter_no_change
     all_ended = True
     for lane in range(n):
         if networks.stopped[first + lane] > 0:
             continue
-        loss = networks.losses[row + lane]
-        chunk.waited[lane] = 0 if loss <= chunk.best[lane] - networks.tol else chunk.waited[lane] + 1
-        chunk.best[lane] = min(loss, chunk.best[lane])
-        if chunk.waited[lane] > networks.n_iter_no_change:
+        if chunk.waited[lane] > most:
             # its lane goes on beside the others, but what it computes is not looked at
-            unload_lane(networks, chunk, first + lane, lane)
+            unload_best(networks, chunk, first + lane, lane)
             networks.stopped[first + lane] = epoch + 1
             networks.n_epochs[first + lane] = epoch + 1
         else:
             all_ended = False
     return all_ended
+
+
+@subroutine
+def _keep_best(chunk: Any) -> None:
+    """Copy the parameters of the networks whose epoch was the best one yet."""
+    lanes = n_lanes(chunk.lanes)
+    is_best, half = load(chunk.lanes, IS_BEST * lanes), splat(chunk.lanes.dtype.type(0.5))
+    best = chunk.best_parameters
+    for p in range(np.uint64(0), np.uint64(best.size), lanes):
+        store(best, p, where_greater(is_best, half, load(chunk.parameters, p), load(best, p)))
 
 
 @training_kernel

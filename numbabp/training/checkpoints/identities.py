@@ -58,6 +58,7 @@ def of_population(shard: Shard, samples: Samples, options: Options, run: Any) ->
         **of_random_state(run.random_state),
         **numbers,
         **of_samples("samples", samples),
+        **({} if samples.validation is None else of_samples("validation samples", samples.validation)),
     }
 
 

@@ -8,9 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...compiler.arrays import aligned_zeros
 from ...compiler.vectors import lanes_of
 from ...errors import DivergenceError
-from ...kernels.lanes.chunks import AT_NETWORK, Chunk, Networks, PopulationSamples, make_chunk
+from ...kernels.lanes.chunks import (
+    AT_NETWORK,
+    Chunk,
+    Networks,
+    PopulationSamples,
+    make_chunk,
+    with_validation,
+)
 from ...kernels.lanes.train import train_lanes
 from ...planning.problem import Problem
 from ...samples import Samples
@@ -27,6 +35,7 @@ from ..shard import Records, Shard
 from ..stopping import NoChange
 from .population_engine import PopulationEngine, Progress
 
+LANES_RECORD = ("loss", "accuracy", "validation_loss", "validation_accuracy")
 LOSSES_AT_ONCE = 1 << 18
 """So many are looked at in one go, in memory that is small beside the history's."""
 
@@ -57,7 +66,7 @@ class Lanes(PopulationEngine):
             name: records.metrics[name].T
             if records.metrics[name].T.flags.c_contiguous
             else np.zeros(records.metrics[name].T.shape)
-            for name in ("loss", "accuracy")
+            for name in LANES_RECORD
             if name in records.metrics
         }
         self._networks = Networks(
@@ -73,26 +82,42 @@ class Lanes(PopulationEngine):
             np.zeros(n, np.uint8),
             self._recorded["loss"].ravel(),
             self._recorded.get("accuracy", np.empty(0)).ravel(),
+            self._recorded.get("validation_loss", self._recorded["loss"]).ravel(),
             shard.architecture.loss_code,
             shard.architecture.quantile,
             shard.tol,
             shard.n_iter_no_change or 0,
+            shard.options.patience if shard.options.early_stopping else 0,
             records.n_epochs,
             records.stopped,
         )
         seed = np.array([shard.order_seed] if shard.options.shuffle else [], np.uint64)
         weights = shard.weights if len(shard.weights) else samples.weights
         self._samples = PopulationSamples(samples.inputs, samples.targets, weights, seed)
-        has_moments, with_l2 = bool(self._moments.size), shard.problem.with_l2
-        self._chunks = [
-            make_chunk(shard.architecture.layout, dtype, samples.n, has_moments, with_l2, seed, 0)
-            for _ in range(self.n_threads)
-        ]
+        self._chunks = [self._chunk(seed) for _ in range(self.n_threads)]
         # tasks of about a slice, but enough of them to keep every thread busy
         in_slice = max(1, int(self.first_slice)) // self._in_chunk
         per_task = self._lanes * max(1, min(in_slice, -(-n // (self._lanes * 8 * self.n_threads))))
         self._not_begun = {i: Range(i, min(n, i + per_task)) for i in range(0, n, per_task)}
         self._ends = [0] * self.n_threads
+
+    def _chunk(self, seed: np.ndarray) -> Chunk:
+        """A thread's, with what it is to be measured on and to go back to."""
+        of, dtype, validation = self.shard.architecture.layout, self.shard.parameters.dtype, None
+        how = bool(self._moments.size), self.shard.problem.with_l2, seed, 0
+        chunk = make_chunk(of, dtype, self.samples.n, *how)
+        if self.shard.options.early_stopping:
+            chunk = chunk._replace(best_parameters=aligned_zeros(chunk.parameters.size, dtype))
+        validation = self.samples.validation
+        if validation is None:
+            return chunk
+        none = np.empty((0, 0), dtype)
+        losses = self._recorded["validation_loss"].ravel()
+        accuracies = self._recorded.get("validation_accuracy", np.empty(0)).ravel()
+        measured_on = PopulationSamples(validation.inputs, validation.targets, none, seed)
+        return with_validation(
+            chunk, make_chunk(of, dtype, validation.n, *how), measured_on, losses, accuracies
+        )
 
     @property
     def tasks(self) -> Iterable[Range]:
@@ -260,7 +285,8 @@ def arrays_of(chunk: Chunk) -> list[np.ndarray]:
     of_units = chunk.z, chunk.a, chunk.update
     of_networks = chunk.loss, chunk.lanes, chunk.sums, chunk.best, chunk.waited
     where = chunk.order, chunk.random, chunk.position
-    return [*where, chunk.parameters, chunk.velocity, *of_units, *of_networks, *chunk.block]
+    of_steps = chunk.parameters, chunk.velocity, chunk.best_parameters
+    return [*where, *of_steps, *of_units, *of_networks, *chunk.block]
 
 
 ORDER, POSITION = 0, 2
@@ -313,7 +339,7 @@ class Each(PopulationEngine):
                 for name in history:
                     records.metrics[name][i, : history.n_epochs] = history[name]
                 records.n_epochs[i] = history.n_epochs
-                if history.stop_reason == "callback":
+                if history.stop_reason in ("callback", "early stopping"):
                     records.stopped[i] = history.n_epochs
         if not self._stop.is_set():
             # in this order, for an interruption in between
@@ -377,6 +403,7 @@ class Each(PopulationEngine):
             shard.state.part(i),
             GivenRates(shard.rates[shard.rate_of[i]]),
             shard.order_seed_of(i),
+            validation=samples.validation,
             callback=None if shard.n_iter_no_change is None else NoChange(shard.n_iter_no_change, shard.tol),
             stop=self._stop,
             keeper=pausing,

@@ -28,7 +28,7 @@ class Part:
 
 def train_part(part: Part, samples: Samples) -> Trained | Standing:
     """Train some networks from copies: what has become of them, or where they stand when time is over."""
-    samples = Samples(*map(for_kernels, (samples.inputs, samples.targets, samples.weights)))
+    samples = samples.converted(for_kernels)
     # what came may be read-only, and workers in the client's process have its own arrays
     part = copy.deepcopy(part)
     stop = threading.Event()
