@@ -310,6 +310,7 @@ def test_too_many_networks_for_the_memory_say_how_many_would_fit(monkeypatch):
         ({"propagate": "updated"}, "propagate='updated': kernels for GPUs take 'exact'"),
         ({"monitor": ("huber",)}, "monitor="),
         ({"kernel": "lanes"}, "it is the CPU's"),
+        ({"early_stopping": True}, "early_stopping=True: kernels for GPUs train all networks to the end"),
     ],
 )
 def test_what_kernels_for_gpus_do_not_do(options, message):
