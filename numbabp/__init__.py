@@ -11,6 +11,7 @@ _MODULES = {
     "DivergenceError": "errors",
     "gradient_check": "gradients",
     "Population": "population",
+    "sweep": "sweeps.sweep",
     "load": "data.table_model",
     "MLPClassifier": "estimators.classifier",
     "MLPRegressor": "estimators.regressor",
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .history import History
     from .network import Network
     from .population import Population
+    from .sweeps.sweep import sweep
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
 """What training recorded, epoch by epoch: as arrays, tables and curves."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -142,7 +142,7 @@ class History(Mapping[str, np.ndarray]):
         return self._frame(np.arange(1, self.n_epochs + 1), "epoch")
 
     def _frame(self, index: np.ndarray, name: str) -> Any:
-        pandas = _pandas()
+        pandas = pandas_for("to_frame")
         columns = {**self._metrics, "learning_rate": self.learning_rate}
         return pandas.DataFrame(columns, index=pandas.Index(index, name=name))
 
@@ -200,6 +200,14 @@ class StreamHistory(History):
         return self._frame(self.n_samples, "samples")
 
 
+class Ends(NamedTuple):
+    """How the training of each network of a population ended."""
+
+    n_epochs: np.ndarray  # int64 (n_networks,), finished
+    reasons: Mapping[int, str]  # of those that ended by themselves
+    goes_back: bool = False  # whether networks have the parameters of their best epoch, not of the last
+
+
 class PopulationHistory(Mapping[Any, Any]):
     """Metrics of a population's training: arrays of shape (n_networks, epochs) by name.
 
@@ -226,14 +234,13 @@ class PopulationHistory(Mapping[Any, Any]):
         diverged: Mapping[int, DivergenceError],
         stop_reason: str,
         seconds: float,
-        n_epochs: np.ndarray,
-        ended: Mapping[int, str],
+        ends: Ends,
         digests: list[str] | None = None,
     ) -> None:
         self._metrics = dict(metrics)
-        self._ended = dict(ended)
+        self._ends = ends
         self.digests = digests
-        self.n_epochs = n_epochs
+        self.n_epochs = ends.n_epochs
         self.diverged = dict(diverged)
         self.stop_reason = stop_reason
         self.seconds = seconds
@@ -241,7 +248,7 @@ class PopulationHistory(Mapping[Any, Any]):
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, int | np.integer):
             finished = int(self.n_epochs[key])
-            reason = self._ended.get(int(key) % len(self.loss), self.stop_reason)
+            reason = self._ends.reasons.get(int(key) % len(self.loss), self.stop_reason)
             metrics = {name: values[key, :finished] for name, values in self._rows().items()}
             return History(
                 metrics,
@@ -265,10 +272,30 @@ class PopulationHistory(Mapping[Any, Any]):
 
     def last(self, metric: str = "loss") -> np.ndarray:
         """Values of each network's last finished epoch, shape (n_networks,); NaN for those that diverged."""
+        return self._of_epochs(metric, np.maximum(self.n_epochs, 1) - 1)
+
+    @property
+    def kept_epochs(self) -> np.ndarray:
+        """The epoch, from 0, whose parameters each network has, int64 (n_networks,).
+
+        With early_stopping it is the best one, the first of several such; else the last.
+        """
+        last = np.maximum(self.n_epochs, 1) - 1
+        if not self._ends.goes_back:
+            return last
+        watched = self._metrics.get("validation_loss", self.loss)
+        losses = np.where(np.isnan(watched), np.inf, watched)
+        return np.where(np.isfinite(losses).any(axis=1), losses.argmin(axis=1), last)
+
+    def kept(self, metric: str = "loss") -> np.ndarray:
+        """Values of each network in its `kept_epochs`, as `last` has those of the last epoch."""
+        return self._of_epochs(metric, self.kept_epochs)
+
+    def _of_epochs(self, metric: str, epochs: np.ndarray) -> np.ndarray:
         values = self[metric]
-        last = values[np.arange(len(values)), np.maximum(self.n_epochs, 1) - 1]
-        last[list(self.diverged)] = np.nan
-        return last
+        found = values[np.arange(len(values)), epochs]
+        found[list(self.diverged)] = np.nan
+        return found
 
     def __repr__(self) -> str:
         n, epochs = self.loss.shape
@@ -330,7 +357,7 @@ class PopulationHistory(Mapping[Any, Any]):
         ImportError
             If pandas is not installed.
         """
-        pandas = _pandas()
+        pandas = pandas_for("to_frame")
         done = np.arange(self.loss.shape[1]) < np.asarray(self.n_epochs)[:, None]
         network, epoch = np.nonzero(done)
         index = pandas.MultiIndex.from_arrays([network, epoch + 1], names=["network", "epoch"])
@@ -338,11 +365,12 @@ class PopulationHistory(Mapping[Any, Any]):
         return pandas.DataFrame({name: values[done] for name, values in columns.items()}, index=index)
 
 
-def _pandas() -> Any:
+def pandas_for(what: str) -> Any:
+    """The package, or an error that says what needs it."""
     try:
         import pandas
     except ImportError:
-        raise ImportError("to_frame needs pandas: pip install pandas.") from None
+        raise ImportError(f"{what} needs pandas: pip install pandas.") from None
     return pandas
 
 

@@ -17,7 +17,7 @@ from .compiler.arrays import aligned_zeros
 from .devices import memory
 from .devices.placement import gpu_of, is_on_device, resolve, where
 from .functions.initializers import INITIALIZERS, draw_weights_of_seeds
-from .history import PopulationHistory
+from .history import Ends, PopulationHistory
 from .inference import predictions
 from .inference.ensemble import Ensemble
 from .inference.predictions import decide
@@ -412,7 +412,7 @@ class Population(OfArchitecture):
         return predictions.measure(self.architecture, self.parameters, samples, names)
 
     def best_index(self, metric: str = "loss") -> int:
-        """Index of the network whose last value of a recorded metric is best: high accuracy, low others.
+        """Index of the network whose metric, as `PopulationHistory.kept`, is best: high accuracy, low others.
 
         Raises
         ------
@@ -421,7 +421,7 @@ class Population(OfArchitecture):
         """
         if self.history is None:
             raise RuntimeError("there is no history yet: call fit first.")
-        values = self.history.last(metric)
+        values = self.history.kept(metric)
         if np.isnan(values).all():
             raise RuntimeError("every network has diverged.")
         return int(np.nanargmax(values) if "accuracy" in metric else np.nanargmin(values))
@@ -500,14 +500,14 @@ class Population(OfArchitecture):
         """Keep the history of a training that has ended, so or so."""
         records, seconds = training.records, time.perf_counter() - started
         rates = training.shard.learning_rates[:, : records.metrics["loss"].shape[1]]
-        why = "early stopping" if training.shard.options.early_stopping else "no change"
+        goes_back = training.shard.options.early_stopping
+        why = "early stopping" if goes_back else "no change"
         self.history = PopulationHistory(
             {**records.metrics, "learning_rate": rates},
             records.diverged,
             training.stop_reason,
             training.seconds_before + seconds - training.seconds_compiling,
-            records.n_epochs,
-            dict.fromkeys(np.flatnonzero(records.stopped).tolist(), why),
+            Ends(records.n_epochs, dict.fromkeys(np.flatnonzero(records.stopped).tolist(), why), goes_back),
             records.digests(self.parameters) if self.architecture.is_strict else None,
         )
 

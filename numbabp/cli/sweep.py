@@ -20,6 +20,7 @@ from ..data.split import Split
 from ..history import PopulationHistory
 from ..network import Network
 from ..population import Population
+from ..sweeps.groups import Group
 from ..training.checkpoints.identities import digest_of
 from .process.keeping import kept_in
 
@@ -226,30 +227,16 @@ def sweep(
     n_networks = len(settings) * len(seeds)
     # losses, accuracies and learning rates, and a copy for the quantiles
     check_memory(n_networks, 8 * 4 * epochs, "histories", "; take fewer seeds, values or epochs")
-    # the seeds of the first setting, then those of the second, ...
-    seed_of: Any = np.tile(np.array(seeds, np.int64), len(settings))
-    per_network: dict[str, Any] = {
-        name: np.repeat([setting[name] for setting in settings], len(seeds)) for name in grid
-    }
     of_layout: dict[tuple[int, ...], list[Outcome]] = {}
     seconds = 0.0
     folder = None if kept is None else kept.folder
     with _folder(folder):
         for hidden in _begun_first(layouts, folder):
-            population = Population(
-                n_networks=n_networks,
-                random_state=seed_of,
-                **split.pipeline.network_arguments(hidden, activation, dtype),
-            )
-            history = population.fit(
-                split.inputs,
-                split.targets,
-                **per_network,
-                epochs=epochs,
-                random_state=int(seeds[0]),
-                **_kept(kept, hidden, seed_of),
-                **options,
-            )
+            how = {**split.pipeline.network_arguments(hidden, activation, dtype), "epochs": epochs, **options}
+            group = Group(how, settings, np.array(seeds, np.int64))
+            population = group.make()
+            file = _kept(kept, hidden, population.seeds)
+            history = group.fit(split.inputs, split.targets, random_state=int(seeds[0]), **file)
             seconds += history.seconds
             of_layout[hidden] = _outcomes(hidden, settings, split, population, history)
     outcomes = [outcome for hidden in layouts for outcome in of_layout[hidden]]

@@ -1,0 +1,1 @@
+"""Networks of all combinations of settings and seeds, trained as few populations."""
