@@ -7,6 +7,7 @@ import pytest
 
 import numbabp as nbp
 from numbabp.architecture import Architecture
+from numbabp.checks.finite import FEW, all_finite, sum_of_squares
 from numbabp.training.checkpoints import files
 from numbabp.training.checkpoints.keeper import Keeper
 from numbabp.training.state import RuleState
@@ -158,3 +159,16 @@ def test_estimators():
     for use in (lambda: model.predict(X), lambda: model.score(X, Y), lambda: model.partial_fit(X, Y)):
         with pytest.raises(ValueError, match=r"weights\[0\] must be finite, but \[1, 2\] is nan"):
             use()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [0, 1, FEW, FEW + 1, 5 * FEW])
+def test_numbers_of_any_size_are_looked_at(n, dtype):
+    numbers = np.random.RandomState(n).standard_normal(n).astype(dtype)
+    assert all_finite(numbers)
+    assert sum_of_squares(numbers) == pytest.approx(float((numbers.astype(float) ** 2).sum()), rel=1e-5)
+    assert all_finite(np.full(n, np.finfo(dtype).max, dtype))  # whose squares are not
+    for value in BAD if n else ():
+        numbers[n // 2] = value
+        assert not all_finite(numbers)
+        assert not sum_of_squares(numbers) < np.inf

@@ -5,6 +5,18 @@ from typing import Any
 
 import numpy as np
 
+FEW = 8192
+"""Numbers up to which BLAS takes a product in float64 by one thread.
+
+With more it waits for another one, which on a busy machine took 10 ms for 168,000 numbers; `einsum`, which
+has no threads, takes 60 us.
+"""
+
+
+def sum_of_squares(flat: np.ndarray) -> float:
+    """Of an array of one dimension."""
+    return float(flat.dot(flat) if flat.size <= FEW else np.einsum("i,i->", flat, flat))
+
 
 def all_finite(array: Any) -> bool:
     """Whether every number is, on the host or on a GPU."""
@@ -13,4 +25,4 @@ def all_finite(array: Any) -> bool:
     flat = array.reshape(-1)
     # a finite sum of squares settles it; one that is not may have overflowed by itself
     with np.errstate(all="ignore"):
-        return math.isfinite(flat.dot(flat)) or bool(np.isfinite(flat).all())
+        return (flat.size <= FEW and math.isfinite(sum_of_squares(flat))) or bool(np.isfinite(flat).all())

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..architecture import Architecture
-from ..checks.finite import all_finite
+from ..checks.finite import all_finite, sum_of_squares
 
 LIMITS = {"float32": math.sqrt(np.finfo(np.float32).max), "float64": float(np.finfo(np.float32).max)}
 """By dtype: outputs for inputs of unit size that go beyond are of no use any more."""
@@ -42,7 +42,7 @@ def is_of_use(
         return False
     if not by_layers:
         return all_finite(parameters) and bool(abs(parameters).max() <= limit)
-    if parameters.dot(parameters) <= harmless(architecture):
+    if sum_of_squares(parameters) <= harmless(architecture):
         return True
     return all_finite(parameters) and reach(architecture, parameters) <= limit
 
