@@ -98,6 +98,11 @@ def reciprocal(vector: Any) -> Any:
     return 1 / vector
 
 
+def square_root(vector: Any) -> Any:
+    """The root of every number, rounded rightly."""
+    return np.sqrt(vector)
+
+
 def any_nan(vector: Any) -> bool:
     """Whether one of the numbers is NaN."""
     return bool(np.isnan(vector).any())
@@ -205,6 +210,15 @@ def _reciprocal(typingctx: Any, vector: Any) -> Any:
     return vector(vector), codegen
 
 
+def _square_root(typingctx: Any, vector: Any) -> Any:
+    def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        (value,) = arguments
+        name = f"llvm.sqrt.v{value.type.count}f{vector.dtype.bitwidth}"
+        return call(builder, name, value.type, [value])
+
+    return vector(vector), codegen
+
+
 def has_avx512() -> bool:
     """Whether code is compiled for this processor and it has AVX-512."""
     import llvmlite.binding as llvm
@@ -303,3 +317,4 @@ if not numba.config.DISABLE_JIT:
         intrinsic(_where_greater),
     )
     clamp, reciprocal, any_nan = intrinsic(_clamp), intrinsic(_reciprocal), intrinsic(_any_nan)
+    square_root = intrinsic(_square_root)

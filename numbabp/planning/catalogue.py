@@ -177,7 +177,13 @@ KERNELS = (
         CUDA,
         rules=ALL_RULES,
     ),
-    Kernel("lanes", "networks in the lanes of vectors", for_many=True, in_lanes=True),
+    Kernel(
+        "lanes",
+        "networks in the lanes of vectors",
+        for_many=True,
+        rules=(*LINEAR_RULES, "adagrad", "rmsprop", "adam", "adamw"),
+        in_lanes=True,
+    ),
     Kernel(
         "each",
         "networks one by one, as one network is trained",

@@ -18,6 +18,8 @@ from pathlib import Path
 from ..compiler.arrays import LINE
 from ..kernels.lanes.chunks import BLOCKED_INPUTS
 from ..kernels.layout import NARROW
+from ..kernels.update_rules import N_MOMENTS
+from ..options import LINEAR_RULES
 
 NARROW_PRODUCT = 32
 
@@ -268,15 +270,20 @@ class Lanes:
     cache_bytes: tuple[float, float] = (3e4, 1e6)
     velocity: float = 1.6
     """What momentum makes of a weight's time."""
+    quotient: float = 0.5
+    """Of a weight's root and division, by the rules that have them; of float64 twice that again."""
 
-    def ns_per_step(self, layer_sizes: Sequence[int], itemsize: int, n_lanes: int, velocity: bool) -> float:
+    def ns_per_step(self, layer_sizes: Sequence[int], itemsize: int, n_lanes: int, update_rule: str) -> float:
         """Predicted nanoseconds of one network's step in one of `n_lanes` lanes."""
+        n_moments = N_MOMENTS[update_rule]
         n_inputs, n_first, *_ = layer_sizes
         n_weights = sum(fan_in * fan_out for fan_in, fan_out in pairwise(layer_sizes))
-        size = n_lanes * itemsize * (n_weights + sum(layer_sizes[1:])) * (1 + velocity)
+        size = n_lanes * itemsize * (n_weights + sum(layer_sizes[1:])) * (1 + n_moments)
         level = sum(size > limit for limit in self.cache_bytes)
-        blocked = 0 if velocity or n_inputs < BLOCKED_INPUTS else n_inputs * n_first
-        others = (n_weights - blocked) * self.weight[level] * (self.velocity if velocity else 1)
+        blocked = 0 if n_moments or n_inputs < BLOCKED_INPUTS else n_inputs * n_first
+        others = (n_weights - blocked) * self.weight[level] * (self.velocity if n_moments else 1)
+        if update_rule not in LINEAR_RULES:
+            others += n_weights * self.quotient * itemsize / 4
         of_units = self.unit * sum(layer_sizes[1:])
         return itemsize / 4 * (self.step + of_units + blocked * self.blocked_weight[level] + others)
 

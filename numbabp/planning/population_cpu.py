@@ -29,8 +29,8 @@ def _in_lanes(kernel: catalogue.Kernel, problem: Problem, alone: Plan, why: str)
     of = kernel.name, dtype.name, "cpu", n_networks
     if why:
         return Plan(*of, n_threads=n_threads, n_lanes=lanes, of_network=alone, why_not=why)
-    has_velocity = problem.options.update_rule != "sgd"
-    ns = Lanes().ns_per_step(architecture.layer_sizes, dtype.itemsize, lanes, has_velocity)
+    rule = problem.options.update_rule
+    ns = Lanes().ns_per_step(architecture.layer_sizes, dtype.itemsize, lanes, rule)
     chunks = -(-n_networks // lanes)
     threads = min(n_threads, chunks)
     turns = -(-chunks // threads)

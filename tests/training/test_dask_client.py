@@ -87,6 +87,7 @@ CASES = {
         "schedule": "cosine",
     },
     "schedule of the caller's": {"schedule": lambda epoch: 0.5 / (epoch + 1), "sample_weight": [1, 2, 1, 2]},
+    "adam": {"update_rule": "adam", "l2": 0.001, "sample_weight": OWN.choice([0.0, 1.0, 2.0], (N, 4))},
     "stops early": {
         "validation_data": (X[:3], Y[:3]),
         "early_stopping": True,

@@ -57,6 +57,20 @@ STOPPED_EARLY = {
 CASES = {
     "lanes": (20, {"kernel": "lanes"}),
     "lanes, momentum": (20, {"kernel": "lanes", "update_rule": "momentum", "l2": 0.01}),
+    "lanes, adam": (20, {"kernel": "lanes", "update_rule": "adam", "l2": 0.01}),
+    "lanes, adamw, weights": (
+        20,
+        {
+            "kernel": "lanes",
+            "update_rule": "adamw",
+            "l2": 0.1,
+            "sample_weight": draw.randint(3, size=(20, N)),
+        },
+    ),
+    "lanes, rmsprop, some diverge": (
+        20,
+        {"kernel": "lanes", "update_rule": "rmsprop", "learning_rate": SOME_DIVERGE},
+    ),
     "lanes, weights": (20, {"kernel": "lanes", "sample_weight": draw.randint(3, size=(20, N))}),
     "lanes, some diverge": (20, {"kernel": "lanes", "learning_rate": SOME_DIVERGE}),
     "lanes, some of no use": (20, {"kernel": "lanes", "learning_rate": OF_NO_USE, "update_rule": "momentum"}),

@@ -42,6 +42,7 @@ MODELS = {
 STEPS = {
     "plain": {},
     "momentum": {"update_rule": "momentum", "momentum": 0.5, "learning_rate": RATES / 4},
+    "adam": {"update_rule": "adam", "learning_rate": RATES / 4},
     "penalty": {"l2": np.linspace(0, 0.05, 70)},
     "weights": {"sample_weight": draw.randint(3, size=(70, 60))},
     "weights, penalty": {"sample_weight": draw.randint(1, 3, size=60), "l2": 0.01},

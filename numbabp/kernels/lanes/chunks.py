@@ -8,6 +8,7 @@ from ...compiler.arrays import aligned_zeros
 from ...compiler.compiling import scalar_function, subroutine
 from ...compiler.vectors import lanes_of, n_lanes
 from ..layout import BIASES, BY_ROWS, FAN_IN, FAN_OUT, FORM, INPUTS, OUTPUTS, WEIGHTS, n_parameters, n_units
+from ..update_rules import Rule
 
 SAMPLES = 8
 """Samples of a block: of the first layer, where it goes in blocks, and of sums in the samples' dtype."""
@@ -17,10 +18,13 @@ BLOCKED_INPUTS = 8
 AT_NETWORK, AT_EPOCH, AT_SAMPLE = range(3)
 # Rows of Chunk.lanes, each a vector: numbers of the networks, the epoch and the step, sums of a block of
 # samples, and whether an epoch is a network's best.
-N_NUMBERS = 14
+N_NUMBERS = 20
 EPOCH_RATE, NETWORK_MOMENTUM, NETWORK_L2, EPOCH_SHRINK = map(np.uint64, range(4))
 STEP_WEIGHT, STEP_FACTOR, STEP_RATE, STEP_SHRINK, STEP_MOMENTUM, STEP_L2 = map(np.uint64, range(4, 10))
-BLOCK_LOSS, BLOCK_WEIGHT, BLOCK_RIGHT, IS_BEST = map(np.uint64, range(10, N_NUMBERS))
+BLOCK_LOSS, BLOCK_WEIGHT, BLOCK_RIGHT, IS_BEST = map(np.uint64, range(10, 14))
+STEP_ETA, STEP_KEEP, STEP_TAKE, STEP_KEEP_2, STEP_TAKE_2, STEP_CORRECTION = map(
+    np.uint64, range(14, N_NUMBERS)
+)
 # Rows of Chunk.sums: the epoch's weighted losses, weights and weighted accuracies.
 N_SUMS = 3
 LOSS_SUM, WEIGHT_SUM, RIGHT_SUM = map(np.uint64, range(N_SUMS))
@@ -30,7 +34,9 @@ class Networks(NamedTuple):
     """The population, with T its dtype."""
 
     parameters: np.ndarray  # T (n_networks, n_parameters)
-    moments: np.ndarray  # T (n_networks, n_parameters), velocities; (0, 0) for sgd
+    moments: np.ndarray  # T (n_networks, N_MOMENTS * n_parameters), such as velocities; (0, 0) for sgd
+    steps: np.ndarray  # int64 (n_networks,), taken; only adaptive rules look at it
+    rule: Rule | None  # `update_rules.Rule` of an adaptive one; None for others, which compiles none
     rates: np.ndarray  # float64 (n_rates, epochs), learning rates
     rate_of: np.ndarray  # int64 (n_networks,), row of `rates`
     same_rates: bool  # in every epoch
@@ -38,6 +44,7 @@ class Networks(NamedTuple):
     l2: np.ndarray  # T (n_networks,)
     nesterov: bool
     with_l2: bool  # whether one of `l2` is not 0
+    decoupled: bool  # whether the penalty shrinks weights apart from the gradient, as adamw's
     diverged: np.ndarray  # uint8 (n_networks,), 1 where the loss or a parameter stopped being finite
     losses: np.ndarray  # float64 (epochs * n_networks,), epoch by epoch, means over the epoch's samples
     accuracies: np.ndarray  # float64 (epochs * n_networks,), or (0,) where they are not wanted
@@ -87,7 +94,8 @@ class Chunk(NamedTuple):
     """One thread's networks under way."""
 
     parameters: np.ndarray  # T (n_parameters * LANES,)
-    velocity: np.ndarray  # T, likewise, or (0,)
+    velocity: np.ndarray  # T, likewise for each moment of the rule, or (0,)
+    steps: np.ndarray  # int64 (LANES,), that each network has taken
     z: np.ndarray  # T (n_units * LANES,), pre-activations
     a: np.ndarray  # T, likewise, activations
     update: np.ndarray  # T, likewise: delta times the sample's weight and, without velocity, the rate
@@ -157,7 +165,7 @@ def make_chunk(
     layout: np.ndarray,
     dtype: np.dtype,
     n_samples: int,
-    has_velocity: bool,
+    n_moments: int,
     with_l2: bool,
     seed: np.ndarray,
     first: int,
@@ -169,7 +177,8 @@ def make_chunk(
     z, a, update = aligned_zeros((3, n_units(layout) * lanes), dtype)
     return Chunk(
         aligned_zeros(size, dtype),
-        aligned_zeros(size if has_velocity else 0, dtype),
+        aligned_zeros(size * n_moments, dtype),
+        np.zeros(lanes, np.int64),
         z,
         a,
         update,
@@ -179,10 +188,10 @@ def make_chunk(
         np.full(lanes, np.inf),
         np.zeros(lanes, np.int64),
         aligned_zeros(0, dtype),
-        True if has_velocity or with_l2 else None,
+        True if n_moments or with_l2 else None,
         lanes_layout(layout, dtype),
         places(layout, dtype),
-        make_block(layout, dtype, has_velocity),
+        make_block(layout, dtype, n_moments > 0),
         np.arange(n_samples, dtype=np.int64),
         seed.copy(),
         np.array([first, 0, 0], np.int64),
@@ -218,9 +227,11 @@ def load_chunk(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) -> N
         network = first + min(np.int64(lane), n - 1)
         for p in range(networks.parameters.shape[1]):
             chunk.parameters[chunk.place[p] + lane] = networks.parameters[network, p]
-        if chunk.velocity.size > 0:
+        chunk.steps[lane] = networks.steps[network]
+        for first_moment in range(0, networks.moments.shape[1], networks.parameters.shape[1]):
+            at = np.uint64(first_moment) * lanes + lane
             for p in range(networks.parameters.shape[1]):
-                chunk.velocity[chunk.place[p] + lane] = networks.moments[network, p]
+                chunk.velocity[at + chunk.place[p]] = networks.moments[network, first_moment + p]
         chunk.lanes[NETWORK_MOMENTUM * lanes + lane] = networks.momentum[network]
         chunk.lanes[NETWORK_L2 * lanes + lane] = networks.l2[network]
 
@@ -233,9 +244,11 @@ def unload_lane(networks: Any, chunk: Any, parameters: Any, network: Any, lane: 
         value = parameters[chunk.place[p] + np.uint64(lane)]
         networks.parameters[network, p] = value
         check += value - value
-    if chunk.velocity.size > 0:
+    networks.steps[network] = chunk.steps[lane]
+    for first_moment in range(0, networks.moments.shape[1], networks.parameters.shape[1]):
+        at = np.uint64(first_moment) * n_lanes(chunk.velocity) + np.uint64(lane)
         for p in range(networks.parameters.shape[1]):
-            networks.moments[network, p] = chunk.velocity[chunk.place[p] + np.uint64(lane)]
+            networks.moments[network, first_moment + p] = chunk.velocity[at + chunk.place[p]]
     if not np.isfinite(check):
         networks.diverged[network] = 1
 

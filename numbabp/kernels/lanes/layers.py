@@ -15,6 +15,7 @@ from ...functions.activations import SIGMOID, SOFTMAX, sigmoid
 from ...functions.elementary import exp, log_from_one, logistic_pair, minus_log1m_half
 from ..layers import activate, multiply_by_derivative
 from ..layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, ONE, OUTPUTS, TWO, WEIGHTS, ZERO
+from .adaptive import adaptive_step
 from .blocks import first_pre_activation, keep_update
 from .chunks import (
     BLOCK_LOSS,
@@ -349,23 +350,34 @@ def _weight_of_right(networks: Any, samples: Any, chunk: Any, s: Any) -> Any:
 @scalar_function
 def _step(networks: Any, chunk: Any, j: Any, old: Any, g: Any) -> Any:
     """Step of the vector of parameters `old` at j, without penalty: g is its update. The new vector."""
+    new = _stepped(networks, networks.rule, chunk, j, old, g)
+    store(chunk.parameters, j, new)
+    return new
+
+
+@scalar_function
+def _stepped(networks: Any, rule: Any, chunk: Any, j: Any, old: Any, g: Any) -> Any:
+    """That new vector, by the rule of the networks; velocities and moments are stored."""
+    if rule is not None:  # known when a kernel is compiled
+        return adaptive_step(rule, chunk, j, old, g)
     v = chunk.velocity
     if not is_plain(chunk) and v.size > 0:
         mu = _number(chunk, STEP_MOMENTUM)
         velocity = mu * load(v, j) + g
         store(v, j, velocity)
         g = _number(chunk, STEP_RATE) * (g + mu * velocity if networks.nesterov else velocity)
-    new = old - g
-    store(chunk.parameters, j, new)
-    return new
+    return old - g
 
 
 @scalar_function
 def _step_weight(networks: Any, chunk: Any, j: Any, old: Any, g: Any) -> Any:
     """The same with penalty, for weights."""
     if not is_plain(chunk) and networks.with_l2:
-        of_penalty = STEP_L2 if chunk.velocity.size > 0 else STEP_SHRINK
-        g = g + _number(chunk, of_penalty) * old
+        if networks.decoupled:
+            old = old - _number(chunk, STEP_SHRINK) * old
+        else:
+            of_penalty = STEP_L2 if chunk.velocity.size > 0 else STEP_SHRINK
+            g = g + _number(chunk, of_penalty) * old
     return _step(networks, chunk, j, old, g)
 
 

@@ -20,6 +20,7 @@ from ...kernels.lanes.chunks import (
     with_validation,
 )
 from ...kernels.lanes.train import train_lanes
+from ...options import LINEAR_RULES
 from ...planning.problem import Problem
 from ...samples import Samples
 from ...schedules import GivenRates
@@ -58,6 +59,7 @@ class Lanes(PopulationEngine):
         self._lanes = lanes_of(dtype)
         self._in_chunk = samples.n * shard.epochs
         moments = shard.state.moments
+        self._is_adaptive = shard.options.update_rule not in LINEAR_RULES
         self._moments = moments.reshape(n, -1) if moments.size else np.zeros((0, 0), dtype)
         self._before = shard.parameters.copy(), self._moments.copy()
         self._steps_before = shard.state.steps.copy()
@@ -72,6 +74,8 @@ class Lanes(PopulationEngine):
         self._networks = Networks(
             shard.parameters,
             self._moments,
+            shard.state.steps.copy(),
+            shard.options.rule if self._is_adaptive else None,
             shard.rates,
             shard.rate_of,
             bool((shard.rates == shard.rates[:, :1]).all()),
@@ -79,6 +83,7 @@ class Lanes(PopulationEngine):
             shard.numbers["l2"].astype(dtype),
             shard.options.update_rule == "nesterov",
             shard.problem.with_l2,
+            shard.options.update_rule == "adamw",
             np.zeros(n, np.uint8),
             self._recorded["loss"].ravel(),
             self._recorded.get("accuracy", np.empty(0)).ravel(),
@@ -104,7 +109,7 @@ class Lanes(PopulationEngine):
     def _chunk(self, seed: np.ndarray) -> Chunk:
         """A thread's, with what it is to be measured on and to go back to."""
         of, dtype, validation = self.shard.architecture.layout, self.shard.parameters.dtype, None
-        how = bool(self._moments.size), self.shard.problem.with_l2, seed, 0
+        how = self.shard.state.moments.shape[1], self.shard.problem.with_l2, seed, 0
         chunk = make_chunk(of, dtype, self.samples.n, *how)
         if self.shard.options.early_stopping:
             chunk = chunk._replace(best_parameters=aligned_zeros(chunk.parameters.size, dtype))
@@ -192,6 +197,7 @@ class Lanes(PopulationEngine):
         rows = np.flatnonzero(again)
         parameters, moments = self._before
         arrays |= {"diverged": self._networks.diverged, "rows": rows, "parameters": parameters[rows]}
+        arrays["steps"] = self._networks.steps
         arrays["moments"] = moments[rows] if moments.size else moments
         arrays["ranges"] = np.array(ranges, np.int64).reshape(-1, 2)
         return Standing({"ends": ends, "lanes": self._lanes}, arrays)
@@ -212,6 +218,7 @@ class Lanes(PopulationEngine):
             raise CheckpointError("the checkpoint can't be gone on with: it has networks that there are not.")
         self._not_begun = {task.first: task for task in tasks}
         self._networks.diverged[:] = take(arrays, "diverged", self._networks.diverged)
+        self._networks.steps[:] = take(arrays, "steps", self._networks.steps)
         for values, kept_values in self._apart():
             values[...] = kept_values
         for before, kind in zip(self._before, ("parameters", "moments"), strict=True):
@@ -236,6 +243,8 @@ class Lanes(PopulationEngine):
         self._judge(np.ones(len(shard), bool))
         taken = np.where(networks.stopped > 0, networks.stopped * self.samples.n, self._in_chunk)
         diverged = self.to_do_alone
+        if self._is_adaptive:  # which counts, as samples of weight 0 are no steps
+            taken = networks.steps - self._steps_before
         taken[diverged] = 0
         shard.state.steps[...] = self._steps_before + taken
         parameters, moments = self._before
@@ -283,7 +292,7 @@ class Lanes(PopulationEngine):
 def arrays_of(chunk: Chunk) -> list[np.ndarray]:
     """The arrays of a chunk that training changes; its position is number `POSITION`."""
     of_units = chunk.z, chunk.a, chunk.update
-    of_networks = chunk.loss, chunk.lanes, chunk.sums, chunk.best, chunk.waited
+    of_networks = chunk.loss, chunk.lanes, chunk.sums, chunk.best, chunk.waited, chunk.steps
     where = chunk.order, chunk.random, chunk.position
     of_steps = chunk.parameters, chunk.velocity, chunk.best_parameters
     return [*where, *of_steps, *of_units, *of_networks, *chunk.block]
