@@ -197,3 +197,19 @@ def test_the_bandit_learns_from_rewards_alone(example, capsys):
     bandit.learn(context, 3, 1)
     np.testing.assert_array_equal(bandit.learner.targets, targets)
     assert bandit.learner.forward_one(context)[3] > before[3]
+
+
+@pytest.mark.once
+@pytest.mark.skipif(interpreted, reason="takes minutes")
+@pytest.mark.parametrize("example", ["optuna_pruning"], indirect=True)
+def test_a_study_prunes_and_still_finds_a_network_that_reads_digits(example):
+    optuna = example.optuna
+    study, net, accuracy = example.search(n_trials=16, epochs=8)
+    states = [trial.state for trial in study.trials]
+    assert states.count(optuna.trial.TrialState.PRUNED) >= 3
+    for trial in study.trials:
+        pruned = trial.state == optuna.trial.TrialState.PRUNED
+        assert pruned or len(trial.intermediate_values) == 8
+    _, choose, _ = example.split()
+    assert net.evaluate(*choose)["loss"] == pytest.approx(study.best_value, rel=1e-4)
+    assert accuracy > 0.9
