@@ -394,12 +394,12 @@ def _draw_quantiles(metrics: Mapping[str, np.ndarray], quantiles: Sequence[float
         for low, high in pairs:
             bounds = np.nanquantile(values, (low, high), axis=0)
             axes.fill_between(epochs, *bounds, color=style["color"], alpha=0.2, lw=0)
-        style["label"] += ", median" if middle == 0.5 else f", quantile {middle:g}"
-        if pairs:
-            style["label"] += " and " + ", ".join(f"{low:g} to {high:g}" for low, high in pairs)
         return axes.plot(epochs, np.nanquantile(values, middle, axis=0), **style)[0]
 
-    return _draw(metrics, draw, ax, "epoch")
+    shown = "median" if middle == 0.5 else f"quantile {middle:g}"
+    if pairs:
+        shown += " and " + ", ".join(f"{low:g} to {high:g}" for low, high in pairs)
+    return _draw(metrics, draw, ax, "epoch", shown)
 
 
 def _paired(quantiles: Sequence[float]) -> tuple[float, list[tuple[float, float]]]:
@@ -414,7 +414,9 @@ def _paired(quantiles: Sequence[float]) -> tuple[float, list[tuple[float, float]
     return found[half], list(zip(found[:half], found[:half:-1], strict=True))
 
 
-def _draw(metrics: Mapping[str, np.ndarray], draw: Callable[..., Any], ax: Any, label: str) -> Any:
+def _draw(
+    metrics: Mapping[str, np.ndarray], draw: Callable[..., Any], ax: Any, label: str, shown: str | None = None
+) -> Any:
     try:
         import matplotlib.pyplot as plt
     except ImportError:
@@ -436,5 +438,6 @@ def _draw(metrics: Mapping[str, np.ndarray], draw: Callable[..., Any], ax: Any, 
             for name in accuracies
         ]
         right.set(ylabel="accuracy", ylim=(-0.03, 1.03))
-    ax.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=min(len(lines), 3))
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14)}
+    ax.legend(handles=lines, **place, ncols=min(len(lines), 4), title=shown)
     return ax

@@ -83,7 +83,8 @@ def test_a_networks_curves(plt):
 def test_a_populations_curves_are_quantiles(plt, of_population):
     axes = of_population.plot()
     (line,) = axes.get_lines()
-    assert line.get_label() == "loss, median and 0.1 to 0.9"
+    assert line.get_label() == "loss"
+    assert axes.get_legend().get_title().get_text() == "median and 0.1 to 0.9"
     expected = np.nanquantile(of_population.loss, [0.1, 0.5, 0.9], axis=0)
     np.testing.assert_allclose(line.get_ydata(), expected[1])
     (band,) = axes.collections
@@ -92,9 +93,18 @@ def test_a_populations_curves_are_quantiles(plt, of_population):
         at = drawn[drawn[:, 0] == epoch + 1, 1]
         assert (at.min(), at.max()) == (pytest.approx(expected[0, epoch]), pytest.approx(expected[2, epoch]))
     alone = of_population.plot(quantiles=[0.25])
-    assert alone.get_lines()[0].get_label() == "loss, quantile 0.25" and not alone.collections
+    assert alone.get_legend().get_title().get_text() == "quantile 0.25" and not alone.collections
     several = of_population.plot(quantiles=(0, 0.1, 0.5, 0.9, 1))
     assert len(several.collections) == 2
+
+
+def test_the_legend_of_all_metrics_fits_below_the_curves(plt):
+    """Four of them left no room for the axes."""
+    many = nbp.Population((2, 3, 1), 3, loss="binary_cross_entropy", random_state=0)
+    axes = many.fit(X, Y, epochs=3, validation_data=(X, Y)).plot()
+    axes.figure.canvas.draw()
+    width = axes.get_window_extent().width
+    assert axes.get_legend().get_window_extent().width < axes.figure.get_window_extent().width < 1.4 * width
 
 
 @pytest.mark.parametrize("quantiles", [(), (0.1, 0.9), (0.1, 0.5, 1.5), (np.nan,)])
