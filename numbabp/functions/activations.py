@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..compiler.compiling import scalar_function
+from . import elementary
 from .elementary import exp, exp_or_infinity, expm1, log1p_unit, logistic
 from .erf import erf
 
@@ -40,12 +41,7 @@ def sigmoid_derivative(z: Any, a: Any) -> Any:
 
 @scalar_function
 def tanh(z: Any) -> Any:
-    real = type(z)
-    # beyond 20 in size tanh is 1 to the last bit, and e^2z must not overflow
-    z = real(-20) if z < real(-20) else z
-    z = real(20) if z > real(20) else z
-    e = expm1(z + z)
-    return e / (e + real(2))
+    return elementary.tanh(z)
 
 
 @scalar_function

@@ -21,7 +21,7 @@ from numba.extending import intrinsic, overload
 
 from ..compiler.arithmetic.approximation import is_approximate, power_of_two_nearly
 from ..compiler.compiling import INHERITING, exact_function
-from ..compiler.vectors import Lanes, by_sixteen, call, clamp, has_avx512, reciprocal
+from ..compiler.vectors import Lanes, by_parts, call, clamp, has_avx512, reciprocal
 
 __all__ = [
     "exp",
@@ -34,6 +34,7 @@ __all__ = [
     "minus_log1m_half",
     "log",
     "power",
+    "tanh",
     "LOG_2",
     "LOG_2_HIGH",
     "LOG_2_LOW",
@@ -61,6 +62,11 @@ def exp_or_infinity(x: Any) -> Any:
 def expm1(x: Any) -> Any:
     """e^x - 1 without cancellation near 0, for x clamped to `LIMITS`; NaN stays NaN."""
     return _like(x, np.expm1(_clamp(x)))
+
+
+def tanh(x: Any) -> Any:
+    """(e^2x - 1) / (e^2x + 1), for x clamped to 20 in size: there it is 1 to the last bit. NaN stays NaN."""
+    return _like(x, np.tanh(np.clip(x, -20, 20)))
 
 
 def logistic(x: Any) -> Any:
@@ -222,7 +228,7 @@ def _power_of_two_by_sixteenths(typingctx: Any, shifted: Any) -> Any:
             return call(builder, "llvm.x86.avx512.permvar.si.512", sixteen.type, [table, sixteen])
 
         exponent = builder.shl(bits, ir.Constant(of_type, [19] * value.type.count))
-        return builder.bitcast(builder.add(exponent, by_sixteen(builder, look_up, bits)), value.type)
+        return builder.bitcast(builder.add(exponent, by_parts(builder, look_up, bits, 16)), value.type)
 
     return shifted(shifted), codegen
 
@@ -459,6 +465,19 @@ def _negated_parts(x: Any) -> tuple[Any, ...]:
         in_sixteenths = isinstance(x, Lanes) and has_avx512()
         reduce = _reduce_negated_by_sixteenths32 if in_sixteenths else _reduce_negated32
     return reduce, clamped, -high, -low, divide, real
+
+
+@overload(tanh, jit_options=INHERITING)
+def _tanh_compiled(x: Any) -> Any:
+    _, clamped, _, _, real = _parts(x)
+    divide, _, _ = _quotient_and_series(x)
+
+    def compiled(x: Any) -> Any:
+        x = clamped(x, real(-20), real(20))
+        e = expm1(x + x)
+        return divide(e, e + real(2))
+
+    return compiled
 
 
 @overload(logistic, jit_options=INHERITING)

@@ -12,7 +12,8 @@ import pytest
 from numba import njit
 from numba.extending import register_jitable
 
-from numbabp.compiler.vectors import load, n_lanes, store
+from numbabp.compiler.constants import known
+from numbabp.compiler.vectors import highest, load, load_of, n_lanes, number_of, put, splat_of, store, total
 from numbabp.functions import elementary
 from numbabp.functions.erf import erf
 
@@ -61,6 +62,8 @@ def second_of_pair(x):
         (elementary.exp_or_infinity, np.exp, -87, 88, 1.1),
         (elementary.expm1, np.expm1, -1e-3, 1e-3, 1.1),
         (elementary.expm1, np.expm1, -20, 20, 2.5),
+        (elementary.tanh, np.tanh, -1e-3, 1e-3, 2.5),
+        (elementary.tanh, np.tanh, -25, 25, 2.5),
         (elementary.logistic, lambda x: 1 / (1 + np.exp(-x)), -20, 20, 2.5),
         (elementary.logistic, lambda x: 1 / (1 + np.exp(-x)), -80, 80, 2.5),
         (first_of_pair, lambda x: 1 / (1 + np.exp(-x)), -80, 80, 2.5),
@@ -87,6 +90,8 @@ def test_units_in_the_last_place(function, exact, low, high, most, dtype):
     "function, exact, low, high, most",
     [
         (elementary.exp, np.exp, -87, 88, 1.1),
+        (elementary.tanh, np.tanh, -1e-3, 1e-3, 4),
+        (elementary.tanh, np.tanh, -25, 25, 4),
         (elementary.logistic, lambda x: 1 / (1 + np.exp(-x)), -80, 80, 4),
         (first_of_pair, lambda x: 1 / (1 + np.exp(-x)), -80, 80, 4),
         (second_of_pair, lambda x: 1 / (1 + np.exp(x)), -80, 80, 4),
@@ -97,9 +102,39 @@ def test_units_in_the_last_place(function, exact, low, high, most, dtype):
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_units_in_the_last_place_of_vectors(function, exact, low, high, most, dtype):
-    """These divide by an estimate and a step of Newton's, where that is faster, and look up powers."""
+    """These divide by an estimate that they make better, where that is faster, and look up powers."""
     x = np.random.RandomState(0).uniform(low, high, 64 * 1500).astype(dtype)
     assert ulps(function, exact, x, compiled_for_vectors) < most
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sigmoids_of_vectors_at_the_limits(dtype):
+    """There the estimate is nearly subnormal."""
+    low, high = elementary.LIMITS[dtype]
+    x = np.resize(np.array([-1e4, -high, low, high, 1e4, -np.inf, np.inf, np.nan], dtype), 64)
+    y = np.empty_like(x)
+    compiled_for_vectors(elementary.logistic)(x, y)
+    expected = 1 / (1 + np.exp(-np.clip(x, -high, -low)))
+    np.testing.assert_allclose(y, expected, rtol=4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("width", [8, 16, 32])
+def test_vectors_of_other_lengths(width, dtype):
+    @njit
+    def compiled(x, y, numbers, width):
+        a, b = load_of(x, 0, width), load_of(x, number_of(width), width)
+        store(y, 0, put(a * b + splat_of(x[0], width), np.uint64(3), x[1]))
+        numbers[0], numbers[1] = total(a), highest(a)
+
+    x = np.random.RandomState(0).standard_normal(2 * width).astype(dtype)
+    found, by_hand = ((np.empty(width, dtype), np.empty(2, dtype)) for _ in range(2))
+    compiled(x, *found, known(width))
+    expected = x[:width] * x[width:] + x[0]
+    expected[3] = x[1]
+    by_hand[0][:], by_hand[1][:] = expected, (x[:width].sum(), x[:width].max())
+    for one, other in zip(found, by_hand, strict=True):
+        np.testing.assert_allclose(one, other, rtol=32 * np.finfo(dtype).eps, atol=np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
