@@ -11,8 +11,9 @@ import math
 from typing import Any
 
 from ..compiler.compiling import scalar_function
+from ..compiler.vectors import where_greater
 from .activations import softplus
-from .elementary import expm1, log
+from .elementary import expm1, log, logistic_pair, minus_log1m_half
 
 HUBER_THRESHOLD = 1.0
 
@@ -80,6 +81,18 @@ def pinball_gradient(a: Any, y: Any, level: Any) -> Any:
 def binary_cross_entropy(z: Any, y: Any) -> Any:
     """-y log s(z) - (1 - y) log(1 - s(z)) = log(1 + e^z) - y z, from the pre-activation."""
     return softplus(z) - y * z
+
+
+@scalar_function
+def binary_cross_entropies(z: Any, y: Any, zero: Any) -> tuple[Any, Any]:
+    """The same of a vector (`compiler.vectors`), and its sigmoids a, from one exponential.
+
+    `zero` is such a vector, too. With b = sigmoid(-z), log(1 + e^z) is max(z, 0) - log(max(a, b)), and
+    max(a, b) is 1 - min(a, b).
+    """
+    a, b = logistic_pair(z)
+    smaller, positive = where_greater(z, zero, b, a), where_greater(z, zero, z, zero)
+    return (positive - y * z) + minus_log1m_half(smaller), a
 
 
 @scalar_function

@@ -389,6 +389,13 @@ def observe(model: Any, samples: Any, run: Any, s: Any, weight: Any, z: Any, a: 
     loss = output_gradient(model.loss, model.level, model.layout, z, a, samples.targets, s, delta)
     if not np.isfinite(loss):
         return False
+    record(model, samples, run, s, weight, loss, z, a)
+    return True
+
+
+@scalar_function
+def record(model: Any, samples: Any, run: Any, s: Any, weight: Any, loss: Any, z: Any, a: Any) -> None:
+    """Put the loss of sample s on record, and its metrics."""
     sums = run.sums[run.position[EPOCH]]
     sums[LOSS] += weight * loss
     sums[WEIGHT] += weight
@@ -402,7 +409,6 @@ def observe(model: Any, samples: Any, run: Any, s: Any, weight: Any, z: Any, a: 
             sums[FIRST_METRIC + m] += weight * value
     elif model.metrics == 1:
         sums[FIRST_METRIC] += weight * accuracy(model.loss, model.layout, a, samples.targets, s)
-    return True
 
 
 @scalar_function

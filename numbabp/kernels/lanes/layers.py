@@ -12,7 +12,7 @@ from ...compiler.compiling import scalar_function, subroutine
 from ...compiler.vectors import load, n_lanes, splat, store, where_greater
 from ...functions import losses
 from ...functions.activations import SIGMOID, SOFTMAX, sigmoid
-from ...functions.elementary import exp, log_from_one, logistic_pair, minus_log1m_half
+from ...functions.elementary import exp, log_from_one
 from ..layers import activate, multiply_by_derivative
 from ..layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, INPUTS, ONE, OUTPUTS, TWO, WEIGHTS, ZERO
 from .adaptive import adaptive_step
@@ -189,10 +189,7 @@ def _softmax(z: Any, a: Any, start: Any, size: Any) -> None:
 
 @scalar_function
 def _binary_cross_entropy(chunk: Any, samples: Any, s: Any) -> Any:
-    """Losses log(1 + e^z) - y z, outputs a = sigmoid(z), and the updates of their delta a - y.
-
-    With b = sigmoid(-z), log(1 + e^z) is max(z, 0) - log(max(a, b)), and max(a, b) is 1 - min(a, b).
-    """
+    """Losses log(1 + e^z) - y z, outputs a = sigmoid(z), and the updates of their delta a - y."""
     L = n_lanes(chunk.a)
     last = len(chunk.layout) - 1
     start, size = chunk.layout[last, OUTPUTS], chunk.layout[last, FAN_OUT]
@@ -201,12 +198,10 @@ def _binary_cross_entropy(chunk: Any, samples: Any, s: Any) -> Any:
     loss = zero
     for k in range(ZERO, size, L):
         y = samples.targets[s, k // L]
-        z = load(chunk.z, start + k)
-        a, b = logistic_pair(z)
+        of_output, a = losses.binary_cross_entropies(load(chunk.z, start + k), y, zero)
         store(chunk.a, start + k, a)
         store(chunk.update, start + k, factor * (a - y))
-        smaller, positive = where_greater(z, zero, b, a), where_greater(z, zero, z, zero)
-        loss = loss + ((positive - y * z) + minus_log1m_half(smaller))
+        loss = loss + of_output
     return loss
 
 
