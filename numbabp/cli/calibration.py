@@ -25,6 +25,7 @@ from ..training.engines.network_registry import make_engine
 N_SAMPLES = 512
 SHAPES = (
     (2, 10, 1),
+    (8, 32, 4),
     (16, 16, 16, 4),
     (30, 100, 2),
     (64, 32, 10),

@@ -1,7 +1,7 @@
 """Compiling ahead: small runs of each kind, after which what they compile lies in the cache folder.
 
 For those who build images, or don't want a course to begin with waiting. Kernels that are made for the sizes
-of one network (`tiny`, and those of GPUs) are not among them: nobody knows which sizes will come.
+of one network (those of GPUs) are not among them: nobody knows which sizes will come.
 """
 
 import time
@@ -21,6 +21,7 @@ from ..compiler.compile_events import compiling_watched, without_collecting
 from ..estimators.classifier import MLPClassifier
 from ..estimators.regressor import MLPRegressor
 from ..kernels.sequential import train_sgd
+from ..kernels.tiny import tiny_widths
 from ..network import Network
 from ..population import Population
 from .smoke import DTYPES
@@ -85,9 +86,9 @@ def _samples(dtype: str) -> tuple[np.ndarray, np.ndarray]:
     return X, np.arange(N_SAMPLES) % N_CLASSES
 
 
-def _network(dtype: str, **options: Any) -> Network:
+def _network(dtype: str, n_hidden: int = 4, **options: Any) -> Network:
     of = {"loss": "categorical_cross_entropy", "random_state": 0, "dtype": dtype, **options}
-    return Network((N_INPUTS, 4, N_CLASSES), **of)
+    return Network((N_INPUTS, n_hidden, N_CLASSES), **of)
 
 
 def _networks(dtype: str) -> None:
@@ -100,6 +101,8 @@ def _networks(dtype: str) -> None:
     ):
         network = _network(dtype)
         network.fit(X, y, **EPOCHS, **options)
+    for n_hidden in tiny_widths(np.dtype(dtype).itemsize):
+        _network(dtype, n_hidden).fit(X, y, kernel="tiny", **EPOCHS)
     _network(dtype).fit(sparse.csr_matrix(X), y, **EPOCHS)
     network.predict(X)
     network.forward(X[:1])

@@ -13,8 +13,6 @@ from ..options import LINEAR_RULES
 from .problem import Problem
 
 CPU, CUDA = "cpu", "cuda"
-TINY_COMPILE_SECONDS = 2.0
-"""What compiling for the network's sizes takes; it has to be saved by the run."""
 BLOCKED_COMPILE_SECONDS, BLOCKED_RUNS = 5.0, 10
 """What compiling the blocked kernel takes beyond the sequential one, to be saved by so many runs.
 
@@ -148,10 +146,9 @@ KERNELS = (
     SEQUENTIAL,
     Kernel(
         "tiny",
-        "plain SGD compiled for the network's sizes",
+        "plain SGD of one hidden layer, whose units are a vector",
         rules=("sgd",),
         propagates=_ONE_LAYER_AT_A_TIME,
-        compile_seconds=TINY_COMPILE_SECONDS,
     ),
     GENERAL,
     MINIBATCH,

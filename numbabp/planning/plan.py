@@ -9,8 +9,7 @@ from ..devices.placement import index_of
 from .gpu_layouts import Mapping
 
 NOT_ASKED_FOR, TOO_LONG = "not asked for", "longer than an epoch"
-COMPILING = "compiling it, {:g} s, would take longer than it saves in this run"
-COMPILING_FOR_MANY = "compiling it, {:g} s, would take longer than it saves in {} such runs"
+COMPILING = "compiling it, {:g} s, would take longer than it saves in {} such runs"
 """Why a plan that is possible was not considered."""
 
 

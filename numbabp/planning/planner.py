@@ -12,7 +12,7 @@ from ..devices.placement import CPU, WORTH_LOOKING, gpu_at_hand
 from ..kernels.update_rules import N_MOMENTS
 from . import catalogue, network_cpu, network_cuda, population_cpu, population_cuda
 from .cpu_costs import this_machine
-from .plan import COMPILING, COMPILING_FOR_MANY, NOT_ASKED_FOR, TOO_LONG, Plan
+from .plan import COMPILING, NOT_ASKED_FOR, TOO_LONG, Plan
 from .problem import Problem
 from .refusals import check_rule, takes_single_steps
 
@@ -191,14 +191,11 @@ def _saves_compiling(problem: Problem, plan: Plan, possible: Sequence[Plan]) -> 
     compile_seconds, runs = catalogue.to_save(plan.kernel, plan.device)
     if not compile_seconds:
         return True
-    if plan.device == "cpu":
-        single = takes_single_steps(problem).name
-        others = [other.ns_per_step for other in possible if other.kernel == single]
-    else:
-        ready = (other for other in possible if other.device == plan.device)
-        others = [
-            other.ns_per_step for other in ready if not catalogue.to_save(other.kernel, other.device)[0]
-        ]
+    others = [
+        other.ns_per_step
+        for other in possible
+        if other.device == plan.device and not catalogue.to_save(other.kernel, other.device)[0]
+    ]
     steps = problem.n_steps + problem.steps_beside
     return (min(others, default=math.inf) - plan.ns_per_step) * steps * 1e-9 * runs >= compile_seconds
 
@@ -208,7 +205,7 @@ def _put_aside(problem: Problem, plan: Plan, possible: Sequence[Plan], considere
     if plan.why_not or any(plan is other for other in considered):
         return plan
     compile_seconds, runs = catalogue.to_save(plan.kernel, plan.device)
-    too_short = (COMPILING if runs == 1 else COMPILING_FOR_MANY).format(compile_seconds, runs)
+    too_short = COMPILING.format(compile_seconds, runs)
     why = too_short if not _saves_compiling(problem, plan, possible) else TOO_LONG
     return replace(plan, why_not=NOT_ASKED_FOR if _is_asked_for(problem) else why)
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 
 from ..kernels.cuda.blocked.geometry import MAX_LENGTH, MAX_METRICS, MAX_OUTPUTS
+from ..kernels.tiny import tiny_widths
 from ..kernels.update_rules import OF_ALL_SAMPLES
 from ..options import PLAIN_GRADIENT
 from .catalogue import CPU, CUDA, GENERAL, MINIBATCH, SEQUENTIAL, SPARSE, Kernel, devices_of
 from .gpu_layouts import mapping_of, why_not_resident
 from .problem import Problem
 
-TINY_INPUTS, TINY_HIDDEN, TINY_OUTPUTS = 4, 64, 1
+TINY_INPUTS, TINY_HIDDEN, TINY_OUTPUTS = 400, 32, 100
 """Largest network of the tiny kernel, one hidden layer; others gained nothing from constant sizes."""
 
 
@@ -54,11 +55,11 @@ def _not_a_step_at_once(kernel: Kernel, problem: Problem) -> str:
 
 
 def _not_tiny(kernel: Kernel, problem: Problem) -> str:
-    sizes, largest = problem.architecture.layer_sizes, (TINY_INPUTS, TINY_HIDDEN, TINY_OUTPUTS)
-    why = _not_a_step_at_once(kernel, problem)
-    if why or (len(sizes) == 3 and all(n <= most for n, most in zip(sizes, largest, strict=True))):
+    sizes, dtype = problem.architecture.layer_sizes, problem.architecture.dtype
+    why, most = _not_a_step_at_once(kernel, problem), tiny_widths(dtype.itemsize)[-1]
+    if why or (len(sizes) == 3 and sizes[1] <= most):
         return why
-    return f"it is for one hidden layer, at most {'-'.join(map(str, largest))}"
+    return f"it is for one hidden layer of at most {most} units in {dtype.name}"
 
 
 def _not_general(kernel: Kernel, problem: Problem) -> str:

@@ -59,9 +59,7 @@ KERNELS = {
     "lanes": train.train_lanes,
     "inference": inference.make_activate_rows("sigmoid"),
     "shuffling": shuffling.draw_order,
-    "tiny": tiny.make_train_tiny(
-        (2, 3, 1), ("gelu", "sigmoid"), "binary_cross_entropy", "float64", False, False
-    ),
+    "tiny": tiny.train_tiny,
 }
 ALL = set(KERNELS)
 MAKERS = {"kernel", "scalar_function", "exact_function", "subroutine", "device_function", "njit", "jit"}

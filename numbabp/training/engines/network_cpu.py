@@ -8,7 +8,9 @@ import numpy as np
 from ...architecture import Architecture
 from ...compiler.arrays import LINE, aligned_zeros
 from ...compiler.compiling import strictly
+from ...compiler.constants import known
 from ...devices.processor import blas_threads
+from ...kernels import tiny
 from ...kernels.general import ROWS_SIZE, train_general
 from ...kernels.layout import BY_ROWS, DELAYED, FAN_OUT, FORM, n_units
 from ...kernels.sequential import make_train_sgd, train_sgd
@@ -73,29 +75,27 @@ class Sequential(CpuEngine):
 
 
 class Tiny(CpuEngine):
-    """The same, compiled for the sizes of one hidden layer."""
+    """The same, of one small hidden layer."""
 
     def __init__(self, plan: Plan, subject: Subject) -> None:
-        from ...kernels.tiny import make_train_tiny  # compiled for those who need it
-
         super().__init__(plan, subject)
         of, options = subject.architecture, subject.options
-        n_inputs, n_hidden, n_outputs = of.layer_sizes
-        self._rule, self._updated = options.rule, options.propagate == "updated"
-        self._train = make_train_tiny(
-            (n_inputs, n_hidden, n_outputs),
-            of.activations,
-            of.loss,
-            of.dtype.name,
-            self._updated,
-            options.l2 > 0,
+        self._train, self._rule, self._updated = tiny.train_tiny, options.rule, options.propagate == "updated"
+        width = tiny.tiny_width(of.layer_sizes[1], of.dtype.itemsize)
+        names = of.metric_names(options.monitor)
+        is_usual = tiny.tiny_is_usual(of.activations, of.loss, names, of.n_outputs)
+        self._width = known(width)
+        self.model = _model(subject, of.layout)._replace(
+            scratch=aligned_zeros(tiny.tiny_scratch(of.layer_sizes, width), of.dtype),
+            metrics=known(1) if is_usual else None,
         )
-        self.model = _model(subject, of.layout)
 
     def advance(self, stop_epoch: int, max_samples: int) -> int:
         """See `Engine`."""
         samples, run = self.subject.samples, self.subject.run
-        return self._train(self.model, samples, self._rule, run, self._updated, stop_epoch, max_samples)
+        return self._train(
+            self.model, samples, self._rule, run, self._width, self._updated, stop_epoch, max_samples
+        )
 
 
 class General(CpuEngine):
