@@ -286,7 +286,7 @@ def test_small_networks_go_in_lanes_and_large_ones_by_themselves():
     assert large.plan(1000).kernel == "each"
     text = xor_population().plan(X, n_threads=1).explain()
     assert f"lanes, {LANES} networks at a time on the cpu, 1 thread: the fastest predicted." in text
-    assert "Not taken: each network by itself (sequential):" in text
+    assert "Not taken: each network by itself (tiny):" in text
 
 
 @pytest.mark.parametrize(
