@@ -137,6 +137,11 @@ def clamp(vector: Any, low: Any, high: Any) -> Any:
     return np.minimum(np.maximum(vector, low), high)
 
 
+def put_beyond(vector: Any, x: Any, limits: Any, instead: Any) -> Any:
+    """The vector, with two numbers instead where x is below the first limit, and above the second."""
+    return np.where(x > limits[1], instead[1], np.where(x < limits[0], instead[0], vector))
+
+
 def reciprocal(vector: Any) -> Any:
     """1 / vector, to a unit or two in the last place; no number may be 0 or infinite."""
     return 1 / vector
@@ -283,6 +288,17 @@ def _clamp(typingctx: Any, vector: Any, low: Any, high: Any) -> Any:
         return builder.select(builder.fcmp_ordered(">", value, highest), highest, value)
 
     return vector(vector, low, high), codegen
+
+
+def _put_beyond(typingctx: Any, vector: Any, x: Any, limits: Any, instead: Any) -> Any:
+    def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        value, place, *pairs = arguments
+        for k, order in enumerate("<>"):
+            limit, other = (filled(builder, builder.extract_value(pair, k), vector.count) for pair in pairs)
+            value = builder.select(builder.fcmp_ordered(order, place, limit), other, value)
+        return value
+
+    return vector(vector, x, limits, instead), codegen
 
 
 def _reciprocal(typingctx: Any, vector: Any) -> Any:
@@ -433,5 +449,6 @@ if not numba.config.DISABLE_JIT:
         intrinsic(_accumulate),
         intrinsic(_where_greater),
     )
-    clamp, reciprocal, any_nan = intrinsic(_clamp), intrinsic(_reciprocal), intrinsic(_any_nan)
+    clamp, put_beyond = intrinsic(_clamp), intrinsic(_put_beyond)
+    reciprocal, any_nan = intrinsic(_reciprocal), intrinsic(_any_nan)
     square_root = intrinsic(_square_root)

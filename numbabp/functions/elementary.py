@@ -21,26 +21,7 @@ from numba.extending import intrinsic, overload
 
 from ..compiler.arithmetic.approximation import is_approximate, power_of_two_nearly
 from ..compiler.compiling import INHERITING, exact_function
-from ..compiler.vectors import Lanes, by_parts, call, clamp, has_avx512, reciprocal
-
-__all__ = [
-    "exp",
-    "exp_or_infinity",
-    "expm1",
-    "log1p_unit",
-    "log_from_one",
-    "logistic",
-    "logistic_pair",
-    "minus_log1m_half",
-    "log",
-    "power",
-    "tanh",
-    "LOG_2",
-    "LOG_2_HIGH",
-    "LOG_2_LOW",
-    "exp_fraction64",
-    "log_of_parts64",
-]
+from ..compiler.vectors import Lanes, by_parts, call, clamp, has_avx512, put_beyond, reciprocal
 
 LOG_2, LOG2_E = 0.6931471805599453, 1.4426950408889634
 LOG_2_HIGH, LOG_2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
@@ -72,6 +53,14 @@ def tanh(x: Any) -> Any:
 def logistic(x: Any) -> Any:
     """1 / (1 + e^-x), with 1 + 2^n taken beside the polynomial instead of after it."""
     return _like(x, 1 / (1 + np.exp(-_clamp(x))))
+
+
+def logistic_awaited(x: Any) -> Any:
+    """`logistic` where other operations wait for it: what lies beyond the limits is put right in the end.
+
+    So the clamp is no part of the chain, but takes two operations more.
+    """
+    return logistic(x)
 
 
 def logistic_pair(x: Any) -> tuple[Any, Any]:
@@ -491,6 +480,26 @@ def _logistic_compiled(x: Any) -> Any:
         return divide(real(1), (real(1) + scale) + scale * fraction)
 
     return compiled
+
+
+@overload(logistic_awaited, jit_options=INHERITING)
+def _logistic_awaited_compiled(x: Any) -> Any:
+    reduce, _, low, high, divide, real = _negated_parts(x)
+    put_right = put_beyond if isinstance(x, Lanes) else _put_beyond_number
+    least, most = real(1 / (1 + np.exp(-float(low)))), real(1 / (1 + np.exp(-float(high))))
+
+    def compiled(x: Any) -> Any:
+        fraction, scale = reduce(x)
+        a = divide(real(1), (real(1) + scale) + scale * fraction)
+        return put_right(a, x, (low, high), (least, most))
+
+    return compiled
+
+
+@exact_function
+def _put_beyond_number(value: Any, x: Any, limits: Any, instead: Any) -> Any:
+    value = instead[0] if x < limits[0] else value
+    return instead[1] if x > limits[1] else value
 
 
 @overload(logistic_pair, jit_options=INHERITING)

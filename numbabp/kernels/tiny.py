@@ -32,7 +32,7 @@ from ..compiler.vectors import (
 )
 from ..functions import activations as act
 from ..functions import losses
-from ..functions.elementary import exp, log_from_one
+from ..functions.elementary import exp, log_from_one, logistic_awaited
 from .layers import activate, backward_activation, multiply_by_derivative, output_gradient, record
 from .layout import ACTIVATION, BIASES, FAN_IN, FAN_OUT, ONE, OUTPUTS, TWO, WEIGHTS
 from .state import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, Model, begin_epoch, end_epoch, sample_weight
@@ -155,7 +155,7 @@ def _activated(model: Any, hidden: Any, z: Any) -> Any:
     """Activations and derivatives of the hidden units."""
     one = splat_of(model.parameters.dtype.type(1), hidden.width)
     if model.hidden == act.SIGMOID:
-        a = act.sigmoid(z)
+        a = logistic_awaited(z)
         return a, a * (one - a)
     if model.hidden == act.TANH:
         a = act.tanh(z)
@@ -203,10 +203,10 @@ def _observed_alone(model: Any, samples: Any, s: Any, z: Any) -> Any:
     out, y = model.layout[1, OUTPUTS], samples.targets[s, 0]
     model.units[0, out] = z
     if model.loss == losses.BINARY_CROSS_ENTROPY:
-        a = act.sigmoid(z)
+        a = logistic_awaited(z)
         loss, d = np.float64(losses.binary_cross_entropy(z, y)), a - y
     elif model.loss == losses.SQUARED_ERROR and model.output == act.SIGMOID:
-        a = act.sigmoid(z)
+        a = logistic_awaited(z)
         loss = np.float64(losses.squared_error(a, y))
         d = losses.squared_error_gradient(a, y) * act.sigmoid_derivative(z, a)
     elif model.loss == losses.SQUARED_ERROR and model.output == act.IDENTITY:
@@ -243,7 +243,7 @@ def _observed_together(model: Any, samples: Any, hidden: Any, s: Any, a: Any, wi
         outputs = e * (real(1) / mass)
         loss, delta = y * (log_from_one(mass) - below), outputs * total(y) - y
     elif model.loss == losses.SQUARED_ERROR and model.output == act.SIGMOID:
-        outputs = act.sigmoid(z)
+        outputs = logistic_awaited(z)
         error = outputs - y
         loss, delta = real(0.5) * error * error, error * (outputs * (one - outputs))
     elif model.loss == losses.SQUARED_ERROR and model.output == act.IDENTITY:
