@@ -48,8 +48,6 @@ def main():
                 of_this = calibration.time_plans(
                     sizes, dtype, update_rule=rule, seconds=arguments.seconds, repeats=5
                 )
-                # compiling for one network is for runs of minutes, so it is no alternative here
-                of_this = [m for m in of_this if m.plan.kernel != "tiny"]
                 measurements += of_this
                 ((pick, fastest),) = calibration.picks(of_this)
                 ratio = pick.ns_per_step / fastest.ns_per_step
