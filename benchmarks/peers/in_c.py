@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from peer import OutOfScope, Peer, Unavailable
+from peer import BOTH_LOSSES, OutOfScope, Peer, Unavailable
 
 HERE = Path(__file__).parent
 FLAGS = ["-O3", "-march=native", "-ffast-math"]
@@ -71,8 +71,9 @@ def pointer(array):
     return ctypes.c_void_p(array.ctypes.data)
 
 
-def real(problem):
-    return "-DREAL=" + ("float" if problem.dtype == "float32" else "double")
+def definitions(problem):
+    loss = ["-DSQUARED_ERROR"] if problem.loss == "squared_error" else []
+    return ["-DREAL=" + ("float" if problem.dtype == "float32" else "double"), *loss]
 
 
 class OneHiddenLayer:
@@ -84,7 +85,7 @@ class OneHiddenLayer:
         inputs, hidden, outputs = self.sizes = problem.sizes
         if constant_sizes:
             flags = [*flags, f"-DINPUTS={inputs}", f"-DHIDDEN={hidden}", f"-DOUTPUTS={outputs}"]
-        self.function = build(self.source, [*flags, real(problem)]).train
+        self.function = build(self.source, [*flags, *definitions(problem)]).train
         self.function.restype = ctypes.c_double
         self.scratch = [np.empty(size, problem.dtype) for size in (hidden, outputs, hidden, outputs)]
 
@@ -119,7 +120,7 @@ class AnyLayers:
     def __init__(self, problem, flags, constant_sizes):
         if constant_sizes:
             flags = [*flags, "-DLAYER_SIZES=" + ",".join(map(str, problem.sizes))]
-        self.function = build(self.source, [*flags, real(problem)]).train
+        self.function = build(self.source, [*flags, *definitions(problem)]).train
         self.function.restype = ctypes.c_double
         self.sizes = np.array(problem.sizes, np.dtype("l"))
         self.scratch = [np.empty(sum(problem.sizes[1:]), problem.dtype) for _ in range(2)]
@@ -139,6 +140,7 @@ class Twin(Peer):
     """Plain C: sizes that arrive as arguments, the compiler flags that everybody writes."""
 
     name = "C"
+    losses = BOTH_LOSSES
     constant_sizes = False
 
     @classmethod
@@ -221,6 +223,7 @@ class Fann(Peer):
     """
 
     name = "FANN"
+    losses = BOTH_LOSSES  # since it is compared on its own
     loss = "squared_error"
     check_rate = 2**-10  # FANN keeps it as a float
     note = "squared error: it has no cross-entropy"

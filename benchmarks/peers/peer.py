@@ -11,16 +11,20 @@ class OutOfScope(Exception):
     """The system does not do this problem, and gets no row."""
 
 
+BOTH_LOSSES = ("binary_cross_entropy", "squared_error")
+
+
 class Peer:
     """One system on one problem: `prepare` sets the initial weights, `train` takes n * epochs steps.
 
-    `check` raises `Unavailable` or `OutOfScope` before anything is built. A peer whose loss is not the
-    problem's names its own, and is compared with numbabp's network of that loss; `check_rate` replaces the
-    rate in this comparison. One that is not `comparable` is not compared. `note` and
-    the `difference` found go into the row.
+    `check` raises `Unavailable` or `OutOfScope` before anything is built, the latter for losses other than
+    `losses`. A peer whose loss is not the problem's names its own, and is compared with numbabp's network of
+    that loss; `check_rate` replaces the rate in this comparison. One that is not `comparable` is not
+    compared. `note` and the `difference` found go into the row.
     """
 
     name = ""
+    losses = ("binary_cross_entropy",)
     loss = None
     check_rate = None
     least_seconds = 0.0  # that a call has to take for what it costs once to be little
@@ -37,7 +41,7 @@ class Peer:
 
     @classmethod
     def check(cls, problem):
-        if problem.shuffle or problem.nonzeros:
+        if problem.shuffle or problem.nonzeros or problem.loss not in cls.losses:
             raise OutOfScope  # draws no orders of its own here, knows no sparse samples
 
     def allocate(self):

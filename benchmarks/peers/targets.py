@@ -5,8 +5,7 @@ SINGLE, DOUBLE = ("float32",), ("float64",)
 
 RATIOS = {  # system: network: dtypes and smallest ratio, one pair or several
     "C": {
-        "2-10-1": [(BOTH, 1 / 1.5)],
-        "2-10-1 tiny": [(BOTH, 1.3)],
+        "2-10-1": [(BOTH, 1.3)],
         "64-32-10": [(SINGLE, 1.6)],
         "784-32-10": [(SINGLE, 3)],
         "784-128-10": [(SINGLE, 3)],
@@ -15,9 +14,14 @@ RATIOS = {  # system: network: dtypes and smallest ratio, one pair or several
         "784-512-10 momentum+L2": [(SINGLE, 3)],
         "50000-64-10 sparse": [(SINGLE, 1 / 1.3)],
     },
-    "C constant sizes": {"2-10-1 tiny": [(BOTH, 1.15)]},
+    "C constant sizes": {"2-10-1": [(BOTH, 1.15)]},
+    "C fastest build": {
+        "2-10-1": [(BOTH, 1 / 0.6)],
+        "2-10-1 squared error": [(BOTH, 1 / 0.6)],
+    },
     "JAX": {
-        "2-10-1 tiny": [(BOTH, 2.8)],
+        "2-10-1": [(BOTH, 3.5)],
+        "2-10-1 squared error": [(BOTH, 3.5)],
         "64-32-10": [(SINGLE, 3)],
         "784-32-10": [(SINGLE, 3)],
         "784-128-10": [(SINGLE, 5)],
@@ -28,13 +32,13 @@ RATIOS = {  # system: network: dtypes and smallest ratio, one pair or several
     "NumPy": {"2-10-1": [(BOTH, 150)]},
     "scikit-learn": {
         "2-10-1": [(BOTH, 700)],
-        "2-10-1 tiny": [(BOTH, 700)],
         "2-10-1 shuffled": [(BOTH, 700)],
         "784-128-10": [(BOTH, 25)],
         "predict": [(BOTH, 1)],
     },
     "hand-written Numba": {
-        "2-10-1": [(BOTH, 1 / 1.3)],
+        "2-10-1": [(BOTH, 1 / 0.85)],
+        "2-10-1 squared error": [(BOTH, 1 / 0.85)],
         "64-32-10": [(BOTH, 1 / 1.3)],
         "784-128-10": [(BOTH, 1 / 1.3)],
     },

@@ -1,4 +1,5 @@
-/* The plain C twin: per-sample SGD of one hidden layer, sigmoid everywhere, binary cross-entropy.
+/* The plain C twin: per-sample SGD of one hidden layer, sigmoid everywhere, binary cross-entropy; or with
+ * -DSQUARED_ERROR half the squared error.
  *
  * REAL is float or double. Sizes are arguments, or constants with -DINPUTS= -DHIDDEN= -DOUTPUTS=. Parameters lie as
  * in numbabp: W1 (inputs, hidden), b1, W2 (hidden, outputs), b2. Measured, and so chosen: scratch that might overlap
@@ -34,8 +35,13 @@ double train(real *restrict parameters, const real *restrict X, const real *rest
                 for (long k = 0; k < outputs; k++) o[k] += h[j] * W2[j * outputs + k];
             for (long k = 0; k < outputs; k++) {
                 o[k] = sigmoid(o[k]);
-                loss -= y[k] * log(o[k]) + (1 - y[k]) * log(1 - o[k]);
                 delta_o[k] = o[k] - y[k];
+#ifdef SQUARED_ERROR
+                loss += (real)0.5 * delta_o[k] * delta_o[k];
+                delta_o[k] *= o[k] * (1 - o[k]);
+#else
+                loss -= y[k] * log(o[k]) + (1 - y[k]) * log(1 - o[k]);
+#endif
             }
             for (long j = 0; j < hidden; j++) {
                 real sum = 0;

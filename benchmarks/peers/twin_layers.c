@@ -1,6 +1,7 @@
 /* The plain C twin for any number of layers, with momentum and an L2 penalty on the weights if asked for.
  *
- * Per-sample SGD, sigmoid everywhere, binary cross-entropy, delta sent back through the weights of the forward pass.
+ * Per-sample SGD, sigmoid everywhere, binary cross-entropy or with -DSQUARED_ERROR half the squared error, delta sent
+ * back through the weights of the forward pass.
  * REAL is float or double. Sizes are arguments, or constants with -DLAYER_SIZES=784,512,512,10. Parameters and
  * velocity lie as in numbabp: W (fan_in, fan_out), b, of the first layer, of the second, ... `units` and `deltas` hold
  * the layers' units one after the other, the inputs left out. Returns the prequential loss of the last epoch. */
@@ -83,8 +84,13 @@ double train(real *parameters, real *velocity, const real *X, const real *Y, lon
             real *delta = deltas + (a - units) - n_outputs;
             for (long k = 0; k < n_outputs; k++) {
                 const real o = below[k];
-                loss -= y[k] * log(o) + (1 - y[k]) * log(1 - o);
                 delta[k] = o - y[k];
+#ifdef SQUARED_ERROR
+                loss += (real)0.5 * delta[k] * delta[k];
+                delta[k] *= o * (1 - o);
+#else
+                loss -= y[k] * log(o) + (1 - y[k]) * log(1 - o);
+#endif
             }
             W = parameters + n_parameters, a = units + n_units - n_outputs;
 #pragma GCC unroll 8

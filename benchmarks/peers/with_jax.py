@@ -1,13 +1,14 @@
 """JAX: the epochs in one jitted call, lax.scan over the samples, the parameters carried."""
 
 import numpy as np
-from peer import Peer, Unavailable, flat
+from peer import BOTH_LOSSES, Peer, Unavailable, flat
 
 
 class Jax(Peer):
     """The gradient from jax.value_and_grad, lax.scan as it comes."""
 
     name = "JAX"
+    losses = BOTH_LOSSES
     unroll = 1
 
     @classmethod
@@ -68,10 +69,12 @@ class Jax(Peer):
         *hidden, (W, b) = parameters
         for V, c in hidden:
             x = self.jax.nn.sigmoid(x @ V + c)
-        return self.cross_entropy(x @ W + b, y)
+        return self.loss_of_outputs(x @ W + b, y)
 
-    def cross_entropy(self, z, y):
+    def loss_of_outputs(self, z, y):
         numpy = self.jax.numpy
+        if self.problem.loss == "squared_error":
+            return numpy.sum((self.jax.nn.sigmoid(z) - y) ** 2) / 2
         return numpy.sum(numpy.maximum(z, 0) - z * y + numpy.log1p(numpy.exp(-numpy.abs(z))))
 
     def update(self, parameters, velocity, gradients, rate):
@@ -102,8 +105,11 @@ class WrittenJax(UnrolledJax):
         for V, c in hidden:
             inputs.append(sigmoid(inputs[-1] @ V + c))
         z = inputs[-1] @ W + b
-        delta, gradients = sigmoid(z) - y, []
+        outputs, gradients = sigmoid(z), []
+        delta = outputs - y
+        if self.problem.loss == "squared_error":
+            delta = delta * outputs * (1 - outputs)
         for (W, _), a in zip(parameters[::-1], inputs[::-1], strict=True):
             gradients.append((numpy.outer(a, delta), delta))
             delta = (W @ delta) * a * (1 - a)
-        return self.cross_entropy(z, y), gradients[::-1]
+        return self.loss_of_outputs(z, y), gradients[::-1]

@@ -2,7 +2,7 @@
 
 import handwritten
 import numpy as np
-from peer import OutOfScope, Peer
+from peer import BOTH_LOSSES, OutOfScope, Peer
 
 
 class Numbabp(Peer):
@@ -37,6 +37,7 @@ class Numbabp(Peer):
 
 class Handwritten(Peer):
     name = "hand-written Numba"
+    losses = BOTH_LOSSES
 
     @classmethod
     def check(cls, problem):
@@ -54,4 +55,5 @@ class Handwritten(Peer):
         (W1, W2), (b1, b2) = self.net.weights, self.net.biases
         X, Y = self.problem.X[:n], self.problem.Y[:n]
         rate, losses = X.dtype.type(self.rate), np.zeros(epochs)
-        handwritten.train(W1.ravel(), b1, W2.ravel(), b2, X, Y, epochs, rate, *self.scratch, losses)
+        train = handwritten.make_train(self.problem.loss == "squared_error")
+        train(W1.ravel(), b1, W2.ravel(), b2, X, Y, epochs, rate, *self.scratch, losses)
