@@ -87,9 +87,11 @@ def _prediction(machine: Machine, problem: Problem, kernel: catalogue.Kernel, sh
         ns = predicted_ns(machine, architecture, problem.options.update_rule != "sgd", kernel.name, shape)
     else:
         ns = machine.ns_per_sparse_step(architecture.layer_sizes, itemsize, problem.n_nonzeros)
+    of_call, of_parameter = kernel.call_ns
+    beside = of_call + of_parameter * architecture.n_parameters
     return {
         "ns_per_step": ns,
-        "seconds": ns * max(1, problem.n_steps) * 1e-9,
+        "seconds": (ns * max(1, problem.n_steps) + beside) * 1e-9,
         "flops": 4.0 * touched,
         "bytes": 3.0 * itemsize * touched,
     }

@@ -286,7 +286,7 @@ def test_rows_that_all_weigh_nothing_change_nothing():
         ({"convert": 1}, "convert must be callable"),
         ({"checkpoint": 1}, "checkpoint must be a path"),
         ({"batches": 5}, "batches must be an iterable"),
-        ({"kernel": "tiny"}, "kernel='tiny'"),
+        ({"kernel": "minibatch"}, "kernel='minibatch'"),
     ],
 )
 def test_arguments_that_are_not_allowed_change_nothing(arguments, message):
