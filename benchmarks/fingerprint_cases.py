@@ -239,12 +239,14 @@ def _of_sparse():
 
 
 def _of_tiny():
-    """Few, since each is compiled for itself."""
+    """Each width, and outputs alone, together and by loops."""
     how = {"kernel": "tiny", "epochs": 5}
-    tanh = {"hidden_activation": "tanh"}
+    tanh, gelu = {"hidden_activation": "tanh"}, {"hidden_activation": "gelu"}
     for dtype in DTYPES:
         yield _network("tiny, 2-10-1", dtype, (2, 10, 1), loss="binary_cross_entropy", **how)
         yield _network("tiny, L2, 3-5-1", dtype, (3, 5, 1), l2=0.01, network=tanh, sample_weight=True, **how)
+        yield _network("tiny, 5-32-3", dtype, (5, 32, 3), loss="categorical_cross_entropy", **how)
+        yield _network("tiny, 3-6-2", dtype, (3, 6, 2), loss="huber", network=gelu, **how)
     yield _network("tiny, updated", "float64", (2, 10, 1), loss="squared_error", propagate="updated", **how)
 
 

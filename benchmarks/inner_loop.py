@@ -15,7 +15,9 @@ MOMENTUM = {"update_rule": "momentum", "l2": 1e-4}
 ROWS = {  # layer sizes, further options of fit
     "2-10-1": ((2, 10, 1), {}),
     "2-10-1 tiny": ((2, 10, 1), {"kernel": "tiny"}),
+    "2-10-1 sequential": ((2, 10, 1), {"kernel": "sequential"}),
     "64-32-10": ((64, 32, 10), {}),
+    "64-32-10 blocked": ((64, 32, 10), {"kernel": "blocked"}),
     "784-32-10": ((784, 32, 10), {}),
     "784-128-10": ((784, 128, 10), {}),
     "784-128-10 sequential": ((784, 128, 10), {"kernel": "sequential"}),
