@@ -53,12 +53,13 @@ def _full(dtype: types.Float) -> Lanes:
     return Lanes(dtype, 8 * VECTOR_BYTES // dtype.bitwidth)
 
 
-def _number_type(dtype: types.Float) -> Any:
+def number_type(dtype: types.Float) -> Any:
+    """LLVM's type of a number."""
     return ir.FloatType() if dtype == types.float32 else ir.DoubleType()
 
 
 def _vector_type(of_type: Lanes) -> Any:
-    return ir.VectorType(_number_type(of_type.dtype), of_type.count)
+    return ir.VectorType(number_type(of_type.dtype), of_type.count)
 
 
 def n_lanes(array: Any) -> Any:
@@ -311,7 +312,7 @@ def _reciprocal(typingctx: Any, vector: Any) -> Any:
     def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         (value,) = arguments
         one = ir.Constant(value.type, [1.0] * vector.count)
-        if not has_avx512() or _divides_fast():
+        if not has_avx512() or divides_fast():
             return builder.fdiv(one, value, flags=FLAGS)
 
         def plus(term: Any, left: Any, right: Any) -> Any:
@@ -348,7 +349,8 @@ def has_avx512() -> bool:
     return bool(llvm.get_host_cpu_features().get("avx512f"))
 
 
-def _divides_fast() -> bool:
+def divides_fast() -> bool:
+    """Whether this processor divides as fast as it takes one step of Newton's."""
     import llvmlite.binding as llvm
 
     return llvm.get_host_cpu_name().startswith("znver")

@@ -44,6 +44,21 @@ def _matrix_at(typingctx: Any, vector: Any, start: Any, rows: Any, columns: Any)
     return array_type(vector, start, rows, columns), codegen
 
 
+def flat(table: Any) -> Any:
+    """A C-contiguous array of two dimensions as a vector, without a copy."""
+    return table.reshape(-1)
+
+
+def _flat(typingctx: Any, table: Any) -> Any:
+    array_type = types.Array(table.dtype, 1, "C")
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        whole = context.make_array(table)(context, builder, arguments[0])
+        return array_value(context, builder, array_type, whole.data, [whole.nitems])
+
+    return array_type(table), codegen
+
+
 def places_of(arrays: Sequence[np.ndarray]) -> Any:
     """Where arrays lie, for `vector_at` and `table_at`: int64 (n, 3), address, rows and columns of each.
 
@@ -92,5 +107,5 @@ def _array_at(n_dimensions: int) -> Any:
 
 
 if not numba.config.DISABLE_JIT:
-    matrix_at = intrinsic(_matrix_at)
+    matrix_at, flat = intrinsic(_matrix_at), intrinsic(_flat)
     vector_at, table_at = intrinsic(_array_at(1)), intrinsic(_array_at(2))
