@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from peer import BOTH_LOSSES, OutOfScope, Peer, Unavailable
+from problems import BETA_1, BETA_2, EPSILON
 
 HERE = Path(__file__).parent
 FLAGS = ["-O3", "-march=native", "-ffast-math"]
@@ -113,7 +114,7 @@ class Sparse(OneHiddenLayer):
 
 
 class AnyLayers:
-    """twin_layers.c: any number of layers, momentum, L2."""
+    """twin_layers.c: any number of layers, momentum, L2, adam."""
 
     source = "twin_layers.c"
 
@@ -132,6 +133,7 @@ class AnyLayers:
             *(ctypes.c_long(number) for number in (n, epochs, len(self.sizes) - 1)),
             pointer(self.sizes),
             *(ctypes.c_double(number) for number in (peer.rate, problem.momentum, problem.l2)),
+            *(ctypes.c_double(number) for number in (BETA_1 if problem.adam else 0.0, BETA_2, EPSILON)),
             *map(pointer, self.scratch),
         )
 
@@ -142,6 +144,7 @@ class Twin(Peer):
     name = "C"
     losses = BOTH_LOSSES
     constant_sizes = False
+    has_adam = True
 
     @classmethod
     def check(cls, problem):
@@ -150,7 +153,7 @@ class Twin(Peer):
 
     def __init__(self, problem):
         super().__init__(problem)
-        self.velocity = np.zeros_like(self.start)
+        self.velocity = np.zeros(2 * self.start.size, self.start.dtype)  # or both of adam's moments
         self.step = self.build()
 
     def build(self):

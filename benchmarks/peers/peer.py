@@ -18,9 +18,9 @@ class Peer:
     """One system on one problem: `prepare` sets the initial weights, `train` takes n * epochs steps.
 
     `check` raises `Unavailable` or `OutOfScope` before anything is built, the latter for losses other than
-    `losses`. A peer whose loss is not the problem's names its own, and is compared with numbabp's network of
-    that loss; `check_rate` replaces the rate in this comparison. One that is not `comparable` is not
-    compared. `note` and the `difference` found go into the row.
+    `losses`, and for adam unless a peer `has_adam`. A peer whose loss is not the problem's names its own, and
+    is compared with numbabp's network of that loss; `check_rate` replaces the rate in this comparison. One
+    that is not `comparable` is not compared. `note` and the `difference` found go into the row.
     """
 
     name = ""
@@ -29,6 +29,7 @@ class Peer:
     check_rate = None
     least_seconds = 0.0  # that a call has to take for what it costs once to be little
     comparable = True
+    has_adam = False
     note = ""
     difference = None
 
@@ -43,6 +44,8 @@ class Peer:
     def check(cls, problem):
         if problem.shuffle or problem.nonzeros or problem.loss not in cls.losses:
             raise OutOfScope  # draws no orders of its own here, knows no sparse samples
+        if problem.adam and not cls.has_adam:
+            raise OutOfScope
 
     def allocate(self):
         """Parameters on a cache line's boundary: where they lie by chance is worth up to a fifth."""

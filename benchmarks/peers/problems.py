@@ -23,6 +23,7 @@ class Problem:
     rate: float = 0.05
     momentum: float = 0.0
     l2: float = 0.0
+    adam: bool = False
     samples: int = 1000
     shuffle: bool = False
     nonzeros: int = 0
@@ -57,6 +58,7 @@ class Problem:
     def name(self):
         extra = {
             "momentum+L2": self.momentum or self.l2,
+            "adam": self.adam,
             "shuffled": self.shuffle,
             "sparse": self.nonzeros,
             "squared error": self.loss == "squared_error",
@@ -72,7 +74,7 @@ class Problem:
     @property
     def plain(self):
         """Whether a step is W -= rate * gradient and no more."""
-        return not (self.momentum or self.l2)
+        return not (self.momentum or self.l2 or self.adam)
 
     def network(self):
         return nbp.Network(
@@ -81,6 +83,10 @@ class Problem:
 
     def but(self, **changes):
         return replace(self, **changes)
+
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
+"""Of adam, where it is asked for, as everybody has them."""
 
 
 def problems():
@@ -98,6 +104,9 @@ def problems():
     # smaller rates where those of the others saturate the units, which hides differences or blows them up
     yield Problem((784, 512, 512, 10), "float32", rate=0.01)
     yield Problem((784, 512, 10), "float32", rate=0.005, momentum=0.9, l2=1e-4)
+    for sizes in ((64, 32, 10), (784, 128, 10), (784, 512, 10)):
+        yield Problem(sizes, "float32", rate=0.001, adam=True)
+        yield Problem(sizes, "float64", rate=0.001, adam=True)
     yield Problem((50_000, 64, 10), "float32", samples=20_000, nonzeros=60)
     yield Problem((2, 10, 1), "float64", shuffle=True)
     yield Problem((2, 10, 1), "float32", shuffle=True)

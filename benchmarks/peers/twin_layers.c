@@ -1,9 +1,10 @@
-/* The plain C twin for any number of layers, with momentum and an L2 penalty on the weights if asked for.
+/* The plain C twin for any number of layers, with momentum and an L2 penalty on the weights if asked for,
+ * or with adam if beta_1 is not 0.
  *
  * Per-sample SGD, sigmoid everywhere, binary cross-entropy or with -DSQUARED_ERROR half the squared error, delta sent
  * back through the weights of the forward pass.
  * REAL is float or double. Sizes are arguments, or constants with -DLAYER_SIZES=784,512,512,10. Parameters and
- * velocity lie as in numbabp: W (fan_in, fan_out), b, of the first layer, of the second, ... `units` and `deltas` hold
+ * velocity, or adam's first and then all second moments, lie as in numbabp: W (fan_in, fan_out), b, of the first layer, of the second, ... `units` and `deltas` hold
  * the layers' units one after the other, the inputs left out. Returns the prequential loss of the last epoch. */
 #include <math.h>
 
@@ -12,6 +13,8 @@ typedef REAL real;
 static inline real sigmoid(real z) {
     return (real)1 / ((real)1 + (sizeof(real) == sizeof(float) ? expf(-z) : exp(-z)));
 }
+
+static inline real root(real s) { return sizeof(real) == sizeof(float) ? sqrtf(s) : sqrt(s); }
 
 static inline void forward(const real *restrict W, const real *restrict b, const real *restrict x, long fan_in,
                            long fan_out, real *restrict a) {
@@ -54,8 +57,25 @@ static inline void update_with_momentum(real *restrict W, real *restrict b, real
     }
 }
 
+struct adam {
+    real eta, keep, take, keep_2, take_2, correction, epsilon;
+};
+
+static inline void update_with_adam(real *restrict W, real *restrict M, real *restrict S, const real *restrict x,
+                                    const real *restrict delta, long fan_in, long fan_out, struct adam a) {
+    for (long i = 0; i < fan_in; i++)
+        for (long j = 0; j < fan_out; j++) {
+            const long ij = i * fan_out + j;
+            const real g = x[i] * delta[j];
+            M[ij] = a.keep * M[ij] + a.take * g;
+            S[ij] = a.keep_2 * S[ij] + a.take_2 * g * g;
+            W[ij] -= a.eta * M[ij] / (root(S[ij] * a.correction) + a.epsilon);
+        }
+}
+
 double train(real *parameters, real *velocity, const real *X, const real *Y, long n, long epochs, long n_layers,
-             const long *sizes, double learning_rate, double momentum, double l2, real *units, real *deltas) {
+             const long *sizes, double learning_rate, double momentum, double l2, double beta_1, double beta_2,
+             double epsilon, real *units, real *deltas) {
 #ifdef LAYER_SIZES
     static const long constants[] = {LAYER_SIZES};
     sizes = constants, n_layers = sizeof constants / sizeof *constants - 1;
@@ -67,7 +87,7 @@ double train(real *parameters, real *velocity, const real *X, const real *Y, lon
         n_parameters += (sizes[l] + 1) * sizes[l + 1];
         n_units += sizes[l + 1];
     }
-    double loss = 0;
+    double loss = 0, power_1 = 1, power_2 = 1;
     for (long epoch = 0; epoch < epochs; epoch++) {
         loss = 0;
         for (long t = 0; t < n; t++) {
@@ -92,6 +112,9 @@ double train(real *parameters, real *velocity, const real *X, const real *Y, lon
                 loss -= y[k] * log(o) + (1 - y[k]) * log(1 - o);
 #endif
             }
+            power_1 *= beta_1, power_2 *= beta_2;
+            const struct adam adam = {(real)(learning_rate / (1 - power_1)), (real)beta_1, (real)(1 - beta_1),
+                                      (real)beta_2, (real)(1 - beta_2), (real)(1 / (1 - power_2)), (real)epsilon};
             W = parameters + n_parameters, a = units + n_units - n_outputs;
 #pragma GCC unroll 8
             for (long l = n_layers - 1; l >= 0; l--) {
@@ -103,7 +126,12 @@ double train(real *parameters, real *velocity, const real *X, const real *Y, lon
                 }
                 const real *inputs = l ? a : x;
                 real *b = W + fan_in * fan_out, *V = velocity + (W - parameters);
-                if (momentum != 0 || l2 != 0)
+                if (beta_1 != 0) {
+                    const real one = 1;
+                    update_with_adam(W, V, V + n_parameters, inputs, delta, fan_in, fan_out, adam);
+                    update_with_adam(b, V + fan_in * fan_out, V + n_parameters + fan_in * fan_out, &one, delta, 1,
+                                     fan_out, adam);
+                } else if (momentum != 0 || l2 != 0)
                     update_with_momentum(W, b, V, V + fan_in * fan_out, inputs, delta, fan_in, fan_out, eta, mu, penalty);
                 else
                     update(W, b, inputs, delta, fan_in, fan_out, eta);

@@ -2,6 +2,7 @@
 
 import numpy as np
 from peer import BOTH_LOSSES, Peer, Unavailable, flat
+from problems import BETA_1, BETA_2, EPSILON
 
 
 class Jax(Peer):
@@ -10,6 +11,7 @@ class Jax(Peer):
     name = "JAX"
     losses = BOTH_LOSSES
     unroll = 1
+    has_adam = True
 
     @classmethod
     def check(cls, problem):
@@ -33,7 +35,9 @@ class Jax(Peer):
         numpy = self.jax.numpy
         pairs = zip(self.net.weights, self.net.biases, strict=True)
         self.own = [(numpy.array(W), numpy.array(b)) for W, b in pairs]  # copies
-        self.velocity = [] if self.problem.plain else self.jax.tree.map(numpy.zeros_like, self.own)
+        zeros = [] if self.problem.plain else self.jax.tree.map(numpy.zeros_like, self.own)
+        # adam's are both moments, and how many steps have been taken
+        self.velocity = (zeros, self.jax.tree.map(numpy.copy, zeros), 0) if self.problem.adam else zeros
         self.jax.block_until_ready((self.own, self.velocity))
 
     def train(self, n, epochs):
@@ -79,11 +83,26 @@ class Jax(Peer):
 
     def update(self, parameters, velocity, gradients, rate):
         tree = self.jax.tree
+        if self.problem.adam:
+            return self.adam(parameters, velocity, gradients, rate)
         if not self.problem.plain:
             mu, l2 = (rate.dtype.type(number) for number in (self.problem.momentum, self.problem.l2))
             gradients = [(dW + l2 * W, db) for (W, _), (dW, db) in zip(parameters, gradients, strict=True)]
             gradients = velocity = tree.map(lambda v, g: mu * v + g, velocity, gradients)
         return tree.map(lambda p, g: p - rate * g, parameters, gradients), velocity
+
+    def adam(self, parameters, moments, gradients, rate):
+        numpy, tree = self.jax.numpy, self.jax.tree
+        first, second, t = moments
+        t = t + 1
+        b1, b2, epsilon = (rate.dtype.type(number) for number in (BETA_1, BETA_2, EPSILON))
+        first = tree.map(lambda m, g: b1 * m + (1 - b1) * g, first, gradients)
+        second = tree.map(lambda s, g: b2 * s + (1 - b2) * g * g, second, gradients)
+        eta, correction = rate / (1 - b1**t), 1 / (1 - b2**t)
+        new = tree.map(
+            lambda p, m, s: p - eta * m / (numpy.sqrt(s * correction) + epsilon), parameters, first, second
+        )
+        return new, (first, second, t)
 
 
 class UnrolledJax(Jax):

@@ -21,7 +21,9 @@ class Numbabp(Peer):
 
     def train(self, n, epochs):
         problem, options = self.problem, {}
-        if not problem.plain:
+        if problem.adam:
+            options = {"update_rule": "adam"}
+        elif not problem.plain:
             options = {"update_rule": "momentum", "momentum": problem.momentum, "l2": problem.l2}
         self.net.fit(
             problem.X[:n],

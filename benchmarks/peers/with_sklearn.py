@@ -13,6 +13,8 @@ class ScikitLearn(Peer):
     @classmethod
     def check(cls, problem):
         """Shuffles too."""
+        if problem.adam:
+            raise OutOfScope  # its epsilon stands beside the moment before it is corrected
         if problem.nonzeros:
             raise OutOfScope  # multi-label targets for ten outputs of sparse samples: minutes a timing
 
