@@ -224,7 +224,8 @@ def predict(machine: Machine, measurement: Measurement) -> float:
     """What the model says of a measured step."""
     plan = measurement.plan
     architecture = _architecture(measurement.layer_sizes, plan.dtype)
-    return predicted_ns(machine, architecture, measurement.update_rule != "sgd", plan.kernel, plan)
+    options = Options(update_rule=measurement.update_rule)
+    return predicted_ns(machine, architecture, options, plan.kernel, plan)
 
 
 @cache

@@ -96,6 +96,7 @@ def _networks(dtype: str) -> None:
     for options in (
         {"kernel": "sequential"},
         {"kernel": "blocked"},
+        {"kernel": "general", "update_rule": "momentum"},
         {"kernel": "general", "update_rule": "adam"},
         {"batch_size": 8, "update_rule": "adam"},
     ):

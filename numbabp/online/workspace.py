@@ -12,13 +12,23 @@ from ..compiler.arrays import aligned_zeros
 from ..compiler.constants import UNKNOWN, known
 from ..compiler.views import places_of
 from ..functions.activations import ACTIVATIONS
+from ..kernels.adaptive.layers import scratch_size
 from ..kernels.general import ROWS_SIZE
 from ..kernels.layout import FAN_OUT, OUTPUTS
 from ..kernels.online.placed import Codes
-from ..kernels.online.sample import BY_ROWS, PLAIN, TRANSPOSED_SGD, WHOLE, Learner
+from ..kernels.online.sample import (
+    ADAPTIVE,
+    BY_ROWS,
+    PENALISED,
+    PLAIN,
+    TRANSPOSED_SGD,
+    WHOLE,
+    Learner,
+)
 from ..kernels.state import Model, Run, Samples
 from ..kernels.update_rules import OF_ALL_SAMPLES
 from ..options import Options
+from ..planning.network_cpu import takes_adaptive_steps
 from ..training.state import RuleState
 
 ALLOWED = (
@@ -76,20 +86,17 @@ class Workspace(NamedTuple):
             How many samples the latest metrics are of.
         """
         of, dtype = architecture, architecture.dtype
-        transposed, scratch_size = of.transposed_layout
-        size = of.n_parameters
+        transposed, largest = of.transposed_layout
         takes = how_steps_are_taken(of, options)
-        if takes == BY_ROWS:
-            size = min(size, int(ROWS_SIZE) + 2 * max(of.layer_sizes))
         n_sums = 2 + len(of.metric_names(options.monitor))
         n_moments = len(state.moments)
         units = aligned_zeros((3, of.n_units), dtype)
         return cls(
             parameters,
             state.moments.reshape(n_moments, of.n_parameters),
-            np.zeros(size if takes in (BY_ROWS, WHOLE) else 0, dtype),
+            np.zeros(_gradient_size(of, takes), dtype),
             units,
-            np.empty(scratch_size, dtype),
+            np.empty(largest, dtype),
             of.layout,
             transposed,
             units[1:2, : of.n_inputs],
@@ -156,10 +163,26 @@ def learner_of(architecture: Architecture, options: Options, work: Workspace) ->
     return Compiled(model, samples, rule, run, work.layout, known(codes.takes), updated)
 
 
+def _gradient_size(architecture: Architecture, takes: int) -> int:
+    """Numbers that are needed to write gradients down."""
+    sizes = architecture.layer_sizes
+    if takes in (PLAIN, TRANSPOSED_SGD):
+        return 0
+    if takes in (ADAPTIVE, PENALISED):
+        return scratch_size(sizes)
+    of_rows = int(ROWS_SIZE) + 2 * max(sizes) if takes == BY_ROWS else architecture.n_parameters
+    return min(architecture.n_parameters, of_rows)
+
+
 def how_steps_are_taken(architecture: Architecture, options: Options) -> int:
-    """As `fit` takes them, one sample at a time: plain SGD apart from all else, clipped norms from all."""
+    """As `fit` takes them, one sample at a time: plain SGD and adaptive rules apart from all else.
+
+    Clipped norms are of the whole gradient.
+    """
     if options.is_plain_sgd:
         return TRANSPOSED_SGD if architecture.transposed_layout[1] else PLAIN
+    if takes_adaptive_steps(architecture, options):
+        return PENALISED if options.l2 > 0 else ADAPTIVE
     return BY_ROWS if options.clip_norm is None else WHOLE
 
 

@@ -90,6 +90,18 @@ class Machine:
     """A byte of parameters in the general kernel's passes over gradient, state and parameters."""
     general_second: float = 0.058
     general_memory: float = 0.12
+    adaptive_first: float = 0.07
+    """A byte of weights in single steps of adagrad, rmsprop, adam and adamw, with what they keep of it, in
+    float32; like the others of these fitted to 11 networks from 2-10-1 to 784-512-512-10 with AVX-512."""
+    adaptive_second: float = 0.077
+    adaptive_double: float = 1.45
+    """What float64 makes of these, whose roots and quotients take more steps."""
+    adaptive_memory: float = 0.043
+    """A byte of weights or of a moment, whatever the dtype."""
+    adaptive_row: float = 1.2
+    """A row of weights, beside `adaptive_odd_row` where it is no whole number of cache lines."""
+    adaptive_odd_row: float = 2.4
+    adaptive_step: float = 60.0
     batch_flop: float = 0.0113
     """A flop of a product of a mini-batch; like the others of these fitted to 8 networks from 2-10-1 to
     784-512-512-10 in batches of 4, 32 and 200, on a processor with AVX2, with an error of 13 %."""
@@ -141,10 +153,23 @@ class Machine:
         return ns if _vector_bytes() == LINE else ns + self.tiny_half * vectors
 
     def ns_per_general_step(self, layer_sizes: Sequence[int], itemsize: int) -> float:
-        """The same of the general kernel, whatever the rule."""
+        """The same of the general kernel, but for the steps of `ns_per_adaptive_step`."""
         layers, total = _layers(layer_sizes, itemsize)
         levels = self.general_first, self.general_second, self.general_memory
         return 1.5 * self._units(layers, itemsize) + total * self._level(3 * total, *levels)
+
+    def ns_per_adaptive_step(self, layer_sizes: Sequence[int], itemsize: int, n_moments: int) -> float:
+        """The same of a single step of a rule that divides by a root; `n_moments` as below."""
+        layers, total = _layers(layer_sizes, itemsize)
+        wide = self.adaptive_double if itemsize == 8 else 1.0
+        first, second = wide * self.adaptive_first, wide * self.adaptive_second
+        memory = max(second, self.adaptive_memory * (1 + n_moments))
+        ns = self.adaptive_step + 1.5 * self._units(layers, itemsize)
+        for fan_in, fan_out in layers:
+            is_odd = fan_out * itemsize % LINE > 0
+            rows = 1 if fan_out == 1 else fan_in
+            ns += rows * (self.adaptive_row + self.adaptive_odd_row * is_odd)
+        return ns + total * self._level((1 + n_moments) * total, first, second, memory)
 
     def ns_per_minibatch_step(
         self, layer_sizes: Sequence[int], itemsize: int, batch_size: int, n_moments: int, n_inputs: float

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 from ..architecture import Architecture
 from ..devices import processor
+from ..kernels.adaptive.rules import is_adaptive
 from ..kernels.layout import NARROW
 from ..kernels.update_rules import N_MOMENTS
+from ..options import Options
 from . import catalogue
 from .cpu_costs import Machine, this_machine
 from .plan import Plan
@@ -46,15 +48,23 @@ class Shape(NamedTuple):
     n_threads: int = 1
 
 
+def takes_adaptive_steps(architecture: Architecture, options: Options) -> bool:
+    """Whether the general kernel's steps are those of `numbabp.kernels.adaptive`."""
+    return options.batch_size == 1 and is_adaptive(options.rule) and not architecture.is_strict
+
+
 def predicted_ns(
-    machine: Machine, architecture: Architecture, velocity: bool, kernel: str, shape: "Shape | Plan"
+    machine: Machine, architecture: Architecture, options: Options, kernel: str, shape: "Shape | Plan"
 ) -> float:
     """What the model says of a step of a kernel on dense samples."""
     sizes = architecture.layer_sizes, architecture.dtype.itemsize
     if shape.block_length:
+        velocity = options.update_rule != "sgd"
         return machine.ns_per_blocked_step(
             *sizes, shape.block_length, shape.sub_block, shape.delayed_layers, velocity
         )
+    if kernel == catalogue.GENERAL.name and takes_adaptive_steps(architecture, options):
+        return machine.ns_per_adaptive_step(*sizes, N_MOMENTS[options.update_rule])
     return {
         "sequential": machine.ns_per_step,
         "tiny": machine.ns_per_tiny_step,
@@ -84,7 +94,7 @@ def _prediction(machine: Machine, problem: Problem, kernel: catalogue.Kernel, sh
             architecture.n_inputs if problem.n_nonzeros is None else problem.n_nonzeros,
         )
     elif problem.n_nonzeros is None:
-        ns = predicted_ns(machine, architecture, problem.options.update_rule != "sgd", kernel.name, shape)
+        ns = predicted_ns(machine, architecture, problem.options, kernel.name, shape)
     else:
         ns = machine.ns_per_sparse_step(architecture.layer_sizes, itemsize, problem.n_nonzeros)
     of_call, of_parameter = kernel.call_ns

@@ -13,8 +13,10 @@ import pytest
 
 from numbabp.compiler import sources
 from numbabp.kernels import blocked, general, inference, sequential, shuffling, sparse, tiny
+from numbabp.kernels.adaptive.train import make_train_adaptive
 from numbabp.kernels.lanes import train
 from numbabp.kernels.minibatch import train as minibatch
+from numbabp.kernels.update_rules import ADAM
 
 PACKAGE = Path(sources.ROOT)
 FILES = sorted(path for folder in sources.FOLDERS for path in (PACKAGE / folder).rglob("*.py"))
@@ -57,6 +59,7 @@ KERNELS = {
     "sparse": sparse.train_sparse,
     "minibatch": minibatch.train_minibatch,
     "lanes": train.train_lanes,
+    "adaptive": make_train_adaptive(ADAM, False),
     "inference": inference.make_activate_rows("sigmoid"),
     "shuffling": shuffling.draw_order,
     "tiny": tiny.train_tiny,
@@ -137,7 +140,9 @@ def test_what_an_edit_compiles_anew(everything, copy):
         ("kernels/powers.py", {"minibatch", "blocked", "sparse"}),
         ("kernels/lanes/layers.py", {"lanes"}),
         ("kernels/lanes/__init__.py", {"lanes"}),
-        ("kernels/update_rules.py", {"general", "minibatch", "blocked", "sparse"}),
+        ("kernels/update_rules.py", {"general", "adaptive", "minibatch", "blocked", "sparse"}),
+        ("kernels/adaptive/rules.py", {"adaptive"}),
+        ("compiler/arithmetic/registers.py", {"adaptive"}),
         ("kernels/steps.py", {"sequential", "minibatch", "blocked", "sparse"}),
         ("kernels/layers.py", ALL - {"shuffling"}),
         ("functions/elementary.py", ALL - {"shuffling"}),

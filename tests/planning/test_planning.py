@@ -200,6 +200,18 @@ def test_fit_finds_the_constants_that_made_the_times():
         assert getattr(fitted, name) == pytest.approx(getattr(truth, name), rel=0.1)
 
 
+def test_single_steps_of_adaptive_rules_are_predicted_apart():
+    machine, sizes = Machine(), (784, 128, 10)
+    plain, adam = machine.ns_per_general_step(sizes, 4), plan_of(sizes, update_rule="adam")
+    rmsprop = plan_of((784, 512, 10), update_rule="rmsprop")
+    assert adam.kernel == rmsprop.kernel == "general"
+    assert adam.ns_per_step == machine.ns_per_adaptive_step(sizes, 4, 2)
+    # beyond the second cache what counts is how many arrays there are
+    assert rmsprop.ns_per_step < 0.75 * plan_of((784, 512, 10), update_rule="adam").ns_per_step
+    for otherwise in ({"clip_value": 1.0}, {"l1": 0.1}):
+        assert plan_of(sizes, update_rule="adam", **otherwise).ns_per_step == plain
+
+
 def test_picks_compares_the_prediction_with_the_measurement():
     fast, slow = plan_of((64, 32, 10)), plan_of((64, 32, 10), kernel="general")
     measured = [

@@ -9,16 +9,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...compiler.compiling import scalar_function
+from ...compiler.constants import constant
+from ...compiler.views import flat
 from ...functions.losses import BINARY_CROSS_ENTROPY, CATEGORICAL_CROSS_ENTROPY, POISSON
+from ..adaptive.train import forward_in_order, step_adaptive
 from ..general import add_gradient, finish_batch, step_rows
 from ..layers import forward, observe, output_gradient, transpose_narrow
+from ..layout import ZERO
 from ..sequential import step_sgd
 from ..state import BATCH, EPOCH, STEP, Model, Run, Samples
 from ..update_rules import Rule
 
 # How a step is taken: plain SGD, without or with narrow layers transposed meanwhile; from the gradient of
-# some rows at a time; from the whole gradient.
-PLAIN, TRANSPOSED_SGD, BY_ROWS, WHOLE = range(4)
+# some rows at a time; from the whole gradient; by an adaptive rule without and with an L2 penalty.
+PLAIN, TRANSPOSED_SGD, BY_ROWS, WHOLE, ADAPTIVE, PENALISED = range(6)
 
 
 class Learner(NamedTuple):
@@ -68,7 +72,7 @@ def learn_sample(learner: Any, weight: Any) -> bool:
         sums[j] = 0
     _transpose(learner, False)
     z, a, delta = model.units[0], model.units[1], model.units[2]
-    forward(model, z, a)
+    _forward(learner, model)
     is_done = observe(model, learner.samples, run, 0, weight, z, a, delta)
     if is_done:
         _take_step(learner, weight)
@@ -82,12 +86,21 @@ def learn_unobserved(learner: Any, weight: Any) -> float:
     model = learner.model
     _transpose(learner, False)
     z, a, delta = model.units[0], model.units[1], model.units[2]
-    forward(model, z, a)
+    _forward(learner, model)
     loss = output_gradient(model.loss, model.level, model.layout, z, a, learner.samples.targets, 0, delta)
     if np.isfinite(loss) and weight > 0:
         _take_step(learner, weight)
     _transpose(learner, True)
     return loss
+
+
+@scalar_function
+def _forward(learner: Any, model: Any) -> None:
+    """Forward pass of the inputs, with the sums in the order that `fit` has them in."""
+    if learner.takes >= ADAPTIVE:
+        forward_in_order(model, False)
+    else:
+        forward(model, model.units[0], model.units[1])
 
 
 @scalar_function
@@ -108,6 +121,10 @@ def _take_step(learner: Any, weight: Any) -> None:
         run.position[STEP] += 1
     elif learner.takes == BY_ROWS:
         step_rows(model, rule, run, weight)
+    elif learner.takes == ADAPTIVE:  # a next sample is not known: these inputs take its place
+        step_adaptive(model, rule, run, weight, flat(learner.samples.inputs), ZERO, constant(0))
+    elif learner.takes == PENALISED:
+        step_adaptive(model, rule, run, weight, flat(learner.samples.inputs), ZERO, constant(1))
     else:
         add_gradient(model, weight)
         run.position[BATCH] = 1
@@ -137,7 +154,7 @@ def _between_steps(learner: Any, gradient: Any) -> Any:
 def look_at_sample(learner: Any) -> None:
     """Forward pass of the learner's sample, with the parameters as they lie between steps."""
     model = learner.model
-    forward(_between_steps(learner, model.gradient), model.units[0], model.units[1])
+    _forward(learner, _between_steps(learner, model.gradient))
 
 
 @scalar_function

@@ -11,10 +11,13 @@ from ...compiler.compiling import strictly
 from ...compiler.constants import known
 from ...devices.processor import blas_threads
 from ...kernels import tiny
+from ...kernels.adaptive.layers import scratch_size
+from ...kernels.adaptive.train import make_train_adaptive
 from ...kernels.general import ROWS_SIZE, train_general
 from ...kernels.layout import BY_ROWS, DELAYED, FAN_OUT, FORM, n_units
 from ...kernels.sequential import make_train_sgd, train_sgd
 from ...kernels.state import BATCH, STEP, Model
+from ...planning.network_cpu import takes_adaptive_steps
 from ...planning.plan import Plan
 from ..checkpoints.standing import take
 from .network_engine import Engine, Subject
@@ -115,6 +118,27 @@ class General(CpuEngine):
         """See `Engine`."""
         samples, run = self.subject.samples, self.subject.run
         return self._train(self.model, samples, self._rule, run, self._batch_size, stop_epoch, max_samples)
+
+
+class Adaptive(CpuEngine):
+    """Single steps of adagrad, rmsprop, adam and adamw without L1 and clipping."""
+
+    def __init__(self, plan: Plan, subject: Subject) -> None:
+        super().__init__(plan, subject)
+        of, self._rule = subject.architecture, subject.options.rule
+        self._train = make_train_adaptive(self._rule.code, self._rule.l2 > 0)
+        self.model = _model(subject, of.layout, gradient_size=scratch_size(of.layer_sizes))
+
+    def advance(self, stop_epoch: int, max_samples: int) -> int:
+        """See `Engine`."""
+        samples, run = self.subject.samples, self.subject.run
+        return self._train(self.model, samples, self._rule, run, stop_epoch, max_samples)
+
+
+def general(plan: Plan, subject: Subject) -> CpuEngine:
+    """The general kernel's engine, in which adaptive rules have steps of their own."""
+    has_own = takes_adaptive_steps(subject.architecture, subject.options)
+    return Adaptive(plan, subject) if has_own else General(plan, subject)
 
 
 class Minibatch(CpuEngine):
@@ -261,7 +285,7 @@ def _usual(subject: Subject) -> tuple[str, str, str, int] | None:
 ENGINES: dict[str, Any] = {
     "sequential": Sequential,
     "tiny": Tiny,
-    "general": General,
+    "general": general,
     "minibatch": Minibatch,
     "blocked": Blocked,
     "sparse": Sparse,
