@@ -47,7 +47,7 @@ class Block(NamedTuple):
 
 
 @scalar_function
-def _add_rows(target: Any, coefficients: Any, rows: Any, first: Any, last: Any, start: Any, n: Any) -> None:
+def add_rows(target: Any, coefficients: Any, rows: Any, first: Any, last: Any, start: Any, n: Any) -> None:
     """target += sum over first <= j < last of coefficients[j - first] rows[j], in n columns from start."""
     zero = target.dtype.type(0)
     for j in range(first, last, 4):
@@ -64,7 +64,7 @@ def _add_rows(target: Any, coefficients: Any, rows: Any, first: Any, last: Any, 
 
 
 @scalar_function
-def _dot_rows(products: Any, vector: Any, rows: Any, first: Any, last: Any, start: Any, n: Any) -> None:
+def dot_rows(products: Any, vector: Any, rows: Any, first: Any, last: Any, start: Any, n: Any) -> None:
     """products[j - first] = vector . rows[j] for first <= j < last, over n columns from start."""
     zero = vector.dtype.type(0)
     for j in range(first, last, 4):
@@ -86,7 +86,7 @@ def _dot_rows(products: Any, vector: Any, rows: Any, first: Any, last: Any, star
 
 
 @scalar_function
-def _gather(samples: Any, block: Any, start: Any, until: Any) -> int:
+def gather(samples: Any, block: Any, start: Any, until: Any) -> int:
     """Copy the samples of the order's positions start to until, but those of weight 0; how many they are."""
     n = 0
     for i in range(start, until):
@@ -106,7 +106,7 @@ def _add_scaled(sums: Any, v: Any, y: Any) -> Any:
 
 
 @subroutine
-def _fill_gram(block: Any, n: Any, fan_in: Any) -> None:
+def fill_gram(block: Any, n: Any, fan_in: Any) -> None:
     """Products of every sample with those before it, in tiles of 4 x 4.
 
     Half of the work of a general matrix product, and in this form half of its time from 16 to 128 samples;
@@ -159,7 +159,7 @@ def _begin_block(model: Any, velocity: Any, block: Any, n: Any) -> None:
             kept = real(powers[t, W_FROM_W])
             for k in range(np.uint64(fan_out)):
                 block.z[t, np.uint64(out) + k] *= kept
-    _fill_gram(block, n, model.layout[0, FAN_IN])
+    fill_gram(block, n, model.layout[0, FAN_IN])
     for t in range(1, n):
         for j in range(t):
             block.gram[t, j] *= real(powers[t - 1 - j, W_FROM_G])
@@ -176,7 +176,7 @@ def _forward(model: Any, block: Any, first: Any, t: Any) -> None:
         x, out = layout[layer, INPUTS], layout[layer, OUTPUTS]
         b = layout[layer, BIASES]
         if layer == 0:
-            _add_rows(z, block.gram[t, first:t], block.delta, first, t, out, fan_out)
+            add_rows(z, block.gram[t, first:t], block.delta, first, t, out, fan_out)
             for k in range(fan_out):
                 z[out + k] += parameters[b + k]
         else:
@@ -186,10 +186,10 @@ def _forward(model: Any, block: Any, first: Any, t: Any) -> None:
                 if kept != 1:
                     for k in range(fan_out):
                         z[out + k] = kept * z[out + k] + (1 - kept) * parameters[b + k]
-                _dot_rows(block.within, a, block.a, first, t, x, fan_in)
+                dot_rows(block.within, a, block.a, first, t, x, fan_in)
                 for j in range(first, t):
                     block.within[j - first] *= real(block.powers[t - 1 - j, W_FROM_G])
-                _add_rows(z, block.within, block.delta, first, t, out, fan_out)
+                add_rows(z, block.within, block.delta, first, t, out, fan_out)
         activate(layout[layer, ACTIVATION], z, a, out, fan_out)
 
 
@@ -220,10 +220,10 @@ def _send_back_delayed(model: Any, block: Any, layer: Any, first: Any, t: Any, u
         delta[x + min(i + TWO, fan_in - ONE)] = kept * p2
         delta[x + min(i + ONE, fan_in - ONE)] = kept * p1
         delta[x + i] = kept * p0
-    _dot_rows(block.within, delta, block.delta, first, end, out, fan_out)
+    dot_rows(block.within, delta, block.delta, first, end, out, fan_out)
     for j in range(first, end):
         block.within[j - first] *= real(block.powers[end - 1 - j, W_FROM_G])
-    _add_rows(delta, block.within, block.a, first, end, x, fan_in)
+    add_rows(delta, block.within, block.a, first, end, x, fan_in)
 
 
 @scalar_function
@@ -270,14 +270,14 @@ def _catch_up(model: Any, velocity: Any, block: Any, layer: Any, first: Any, las
             model.parameters[j] = kept * old + carried * v
             velocity[j] = lost * old + kept_velocity * v
         kept = real(1)
-        _scale_rows(scaled, block.delta, first, out, powers, V_FROM_G)
+        scale_rows(scaled, block.delta, first, out, powers, V_FROM_G)
         add_product(1, velocities, inputs.T, scaled)
-    _scale_rows(scaled, block.delta, first, out, powers, W_FROM_G)
+    scale_rows(scaled, block.delta, first, out, powers, W_FROM_G)
     add_product(kept, weights, inputs.T, scaled)
 
 
 @scalar_function
-def _scale_rows(scaled: Any, delta: Any, first: Any, out: Any, powers: Any, column: Any) -> None:
+def scale_rows(scaled: Any, delta: Any, first: Any, out: Any, powers: Any, column: Any) -> None:
     """Each sample's delta times the coefficient that it has at the end."""
     n, width = scaled.shape
     for t in range(n):
@@ -335,7 +335,7 @@ def train_blocked(
         start = position[SAMPLE]
         until = min(samples.order.size, start - start % length + length)
         done += until - start
-        n = _gather(samples, block, start, until)
+        n = gather(samples, block, start, until)
         if n > 0:  # not where all of them weigh 0
             _begin_block(model, velocity, block, n)
         t = 0
