@@ -17,6 +17,12 @@ LOOK_SECONDS = 0.05
 """How often the calling thread looks after the others, progress and Ctrl-C."""
 PAUSE_SECONDS = 0.0005
 """How often a thread looks whether a gate has changed."""
+LEAST_SHARE = 0.85
+"""Of the time that a thread was awake; below it, another program has had its processor."""
+LEAST_TURN_SECONDS = 0.01
+"""Shorter ones say little of that."""
+MOST_TURNS_AWAY = 32
+"""Of 0.05 to 0.15 s: little is lost by looking, and a free processor is found after some seconds."""
 _NONE = object()
 
 
@@ -106,6 +112,64 @@ class Work:
         while not self.is_done and (left := until - time.monotonic()) > 0:
             if self._under_way.acquire(timeout=min(left, LOOK_SECONDS)):
                 self._under_way.release()
+
+
+class Attendance:
+    """Which of the threads that help another one find a processor free, and so are of use.
+
+    One that shares its processor with another program is mostly late, and where there are more threads than
+    processors it takes the time of the thread that it helps. It stays away for a turn, then for two, four and
+    so on, until it finds its processor free again.
+
+    Parameters
+    ----------
+    n_threads
+        The helped one, which is thread 0, and those that help.
+    """
+
+    def __init__(self, n_threads: int) -> None:
+        self._away, self._next_time = [0] * n_threads, [1] * n_threads
+        self._has_help = False
+
+    def present(self) -> list[int]:
+        """The threads that take part in the next turn."""
+        here = [thread for thread, away in enumerate(self._away) if away == 0]
+        self._away = [max(0, away - 1) for away in self._away]
+        self._has_help = len(here) > 1
+        return here
+
+    @contextmanager
+    def noted(self, thread: int) -> Iterator["Naps"]:
+        """Measure how much of a turn, but for its naps, the calling thread of this number had a processor."""
+        naps = Naps()
+        began, cpu = time.perf_counter(), time.thread_time()
+        yield naps
+        awake = time.perf_counter() - began - naps.seconds
+        if awake > LEAST_TURN_SECONDS:
+            self.note(thread, (time.thread_time() - cpu) / awake)
+
+    def note(self, thread: int, share: float) -> None:
+        """Take into account that a thread had a processor for a share of its time."""
+        if share > LEAST_SHARE:
+            if self._has_help:  # else nobody was in the first one's way
+                self._next_time[thread] = 1
+            return
+        for other in [thread] if thread > 0 else range(1, len(self._away)):
+            self._away[other] = self._next_time[thread]
+        self._next_time[thread] = min(2 * self._next_time[thread], MOST_TURNS_AWAY)
+
+
+class Naps:
+    """What a thread has slept of its own will."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def take(self, seconds: float) -> None:
+        """Sleep, which lets the scheduler put another thread here."""
+        began = time.perf_counter()
+        time.sleep(seconds)
+        self.seconds += time.perf_counter() - began
 
 
 def share_out(
