@@ -34,6 +34,7 @@ KERNELS = {
     "general": {"kernel": "general"},
     "blocked": {"kernel": "blocked", "block_length": 8},
     "blocked 32": {"kernel": "blocked", "block_length": 32},
+    "shared": {"kernel": "shared", "block_length": 8},
 }
 STEPS = {  # options of a step that every kernel takes
     "L2": {"l2": 0.01},
@@ -208,6 +209,8 @@ def _of_rules():
         how = {"update_rule": rule, "twice": True, "loss": "categorical_cross_entropy"}
         for sizes in ("two layers", "wide"):
             yield _network(f"{length}, {rule}, L2, {sizes}", dtype, sizes, l2=0.01, **KERNELS[length], **how)
+    for dtype, l2 in product(DTYPES, (0.0, 0.01)):
+        yield _network(f"shared, L2 {l2}, wide", dtype, "wide", l2=l2, twice=True, **KERNELS["shared"])
 
 
 def _of_options():

@@ -335,14 +335,14 @@ class Network(LearnsOneByOne, LearnsFromStreams):
             GPU (CuPy's, or any with the CUDA array interface) stays there; y and sample_weight may lie there
             or in the host's memory. A GPU does sgd, momentum and nesterov with l2, batch_size=1, no clipping
             and propagate="exact".
-        kernel : {"auto", "sequential", "tiny", "general", "minibatch", "blocked", "persistent", "resident"}
-            "auto" takes what `plan` predicts to be fastest; "blocked" is for both devices, the last two are
-            for GPUs (`numbabp.planning.catalogue` tells of each). All give the same trajectory up to
-            rounding; the same kernel with the same block length gives the same bits.
+        kernel : {"auto", "sequential", "tiny", "general", "minibatch", "blocked", "shared", ...}
+            "auto" takes what `plan` predicts to be fastest; "blocked" is for both devices, "persistent" and
+            "resident" for GPUs (`numbabp.planning.catalogue` tells of each). All give the same trajectory up
+            to rounding; the same kernel with the same block length gives the same bits.
         block_length : int, optional
-            Samples of a block; asks for the blocked kernel.
+            Samples of a block; asks for the blocked kernel, or the shared one.
         n_threads : int, optional
-            Most threads for the products of large blocks; by default as many as BLAS is set to use.
+            Most threads, for large layers and large products; by default as many as BLAS is set to use.
 
         Returns
         -------

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-ON_CPU = ("sequential", "general", "blocked", "tiny", "sparse", "minibatch", "lanes", "each")
+ON_CPU = ("sequential", "general", "blocked", "shared", "tiny", "sparse", "minibatch", "lanes", "each")
 ON_GPU = ("thread", "warp", "block", "persistent", "resident", "blocked")
 KERNELS = {*ON_CPU, *ON_GPU}
 CALLED_BY_KERNELS = ("scalar_function", "device_function")

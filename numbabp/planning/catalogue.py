@@ -18,6 +18,8 @@ BLOCKED_COMPILE_SECONDS, BLOCKED_RUNS = 5.0, 10
 
 It is compiled once for all sizes, so that one run need not pay for it; and a run that takes the sequential
 kernel instead loses half a second at most."""
+SHARED_COMPILE_SECONDS = 10.0
+"""The same of the shared kernel, and of what helps it."""
 ALL_RULES = tuple(UPDATE_RULES)
 
 
@@ -45,6 +47,8 @@ class Kernel:
         Whether X may be sparse, for one network on the CPU; a kernel that is not named takes no other.
     in_blocks : bool
         Whether it takes samples in blocks of a length that may be asked for.
+    in_parts : bool
+        Whether threads share out the parts of a layer.
     in_batches : bool
         Whether a mini-batch's samples go together.
     in_lanes : bool
@@ -62,6 +66,7 @@ class Kernel:
     named: bool = True
     takes_sparse: bool = False
     in_blocks: bool = False
+    in_parts: bool = False
     in_batches: bool = False
     in_lanes: bool = False
     strict: bool = False
@@ -110,6 +115,11 @@ def names_in_blocks() -> tuple[str, ...]:
     return tuple(dict.fromkeys(row.name for row in KERNELS if row.in_blocks))
 
 
+def names_in_parts() -> tuple[str, ...]:
+    """Kernels whose threads share out the parts of a layer; how many they are changes no bit."""
+    return tuple(row.name for row in KERNELS if row.in_parts)
+
+
 def to_save(name: str, device: str) -> tuple[float, int]:
     """What compiling a kernel takes, where it has to be saved, else 0; and by how many runs."""
     row = next(row for row in KERNELS if row.name == name and device.startswith(row.device))
@@ -127,6 +137,16 @@ SEQUENTIAL = Kernel(
 GENERAL = Kernel("general", "every rule, mini-batches, L1, clipping", rules=ALL_RULES, strict=True)
 MINIBATCH = Kernel(
     "minibatch", "mini-batches by products of matrices", rules=ALL_RULES, takes_sparse=True, in_batches=True
+)
+SHARED = Kernel(
+    "shared",
+    "blocks of samples, large hidden layers read once a step by several threads",
+    rules=("sgd",),
+    propagates=_ONE_LAYER_AT_A_TIME,
+    in_blocks=True,
+    in_parts=True,
+    compile_seconds=SHARED_COMPILE_SECONDS,
+    runs=BLOCKED_RUNS,
 )
 SPARSE = Kernel("sparse", "samples with few non-zeros", named=False, takes_sparse=True, strict=True)
 BLOCK = Kernel(
@@ -163,6 +183,7 @@ KERNELS = (
         compile_seconds=BLOCKED_COMPILE_SECONDS,
         runs=BLOCKED_RUNS,
     ),
+    SHARED,
     SPARSE,
     Kernel(
         "blocked",

@@ -40,6 +40,9 @@ class Machine:
     """A byte of weights read, updated and written, all parameters in the first cache."""
     second_cache: float = 0.0276
     memory: float = 0.0518
+    """Where they take up twice the second cache;"""
+    far: float = 0.0742
+    """and where they take up four times as much and more."""
     tiny_step: float = 55.0
     """A step of the tiny kernel: the chain through it; like the others of these fitted to 104 networks from
     2-8-1 to 2000-32-20, with an error of 7 %, on a processor on which the sequential kernel takes 1.25 times
@@ -80,7 +83,12 @@ class Machine:
     update_far: float = 0.0444
     delayed_near: float = 0.0205
     """A byte of a hidden layer's weights that is only read."""
-    delayed_far: float = 0.0493
+    delayed_far: float = 0.0741
+    swept_near: float = 0.0234
+    """A byte of weights swept over for a sample that goes back and one that goes forth."""
+    swept_far: float = 0.0390
+    swept_unit: float = 10.5
+    """A byte of a unit of a swept layer, whose pre-activation is added up from parts."""
     carry_near: float = 0.07
     """A byte of weights and as much of velocity, carried to a block's end."""
     carry_far: float = 0.15
@@ -136,7 +144,7 @@ class Machine:
             4 or 8, the dtype's bytes.
         """
         layers, total = _layers(layer_sizes, itemsize)
-        through = self._level(total, self.first_cache, self.second_cache, self.memory)
+        through = self._through(total)
         ns = self._units(layers, itemsize)
         return ns + sum(self._single_step(*layer, itemsize, through) for layer in layers)
 
@@ -219,18 +227,48 @@ class Machine:
             Whether the update rule is momentum or nesterov.
         """
         (first, *hidden), total = _layers(layer_sizes, itemsize)
-        through = self._level(total, self.first_cache, self.second_cache, self.memory)
+        through = self._through(total)
         ns = self._units([first, *hidden], itemsize)
         ns += self._first_layer_blocked(*first, itemsize, block_length, sub_block, total)
         if velocity:
             ns += self._velocity_blocked(*first, itemsize, block_length, total)
             through *= self.velocity
+        put_off = itemsize * sum(math.prod(hidden[layer - 1]) for layer in delayed_layers)
         for layer, sizes in enumerate(hidden, start=1):
             if layer in delayed_layers:
-                ns += self._delayed(*sizes, itemsize, sub_block, total)
+                ns += self._delayed(*sizes, itemsize, sub_block, put_off)
             else:
                 ns += self._single_step(*sizes, itemsize, through)
         return ns
+
+    def ns_per_shared_step(
+        self,
+        layer_sizes: Sequence[int],
+        itemsize: int,
+        block_length: int,
+        sub_block: int,
+        swept_layers: Sequence[int],
+        n_threads: int,
+    ) -> float:
+        """The same of the shared kernel, on so many threads."""
+        (first, *others), total = _layers(layer_sizes, itemsize)
+        wide = itemsize / 4
+        through = self._through(total)
+        in_blocks = self._first_layer_blocked(*first, itemsize, block_length, sub_block, total)
+        parted = 4 * self.multiply_add * wide * first[0] * first[1]
+        alone = self._units([first, *others], itemsize) + max(0.0, in_blocks - parted)
+        swept = itemsize * sum(math.prod(others[layer - 1]) for layer in swept_layers)
+        for layer, (fan_in, fan_out) in enumerate(others, start=1):
+            if layer not in swept_layers:
+                alone += self._single_step(fan_in, fan_out, itemsize, through)
+                continue
+            weights = itemsize * fan_in * fan_out
+            near = self._level(swept / n_threads, self.swept_near, self.swept_near, self.swept_far)
+            # the second layer once for both ways; what is written comes from as far
+            parted += weights * (near if layer == 1 else 1.5 * near) + weights * self.update_far / sub_block
+            parted += 2 * self.multiply_add * wide * fan_in * fan_out
+            alone += self.correction * itemsize * sub_block * fan_out + self.swept_unit * itemsize * fan_out
+        return alone + parted / n_threads
 
     def ns_per_sparse_step(self, layer_sizes: Sequence[int], itemsize: int, n_nonzeros: float) -> float:
         """Predicted nanoseconds of a step of plain SGD on a sample of so many non-zeros.
@@ -253,10 +291,11 @@ class Machine:
         narrow = fan_out == 1 or (fan_out <= NARROW and fan_out < fan_in)
         return self.row * (fan_out if narrow else fan_in) + itemsize * fan_in * fan_out * through
 
-    def _delayed(self, fan_in: int, fan_out: int, itemsize: int, sub_block: int, total: float) -> float:
-        """A hidden layer that is updated once a sub-block."""
+    def _delayed(self, fan_in: int, fan_out: int, itemsize: int, sub_block: int, put_off: float) -> float:
+        """A hidden layer that is updated once a sub-block, as are so many bytes of weights."""
         weights = itemsize * fan_in * fan_out
-        near = self._level(total, self.delayed_near, self.delayed_near, self.delayed_far)
+        # the block's rows, which a step's corrections read, want some of the cache, too
+        near = self._level(1.25 * put_off, self.delayed_near, self.delayed_near, self.delayed_far)
         corrections = self.correction * itemsize * sub_block * (fan_in + fan_out)
         product = 2 * self.multiply_add * itemsize / 4 * fan_in * fan_out
         ns = self.row * fan_in + weights * near + corrections + product
@@ -295,6 +334,12 @@ class Machine:
         weights = itemsize * fan_in * fan_out
         near = self._level(2 * total, self.carry_near, self.carry_near, self.carry_far)
         return 4 * self.multiply_add * itemsize / 4 * fan_in * fan_out + weights * near / length
+
+    def _through(self, size: float) -> float:
+        """Cost of a byte of weights read, updated and written, of `size` in all."""
+        near = self._level(size, self.first_cache, self.second_cache, self.memory)
+        beyond = size / (2 * self.second_cache_size) - 1
+        return near + (self.far - self.memory) * min(1.0, max(0.0, beyond))
 
     def _level(self, size: float, first: float, second: float, memory: float) -> float:
         """Cost of a byte where `size` bytes are in use; memory's share grows with what no cache holds."""

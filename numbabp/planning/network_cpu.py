@@ -7,19 +7,21 @@ from typing import Any, NamedTuple
 from ..architecture import Architecture
 from ..devices import processor
 from ..kernels.adaptive.rules import is_adaptive
-from ..kernels.layout import NARROW
+from ..kernels.shared.crew import MOST_THREADS
 from ..kernels.update_rules import N_MOMENTS
 from ..options import Options
 from . import catalogue
 from .cpu_costs import Machine, this_machine
 from .plan import Plan
 from .problem import Problem
-from .refusals import refusal
+from .refusals import large_layers, refusal
 
 BLOCK_LENGTHS = (8, 12, 16, 24, 32, 48, 64, 128, 256)
 """Lengths that the planner considers; any other may be asked for."""
-DELAYED_LEAST = 4096
-"""Weights of the smallest hidden layer that is worth delaying; smaller ones stay in the first cache."""
+SWEPT_STEPS = 32
+"""Steps that the shared kernel's hidden weights wait for: their writing costs more than the corrections."""
+SHARED_BYTES = 1e6
+"""Large layers' weights from which on a second thread is worth its phases."""
 THREADED_FLOPS = 1e9
 """Smallest product that is worth more than one thread."""
 
@@ -30,7 +32,10 @@ def candidates(problem: Problem) -> Iterator[Plan]:
     dtype = problem.architecture.dtype.name
     only_one = "X is sparse" if problem.is_sparse else ""
     for kernel in catalogue.kernels(problem, catalogue.CPU):
-        shapes = _shapes_of_blocks(problem) if kernel.in_blocks else [_shape_of_batch(problem)]
+        if kernel.in_parts:
+            shapes = _shapes_of_parts(problem)
+        else:
+            shapes = _shapes_of_blocks(problem) if kernel.in_blocks else [_shape_of_batch(problem)]
         why = refusal(kernel, problem)
         if why:  # of blocks, those of the first length say it for all
             shapes = [shape for shape in shapes if shape.block_length == shapes[0].block_length]
@@ -58,6 +63,10 @@ def predicted_ns(
 ) -> float:
     """What the model says of a step of a kernel on dense samples."""
     sizes = architecture.layer_sizes, architecture.dtype.itemsize
+    if kernel == catalogue.SHARED.name:
+        return machine.ns_per_shared_step(
+            *sizes, shape.block_length, shape.sub_block, shape.delayed_layers, shape.n_threads
+        )
     if shape.block_length:
         velocity = options.update_rule != "sgd"
         return machine.ns_per_blocked_step(
@@ -76,7 +85,8 @@ def blas_threads_that_matter(problem: Problem) -> int:
     """Threads that BLAS may use, where the products of the longest block or batch are worth more than one."""
     length = max(BLOCK_LENGTHS[-1], problem.options.batch_size)
     flops = 2.0 * length * problem.architecture.n_weights
-    return processor.most_blas_threads() if flops >= THREADED_FLOPS else 1
+    shares = threads_of_parts(problem.architecture, problem.options.n_threads)
+    return processor.most_blas_threads() if flops >= THREADED_FLOPS else shares
 
 
 def _prediction(machine: Machine, problem: Problem, kernel: catalogue.Kernel, shape: Shape) -> dict[str, Any]:
@@ -124,7 +134,7 @@ def threads_of_products(length: int, layer_sizes: Sequence[int], most: int | Non
 def _shapes_of_blocks(problem: Problem) -> list[Shape]:
     """Lengths of blocks, each with and without hidden layers delayed."""
     options, sizes = problem.options, problem.architecture.layer_sizes
-    delayed_layers = () if options.update_rule != "sgd" else _delayed_layers(sizes)
+    delayed_layers = () if options.update_rule != "sgd" else large_layers(sizes)
     lengths = BLOCK_LENGTHS if options.block_length is None else (options.block_length,)
     return [
         Shape(
@@ -138,13 +148,22 @@ def _shapes_of_blocks(problem: Problem) -> list[Shape]:
     ]
 
 
-def _delayed_layers(layer_sizes: tuple[int, ...]) -> tuple[int, ...]:
-    """Hidden layers that are large enough to be read only, within a sub-block."""
-    return tuple(
-        layer
-        for layer in range(1, len(layer_sizes) - 1)
-        if layer_sizes[layer + 1] > NARROW and layer_sizes[layer] * layer_sizes[layer + 1] >= DELAYED_LEAST
-    )
+def _shapes_of_parts(problem: Problem) -> list[Shape]:
+    """Lengths of blocks, with large layers in parts, on all the threads that are worth it."""
+    options, architecture = problem.options, problem.architecture
+    lengths = BLOCK_LENGTHS if options.block_length is None else (options.block_length,)
+    layers = large_layers(architecture.layer_sizes)
+    n_threads = threads_of_parts(architecture, options.n_threads)
+    return [Shape(length, min(length, SWEPT_STEPS), layers, n_threads) for length in lengths]
+
+
+def threads_of_parts(architecture: Architecture, wanted: int | None) -> int:
+    """Threads that share out the parts of a network's large layers."""
+    sizes = architecture.layer_sizes
+    weights = sum(sizes[layer] * sizes[layer + 1] for layer in large_layers(sizes))
+    if weights * architecture.dtype.itemsize < SHARED_BYTES:
+        return 1
+    return min(processor.n_threads(wanted), processor.most_blas_threads(), MOST_THREADS)
 
 
 def _n_threads(flops: float, wanted: int | None) -> int:

@@ -32,7 +32,7 @@ class Plan:
     delayed_layers : tuple of int
         Hidden layers whose weights are updated once a sub-block; 0 is the first layer.
     n_threads : int
-        Most threads that BLAS may use, or of a population those that share the networks.
+        Most threads that BLAS may use, those that share out a layer's parts, or a population's networks.
     n_lanes : int
         Networks of a vector, where they go in lanes.
     mapping : Mapping or None
@@ -40,8 +40,8 @@ class Plan:
     of_network : Plan or None
         Of a population on the CPU: how one network is trained by itself; every one, or one that diverges.
     ns_per_step : float
-        Predicted nanoseconds of one network's step (`cpu_costs`, `cuda_costs`), on one thread of the CPU or
-        on the whole GPU.
+        Predicted nanoseconds of one network's step (`cpu_costs`, `cuda_costs`), on one thread of the CPU, on
+        those that share out its layers' parts, or on the whole GPU.
     seconds : float
         Predicted for the whole call.
     seconds_beside, transfer_seconds : float
@@ -135,7 +135,7 @@ class Plan:
         faster = [plan for plan in self.others if plan.seconds < self.seconds]
         predicted = "the fastest predicted for so few steps" if faster else "the fastest predicted"
         reason = self.only_one or ("asked for" if self.asked_for else predicted)
-        threads = "1 thread" if self.n_threads == 1 else f"up to {self.n_threads} threads for products"
+        threads = "1 thread" if self.n_threads == 1 else f"up to {self.n_threads} threads"
         where = f" on the cpu, {self.dtype}, {threads}" if self.device == "cpu" else f", {self.dtype}"
         lines = [
             f"{self.name}{where}: {reason}.",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from ..kernels.cuda.blocked.geometry import MAX_LENGTH, MAX_METRICS, MAX_OUTPUTS
+from ..kernels.layout import NARROW
 from ..kernels.tiny import tiny_widths
 from ..kernels.update_rules import OF_ALL_SAMPLES
 from ..options import PLAIN_GRADIENT
@@ -12,6 +13,18 @@ from .problem import Problem
 
 TINY_INPUTS, TINY_HIDDEN, TINY_OUTPUTS = 400, 32, 100
 """Largest network of the tiny kernel, one hidden layer; others gained nothing from constant sizes."""
+
+DELAYED_LEAST = 4096
+"""Weights of the smallest layer that is worth delaying, or sweeping; smaller ones stay in the first cache."""
+
+
+def large_layers(layer_sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Layers after the first that are large enough to be read only, within a sub-block."""
+    return tuple(
+        layer
+        for layer in range(1, len(layer_sizes) - 1)
+        if layer_sizes[layer + 1] > NARROW and layer_sizes[layer] * layer_sizes[layer + 1] >= DELAYED_LEAST
+    )
 
 
 def refusal(kernel: Kernel, problem: Problem) -> str:
@@ -82,6 +95,14 @@ def _not_in_batches(kernel: Kernel, problem: Problem) -> str:
 def _not_in_blocks(kernel: Kernel, problem: Problem) -> str:
     what = problem.options.not_linear
     return f"{what} makes steps that are not linear in the gradients" if what else ""
+
+
+def _not_shared(kernel: Kernel, problem: Problem) -> str:
+    if why := _not_in_blocks(kernel, problem) or _not_a_step_at_once(kernel, problem):
+        return why
+    if not large_layers(problem.architecture.layer_sizes):
+        return "no layer after the first is large enough to be shared out"
+    return ""
 
 
 def _not_sparse(kernel: Kernel, problem: Problem) -> str:
@@ -214,6 +235,7 @@ _REASONS: dict[tuple[str, str], Callable[[Kernel, Problem], str]] = {
     ("general", CPU): _not_general,
     ("minibatch", CPU): _not_in_batches,
     ("blocked", CPU): _not_in_blocks,
+    ("shared", CPU): _not_shared,
     ("sparse", CPU): _not_sparse,
     ("blocked", CUDA): _not_in_blocks_on_gpu,
     ("resident", CUDA): _not_on_chip,

@@ -18,7 +18,7 @@ NAMES = [case.name for case in (*runs.cases(), *runs.simulated_cases())]
 def test_runs_are_many_and_cover_every_kernel_and_rule():
     assert len(NAMES) == len(set(NAMES)) >= 300
     parts = ("network", "population", "predictions", "estimator", "ensemble", "search", "GPU population")
-    on_cpu = ("sequential", "general", "minibatch", "blocked", "sparse", "tiny", "lanes", "each")
+    on_cpu = ("sequential", "general", "minibatch", "blocked", "shared", "sparse", "tiny", "lanes", "each")
     kernels = (*on_cpu, "thread", "warp", "block", "persistent")
     for part in parts:
         assert any(name.startswith(f"{part}: ") for name in NAMES)

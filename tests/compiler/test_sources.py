@@ -16,6 +16,7 @@ from numbabp.kernels import blocked, general, inference, sequential, shuffling, 
 from numbabp.kernels.adaptive.train import make_train_adaptive
 from numbabp.kernels.lanes import train
 from numbabp.kernels.minibatch import train as minibatch
+from numbabp.kernels.shared import train as shared
 from numbabp.kernels.update_rules import ADAM
 
 PACKAGE = Path(sources.ROOT)
@@ -56,6 +57,7 @@ KERNELS = {
     "sequential": sequential.train_sgd,
     "general": general.train_general,
     "blocked": blocked.train_blocked,
+    "shared": shared.train_shared,
     "sparse": sparse.train_sparse,
     "minibatch": minibatch.train_minibatch,
     "lanes": train.train_lanes,
@@ -137,13 +139,13 @@ def test_what_an_edit_compiles_anew(everything, copy):
         ("kernels/cuda/barriers.py", set()),
         ("kernels/tiny.py", {"tiny"}),
         ("kernels/sequential.py", {"sequential"}),
-        ("kernels/powers.py", {"minibatch", "blocked", "sparse"}),
+        ("kernels/powers.py", {"minibatch", "blocked", "shared", "sparse"}),
         ("kernels/lanes/layers.py", {"lanes"}),
         ("kernels/lanes/__init__.py", {"lanes"}),
-        ("kernels/update_rules.py", {"general", "adaptive", "minibatch", "blocked", "sparse"}),
+        ("kernels/update_rules.py", {"general", "adaptive", "minibatch", "blocked", "shared", "sparse"}),
         ("kernels/adaptive/rules.py", {"adaptive"}),
         ("compiler/arithmetic/registers.py", {"adaptive"}),
-        ("kernels/steps.py", {"sequential", "minibatch", "blocked", "sparse"}),
+        ("kernels/steps.py", {"sequential", "minibatch", "blocked", "shared", "sparse"}),
         ("kernels/layers.py", ALL - {"shuffling"}),
         ("functions/elementary.py", ALL - {"shuffling"}),
         ("kernels/__init__.py", ALL),

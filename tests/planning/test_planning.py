@@ -45,7 +45,7 @@ def test_the_choice_is_the_fastest_of_what_is_possible(layer_sizes):
             continue
         assert other.ns_per_step >= plan.ns_per_step or "than it saves" in other.why_not
     kernels = {plan.kernel, *(other.kernel for other in plan.alternatives)}
-    assert kernels == {"sequential", "general", "minibatch", "blocked", "tiny"}
+    assert kernels == {"sequential", "general", "minibatch", "blocked", "shared", "tiny"}
 
 
 def test_a_short_run_does_not_wait_for_the_blocked_kernel_and_says_so():
@@ -137,7 +137,9 @@ def test_what_is_not_linear_is_not_blocked(options, reason):
 
 
 def test_overrides_that_contradict_each_other():
-    with pytest.raises(ValueError, match="block_length=8 needs kernel='blocked', got 'sequential'"):
+    with pytest.raises(
+        ValueError, match="block_length=8 needs kernel='blocked' or 'shared', got 'sequential'"
+    ):
         plan_of((64, 32, 10), kernel="sequential", block_length=8)
     with pytest.raises(ValueError, match=r"kernel='tiny' is not possible: .*at most 64 units"):
         plan_of((64, 100, 10), kernel="tiny")

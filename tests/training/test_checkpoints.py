@@ -82,6 +82,7 @@ CASES = {
     "blocked": ((20, 8, 1), {"kernel": "blocked", "block_length": 16}),
     "blocked, momentum": ((20, 8, 8, 1), {"block_length": 8, "update_rule": "momentum", "l2": 0.01}),
     "blocked, nesterov": ((20, 8, 1), {"block_length": 32, "update_rule": "nesterov"}),
+    "shared": ((5, 66, 64, 1), {"kernel": "shared", "block_length": 16}),
     "sparse": ((20, 4, 1), {}),
     "sparse, momentum": ((20, 4, 1), {"update_rule": "momentum", "l2": 0.01}),
     "sparse, adam": ((20, 4, 1), {"update_rule": "adam"}),

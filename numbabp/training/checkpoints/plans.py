@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from ...planning.catalogue import names_in_parts
 from ...planning.plan import Plan
 from ...planning.planner import step_by_step
 from ...planning.problem import Problem
@@ -71,6 +72,8 @@ def planned(facts: Any, plan: Plan, problem: Problem) -> Plan:
     if facts["block_length"] and not candidate.block_length:
         raise CheckpointError(f"its block_length {facts['block_length']} is not one of {facts['kernel']!r}")
     own = {**facts, "delayed_layers": tuple(facts["delayed_layers"])}
+    if candidate.kernel in names_in_parts():  # whose threads change no bit
+        own["n_threads"] = candidate.n_threads
     return replace(candidate, **own, others=plan.others)
 
 

@@ -1,8 +1,10 @@
 """Engines for one network on the CPU, one for each kernel."""
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
+import numba
 import numpy as np
 
 from ...architecture import Architecture
@@ -20,6 +22,7 @@ from ...kernels.state import BATCH, STEP, Model
 from ...planning.network_cpu import takes_adaptive_steps
 from ...planning.plan import Plan
 from ..checkpoints.standing import take
+from ..threads import Attendance, Naps, share_out
 from .network_engine import Engine, Subject
 
 USUAL_HIDDEN = frozenset({"sigmoid", "tanh", "relu"})
@@ -32,6 +35,10 @@ USUAL_OUTPUTS = {
 """Activations, of the output layer with the loss, that the sequential kernel is compiled for one by one.
 
 The kernel for all takes 1.6 times as long to compile, and serves the others."""
+
+
+NAP_SECONDS = 1e-4
+"""What a thread that helps sleeps where there is nothing to do."""
 
 
 class CpuEngine(Engine):
@@ -172,32 +179,14 @@ class Blocked(CpuEngine):
     """Blocks of samples (docs/blocked.md)."""
 
     def __init__(self, plan: Plan, subject: Subject) -> None:
-        from ...kernels.blocked import Block, train_blocked  # compiled for those who need it
+        from ...kernels.blocked import train_blocked  # compiled for those who need it
 
         super().__init__(plan, subject)
-        layout, scratch_size = subject.architecture.transposed_layout
-        layout = layout.copy()
-        layout[0, FORM] = BY_ROWS  # its products are BLAS's
-        layout[list(plan.delayed_layers), FORM] = DELAYED
+        layout, scratch_size = _layout_of_blocks(plan, subject)
         self.model = _model(subject, layout, scratch_size)
         self._rule, self._updated = subject.options.rule, subject.options.propagate == "updated"
         self._train = train_blocked
-        length, width = plan.block_length, int(layout[0, FAN_OUT])
-        dtype = subject.architecture.dtype
-        # rows a multiple of a page apart would share the cache's few places for such addresses
-        row = n_units(layout)
-        row += LINE // dtype.itemsize if row * dtype.itemsize % 4096 == 0 else 0
-        units = aligned_zeros((3, length, row), dtype)
-        self._block = Block(
-            units[0],
-            units[1],
-            units[2],
-            aligned_zeros((length, length), dtype),
-            aligned_zeros((length, width) if subject.moments.size else (0, 0), dtype),
-            np.zeros((length + 1, 6)),
-            np.zeros(plan.sub_block, dtype),
-            np.zeros(length, np.int64),
-        )
+        self._block = _block(plan, subject, layout)
 
     def advance(self, stop_epoch: int, max_samples: int) -> int:
         """See `Engine`."""
@@ -206,6 +195,66 @@ class Blocked(CpuEngine):
             return self._train(
                 self.model, samples, self._rule, run, self._block, self._updated, stop_epoch, max_samples
             )
+
+
+class Shared(CpuEngine):
+    """Blocks, with the large hidden layers' weights in parts that threads share out (`kernels.shared`)."""
+
+    def __init__(self, plan: Plan, subject: Subject) -> None:
+        from ...kernels.shared import train  # compiled for those who need it
+        from ...kernels.shared.crew import IS_OVER_AT, make_crew
+
+        super().__init__(plan, subject)
+        self._kernels, self._over_at = train, IS_OVER_AT
+        layout, scratch_size = _layout_of_blocks(plan, subject)
+        self.model = _model(subject, layout, scratch_size)
+        self._rule, self._updated = subject.options.rule, subject.options.propagate == "updated"
+        # without the compiler there are no words that threads could tell each other by
+        self._n_threads = 1 if numba.config.DISABLE_JIT else plan.n_threads
+        block = _block(plan, subject, layout)
+        dtype, widest = subject.architecture.dtype, int(layout[:, FAN_OUT].max())
+        crew = make_crew(self._n_threads, block.a.shape[1], widest, plan.sub_block, dtype)
+        self._work = train.Work(block, crew)
+        self._attendance = Attendance(self._n_threads)
+        if self._n_threads > 1:
+            self._end_help()
+            train.help_shared(self.model, self._work, 1)  # compiles, or loads from the cache
+
+    def _end_help(self) -> None:
+        self._work.crew.words[self._over_at] = 1
+
+    def advance(self, stop_epoch: int, max_samples: int) -> int:
+        """See `Engine`."""
+        status: list[int] = []
+        stop = threading.Event()
+
+        def train() -> None:
+            samples, run = self.subject.samples, self.subject.run
+            of = self.model, samples, self._rule, run, self._work, self._updated
+            try:
+                status.append(self._kernels.train_shared(*of, stop_epoch, max_samples))
+            finally:
+                self._end_help()
+
+        def assist(thread: int, naps: Naps) -> None:
+            while not stop.is_set():
+                if self._kernels.help_shared(self.model, self._work, thread) == self._kernels.OVER:
+                    return
+                naps.take(NAP_SECONDS)
+
+        def take_part(i: int, task: int) -> None:
+            thread = present[i]
+            with self._attendance.noted(thread) as naps:
+                if thread > 0:
+                    assist(thread, naps)
+                elif not status:
+                    train()
+
+        present = self._attendance.present()
+        self._work.crew.words[self._over_at] = 0
+        with blas_threads(1):
+            share_out(range(len(present)), len(present), take_part, lambda: None, stop)
+        return status[0]
 
 
 class Sparse(CpuEngine):
@@ -267,6 +316,37 @@ def _model(subject: Subject, layout: np.ndarray, scratch_size: int = 0, gradient
     )
 
 
+def _layout_of_blocks(plan: Plan, subject: Subject) -> tuple[np.ndarray, int]:
+    """Layout for a kernel that takes blocks, and the size of its scratch."""
+    layout, scratch_size = subject.architecture.transposed_layout
+    layout = layout.copy()
+    layout[0, FORM] = BY_ROWS  # its products are BLAS's
+    layout[list(plan.delayed_layers), FORM] = DELAYED
+    return layout, scratch_size
+
+
+def _block(plan: Plan, subject: Subject, layout: np.ndarray) -> Any:
+    """Scratch for a block of samples."""
+    from ...kernels.blocked import Block
+
+    length, width = plan.block_length, int(layout[0, FAN_OUT])
+    dtype = subject.architecture.dtype
+    # rows a multiple of a page apart would share the cache's few places for such addresses
+    row = n_units(layout)
+    row += LINE // dtype.itemsize if row * dtype.itemsize % 4096 == 0 else 0
+    units = aligned_zeros((3, length, row), dtype)
+    return Block(
+        units[0],
+        units[1],
+        units[2],
+        aligned_zeros((length, length), dtype),
+        aligned_zeros((length, width) if subject.moments.size else (0, 0), dtype),
+        np.zeros((length + 1, 6)),
+        np.zeros(plan.sub_block, dtype),
+        np.zeros(length, np.int64),
+    )
+
+
 def _usual(subject: Subject) -> tuple[str, str, str, int] | None:
     """Hidden and output activation, loss and number of metrics, if a kernel for just these is compiled."""
     of = subject.architecture
@@ -288,6 +368,7 @@ ENGINES: dict[str, Any] = {
     "general": general,
     "minibatch": Minibatch,
     "blocked": Blocked,
+    "shared": Shared,
     "sparse": Sparse,
 }
 """By the kernel's name in the catalogue."""

@@ -1,0 +1,1 @@
+"""One large network on several threads, its hidden weights read once a step."""
