@@ -142,7 +142,10 @@ def test_what_an_edit_compiles_anew(everything, copy):
         ("kernels/powers.py", {"minibatch", "blocked", "shared", "sparse"}),
         ("kernels/lanes/layers.py", {"lanes"}),
         ("kernels/lanes/__init__.py", {"lanes"}),
-        ("kernels/update_rules.py", {"general", "adaptive", "minibatch", "blocked", "shared", "sparse"}),
+        (
+            "kernels/update_rules.py",
+            {"general", "adaptive", "minibatch", "blocked", "shared", "sparse", "lanes"},
+        ),
         ("kernels/adaptive/rules.py", {"adaptive"}),
         ("compiler/arithmetic/registers.py", {"adaptive"}),
         ("kernels/steps.py", {"sequential", "minibatch", "blocked", "shared", "sparse"}),
