@@ -18,7 +18,7 @@ BLOCKED_COMPILE_SECONDS, BLOCKED_RUNS = 5.0, 10
 
 It is compiled once for all sizes, so that one run need not pay for it; and a run that takes the sequential
 kernel instead loses half a second at most."""
-SHARED_COMPILE_SECONDS = 10.0
+SHARED_COMPILE_SECONDS = 7.0
 """The same of the shared kernel, and of what helps it."""
 ALL_RULES = tuple(UPDATE_RULES)
 

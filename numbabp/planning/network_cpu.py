@@ -81,12 +81,12 @@ def predicted_ns(
     }[kernel](*sizes)
 
 
-def blas_threads_that_matter(problem: Problem) -> int:
-    """Threads that BLAS may use, where the products of the longest block or batch are worth more than one."""
+def threads_that_matter(problem: Problem) -> tuple[int, int]:
+    """Threads that the longest block's or batch's products may be worth, and those for parts of layers."""
     length = max(BLOCK_LENGTHS[-1], problem.options.batch_size)
     flops = 2.0 * length * problem.architecture.n_weights
-    shares = threads_of_parts(problem.architecture, problem.options.n_threads)
-    return processor.most_blas_threads() if flops >= THREADED_FLOPS else shares
+    of_products = processor.most_blas_threads() if flops >= THREADED_FLOPS else 1
+    return of_products, threads_of_parts(problem.architecture, problem.options.n_threads)
 
 
 def _prediction(machine: Machine, problem: Problem, kernel: catalogue.Kernel, shape: Shape) -> dict[str, Any]:

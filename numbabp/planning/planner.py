@@ -47,11 +47,11 @@ def make_plan(problem: Problem) -> Plan:
     return plan
 
 
-def _threads_that_matter(problem: Problem) -> int:
+def _threads_that_matter(problem: Problem) -> int | tuple[int, int]:
     """Threads that a plan would be made for: the process may be given others, and BLAS, too."""
     if problem.is_population:
         return processor.n_threads(problem.options.n_threads)
-    return network_cpu.blas_threads_that_matter(problem)
+    return network_cpu.threads_that_matter(problem)
 
 
 def step_by_step(problem: Problem, plan: Plan) -> Plan:
