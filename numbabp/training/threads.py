@@ -118,8 +118,8 @@ class Attendance:
     """Which of the threads that help another one find a processor free, and so are of use.
 
     One that shares its processor with another program is mostly late, and where there are more threads than
-    processors it takes the time of the thread that it helps. It stays away for a turn, then for two, four and
-    so on, until it finds its processor free again.
+    processors it takes the time of the thread that it helps. It stays away for a turn, then for 4, 16 and 32,
+    until it finds its processor free again.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ class Attendance:
             return
         for other in [thread] if thread > 0 else range(1, len(self._away)):
             self._away[other] = self._next_time[thread]
-        self._next_time[thread] = min(2 * self._next_time[thread], MOST_TURNS_AWAY)
+        self._next_time[thread] = min(4 * self._next_time[thread], MOST_TURNS_AWAY)
 
 
 class Naps:

@@ -26,13 +26,13 @@ def test_who_finds_a_processor_free_always_comes():
 
 def test_who_does_not_comes_less_and_less_often():
     attendance = Attendance(3)
-    assert absences(attendance, 1, 0.5, 200)[:7] == [0, 1, 2, 4, 8, 16, 32]
+    assert absences(attendance, 1, 0.5, 200)[:6] == [0, 1, 4, 16, 32, 32]
     assert max(absences(attendance, 1, 0.5, 500)) == MOST_TURNS_AWAY
     assert 2 in attendance.present()
     while 1 not in attendance.present():
         pass
     attendance.note(1, 1.0)
-    assert absences(attendance, 1, 0.5, 10)[:3] == [0, 1, 2]
+    assert absences(attendance, 1, 0.5, 10)[:3] == [0, 1, 4]
 
 
 def test_where_the_first_one_is_put_off_nobody_helps_it():
@@ -42,7 +42,7 @@ def test_where_the_first_one_is_put_off_nobody_helps_it():
         present = attendance.present()
         found.append(len(present))
         attendance.note(0, 0.5 if len(present) > 1 else 1.0)
-    assert found[:10] == [3, 1, 3, 1, 1, 3, 1, 1, 1, 1]
+    assert found[:10] == [3, 1, 3, 1, 1, 1, 1, 3, 1, 1]
 
 
 @pytest.mark.parametrize("busy", [True, False])
