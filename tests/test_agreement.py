@@ -650,11 +650,12 @@ def test_slices_follow_the_clock(monkeypatch):
 @pytest.mark.parametrize(
     ("output", "loss", "rate", "options"),
     [
-        ("identity", "squared_error", 16.0, {}),
+        ("identity", "squared_error", 16.0, {"kernel": "sequential"}),
+        ("identity", "squared_error", 16.0, {"kernel": "tiny"}),
         ("identity", "squared_error", 16.0, {"update_rule": "momentum"}),
         ("identity", "squared_error", 256.0, {"update_rule": "nesterov", "batch_size": 4}),
         # Parameters that overflow while the loss stays finite: the penalty multiplies them by -3 a step.
-        ("sigmoid", "binary_cross_entropy", 4.0, {"l2": 1.0}),
+        ("sigmoid", "binary_cross_entropy", 4.0, {"l2": 1.0, "kernel": "tiny"}),
         ("sigmoid", "squared_error", 4.0, {"l2": 1.0, "batch_size": 4}),
     ],
     ids=str,

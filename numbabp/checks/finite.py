@@ -25,4 +25,4 @@ def all_finite(array: Any) -> bool:
     flat = array.reshape(-1)
     # a finite sum of squares settles it; one that is not may have overflowed by itself
     with np.errstate(all="ignore"):
-        return (flat.size <= FEW and math.isfinite(sum_of_squares(flat))) or bool(np.isfinite(flat).all())
+        return math.isfinite(sum_of_squares(flat)) or bool(np.isfinite(flat).all())

@@ -28,6 +28,7 @@ LOG_2_HIGH, LOG_2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 """ln 2 in two parts, the first with few bits, so that an exponent times it is exact."""
 # Arguments outside are clamped, so that 2^n stays a normal number: exp never returns 0 or infinity.
 LIMITS: dict[str, tuple[float, float]] = {"float32": (-87.0, 88.0), "float64": (-708.0, 709.0)}
+LEAST_LOGISTIC = {"float32": 6.054601895401186e-39, "float64": 1.216780750623423e-308}  # at their end
 
 
 def exp(x: Any) -> Any:
@@ -56,10 +57,7 @@ def logistic(x: Any) -> Any:
 
 
 def logistic_awaited(x: Any) -> Any:
-    """`logistic` where other operations wait for it: what lies beyond the limits is put right in the end.
-
-    So the clamp is no part of the chain, but takes two operations more.
-    """
+    """`logistic` for a chain that waits for it: the clamp comes in the end, in two operations more."""
     return logistic(x)
 
 
@@ -486,7 +484,7 @@ def _logistic_compiled(x: Any) -> Any:
 def _logistic_awaited_compiled(x: Any) -> Any:
     reduce, _, low, high, divide, real = _negated_parts(x)
     put_right = put_beyond if isinstance(x, Lanes) else _put_beyond_number
-    least, most = real(1 / (1 + np.exp(-float(low)))), real(1 / (1 + np.exp(-float(high))))
+    least, most = real(LEAST_LOGISTIC[real.__name__]), real(1)
 
     def compiled(x: Any) -> Any:
         fraction, scale = reduce(x)

@@ -7,6 +7,7 @@ import numbabp as nbp
 from numbabp import sweep
 
 pandas = pytest.importorskip("pandas")
+pytestmark = pytest.mark.once
 
 draw = np.random.RandomState(3)
 X, X_VALIDATION = draw.standard_normal((40, 4)), draw.standard_normal((30, 4))

@@ -10,6 +10,7 @@ import scipy.sparse
 
 import numbabp as nbp
 
+pytestmark = pytest.mark.once
 draw = np.random.RandomState(7)
 X, X_VALIDATION = draw.standard_normal((60, 9)), draw.standard_normal((27, 9))
 
