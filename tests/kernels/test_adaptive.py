@@ -18,6 +18,8 @@ from numbabp.kernels.state import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, Model, 
 from numbabp.kernels.update_rules import N_MOMENTS
 from numbabp.options import Options
 
+pytestmark = pytest.mark.once
+
 RULES = ("adagrad", "rmsprop", "adam", "adamw")
 TOLERANCE = {"float64": 1e-11, "float32": 1e-4}
 SIZES = [

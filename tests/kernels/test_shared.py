@@ -28,6 +28,8 @@ from numbabp.kernels.shared.words import load_word
 from numbabp.planning import network_cpu, planner, refusals
 from numbabp.training import loop
 
+pytestmark = pytest.mark.once
+
 TOLERANCE = {"float64": 1e-9, "float32": 2e-4}
 N_SAMPLES, EPOCHS = 53, 12
 RATE = 1 / 128

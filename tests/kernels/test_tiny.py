@@ -19,6 +19,8 @@ from numbabp.training import slicing
 from numbabp.training.engines.network_engine import Subject
 from numbabp.training.engines.network_registry import make_engine
 
+pytestmark = pytest.mark.once
+
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 WEIGHTS = np.random.RandomState(0).choice([0.0, 0.5, 1.0, 2.0], size=25)
 CASES = [  # sizes, hidden activation, output activation, loss
