@@ -365,6 +365,11 @@ class PopulationHistory(Mapping[Any, Any]):
         return pandas.DataFrame({name: values[done] for name, values in columns.items()}, index=index)
 
 
+def place_of_best(values: np.ndarray, metric: str) -> int:
+    """Where the best of a metric's values is: high accuracy, low others. NaN are passed over, but not all."""
+    return int(np.nanargmax(values) if "accuracy" in metric else np.nanargmin(values))
+
+
 def pandas_for(what: str) -> Any:
     """The package, or an error that says what needs it."""
     try:

@@ -17,7 +17,7 @@ from .compiler.arrays import aligned_zeros
 from .devices import memory
 from .devices.placement import gpu_of, is_on_device, resolve, where
 from .functions.initializers import INITIALIZERS, draw_weights_of_seeds
-from .history import Ends, PopulationHistory
+from .history import Ends, PopulationHistory, place_of_best
 from .inference import predictions
 from .inference.ensemble import Ensemble
 from .inference.predictions import decide
@@ -424,7 +424,7 @@ class Population(OfArchitecture):
         values = self.history.kept(metric)
         if np.isnan(values).all():
             raise RuntimeError("every network has diverged.")
-        return int(np.nanargmax(values) if "accuracy" in metric else np.nanargmin(values))
+        return place_of_best(values, metric)
 
     def best(self, metric: str = "loss") -> Network:
         """A copy of the network at `best_index`."""

@@ -20,7 +20,7 @@ from ..data.split import Split
 from ..history import PopulationHistory
 from ..network import Network
 from ..population import Population
-from ..sweeps.groups import Group
+from ..sweeps.groups import MOMENTUM_RULES, Group
 from ..training.checkpoints.identities import digest_of
 from .process.keeping import kept_in
 
@@ -28,7 +28,6 @@ DEFAULTS = {"learning_rate": 0.01, "momentum": 0.9, "l2": 0.0}
 """Of what a grid may vary."""
 LEVELS = {"q10": 0.1, "median": 0.5, "q90": 0.9}
 """Quantiles over the seeds by name."""
-MOMENTUM_RULES = ("momentum", "nesterov")
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,14 @@ from typing import Any
 import numba
 import numpy as np
 from numba import njit, types
-from numba.core import cgutils
 from numba.core.caching import FunctionCache
-from numba.core.errors import RequireLiteralValue
 from numba.core.typing import Context
 from numba.core.typing.templates import infer_global, make_overload_template
-from numba.extending import intrinsic
 
 from .arithmetic.strictness import is_strict, while_strict
 from .caching import package_cache
 from .linking import KernelCompiler, LinkOnlyCompiler, StrictKernelCompiler, TrainingKernelCompiler
 from .registries import import_array_functions
-from .views import array_value
 
 import_array_functions()
 
@@ -84,35 +80,6 @@ def subroutine(function: Callable[..., Any]) -> Callable[..., Any]:
     inlined too, and be compiled once more for a caller that isn't.
     """
     return _register(function, {**LINKED, "forceinline": False})
-
-
-def stack_zeros(size: int, like: Any) -> Any:
-    """Zeros of a constant size and another array's dtype, which in compiled code lie on the stack."""
-    return np.zeros(size, like.dtype)
-
-
-def _stack_zeros(typingctx: Any, size: Any, like: Any) -> Any:
-    from llvmlite import ir
-
-    if not isinstance(size, types.IntegerLiteral):
-        raise RequireLiteralValue("size must be a constant")
-    n = size.literal_value
-    array_type = types.Array(like.dtype, 1, "C")
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        number = context.get_data_type(like.dtype)
-        memory = ir.ArrayType(number, n)
-        place = cgutils.alloca_once(builder, memory)
-        place.align = 64
-        builder.store(ir.Constant(memory, None), place)
-        data = builder.bitcast(place, number.as_pointer())
-        return array_value(context, builder, array_type, data, [context.get_constant(types.intp, n)])
-
-    return array_type(size, like), codegen
-
-
-if not numba.config.DISABLE_JIT:
-    stack_zeros = intrinsic(_stack_zeros)
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -192,7 +192,9 @@ def _number_of(typingctx: Any, width: Any) -> Any:
     return types.uint64(width), codegen
 
 
-def _load_vector(vector: Lanes, arguments: tuple[Any, ...]) -> Any:
+def load_vector(vector: Lanes, arguments: tuple[Any, ...]) -> Any:
+    """Type and code of an intrinsic whose arguments begin with an array and where a vector begins in it."""
+
     def codegen(context: Any, builder: Any, sig: Any, values: Any) -> Any:
         pointer = _pointer(context, builder, sig.args[0], values[0], values[1], vector)
         return builder.load(pointer, align=vector.dtype.bitwidth // 8)
@@ -201,11 +203,11 @@ def _load_vector(vector: Lanes, arguments: tuple[Any, ...]) -> Any:
 
 
 def _load(typingctx: Any, array: Any, index: Any) -> Any:
-    return _load_vector(_full(array.dtype), (array, index))
+    return load_vector(_full(array.dtype), (array, index))
 
 
 def _load_of(typingctx: Any, array: Any, index: Any, width: Constant) -> Any:
-    return _load_vector(Lanes(array.dtype, width.values[0]), (array, index, width))
+    return load_vector(Lanes(array.dtype, width.values[0]), (array, index, width))
 
 
 def _store(typingctx: Any, array: Any, index: Any, vector: Any) -> Any:

@@ -6,7 +6,6 @@ one unit: kernels compute it over a whole layer with `exp`.
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from ..compiler.compiling import scalar_function
@@ -150,19 +149,6 @@ ACTIVATIONS: dict[str, int] = {
     "softmax": SOFTMAX,
     "exp": EXP,
 }
-FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
-    "identity": (identity, identity_derivative),
-    "sigmoid": (sigmoid, sigmoid_derivative),
-    "tanh": (tanh, tanh_derivative),
-    "relu": (relu, relu_derivative),
-    "leaky_relu": (leaky_relu, leaky_relu_derivative),
-    "elu": (elu, elu_derivative),
-    "softplus": (softplus, softplus_derivative),
-    "silu": (silu, silu_derivative),
-    "gelu": (gelu, gelu_derivative),
-    "exp": (exponential, exponential_derivative),
-}
-"""Each activation of single units, with its derivative."""
 OF_OUTPUTS_ALONE: tuple[str, ...] = ("softmax", "exp")
 """Not for hidden layers: the one looks beyond a unit, the other overflows where it is fed to another."""
 HIDDEN_ACTIVATIONS: tuple[str, ...] = tuple(name for name in ACTIVATIONS if name not in OF_OUTPUTS_ALONE)

@@ -11,9 +11,6 @@ from .catalogue import CPU, CUDA, GENERAL, MINIBATCH, SEQUENTIAL, SPARSE, Kernel
 from .gpu_layouts import mapping_of, why_not_resident
 from .problem import Problem
 
-TINY_INPUTS, TINY_HIDDEN, TINY_OUTPUTS = 400, 32, 100
-"""Largest network of the tiny kernel, one hidden layer; others gained nothing from constant sizes."""
-
 DELAYED_LEAST = 4096
 """Weights of the smallest layer that is worth delaying, or sweeping; smaller ones stay in the first cache."""
 

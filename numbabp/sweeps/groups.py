@@ -37,6 +37,7 @@ DEFAULTS = {
     if parameter.default is not parameter.empty
 }
 """Of arguments that are not given."""
+MOMENTUM_RULES = ("momentum", "nesterov")
 NOT_VARIED = {"device", "n_threads"}
 OF_STEPS = {*NAMES, "epochs", "own_order", "tol", "n_iter_no_change"} - REFUSED - NOT_VARIED
 """Arguments of `Population.fit` that a grid may vary,"""
@@ -91,7 +92,7 @@ class Group:
     def value(self, name: str, setting: Mapping[str, float]) -> Any:
         """What an argument is in a setting: given, by default, or None for momentum without a rule of it."""
         whole = {**self.common, **setting}
-        if name == "momentum" and whole.get("update_rule") not in ("momentum", "nesterov"):
+        if name == "momentum" and whole.get("update_rule") not in MOMENTUM_RULES:
             return None
         return whole.get(name, DEFAULTS.get(name))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..history import PopulationHistory, pandas_for
+from ..history import PopulationHistory, pandas_for, place_of_best
 from ..network import Network
 from ..population import Population
 from .groups import Group
@@ -25,13 +25,14 @@ class Sweep:
 
     def __init__(self, groups: Sequence[Group], names: Sequence[str]) -> None:
         self._groups, self._names = list(groups), list(names)
-        self.populations: list[Population] = [_trained(group)[0] for group in groups]
-        self.seconds = sum(_trained(group)[1].seconds for group in groups)
+        trained = [_trained(group) for group in groups]
+        self.populations = [population for population, _ in trained]
+        self._histories = [history for _, history in trained]
+        self.seconds = sum(history.seconds for history in self._histories)
 
     def __repr__(self) -> str:
-        n, histories = sum(map(len, self.populations)), [_trained(group)[1] for group in self._groups]
-        diverged = sum(len(history.diverged) for history in histories)
-        text = f"{n} networks in {len(histories)} populations"
+        diverged = sum(len(history.diverged) for history in self._histories)
+        text = f"{sum(map(len, self.populations))} networks in {len(self.populations)} populations"
         return f"<Sweep: {text}, {self.seconds:.3g} s{f'; {diverged} diverged' if diverged else ''}>"
 
     def to_frame(self) -> Any:
@@ -52,7 +53,7 @@ class Sweep:
             If pandas is not installed.
         """
         pandas = pandas_for("to_frame")
-        parts = [self._part(pandas, i, group) for i, group in enumerate(self._groups)]
+        parts = [self._part(pandas, i) for i in range(len(self._groups))]
         return pandas.concat(parts, ignore_index=True)
 
     def best(self, metric: str | None = None) -> Network:
@@ -72,26 +73,28 @@ class Sweep:
         RuntimeError
             If every network has diverged.
         """
-        histories = [_trained(group)[1] for group in self._groups]
         if metric is None:
-            metric = "validation_loss" if all("validation_loss" in each for each in histories) else "loss"
+            validated = all("validation_loss" in history for history in self._histories)
+            metric = "validation_loss" if validated else "loss"
         losses = sorted({population.loss for population in self.populations})
         if metric in ("loss", "validation_loss") and len(losses) > 1:
             raise ValueError(
                 f"values of {' and '.join(losses)} can't be compared; name a metric that all networks have, "
                 "such as 'validation_accuracy', or one that monitor records."
             )
-        sign = -1 if "accuracy" in metric else 1
-        values = [sign * history.kept(metric) for history in histories]
-        if all(np.isnan(each).all() for each in values):
+        values = np.concatenate([history.kept(metric) for history in self._histories])
+        if np.isnan(values).all():
             raise RuntimeError("every network has diverged; try lower learning rates.")
-        lowest = [np.nanmin(each) if not np.isnan(each).all() else np.inf for each in values]
-        which = int(np.argmin(lowest))
-        return self.populations[which][int(np.nanargmin(values[which]))]
+        index = place_of_best(values, metric)
+        for population in self.populations:
+            if index < len(population):
+                break
+            index -= len(population)
+        return population[index]
 
-    def _part(self, pandas: Any, number: int, group: Group) -> Any:
+    def _part(self, pandas: Any, number: int) -> Any:
         """The rows of a population."""
-        population, history = _trained(group)
+        group, population, history = self._groups[number], self.populations[number], self._histories[number]
         each = len(group.seeds)
         columns: dict[str, Any] = {}
         for name in self._names:

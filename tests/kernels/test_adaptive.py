@@ -10,7 +10,8 @@ import pytest
 from problems import draw_problem, network_of, parameters_error, solve
 
 import numbabp as nbp
-from numbabp.compiler.arithmetic.registers import over_root, put, register_size, take
+from numbabp.compiler.arithmetic.registers import over_root, register_size, take
+from numbabp.compiler.vectors import store
 from numbabp.kernels.adaptive.layers import scratch_size
 from numbabp.kernels.adaptive.rules import is_adaptive
 from numbabp.kernels.adaptive.train import make_train_adaptive
@@ -154,7 +155,7 @@ def test_what_goes_elsewhere():
 @numba.njit(error_model="numpy")
 def quotients(x, squares, factor, epsilon, out):
     for i in range(np.uint64(0), np.uint64(x.size), register_size(x)):
-        put(out, i, over_root(take(x, i), take(squares, i), factor, epsilon))
+        store(out, i, over_root(take(x, i), take(squares, i), factor, epsilon))
 
 
 @pytest.mark.parametrize(("dtype", "digits"), [("float32", np.float64), ("float64", np.longdouble)])

@@ -1,8 +1,8 @@
 """Vectors of one register, whole or in part, and quotients by roots without a root or a division.
 
 A row of a layer's weights is seldom a multiple of a register, and then its end is loaded and stored under a
-mask. What `vectors` has is for lanes of networks: four registers at a time, and never a part of them. Without
-the compiler (`NUMBA_DISABLE_JIT=1`) a vector is an array.
+mask. What `vectors` loads is never a part of a vector; its `store` is for whole registers, too. Without the
+compiler (`NUMBA_DISABLE_JIT=1`) a vector is an array.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ..vectors import Lanes, call, divides_fast, filled, has_avx512, number_type
+from ..vectors import Lanes, call, divides_fast, filled, has_avx512, load_vector, number_type
 
 _HAS_AVX512 = has_avx512()
 REGISTER_BYTES = 64 if _HAS_AVX512 else 32
@@ -28,11 +28,6 @@ def register_size(array: Any) -> Any:
 def take(array: Any, index: Any) -> Any:
     """The vector that begins at array[index]."""
     return array[int(index) : int(index) + int(register_size(array))].copy()
-
-
-def put(array: Any, index: Any, vector: Any) -> None:
-    """Put a vector at array[index] and the following places."""
-    array[int(index) : int(index) + len(vector)] = vector
 
 
 def take_some(array: Any, index: Any, n: Any) -> Any:
@@ -112,20 +107,7 @@ def _register_size(typingctx: Any, array: Any) -> Any:
 
 
 def _take(typingctx: Any, array: Any, index: Any) -> Any:
-    def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        pointer = _pointer(context, builder, array, *arguments)
-        return builder.load(pointer, align=array.dtype.bitwidth // 8)
-
-    return Lanes(array.dtype, _size(array.dtype))(array, types.uint64), codegen
-
-
-def _put(typingctx: Any, array: Any, index: Any, vector: Any) -> Any:
-    def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        pointer = _pointer(context, builder, array, *arguments[:2])
-        builder.store(arguments[2], pointer, align=array.dtype.bitwidth // 8)
-        return context.get_dummy_value()
-
-    return types.void(array, types.uint64, vector), codegen
+    return load_vector(Lanes(array.dtype, _size(array.dtype)), (array, types.uint64))
 
 
 def _take_some(typingctx: Any, array: Any, index: Any, n: Any) -> Any:
@@ -256,7 +238,7 @@ def _over_root(typingctx: Any, x: Any, square: Any, factor: Any, epsilon: Any) -
 
 
 if not numba.config.DISABLE_JIT:
-    register_size, take, put = intrinsic(_register_size), intrinsic(_take), intrinsic(_put)
+    register_size, take = intrinsic(_register_size), intrinsic(_take)
     take_some, put_some = intrinsic(_take_some), intrinsic(_put_some)
     full_register, multiply_add = intrinsic(_full_register), intrinsic(_fused_of(lambda builder, c: c))
     multiply_subtract = intrinsic(_fused_of(lambda builder, c: builder.fneg(c)))

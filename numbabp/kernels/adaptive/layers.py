@@ -7,14 +7,13 @@ import numpy as np
 from ...compiler.arithmetic.registers import (
     full_register,
     multiply_add,
-    put,
     register_size,
     take,
     take_some,
 )
 from ...compiler.compiling import scalar_function
 from ...compiler.constants import constant
-from ...compiler.vectors import total
+from ...compiler.vectors import store, total
 from ..layout import BIASES, FAN_IN, FAN_OUT, FOUR, INPUTS, ONE, OUTPUTS, THREE, TWO, WEIGHTS, ZERO
 from .rules import is_untouched, step_register, step_run
 
@@ -72,7 +71,7 @@ def _add_row(w: Any, row: Any, n: Any, a: Any, z: Any, out: Any) -> None:
     size = register_size(w)
     for k in range(ZERO, n, size):
         numbers = take_some(w, row + k, min(size, n - k))
-        put(z, out + k, multiply_add(a, numbers, take(z, out + k)))
+        store(z, out + k, multiply_add(a, numbers, take(z, out + k)))
 
 
 @scalar_function
@@ -84,13 +83,13 @@ def _add_four(w: Any, row: Any, n: Any, a: Any, x: Any, z: Any, out: Any) -> Non
         sums = multiply_add(a[x], take(w, row + k), take(z, out + k))
         sums = multiply_add(a[x + ONE], take(w, row + n + k), sums)
         sums = multiply_add(a[x + TWO], take(w, row + TWO * n + k), sums)
-        put(z, out + k, multiply_add(a[x + THREE], take(w, row + THREE * n + k), sums))
+        store(z, out + k, multiply_add(a[x + THREE], take(w, row + THREE * n + k), sums))
     if whole < n:
         left, at = n - whole, row + whole
         sums = multiply_add(a[x], take_some(w, at, left), take(z, out + whole))
         sums = multiply_add(a[x + ONE], take_some(w, at + n, left), sums)
         sums = multiply_add(a[x + TWO], take_some(w, at + TWO * n, left), sums)
-        put(z, out + whole, multiply_add(a[x + THREE], take_some(w, at + THREE * n, left), sums))
+        store(z, out + whole, multiply_add(a[x + THREE], take_some(w, at + THREE * n, left), sums))
 
 
 @scalar_function
@@ -137,7 +136,7 @@ def affine_in_order(parameters: Any, layout: Any, number: Any, a: Any, z: Any) -
         total_of_all = _dot(parameters, layer.weights, a, layer.inputs, layer.fan_in)
         z[layer.outputs] = parameters[layer.biases] + total_of_all
     elif number > 0 and layer.fan_out <= register_size(z):
-        put(z, layer.outputs, _sum_narrow(parameters, layer, a))
+        store(z, layer.outputs, _sum_narrow(parameters, layer, a))
     else:
         _begin(parameters, layer, z)
         _add_rows(parameters, layer, ZERO, layer.fan_in, a, layer.inputs, z)
@@ -163,7 +162,7 @@ def _step_rows(
     for i in range(first, last):
         g = weight * a[x + i]
         for k in range(ZERO, n, size):  # what is too much of a row the next one covers
-            put(rows, (i - first) * n + k, g * take(delta, out + k))
+            store(rows, (i - first) * n + k, g * take(delta, out + k))
     one = rows.dtype.type(1)
     step_run(state, w + first * n, (last - first) * n, one, rows, ZERO, penalised)
 
@@ -265,4 +264,4 @@ def _step_two(
         d = take(delta, out + k)
         w0 = step_register(state, row + k, g0 * d, penalised)
         w1 = step_register(state, row + n + k, g1 * d, penalised)
-        put(z, out + k, multiply_add(x1, w1, multiply_add(x0, w0, take(z, out + k))))
+        store(z, out + k, multiply_add(x1, w1, multiply_add(x0, w0, take(z, out + k))))

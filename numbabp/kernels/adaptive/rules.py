@@ -13,13 +13,13 @@ from ...compiler.arithmetic.registers import (
     multiply_add,
     multiply_subtract,
     over_root,
-    put,
     put_some,
     register_size,
     take,
     take_some,
 )
 from ...compiler.compiling import scalar_function
+from ...compiler.vectors import store
 from ...compiler.views import flat
 from ..layout import ZERO
 from ..products.tiles import prefetch
@@ -132,10 +132,10 @@ def step_register(state: Any, j: Any, g: Any, penalised: Any) -> Any:
         g = multiply_add(state.l2, w, g)
         w = w - state.decay * w
     w, m, s = _stepped(state, w, m, s, g)
-    put(state.parameters, j, w)
-    put(state.moments, j, m)
+    store(state.parameters, j, w)
+    store(state.moments, j, m)
     if has_two(state):
-        put(state.moments, state.second + j, s)
+        store(state.moments, state.second + j, s)
     return w
 
 

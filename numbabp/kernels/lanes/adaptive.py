@@ -40,9 +40,8 @@ def set_rows(rule: Any, chunk: Any) -> None:
     if rule is not None:  # known when a kernel is compiled
         rows, steps = chunk.lanes, chunk.steps
         real, lanes = rows.dtype.type, n_lanes(rows)
-        before = np.int64(-1)
-        # of the rate 1, as rates differ
-        of_step = numbers(rule, chunk.sums, 1.0, 1)
+        before = steps[0]
+        of_step = numbers(rule, chunk.sums, 1.0, before + 1)  # of the rate 1, as rates differ
         for lane in range(lanes):
             is_taken = rows[STEP_WEIGHT * lanes + lane] > real(0)
             if steps[lane] != before:  # nearly always lanes have taken as many steps

@@ -108,7 +108,7 @@ class Lanes(PopulationEngine):
 
     def _chunk(self, seed: np.ndarray) -> Chunk:
         """A thread's, with what it is to be measured on and to go back to."""
-        of, dtype, validation = self.shard.architecture.layout, self.shard.parameters.dtype, None
+        of, dtype = self.shard.architecture.layout, self.shard.parameters.dtype
         how = self.shard.state.moments.shape[1], self.shard.problem.with_l2, seed, 0
         chunk = make_chunk(of, dtype, self.samples.n, *how)
         if self.shard.options.early_stopping:
