@@ -84,8 +84,8 @@ def test_rows_in_registers_and_in_shared_memory_are_the_same(held_bytes, monkeyp
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_columns_that_take_many_turns(dtype, monkeypatch):
-    """Four at once, and one behind them, in the first layer and in the second."""
-    change_shape(monkeypatch, threads=64)
+    """Four at once, and one behind them, in the first layer and in the second; three blocks on any card."""
+    change_shape(monkeypatch, threads=64, n_multiprocessors=3)
     problem = draw_problem(3, (40, 70, 70, 2), *OTHERS, n_samples=N_SAMPLES)
     net = network_of(problem, dtype)
     turns = []
