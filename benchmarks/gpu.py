@@ -174,6 +174,7 @@ class Benchmark:
             task.fit(model, epochs, n, device=device, kernel=kernel)
 
         epochs = epochs_for(fit, self.seconds)
+        fit(epochs)  # for so many steps another kernel may pay, which is not compiled yet
         steps = task.n_networks * n * epochs
         repeats = self.repeats if device == "cuda" else min(3, self.repeats)
         taken, note = self.repeat(fit, epochs, repeats, self.budget)
