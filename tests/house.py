@@ -25,7 +25,7 @@ class Module:
     """One file."""
 
     path: Path
-    """From the folder that the package lies in, such as numbabp/kernels/tiny.py."""
+    """From the folder that the package lies in, such as numbabp/kernels/tiny/train.py."""
     tree: ast.Module
     n_lines: int
 

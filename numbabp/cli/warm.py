@@ -21,7 +21,7 @@ from ..compiler.compile_events import compiling_watched, without_collecting
 from ..estimators.classifier import MLPClassifier
 from ..estimators.regressor import MLPRegressor
 from ..kernels.sequential import train_sgd
-from ..kernels.tiny import tiny_widths
+from ..kernels.tiny.rows import tiny_widths
 from ..network import Network
 from ..population import Population
 from .smoke import DTYPES
@@ -103,7 +103,8 @@ def _networks(dtype: str) -> None:
         network = _network(dtype)
         network.fit(X, y, **EPOCHS, **options)
     for n_hidden in tiny_widths(np.dtype(dtype).itemsize):
-        _network(dtype, n_hidden).fit(X, y, kernel="tiny", **EPOCHS)
+        for rule in ("sgd", "momentum"):
+            _network(dtype, n_hidden).fit(X, y, kernel="tiny", update_rule=rule, **EPOCHS)
     _network(dtype).fit(sparse.csr_matrix(X), y, **EPOCHS)
     network.predict(X)
     network.forward(X[:1])

@@ -3,7 +3,7 @@
 Kernels are made of three folders alone: nothing in these imports from elsewhere in the package but how files
 are written. A kernel depends on its own module, on what that imports, and so on; it does not matter whether
 an import stands at the head of a file or within a function. So an edit elsewhere recompiles nothing, and one
-of `kernels/tiny.py` the tiny kernel alone.
+of `kernels/tiny/train.py` the tiny kernel alone.
 
 What a kernel is closed over counts as well: a factory may be given functions of modules that its own does not
 know, such as those that `cuda.population` puts together. Numbers that it is closed over have a part in

@@ -168,8 +168,7 @@ KERNELS = (
     SEQUENTIAL,
     Kernel(
         "tiny",
-        "plain SGD of one hidden layer, whose units are a vector",
-        rules=("sgd",),
+        "a sample at a time, one hidden layer whose units are a vector",
         propagates=_ONE_LAYER_AT_A_TIME,
         call_ns=(100.0, 1.5),  # so that a step of one sample is the sequential kernel's
     ),

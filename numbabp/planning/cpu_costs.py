@@ -19,7 +19,7 @@ from ..compiler.arrays import LINE
 from ..compiler.vectors import has_avx512
 from ..kernels.lanes.chunks import BLOCKED_INPUTS
 from ..kernels.layout import NARROW
-from ..kernels.tiny import tiny_width
+from ..kernels.tiny.rows import tiny_width
 from ..kernels.update_rules import N_MOMENTS
 from ..options import LINEAR_RULES
 
@@ -58,6 +58,10 @@ class Machine:
     tiny_output: float = 2.1
     tiny_output_vector: float = 1.75
     """beside a vector of its weights."""
+    tiny_velocity: float = 0.75
+    """What a vector's velocities add, all of them in the first cache,"""
+    tiny_velocity_far: float = 1.6
+    """or not."""
     tiny_half: float = 4.0
     """A vector of hidden units of half a cache line, where there is no AVX-512."""
     block_step: float = 81.0
@@ -148,13 +152,16 @@ class Machine:
         ns = self._units(layers, itemsize)
         return ns + sum(self._single_step(*layer, itemsize, through) for layer in layers)
 
-    def ns_per_tiny_step(self, layer_sizes: Sequence[int], itemsize: int) -> float:
+    def ns_per_tiny_step(self, layer_sizes: Sequence[int], itemsize: int, has_velocity: bool) -> float:
         """The same of the kernel for one small hidden layer."""
         n_inputs, n_hidden, n_outputs = layer_sizes
         row = tiny_width(n_hidden, itemsize) * itemsize
         vectors = row / _vector_bytes()
-        is_near = row * (n_inputs + n_outputs) <= self.first_cache_size
+        is_near = row * (1 + has_velocity) * (n_inputs + n_outputs) <= self.first_cache_size
         ns = self.tiny_step + self.tiny_wide * (itemsize / 4 - 1)
+        if has_velocity:
+            per_vector = self.tiny_velocity if is_near else self.tiny_velocity_far
+            ns += per_vector * vectors * (n_inputs + n_outputs)
         ns += (self.tiny_vector if is_near else self.tiny_vector_far) * vectors * n_inputs
         if n_outputs > 1:
             ns += self.tiny_outputs + (self.tiny_output + self.tiny_output_vector * vectors) * n_outputs

@@ -1,6 +1,7 @@
 """Plans for one network on the CPU."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -67,18 +68,19 @@ def predicted_ns(
         return machine.ns_per_shared_step(
             *sizes, shape.block_length, shape.sub_block, shape.delayed_layers, shape.n_threads
         )
+    has_velocity = options.update_rule in ("momentum", "nesterov")
     if shape.block_length:
-        velocity = options.update_rule != "sgd"
         return machine.ns_per_blocked_step(
-            *sizes, shape.block_length, shape.sub_block, shape.delayed_layers, velocity
+            *sizes, shape.block_length, shape.sub_block, shape.delayed_layers, has_velocity
         )
     if kernel == catalogue.GENERAL.name and takes_adaptive_steps(architecture, options):
         return machine.ns_per_adaptive_step(*sizes, N_MOMENTS[options.update_rule])
-    return {
+    steps: dict[str, Callable[[Sequence[int], int], float]] = {
         "sequential": machine.ns_per_step,
-        "tiny": machine.ns_per_tiny_step,
+        "tiny": partial(machine.ns_per_tiny_step, has_velocity=has_velocity),
         "general": machine.ns_per_general_step,
-    }[kernel](*sizes)
+    }
+    return steps[kernel](*sizes)
 
 
 def threads_that_matter(problem: Problem) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ..kernels.cuda.blocked.geometry import MAX_LENGTH, MAX_METRICS, MAX_OUTPUTS
 from ..kernels.layout import NARROW
-from ..kernels.tiny import tiny_widths
+from ..kernels.tiny.rows import tiny_widths
 from ..kernels.update_rules import OF_ALL_SAMPLES
 from ..options import PLAIN_GRADIENT
 from .catalogue import CPU, CUDA, GENERAL, MINIBATCH, SEQUENTIAL, SPARSE, Kernel, devices_of

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from numbabp.compiler import sources
-from numbabp.kernels import blocked, general, inference, sequential, shuffling, sparse, tiny
+from numbabp.kernels import blocked, general, inference, sequential, shuffling, sparse
 from numbabp.kernels.adaptive.train import make_train_adaptive
 from numbabp.kernels.lanes import train
 from numbabp.kernels.minibatch import train as minibatch
 from numbabp.kernels.shared import train as shared
+from numbabp.kernels.tiny.train import train_tiny
 from numbabp.kernels.update_rules import ADAM
 
 PACKAGE = Path(sources.ROOT)
@@ -64,7 +65,7 @@ KERNELS = {
     "adaptive": make_train_adaptive(ADAM, False),
     "inference": inference.make_activate_rows("sigmoid"),
     "shuffling": shuffling.draw_order,
-    "tiny": tiny.train_tiny,
+    "tiny": train_tiny,
 }
 ALL = set(KERNELS)
 MAKERS = {"kernel", "scalar_function", "exact_function", "subroutine", "device_function", "njit", "jit"}
@@ -120,7 +121,7 @@ def test_what_an_edit_compiles_anew(everything, copy):
         add_line(copy, file, "an_edit = 'of what the module does'")
     add_line(copy, "compiler/compile_events.py")
     assert compiled() == set()
-    add_line(copy, "kernels/tiny.py")
+    add_line(copy, "kernels/tiny/train.py")
     add_line(copy, "kernels/powers.py", "EDIT = 1")
     assert compiled() == everything & {"tiny"}
     add_line(copy, "functions/activations.py")
@@ -137,14 +138,14 @@ def test_what_an_edit_compiles_anew(everything, copy):
         ("functions/initializers.py", set()),
         ("compiler/compile_events.py", set()),
         ("kernels/cuda/barriers.py", set()),
-        ("kernels/tiny.py", {"tiny"}),
+        ("kernels/tiny/train.py", {"tiny"}),
         ("kernels/sequential.py", {"sequential"}),
-        ("kernels/powers.py", {"minibatch", "blocked", "shared", "sparse"}),
+        ("kernels/powers.py", {"tiny", "minibatch", "blocked", "shared", "sparse"}),
         ("kernels/lanes/layers.py", {"lanes"}),
         ("kernels/lanes/__init__.py", {"lanes"}),
         (
             "kernels/update_rules.py",
-            {"general", "adaptive", "minibatch", "blocked", "shared", "sparse", "lanes"},
+            {"tiny", "general", "adaptive", "minibatch", "blocked", "shared", "sparse", "lanes"},
         ),
         ("kernels/adaptive/rules.py", {"adaptive"}),
         ("compiler/arithmetic/registers.py", {"adaptive"}),

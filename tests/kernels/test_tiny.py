@@ -12,7 +12,8 @@ from problems import draw_problem, network_of, parameters_error, solve
 import numbabp as nbp
 from numbabp.architecture import Architecture
 from numbabp.kernels.state import Run, Samples
-from numbabp.kernels.tiny import tiny_width, train_tiny
+from numbabp.kernels.tiny.rows import tiny_width
+from numbabp.kernels.tiny.train import train_tiny
 from numbabp.options import Options
 from numbabp.planning.plan import Plan
 from numbabp.training import slicing
@@ -71,11 +72,32 @@ def test_agreement(sizes, hidden, output, loss, monitor, propagate, l2, dtype):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("l2", [0.0, 0.01])
+@pytest.mark.parametrize("rule", ["momentum", "nesterov"])
+@pytest.mark.parametrize(("sizes", "hidden", "output", "loss"), (*CASES[:6], *CASES[8:12]))
+def test_agreement_with_a_velocity(sizes, hidden, output, loss, rule, l2, dtype):
+    """Also where the rate changes, samples weigh nothing, and the velocity goes on in another call."""
+    problem = draw_problem(0, sizes, (hidden, output), loss)
+    rates = [1 / 64, 1 / 64, 1 / 128, 1 / 256]
+    options = {"l2": l2, "sample_weight": WEIGHTS if l2 else None, "update_rule": rule, "momentum": 0.8}
+    solution = solve(problem, learning_rates=rates, **options)
+    whole, parted = network_of(problem, dtype), network_of(problem, dtype)
+    options |= {"shuffle": False, "kernel": "tiny"}
+    history = whole.fit(problem.X, problem.Y, schedule=rates.__getitem__, epochs=len(rates), **options)
+    assert parameters_error(whole, solution) < TOLERANCE[dtype]
+    np.testing.assert_allclose(history.loss, solution.loss, rtol=10 * TOLERANCE[dtype], atol=1e-9)
+    for rate in rates:
+        parted.partial_fit(problem.X, problem.Y, learning_rate=rate, **options)
+    assert parted.parameters.tobytes() == whole.parameters.tobytes()
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("seconds", [1e-12, 1e-5])
-def test_slices_change_no_bit(seconds, dtype, monkeypatch):
+@pytest.mark.parametrize("rule", ["sgd", "nesterov"])
+def test_slices_change_no_bit(rule, seconds, dtype, monkeypatch):
     problem = draw_problem(0, (2, 10, 1), ("sigmoid", "sigmoid"), "binary_cross_entropy")
     whole, sliced = network_of(problem, dtype), network_of(problem, dtype)
-    options = {"epochs": 30, "random_state": 3, "kernel": "tiny"}
+    options = {"epochs": 30, "random_state": 3, "kernel": "tiny", "update_rule": rule}
     of_whole = whole.fit(problem.X, problem.Y, **options)
     monkeypatch.setattr(slicing, "SLICE_SECONDS", seconds)
     of_slices = sliced.fit(problem.X, problem.Y, **options)
@@ -83,13 +105,14 @@ def test_slices_change_no_bit(seconds, dtype, monkeypatch):
     assert of_slices.loss.tobytes() == of_whole.loss.tobytes()
 
 
-def test_divergence_leaves_the_last_finite_step():
+@pytest.mark.parametrize(("rule", "kernel"), [("sgd", "sequential"), ("momentum", "general")])
+def test_divergence_leaves_the_last_finite_step(rule, kernel):
     problem = draw_problem(0, (2, 10, 1), ("relu", "identity"), "squared_error")
     nets, errors = [], []
-    for kernel in ("sequential", "tiny"):
+    for name in (kernel, "tiny"):
         net = network_of(problem, "float64")
         with pytest.raises(nbp.DivergenceError) as caught:
-            net.fit(problem.X, problem.Y, learning_rate=16.0, shuffle=False, kernel=kernel)
+            net.fit(problem.X, problem.Y, learning_rate=16.0, shuffle=False, kernel=name, update_rule=rule)
         nets.append(net)
         errors.append((caught.value.epoch, caught.value.sample))
     assert errors[0] == errors[1]
@@ -145,7 +168,9 @@ def _engine_of(problem, dtype):
 
 
 def test_it_is_taken_where_it_is_the_fastest():
-    assert nbp.Network((2, 10, 1)).plan(4, epochs=100).kernel == "tiny"
+    for rule in ("sgd", "momentum", "nesterov"):
+        assert nbp.Network((2, 10, 1)).plan(4, epochs=100, update_rule=rule).kernel == "tiny"
+        assert nbp.Network((64, 32, 10)).plan(1000, epochs=100, update_rule=rule).kernel == "tiny"
     for sizes in ((2, 2, 1), (2, 10, 1), (64, 32, 10), (784, 64, 10)):  # one row's short way is the same
         assert nbp.Network(sizes, dtype="float32").plan(1, epochs=1).kernel == "sequential"
     assert nbp.Network((64, 32, 10), dtype="float32").plan(1000).kernel == "tiny"
@@ -200,8 +225,10 @@ def test_it_runs_without_the_compiler():
                 nbp.Network((3, 10, n), hidden_activation=hidden, loss=loss, random_state=0) for _ in range(2)
             ]
             Y = np.eye(n)[y % n]
-            for net, kernel in zip(nets, ("tiny", "sequential"), strict=True):
-                net.fit(X, Y, kernel=kernel, epochs=3, learning_rate=0.1, random_state=0, l2=0.01)
-            np.testing.assert_allclose(nets[0].parameters, nets[1].parameters, rtol=1e-10, atol=1e-13)
+            how = {"epochs": 2, "learning_rate": 0.1, "random_state": 0, "l2": 0.01}
+            for rule, other in (("sgd", "sequential"), ("nesterov", "general")):
+                for net, kernel in zip(nets, ("tiny", other), strict=True):
+                    net.fit(X, Y, kernel=kernel, update_rule=rule, **how)
+                np.testing.assert_allclose(nets[0].parameters, nets[1].parameters, rtol=1e-10, atol=1e-13)
     """
     subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "NUMBA_DISABLE_JIT": "1"})

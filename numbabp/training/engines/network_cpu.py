@@ -12,30 +12,20 @@ from ...compiler.arrays import LINE, aligned_zeros
 from ...compiler.compiling import strictly
 from ...compiler.constants import known
 from ...devices.processor import blas_threads
-from ...kernels import tiny
 from ...kernels.adaptive.layers import scratch_size
 from ...kernels.adaptive.train import make_train_adaptive
 from ...kernels.general import ROWS_SIZE, train_general
 from ...kernels.layout import BY_ROWS, DELAYED, FAN_OUT, FORM, n_units
 from ...kernels.sequential import make_train_sgd, train_sgd
 from ...kernels.state import BATCH, STEP, Model
+from ...kernels.tiny.rows import Form, tiny_scratch, tiny_width
+from ...kernels.tiny.train import USUAL_HIDDEN, USUAL_OUTPUTS, tiny_is_usual, train_tiny
+from ...kernels.update_rules import N_MOMENTS
 from ...planning.network_cpu import takes_adaptive_steps
 from ...planning.plan import Plan
 from ..checkpoints.standing import take
 from ..threads import Attendance, Naps, share_out
 from .network_engine import Engine, Subject
-
-USUAL_HIDDEN = frozenset({"sigmoid", "tanh", "relu"})
-USUAL_OUTPUTS = {
-    ("sigmoid", "binary_cross_entropy"),
-    ("softmax", "categorical_cross_entropy"),
-    ("identity", "squared_error"),
-    ("sigmoid", "squared_error"),
-}
-"""Activations, of the output layer with the loss, that the sequential kernel is compiled for one by one.
-
-The kernel for all takes 1.6 times as long to compile, and serves the others."""
-
 
 NAP_SECONDS = 1e-4
 """What a thread that helps sleeps where there is nothing to do."""
@@ -85,18 +75,20 @@ class Sequential(CpuEngine):
 
 
 class Tiny(CpuEngine):
-    """The same, of one small hidden layer."""
+    """Plain SGD, momentum and nesterov of one small hidden layer, sample by sample."""
 
     def __init__(self, plan: Plan, subject: Subject) -> None:
         super().__init__(plan, subject)
         of, options = subject.architecture, subject.options
-        self._train, self._rule, self._updated = tiny.train_tiny, options.rule, options.propagate == "updated"
-        width = tiny.tiny_width(of.layer_sizes[1], of.dtype.itemsize)
+        self._train, self._rule, self._updated = train_tiny, options.rule, options.propagate == "updated"
+        width = tiny_width(of.layer_sizes[1], of.dtype.itemsize)
         names = of.metric_names(options.monitor)
-        is_usual = tiny.tiny_is_usual(of.activations, of.loss, names, of.n_outputs)
-        self._width = known(width)
+        is_usual = tiny_is_usual(of.activations, of.loss, names, of.n_outputs)
+        size = tiny_scratch(of.layer_sizes, width)
+        velocities = aligned_zeros(size, of.dtype) if N_MOMENTS[options.update_rule] else None
+        self._form = Form(known(width), velocities)
         self.model = _model(subject, of.layout)._replace(
-            scratch=aligned_zeros(tiny.tiny_scratch(of.layer_sizes, width), of.dtype),
+            scratch=aligned_zeros(size, of.dtype),
             metrics=known(1) if is_usual else None,
         )
 
@@ -104,7 +96,7 @@ class Tiny(CpuEngine):
         """See `Engine`."""
         samples, run = self.subject.samples, self.subject.run
         return self._train(
-            self.model, samples, self._rule, run, self._width, self._updated, stop_epoch, max_samples
+            self.model, samples, self._rule, run, self._form, self._updated, stop_epoch, max_samples
         )
 
 

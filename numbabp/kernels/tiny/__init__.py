@@ -1,0 +1,1 @@
+"""One small hidden layer, whose units are the lanes of one vector."""
