@@ -18,7 +18,13 @@ from numba.core.typing.templates import infer_global, make_overload_template
 
 from .arithmetic.strictness import is_strict, while_strict
 from .caching import package_cache
-from .linking import KernelCompiler, LinkOnlyCompiler, StrictKernelCompiler, TrainingKernelCompiler
+from .linking import (
+    KernelCompiler,
+    LinkOnlyCompiler,
+    StrictKernelCompiler,
+    TrainingKernelCompiler,
+    WideKernelCompiler,
+)
 from .registries import import_array_functions
 
 import_array_functions()
@@ -90,6 +96,11 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 def training_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same for a loop that trains, in which subnormal numbers are taken as zero."""
     return _compiled(function, TrainingKernelCompiler)
+
+
+def wide_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same where loops are long enough for the longest vectors (`linking.WIDEST`)."""
+    return _compiled(function, WideKernelCompiler)
 
 
 def short_kernel(function: Callable[..., Any]) -> Callable[..., Any]:

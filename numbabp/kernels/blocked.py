@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiler.compiling import scalar_function, subroutine, training_kernel
+from ..compiler.compiling import scalar_function, subroutine, wide_kernel
 from .layers import activate, affine, backward_activation, observe, transpose_narrow
 from .layout import (
     ACTIVATION,
@@ -286,7 +286,7 @@ def scale_rows(scaled: Any, delta: Any, first: Any, out: Any, powers: Any, colum
             scaled[t, k] = c * delta[first + t, np.uint64(out) + k]
 
 
-@training_kernel
+@wide_kernel
 def train_blocked(
     model: Any, samples: Any, rule: Any, run: Any, block: Any, updated: Any, stop_epoch: Any, max_samples: Any
 ) -> int:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...compiler.compiling import scalar_function, subroutine, training_kernel
+from ...compiler.compiling import scalar_function, subroutine, wide_kernel
 from ..blocked import add_rows, dot_rows, fill_gram, gather, scale_rows
 from ..layers import activate, affine, backward_activation, observe, transpose_narrow
 from ..layout import ACTIVATION, BIASES, DELAYED, FAN_IN, FAN_OUT, FORM, INPUTS, OUTPUTS
@@ -86,7 +86,7 @@ def _take_parts(model: Any, work: Any, thread: Any, phase: Any, order: Any) -> N
             hand_in(crew, part, phase, thread, thread)
 
 
-@training_kernel
+@wide_kernel
 def help_shared(model: Any, work: Any, thread: Any) -> int:
     """Help `train_shared`, which runs in another thread.
 
@@ -300,7 +300,7 @@ def _backward(model: Any, work: Any, first: Any, samples: Any, step: Any, update
     return begins
 
 
-@training_kernel
+@wide_kernel
 def train_shared(
     model: Any, samples: Any, rule: Any, run: Any, work: Any, updated: Any, stop_epoch: Any, max_samples: Any
 ) -> int:
