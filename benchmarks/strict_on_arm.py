@@ -21,6 +21,7 @@ from typing import Any
 from unittest import mock
 
 import llvmlite.binding as llvm
+import numba
 import numpy as np
 from numba.core.caching import NullCache
 
@@ -71,7 +72,7 @@ class OnArm:
 
     def _program(self, arguments: tuple[Any, ...], arrays: list[np.ndarray]) -> Path:
         """An executable that calls the kernel with these arguments and writes the arrays."""
-        (found,) = self._kernel.overloads.values()
+        found = self._kernel.overloads[tuple(map(numba.typeof, arguments))]
         name = found.fndesc.llvm_func_name
         module = _for_arm(found.library.get_llvm_str(), name)
         path = self._folder / "program"

@@ -19,6 +19,8 @@ from numbabp.data.datasets import xor
 from numbabp.inference import host as population_inference
 from numbabp.training import slicing
 
+pytestmark = pytest.mark.once
+
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 RULES = ("sgd", "momentum", "nesterov")
 ADAPTIVE = ("adagrad", "rmsprop", "adam", "adamw")

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import reference
 
+pytestmark = pytest.mark.once
+
 XOR_X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float64)
 XOR_Y = np.array([[0], [1], [1], [0]], np.float64)
 

@@ -19,6 +19,8 @@ from numbabp.kernels import sequential
 from numbabp.kernels.general import train_general
 from numbabp.training.engines import network_cpu
 
+pytestmark = pytest.mark.once
+
 CASES = strict_cases.cases()
 FEW = ("sgd float32", "adam float64", "2-10-1 float32", "sparse float64")
 COVER = (

@@ -249,6 +249,7 @@ def test_demo_takes_one_experiment():
     assert "choose one" in refused("demo", "xor", "--zeros", "--faithful")
 
 
+@pytest.mark.once  # the gate runs it on every Python
 def test_smoke():
     output = run("smoke").stdout
     on_gpu = [kernel for kernel in smoke.TRIALS if kernel.device == "cuda"]

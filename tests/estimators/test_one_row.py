@@ -12,6 +12,8 @@ from numbabp import DivergenceError, MLPClassifier, MLPRegressor
 from numbabp.estimators import base
 from numbabp.estimators.standardizing import Moments
 
+pytestmark = pytest.mark.once
+
 N = 40
 RNG = np.random.RandomState(0)
 X = RNG.randn(N, 6) * [1, 10, 1e3, 1e-3, 0, 1] + 5  # one column is constant

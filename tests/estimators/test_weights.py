@@ -21,7 +21,10 @@ from numbabp.estimators import MLPClassifier, MLPRegressor
 from numbabp.estimators.weights import MeanWeight, excess, normalised
 from tests import reference
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 BOTH = [MLPClassifier, MLPRegressor]
 rng = np.random.RandomState(0)

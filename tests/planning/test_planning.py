@@ -18,6 +18,8 @@ from numbabp.devices import processor
 from numbabp.planning.cpu_costs import Machine, keep, settings_path, this_machine
 from numbabp.planning.network_cpu import BLOCK_LENGTHS
 
+pytestmark = pytest.mark.once
+
 SHAPES = [(2, 10, 1), (10, 3), (64, 32, 10), (784, 128, 10), (784, 512, 512, 10)]
 
 
