@@ -21,6 +21,7 @@ RATIOS = {  # system: network: dtypes and smallest ratio, one pair or several
     "C fastest build": {
         "2-10-1": [(BOTH, 1 / 0.6)],
         "2-10-1 squared error": [(BOTH, 1 / 0.6)],
+        "784-512-512-10": [(SINGLE, 3.6)],
     },
     "JAX": {
         "2-10-1": [(BOTH, 3.5)],
@@ -29,7 +30,7 @@ RATIOS = {  # system: network: dtypes and smallest ratio, one pair or several
         "784-32-10": [(SINGLE, 3)],
         "784-128-10": [(SINGLE, 5)],
         "784-512-10": [(SINGLE, 6)],
-        "784-512-512-10": [(SINGLE, 4)],
+        "784-512-512-10": [(SINGLE, 7.5)],
         "784-512-10 momentum+L2": [(SINGLE, 5)],
         "64-32-10 adam": [(SINGLE, 3.3)],
         "784-128-10 adam": [(SINGLE, 2.5)],
@@ -42,6 +43,7 @@ RATIOS = {  # system: network: dtypes and smallest ratio, one pair or several
         "784-128-10": [(BOTH, 25)],
         "predict": [(BOTH, 1)],
     },
+    "PyTorch manual": {"784-2048-2048-10 shared": [(SINGLE, 1.9)]},
     "hand-written Numba": {
         "2-10-1": [(BOTH, 1 / 0.85)],
         "2-10-1 squared error": [(BOTH, 1 / 0.85)],
@@ -50,7 +52,7 @@ RATIOS = {  # system: network: dtypes and smallest ratio, one pair or several
     },
 }
 
-SGEMM_SHARES = {"784-128-10": 0.55, "784-512-10": 0.65}
+SGEMM_SHARES = {"784-128-10": 0.55, "784-512-10": 0.7, "784-2048-10 blocked": 0.62, "784-512-512-10": 0.43}
 """Of numbabp in float32: the plain algorithm's 4 flops per weight and step, as a share of the sgemm rate."""
 
 
