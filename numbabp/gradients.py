@@ -7,10 +7,8 @@ import numpy as np
 from .architecture import Architecture
 from .checks.host_samples import check_inputs
 from .inference.predictions import measure_one
-from .kernels import state
-from .kernels.general import train_general
+from .inspection.gradients import gradients_of_samples
 from .network import Network
-from .options import Options
 from .samples import Samples
 
 
@@ -60,27 +58,5 @@ def gradient_check(net: Network, X: Any, y: Any, *, step: float = 1e-5) -> float
 
 
 def _mean_gradient(architecture: Architecture, parameters: np.ndarray, samples: Samples) -> np.ndarray:
-    """Gradient of the training kernel: the velocity after one full-batch step of momentum from rest."""
-    options = Options(update_rule="momentum", batch_size=samples.n)
-    moments = np.zeros((1, architecture.n_parameters))
-    model = state.Model(
-        parameters.copy(),
-        moments,
-        np.zeros(architecture.n_parameters),
-        np.zeros((3, architecture.n_units)),
-        np.empty(0),
-        architecture.layout,
-        architecture.loss_code,
-        level=architecture.quantile,
-    )
-    order = np.arange(samples.n, dtype=np.int64)
-    of_kernel = state.Samples(samples.inputs, samples.targets, samples.weights, order)
-    run = state.Run(
-        np.zeros(4, np.int64),
-        np.empty(0, np.uint64),
-        np.ones(1),
-        np.empty(0, np.int64),
-        np.zeros((1, 2)),
-    )
-    train_general(model, of_kernel, options.rule, run, samples.n, 1, samples.n)
-    return moments[0]
+    """By the backward pass of training, which is what is to be checked."""
+    return gradients_of_samples(architecture, parameters, samples, per_sample=False)[0]

@@ -16,6 +16,7 @@ from .devices.placement import gpu_of, resolve
 from .functions.initializers import INITIALIZERS, draw_weights
 from .history import History
 from .inference import predictions
+from .inspection.inspected import InspectsSteps
 from .online.one_by_one import LearnsOneByOne
 from .options import NAMES, Options, check_names, options_of, takes_options
 from .planning.plan import Plan
@@ -39,7 +40,7 @@ OF_SEVERAL_EPOCHS = ("early_stopping", "patience")
 """Options that make no sense for one."""
 
 
-class Network(LearnsOneByOne, LearnsFromStreams):
+class Network(LearnsOneByOne, LearnsFromStreams, InspectsSteps):
     """A multi-layer perceptron, trained sample by sample.
 
     Layer l computes ``activation(inputs @ weights[l] + biases[l])``.
@@ -245,10 +246,9 @@ class Network(LearnsOneByOne, LearnsFromStreams):
         dict
             "loss" and the metrics by name.
         """
-        options = Options(monitor=monitor)
+        names = self.architecture.metric_names(Options(monitor=monitor).monitor)
         samples = Samples.checked(self.architecture, X, y, sample_weight)
         self.architecture.check_finite(self.parameters)
-        names = self.architecture.metric_names(options.monitor)
         return predictions.measure_one(self.architecture, self.parameters, samples, names)
 
     @takes_options()
