@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("jit", "loggers", "river", "sklearn"):  # packages of their own; two have the names of others
+    if name in ("jit", "loggers", "plotting", "river", "sklearn"):  # packages; two have the names of others
         return import_module(f".{name}", __name__)
     if name not in _MODULES:
         raise AttributeError(f"module 'numbabp' has no attribute {name!r}")

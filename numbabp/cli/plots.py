@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..atomic_files import check_writable, write_atomically
+from ..plotting.style import COLOURS
 
 if TYPE_CHECKING:
     from .sweep import Outcome, Sweep
     from .xor_experiments import Experiment
 
 KINDS = (".png", ".svg", ".pdf")
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#999999")
-"""Okabe and Ito's, which the colour-blind can tell apart; their yellow is hard to see on white."""
 LOG_EPOCHS = 200
 """From so many epochs on their axis is logarithmic."""
 MOST_FIGURES = 12
