@@ -9,7 +9,8 @@ import typer
 from .. import __version__
 from ..training.progress import is_terminal
 from ..training.slicing import ENDING
-from .console import Commands, Json, new_table, print_json, print_table, reported, warn
+from .console import Commands, Json, help_alone, new_table, print_json, print_table, reported, warn
+from .demos.commands import demo_app
 from .evaluate import STANDARD_OUTPUT, evaluate
 from .parameters import (
     Activation,
@@ -50,7 +51,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich" if is_terminal(sys.stdout) else None,
 )
-demo_app = typer.Typer(help="Small experiments to learn from.", cls=Commands, invoke_without_command=True)
 app.add_typer(demo_app, name="demo")
 
 
@@ -67,47 +67,7 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    _help_alone(context)
-
-
-@demo_app.callback()
-def _help_alone(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-
-
-@demo_app.command()
-@reported
-def xor(
-    zeros: Annotated[
-        bool,
-        typer.Option(
-            "--zeros",
-            help="Start from weights of zero, and fail: the notebook's run at learning rate -1, then +1.",
-        ),
-    ] = False,
-    faithful: Annotated[
-        bool, typer.Option("--faithful", help="The course notebook's run, with its exact figures.")
-    ] = False,
-    plot: Annotated[Path | None, typer.Option(help="Draw the curves into this file (PNG, SVG, PDF).")] = None,
-    as_json: Json = False,
-) -> None:
-    """Teach a 2-10-1 network exclusive or."""
-    from . import plots
-    from .reports import report_xor
-    from .xor_experiments import EXPERIMENTS
-
-    if zeros and faithful:
-        raise ValueError("--zeros and --faithful are two experiments: choose one.")
-    if plot is not None:
-        plots.check(plot)
-    check_outputs({"--plot": plot}, {})
-    name = "zeros" if zeros else "faithful" if faithful else "learn"
-    run = EXPERIMENTS[name]()
-    if plot is not None:
-        plots.write(plots.draw_xor(run), plot)
-        typer.echo(f"curves drawn into {plot}", err=True)
-    report_xor(name, run, as_json)
+    help_alone(context)
 
 
 @app.command()

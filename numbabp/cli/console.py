@@ -132,6 +132,12 @@ def _message(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
+def help_alone(context: typer.Context) -> None:
+    """Print the help of a group that is called without a command."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
 def print_json(value: Any) -> None:
     """Print a value as JSON, with null for NaN and infinity."""
     typer.echo(json_text(value))

@@ -60,7 +60,9 @@ def draw_xor(run: "Experiment") -> Any:
     axis = figure.subplots()
     epochs = range(len(run.losses))
     (loss,) = axis.plot(epochs, run.losses, color="tab:blue", label="loss, sum of the 4 samples")
-    axis.set(xlabel="epoch", ylabel="binary cross-entropy", title="A 2-10-1 network learns exclusive or")
+    sizes = "-".join(map(str, run.network.layer_sizes))
+    title = f"Exclusive or and a {sizes} network"
+    axis.set(xlabel="epoch", ylabel="binary cross-entropy", title=title)
     right = axis.twinx()
     (accuracy,) = right.step(
         epochs, run.accuracies, color="tab:orange", where="mid", alpha=0.7, label="accuracy"

@@ -33,13 +33,12 @@ SMOKE_COLUMNS = (
     f"allowed on the CPU {', '.join(f'{most:g} in {dtype}' for dtype, most in TOLERANCES['cpu'].items())}"
 )
 HEADERS = {
-    "learn": "Binary cross-entropy, learning rate 1, the four samples in a new order every epoch.",
     "faithful": "The course notebook's run: squared error, learning rate 1, the four samples always in one "
     "order.\nThe loss that it prints is the binary cross-entropy.",
     "zeros": "The course notebook's run: squared error, learning rate -1, so that every step climbs the "
     "gradient.\nThe loss that it prints is the binary cross-entropy.",
 }
-"""What the experiments with XOR are, by name."""
+"""What the course notebook's experiments with XOR are, by name."""
 TOP = 10
 """Settings that a sweep prints."""
 MOST_TARGETS = 30
@@ -64,15 +63,29 @@ def report_xor(name: str, run: Experiment, as_json: bool) -> None:
             }
         )
         return
-    typer.echo(HEADERS[name])
+    typer.echo(HEADERS[name] if name in HEADERS else _header(run))
     typer.echo("The loss is the four samples' sum; it and the accuracy are of each just before its update.")
     # the notebook's figures are there to be compared with it
-    _print_epochs(run, 50 if name == "learn" else 1, repr if name == "faithful" else "{:.6g}".format)
+    _print_epochs(
+        run,
+        max(1, len(run.losses) // 10) if name == "learn" else 1,
+        repr if name == "faithful" else "{:.6g}".format,
+    )
     if descending is not None:  # it is about the weights: what comes out is not worth a table
         _print_weights(run)
         _print_descent(descending)
     else:
         _print_outputs(outputs)
+
+
+def _header(run: Experiment) -> str:
+    """How a network was trained, and where it is not the usual one, which it is."""
+    network, rate = run.network, run.history.learning_rate[0]
+    text = f"Binary cross-entropy, learning rate {rate:g}, the four samples in a new order every epoch."
+    if (network.layer_sizes, network.activations[0], network.init) != ((2, 10, 1), "sigmoid", "lecun_normal"):
+        sizes, kinds = "-".join(map(str, network.layer_sizes)), "/".join(network.activations)
+        text += f"\nA {sizes} network, {kinds}, weights by {network.init}."
+    return text
 
 
 def _print_epochs(run: Experiment, every: int, shown: Callable[[float], str]) -> None:

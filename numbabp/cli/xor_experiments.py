@@ -46,10 +46,23 @@ class Experiment:
     """Of both layers after every epoch, where the experiment is about them; else empty."""
 
 
-def learn(epochs: int = 500, random_state: int = 0, init: str = "lecun_normal") -> Experiment:
+def learn(
+    epochs: int = 500,
+    random_state: int = 0,
+    init: str = "lecun_normal",
+    hidden: tuple[int, ...] = (10,),
+    learning_rate: float = 1.0,
+    activation: str = "sigmoid",
+) -> Experiment:
     """Exclusive or as one would train it: binary cross-entropy, exact backpropagation, learning rate 1."""
-    network = Network((2, 10, 1), loss="binary_cross_entropy", init=init, random_state=random_state)
-    return _run(network, "loss", learning_rate=1.0, epochs=epochs)
+    network = Network(
+        (2, *hidden, 1),
+        hidden_activation=activation,
+        loss="binary_cross_entropy",
+        init=init,
+        random_state=random_state,
+    )
+    return _run(network, "loss", learning_rate=learning_rate, epochs=epochs)
 
 
 def n_right(network: Network) -> int:

@@ -68,6 +68,25 @@ def xor() -> tuple[np.ndarray, np.ndarray]:
     return X, np.array([0.0, 1.0, 1.0, 0.0])
 
 
+def two_spirals() -> tuple[np.ndarray, np.ndarray]:
+    """Two spirals of 97 points and three turns each, wound into one another, of radius 3.
+
+    (Lang and Witbrock, "Learning to Tell Two Spirals Apart", Proceedings of the 1988 Connectionist Models
+    Summer School; their radius is 6.5.)
+
+    Returns
+    -------
+    X : ndarray of shape (194, 2)
+        First one spiral, then the other, which is the first mirrored at the origin.
+    y : ndarray of shape (194,)
+        1 and 0.
+    """
+    i = np.arange(97)
+    angle, radius = np.pi / 16 * i, 3 * (104 - i) / 104
+    spiral = np.column_stack([radius * np.sin(angle), radius * np.cos(angle)])
+    return np.concatenate([spiral, -spiral]), np.repeat([1.0, 0.0], len(i))
+
+
 def load_dataset(name: str) -> Dataset:
     """One of the bundled data sets.
 

@@ -119,7 +119,7 @@ def _backward(trace: Trace, layer: int) -> report.Part:
         through = "new W" if trace.propagate == "updated" else "W"
         delta = f"({through} delta of layer {layer + 1}) {name}'(z)"
     below = "x" if layer == 0 else f"a[{layer - 1}]"
-    formula = f"delta = {delta},  dLoss/dW = {below} delta^T,  dLoss/db = delta"
+    formula = f"delta = {delta},  dLoss/dW = outer({below}, delta),  dLoss/db = delta"
     rows = [("delta", trace.delta[layer])]
     rows += _rows_of("dLoss/dW", below, trace.gradients.weights[layer])
     rows.append(("dLoss/db", trace.gradients.biases[layer]))

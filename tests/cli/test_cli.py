@@ -88,7 +88,7 @@ def test_the_penalty_is_that_of_linear_models(folder):
             "No such command 'nosuch'; there are: smoke, train, ",
         ),
         (["trian"], "No such command 'trian'. Did you mean 'train'?"),
-        (["demo", "nosuch"], "No such command 'nosuch'; there are: xor."),
+        (["demo", "nosuch"], "No such command 'nosuch'; there are: xor, spirals."),
         (["train", "--epoch", 1], "No such option: --epoch (Possible options: --epochs"),
         (["predict"], "Missing argument"),
         (["train", "--nosuch"], "No such option: --nosuch"),
