@@ -3,7 +3,9 @@
 import copy
 import importlib.util
 import json
+import re
 import sys
+import time
 from pathlib import Path
 
 import numba
@@ -213,3 +215,134 @@ def test_a_study_prunes_and_still_finds_a_network_that_reads_digits(example):
     _, choose, _ = example.split()
     assert net.evaluate(*choose)["loss"] == pytest.approx(study.best_value, rel=1e-4)
     assert accuracy > 0.9
+
+
+# The course.
+
+
+@pytest.fixture(scope="module")
+def course():
+    """The script that builds both notebooks."""
+    pytest.importorskip("nbformat")
+    spec = importlib.util.spec_from_file_location("build", EXAMPLES / "course" / "build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def kept(course, language):
+    return course.nbformat.read(EXAMPLES / course.NOTEBOOKS[language], as_version=4)
+
+
+def printed(cell):
+    """What a cell prints and shows, pictures apart."""
+    texts = [output.text for output in cell.outputs if output.get("name") == "stdout"]
+    return "".join(texts + [output.data.get("text/html", "") for output in cell.outputs if "data" in output])
+
+
+NUMBER = r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
+
+
+def assert_agree(found, expected, tags):
+    """The same words; numbers to 1e-12, those with few digits to the last; of statistics, nearly the same."""
+    if "timing" in tags:
+        return
+    assert re.sub(NUMBER, "#", found).split() == re.sub(NUMBER, "#", expected).split()
+    for one, other in zip(re.findall(NUMBER, found), re.findall(NUMBER, expected), strict=True):
+        mantissa, _, exponent = other.partition("e")
+        decimals = len(mantissa.partition(".")[2])
+        digits = len(mantissa.replace(".", "").lstrip("-0"))
+        last = 10.0 ** (int(exponent or 0) - decimals) if decimals and digits < 12 else 0.0
+        most = 10.0 if "statistics" in tags else max(1e-12, 1e-12 * abs(float(other)), 1.01 * last)
+        assert abs(float(one) - float(other)) <= most, (one, other)
+
+
+def test_numbers_of_notebooks_are_compared():
+    assert_agree("a 1.0000000000000002 b", "a 1.0 b", [])
+    assert_agree("loss 3.4737521571212318", "loss 3.4737521571212", [])
+    assert_agree("difference 3.1e-16 <td>0.12346</td>", "difference 1.0e-17 <td>0.12345</td>", [])
+    for found, expected in (
+        ("3.47375215712", "3.47375215713"),
+        ("25 %", "50 %"),
+        ("a 1", "b 1"),
+        ("1.2", "1.4"),
+    ):
+        with pytest.raises(AssertionError):
+            assert_agree(found, expected, [])
+    assert_agree("7 us", "900 us, quick", ["timing"])
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_the_course_is_built_and_run_from_its_source(course, language):
+    notebook, source = kept(course, language), course.notebook(language)
+    assert [(cell.cell_type, cell.source) for cell in notebook.cells] == [
+        (cell.cell_type, cell.source) for cell in source.cells
+    ]
+    cells = code_cells(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert not any(output.get("name") == "stderr" or output.output_type == "error" for output in outputs)
+    pictures = [kind for output in outputs for kind in output.get("data", {}) if kind.startswith("image/")]
+    assert pictures.count("image/png") == 7 and pictures.count("image/gif") == 1
+    name = course.NOTEBOOKS[language]
+    links = f"/blob/main/examples/{name}", f"labpath=examples%2F{name}"
+    assert all(link in notebook.cells[0].source for link in links)
+    assert (EXAMPLES / name).stat().st_size < 1_500_000
+
+
+def test_both_languages_of_the_course_have_the_same_cells(course):
+    english, spanish = (course.notebook(language).cells for language in ("en", "es"))
+    assert [cell.cell_type for cell in english] == [cell.cell_type for cell in spanish]
+    n_formulas = 0
+    for one, other in zip(english, spanish, strict=True):
+        formulas = re.findall(r"\$\$(.*?)\$\$", one.source, re.DOTALL)
+        assert formulas == re.findall(r"\$\$(.*?)\$\$", other.source, re.DOTALL)
+        n_formulas += len(formulas)
+        if one.cell_type == "code":  # but for the words
+            plain = [re.sub(r"\"[^\"]*\"|#.*", "", cell.source) for cell in (one, other)]
+            assert plain[0] == plain[1]
+    assert n_formulas >= 5
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_the_course_has_the_figures_of_its_notebook(course, language):
+    texts = [printed(cell) for cell in code_cells(kept(course, language))]
+    (trained,) = (text for text in texts if "181:" in text)
+    found = {int(line.split()[1][:-1]): line.split() for line in trained.splitlines()}
+    expected = {
+        0: (3.4737521571212318, 25),
+        65: (3.491876218919175, 25),
+        66: (3.4891911065517616, 25),
+        127: (2.968925623935632, 50),
+        128: (2.955637323757989, 50),
+        181: (1.7989431569565686, 100),
+    }
+    for epoch, (loss, accuracy) in expected.items():
+        assert float(found[epoch][3]) == pytest.approx(loss, rel=1e-12)
+        assert int(found[epoch][5]) == accuracy
+    (failed,) = (text for text in texts if "0.00877009" in text)
+    lines = failed.splitlines()
+    losses = [float(line.split()[3].rstrip(",")) for line in lines if "%" in line]
+    assert losses[:2] == pytest.approx([2.383938269247035, 2.3940150790588524], rel=1e-12)
+    assert [int(line.split()[-2]) for line in lines if "%" in line] == [100, 75, 50, 50, 50]
+    assert lines[1].split()[1:] == ["[0.0015006", *["0.0015006"] * 8, "0.0015006]"]
+    assert lines[2].count("-0.00013937") == lines[3].count("0.00877009") == 10
+    assert [lines[n].count(value) for n, value in ((6, "6.32326402e-05"), (7, "0.03001629"))] == [10, 10]
+    (signed,) = (text for text in texts if "squared_error         zeros" in text)
+    assert [line.split()[-2] for line in signed.splitlines()] == ["75", "100", "75", "100"]
+
+
+@pytest.mark.once
+@pytest.mark.slow
+@pytest.mark.skipif(interpreted, reason="takes minutes")
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_the_course_runs_in_a_fresh_kernel(course, language):
+    pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    began = time.monotonic()
+    again = course.run(course.notebook(language))
+    assert time.monotonic() - began < 90
+    for cell, before in zip(code_cells(again), code_cells(kept(course, language)), strict=True):
+        assert_agree(printed(cell), printed(before), cell.metadata.get("tags", ()))
+        pictures = [sorted(output.data) for output in cell.outputs if "data" in output]
+        assert pictures == [sorted(output.data) for output in before.outputs if "data" in output]
