@@ -59,4 +59,5 @@ def gradient_check(net: Network, X: Any, y: Any, *, step: float = 1e-5) -> float
 
 def _mean_gradient(architecture: Architecture, parameters: np.ndarray, samples: Samples) -> np.ndarray:
     """By the backward pass of training, which is what is to be checked."""
-    return gradients_of_samples(architecture, parameters, samples, per_sample=False)[0]
+    inputs, targets = samples.inputs, samples.targets
+    return gradients_of_samples(architecture, parameters, inputs, targets, per_sample=False)[0]

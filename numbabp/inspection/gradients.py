@@ -1,13 +1,12 @@
 """Gradients of the loss with respect to weights and biases."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..architecture import Architecture
 from ..kernels.online.looked_at import add_gradients
-from ..samples import Samples
-from .models import as_numerics_ask, dense, model_of
+from .models import as_numerics_ask, model_of, samples_on_host
 
 
 class Gradients(NamedTuple):
@@ -23,7 +22,7 @@ class Gradients(NamedTuple):
 
 
 def gradients_of_samples(
-    architecture: Architecture, parameters: np.ndarray, samples: Samples, per_sample: bool
+    architecture: Architecture, parameters: np.ndarray, X: Any, y: Any, *, per_sample: bool
 ) -> np.ndarray:
     """Gradients T (n, n_parameters) of each sample's loss, or their mean (1, n_parameters).
 
@@ -33,12 +32,12 @@ def gradients_of_samples(
         The network's.
     parameters
         T (n_parameters,).
-    samples
-        Checked; their weights are not looked at.
+    X, y
+        Samples in the host's memory, as users give them.
     per_sample
         Whether each sample's is wanted.
     """
-    inputs, targets = dense(samples)
+    inputs, targets = samples_on_host(architecture, X, y)
     found = np.zeros((len(inputs) if per_sample else 1, architecture.n_parameters), architecture.dtype)
     model = model_of(architecture, np.ascontiguousarray(parameters))
     as_numerics_ask(architecture, add_gradients)(model, inputs, targets, found)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..architecture import Architecture
 from ..checks.arguments import check_bool
-from ..samples import Samples, check_inputs
+from ..samples import check_inputs
 from .gradients import Gradients, by_layer, gradients_of_samples
 from .layers import layer_outputs
 from .trace import Trace
@@ -25,7 +25,7 @@ class InspectsSteps:
         Parameters
         ----------
         x : array-like of shape (n_inputs,) or (1, n_inputs)
-            One sample.
+            One sample, in the host's memory.
         y : number or array-like of shape (n_outputs,)
             Its targets; with categorical cross-entropy also the index of a class.
         learning_rate : float, optional
@@ -61,7 +61,7 @@ class InspectsSteps:
         Parameters
         ----------
         X, y
-            Samples, as for `fit`.
+            Samples, as for `fit`, in the host's memory.
         per_sample : bool
             Those of each sample, in arrays with a first axis for the samples, instead of their mean, which is
             the gradient of the mean loss that `evaluate` gives.
@@ -79,8 +79,7 @@ class InspectsSteps:
         """
         check_bool("per_sample", per_sample)
         self.architecture.check_finite(self.parameters)
-        samples = Samples.checked(self.architecture, X, y)
-        found = gradients_of_samples(self.architecture, self.parameters, samples, per_sample)
+        found = gradients_of_samples(self.architecture, self.parameters, X, y, per_sample=per_sample)
         return by_layer(self.architecture, found if per_sample else found[0])
 
     def layer_outputs(self, X: Any) -> tuple[Any, ...]:

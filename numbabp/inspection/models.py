@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..architecture import Architecture
+from ..checks import host_samples as host
 from ..compiler.arrays import aligned_zeros
 from ..compiler.compiling import strictly
 from ..kernels.state import Model
@@ -33,8 +34,12 @@ def as_numerics_ask(architecture: Architecture, kernel: Callable[..., Any]) -> C
     return strictly(kernel) if architecture.is_strict else kernel
 
 
-def dense(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs T (n, n_inputs) and targets T (n, n_outputs), in the host's memory and in rows."""
-    here = samples.on_host()
-    inputs = here.inputs if isinstance(here.inputs, np.ndarray) else here.inputs.toarray()
-    return np.ascontiguousarray(inputs), np.ascontiguousarray(here.targets)
+def samples_on_host(architecture: Architecture, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Checked inputs T (n, n_inputs) and targets T (n, n_outputs), in rows.
+
+    Nothing comes from a GPU unasked: an X there is a TypeError, a y there a ValueError.
+    """
+    check = host.check_sparse_inputs if hasattr(X, "tocsr") else host.check_inputs
+    samples = Samples.checked(architecture, check("X", X, architecture.n_inputs, architecture.dtype), y)
+    inputs = samples.inputs if isinstance(samples.inputs, np.ndarray) else samples.inputs.toarray()
+    return np.ascontiguousarray(inputs), np.ascontiguousarray(samples.targets)

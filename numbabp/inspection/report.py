@@ -45,10 +45,12 @@ def as_html(parts: Iterable[Part]) -> str:
 
 def _html_of(part: Part) -> str:
     head, *rows = _cells(part)
-    cells = "".join(f"<th style='text-align: right'>{escape(text)}</th>" for text in head)
+    cells = "".join(f"<th style='text-align: right; padding: 0 0.5em'>{escape(text)}</th>" for text in head)
     lines = [f"<tr>{cells}</tr>"]
     for label, *values in rows:
-        numbers = "".join(f"<td style='text-align: right'>{escape(value)}</td>" for value in values)
+        numbers = "".join(
+            f"<td style='text-align: right; padding: 0 0.5em'>{escape(value)}</td>" for value in values
+        )
         lines.append(f"<tr><th style='text-align: left'>{escape(label)}</th>{numbers}</tr>")
     formula = f"<br><code>{escape(part.formula)}</code>" if part.formula else ""
     return f"<p><b>{escape(part.title)}</b>{formula}</p><table>{''.join(lines)}</table>"

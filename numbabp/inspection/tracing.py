@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 
 from ..architecture import Architecture
+from ..devices.placement import is_on_device
 from ..kernels.layout import FAN_OUT, OUTPUTS
 from ..kernels.online.looked_at import take_one_step
 from ..options import Options
-from ..samples import Samples
 from .gradients import Gradients
-from .models import as_numerics_ask, dense, model_of
+from .models import as_numerics_ask, model_of, samples_on_host
 from .trace import Trace
 
 
@@ -28,10 +28,9 @@ def trace_step(
         raise ValueError(
             "propagate='updated' sends delta back through the weights of an update: give a learning_rate."
         )
-    samples = Samples.checked(architecture, *_as_rows(architecture, *sample))
-    if samples.n != 1:
-        raise ValueError(f"trace is of one sample, but x has {samples.n}.")
-    inputs, targets = dense(samples)
+    inputs, targets = samples_on_host(architecture, *_as_rows(architecture, *sample))
+    if len(inputs) != 1:
+        raise ValueError(f"trace is of one sample, but x has {len(inputs)}.")
     after = parameters.copy()
     model = model_of(architecture, after)
     rate = 0.0 if learning_rate is None else options.learning_rate
@@ -59,10 +58,11 @@ def trace_step(
 
 def _as_rows(architecture: Architecture, x: Any, y: Any) -> tuple[Any, Any]:
     """One sample with a first axis for it."""
-    if not hasattr(x, "tocsr"):
-        x = x if hasattr(x, "__cuda_array_interface__") else np.asarray(x)
-        x = x.reshape(1, -1) if x.ndim == 1 else x
-    y = y if hasattr(y, "__cuda_array_interface__") else np.asarray(y)
+    if not (hasattr(x, "tocsr") or is_on_device(x)):  # which the checks deal with
+        x = np.atleast_2d(np.asarray(x))
+    if is_on_device(y):
+        return x, y
+    y = np.asarray(y)
     if y.ndim == 0:
         return x, y.reshape(1)
     return x, y.reshape(1, -1) if y.ndim == 1 and len(y) == architecture.n_outputs else y

@@ -125,6 +125,14 @@ def test_rows_in_chunks_and_threads_with_several_rows(monkeypatch, gpu):
     np.testing.assert_allclose(on_host(net.forward(on_gpu(X))), whole, rtol=1e-12)
 
 
+def test_outputs_of_layers():
+    problem = draw(sizes=(5, 4, 6, 3), hidden="tanh")
+    net = problems.network_of(problem)
+    found = [on_host(layer) for layer in net.layer_outputs(on_gpu(problem.X))]
+    assert reference.largest_relative_error(found, net.layer_outputs(problem.X)) < 1e-12
+    np.testing.assert_array_equal(found[-1], on_host(net.forward(on_gpu(problem.X))))
+
+
 def test_a_network_without_hidden_layer():
     problem = draw(sizes=(5, 3))
     found = problems.network_of(problem).forward(on_gpu(problem.X))
@@ -289,6 +297,13 @@ def test_nothing_is_copied_to_the_host_unasked(gpu):
         net.fit(on_gpu(X), on_gpu(Y), device="cpu")
     with pytest.raises(TypeError, match=r"X lies on a GPU, but is needed in the host's memory: .*X.get\(\)"):
         nbp.gradient_check(net, on_gpu(X), Y)
+    for call in (net.gradients, lambda X, y: net.trace(X[:1], y[:1])):
+        with pytest.raises(
+            TypeError, match=r"X lies on a GPU, but is needed in the host's memory: .*X.get\(\)"
+        ):
+            call(on_gpu(X), Y)
+        with pytest.raises(ValueError, match=r"y lies on GPU \d+, but X in the host's memory"):
+            call(X, on_gpu(Y))
 
 
 # --- where a call runs ------------------------------------------------------------------------------
