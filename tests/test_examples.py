@@ -298,6 +298,8 @@ def test_both_languages_of_the_course_have_the_same_cells(course):
         formulas = re.findall(r"\$\$(.*?)\$\$", one.source, re.DOTALL)
         assert formulas == re.findall(r"\$\$(.*?)\$\$", other.source, re.DOTALL)
         n_formulas += len(formulas)
+        in_lines = [found for cell in (one, other) for found in re.findall(r"\$+[^$]+\$+", cell.source)]
+        assert one.cell_type == "code" or all(text.count("{") == text.count("}") for text in in_lines)
         if one.cell_type == "code":  # but for the words
             plain = [re.sub(r"\"[^\"]*\"|#.*", "", cell.source) for cell in (one, other)]
             assert plain[0] == plain[1]
