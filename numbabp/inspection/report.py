@@ -13,13 +13,19 @@ MOST_ROWS = 10
 LEFT_OUT = "..."
 
 
+class Table(NamedTuple):
+    """Rows of numbers by label, below heads."""
+
+    heads: Sequence[str]
+    rows: Sequence[tuple[str, np.ndarray]]
+
+
 class Part(NamedTuple):
-    """A heading with its formula, and rows of numbers by label."""
+    """A heading with its formula, and tables."""
 
     title: str
     formula: str
-    heads: Sequence[str]
-    rows: Sequence[tuple[str, np.ndarray]]
+    tables: Sequence[Table]
 
 
 def as_text(parts: Iterable[Part]) -> str:
@@ -28,13 +34,14 @@ def as_text(parts: Iterable[Part]) -> str:
 
 
 def _text_of(part: Part) -> str:
-    cells = _cells(part)
-    width = max(len(row[0]) for row in cells)
-    widths = [max(len(row[k]) for row in cells) for k in range(1, len(cells[0]))]
     lines = [part.title] + ([f"  {part.formula}"] if part.formula else [])
-    for label, *values in cells:
-        shown = "  ".join(value.rjust(n) for value, n in zip(values, widths, strict=True))
-        lines.append(f"  {label:<{width}}  {shown}")
+    for table in part.tables:
+        cells = _cells(table)
+        width = max(len(row[0]) for row in cells)
+        widths = [max(len(row[k]) for row in cells) for k in range(1, len(cells[0]))]
+        for label, *values in cells:
+            shown = "  ".join(value.rjust(n) for value, n in zip(values, widths, strict=True))
+            lines.append(f"  {label:<{width}}  {shown}")
     return "\n".join(lines)
 
 
@@ -44,23 +51,27 @@ def as_html(parts: Iterable[Part]) -> str:
 
 
 def _html_of(part: Part) -> str:
-    head, *rows = _cells(part)
-    cells = "".join(f"<th style='text-align: right; padding: 0 0.5em'>{escape(text)}</th>" for text in head)
+    formula = f"<br><code>{escape(part.formula)}</code>" if part.formula else ""
+    tables = "".join(map(_html_table, part.tables))
+    return f"<p><b>{escape(part.title)}</b>{formula}</p>{tables}"
+
+
+def _html_table(table: Table) -> str:
+    head, *rows = _cells(table)
+    style = "style='text-align: right; padding: 0 0.5em'"
+    cells = "".join(f"<th {style}>{escape(text)}</th>" for text in head)
     lines = [f"<tr>{cells}</tr>"]
     for label, *values in rows:
-        numbers = "".join(
-            f"<td style='text-align: right; padding: 0 0.5em'>{escape(value)}</td>" for value in values
-        )
+        numbers = "".join(f"<td {style}>{escape(value)}</td>" for value in values)
         lines.append(f"<tr><th style='text-align: left'>{escape(label)}</th>{numbers}</tr>")
-    formula = f"<br><code>{escape(part.formula)}</code>" if part.formula else ""
-    return f"<p><b>{escape(part.title)}</b>{formula}</p><table>{''.join(lines)}</table>"
+    return f"<table>{''.join(lines)}</table>"
 
 
-def _cells(part: Part) -> list[list[str]]:
+def _cells(table: Table) -> list[list[str]]:
     """Heads and rows as texts, without what there is no room for."""
-    rows = [["", *part.heads]]
+    rows = [["", *table.heads]]
     # a zero has no sign here: -0 + 0 is 0
-    rows += [[label, *(f"{value + 0:.6g}" for value in values)] for label, values in part.rows]
+    rows += [[label, *(f"{value + 0:.6g}" for value in values)] for label, values in table.rows]
     columns = _kept(len(rows[0]) - 1, MOST_COLUMNS)
     shown = [[row[0], *(LEFT_OUT if k is None else row[k + 1] for k in columns)] for row in rows]
     return _with_few_weights(shown)

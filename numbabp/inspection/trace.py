@@ -88,23 +88,24 @@ def parts_of(trace: Trace) -> Iterator[report.Part]:
     """The parts of a trace in the order of the computation."""
     of = trace.architecture
     sizes = "-".join(map(str, of.layer_sizes))
-    yield report.Part(
-        f"One step of a {sizes} network", "", _heads("x", trace.inputs), [("inputs", trace.inputs)]
-    )
+    inputs = report.Table(_heads("x", trace.inputs), [("inputs", trace.inputs)])
+    yield report.Part(f"One step of a {sizes} network", "", [inputs])
     last = of.n_layers - 1
     for layer, name in enumerate(of.activations):
-        below = "x" if layer == 0 else f"a[{layer - 1}]"
-        rows = _rows_of("W", below, trace.weights[layer])
-        rows += [("b", trace.biases[layer]), ("z", trace.z[layer]), ("a", trace.a[layer])]
+        below = _below(layer)
         n, kind = len(trace.z[layer]), "output" if layer == last else "hidden unit"
+        tables = _tables(
+            below,
+            ("W", trace.weights[layer]),
+            ("b", trace.biases[layer]),
+            ("z", trace.z[layer]),
+            ("a", trace.a[layer]),
+        )
         title = f"Forward, layer {layer}: {n} {kind}{'s' if n > 1 else ''}, {name}"
-        yield report.Part(title, f"z = {below} W + b,  a = {name}(z)", _heads("unit ", trace.z[layer]), rows)
-    yield report.Part(
-        f"Loss: {of.loss} = {trace.loss:.10g}",
-        "",
-        _heads("unit ", trace.targets),
-        [("y", trace.targets), ("a", trace.outputs)],
-    )
+        yield report.Part(title, f"z = {below} W + b,  a = {name}(z)", tables)
+    heads = [f"unit {k}" for k in range(len(trace.targets))]
+    loss = report.Table(heads, [("y", trace.targets), ("a", trace.outputs)])
+    yield report.Part(f"Loss: {of.loss} = {trace.loss:.10g}", "", [loss])
     for layer in reversed(range(of.n_layers)):
         yield _backward(trace, layer)
 
@@ -118,24 +119,49 @@ def _backward(trace: Trace, layer: int) -> report.Part:
     else:
         through = "new W" if trace.propagate == "updated" else "W"
         delta = f"({through} delta of layer {layer + 1}) {name}'(z)"
-    below = "x" if layer == 0 else f"a[{layer - 1}]"
+    below = _below(layer)
     formula = f"delta = {delta},  dLoss/dW = outer({below}, delta),  dLoss/db = delta"
-    rows = [("delta", trace.delta[layer])]
-    rows += _rows_of("dLoss/dW", below, trace.gradients.weights[layer])
-    rows.append(("dLoss/db", trace.gradients.biases[layer]))
+    gradients = trace.gradients
+    rows = [
+        ("delta", trace.delta[layer]),
+        ("dLoss/dW", gradients.weights[layer]),
+        ("dLoss/db", gradients.biases[layer]),
+    ]
     title = f"Backward, layer {layer}"
     if trace.new_weights is not None and trace.new_biases is not None:
         title += f", and update at learning rate {trace.learning_rate:g}"
         formula += ",  new = old - rate dLoss/d(old)"
-        rows += _rows_of("new W", below, trace.new_weights[layer])
-        rows.append(("new b", trace.new_biases[layer]))
-    return report.Part(title, formula, _heads("unit ", trace.delta[layer]), rows)
+        rows += [("new W", trace.new_weights[layer]), ("new b", trace.new_biases[layer])]
+    return report.Part(title, formula, _tables(below, *rows))
+
+
+def _below(layer: int) -> str:
+    """What a layer's inputs are called."""
+    return "x" if layer == 0 else f"a[{layer - 1}]"
 
 
 def _heads(name: str, values: np.ndarray) -> list[str]:
-    return [f"{name}{k}" for k in range(len(values))]
+    return [f"{name}[{k}]" for k in range(len(values))]
+
+
+def _tables(below: str, *rows: tuple[str, np.ndarray]) -> list[report.Table]:
+    """A column a unit, for values (fan_out,) and for weights (fan_in, fan_out), which are a row an input.
+
+    Weights of an only unit are a row of their own table, with a column an input.
+    """
+    weights = [(name, values) for name, values in rows if values.ndim == 2]
+    fan_in, fan_out = weights[0][1].shape
+    heads = [f"unit {k}" for k in range(fan_out)]
+    if fan_out == 1 < fan_in:
+        of_inputs = report.Table(_heads(below, weights[0][1]), [(name, w[:, 0]) for name, w in weights])
+        of_unit = report.Table(heads, [(name, values) for name, values in rows if values.ndim == 1])
+        return [of_inputs, of_unit] if rows[0][1].ndim == 2 else [of_unit, of_inputs]
+    shown: list[tuple[str, np.ndarray]] = []
+    for name, values in rows:
+        shown += [(name, values)] if values.ndim == 1 else _rows_of(name, below, values)
+    return [report.Table(heads, shown)]
 
 
 def _rows_of(name: str, below: str, weights: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """A row for each unit below."""
-    return [(f"{name} from {below}[{i}]".replace("]][", "]["), row) for i, row in enumerate(weights)]
+    return [(f"{name} from {below}[{i}]", row) for i, row in enumerate(weights)]

@@ -198,7 +198,7 @@ def test_the_text_has_all_numbers_in_order():
 def test_html_has_a_table_for_each_part():
     net = nbp.Network((2, 3, 1), output_activation="sigmoid", random_state=0)
     html = net.trace([0, 1], 1)._repr_html_()
-    assert html.count("<table>") == html.count("</table>") == 6
+    assert html.count("<table>") == html.count("</table>") == 8
     assert "sigmoid&#x27;(z)" in html and f"{net.weights[0][1, 2]:.6g}" in html
 
 
