@@ -10,6 +10,7 @@ import pytest
 import reference
 from house import Package
 
+import numbabp
 from numbabp.planning import catalogue
 
 ROOT = Path(__file__).parents[1]
@@ -153,3 +154,17 @@ def test_what_is_not_there_is_found(package, tmp_path):
     assert missing_names(text, package) == ["numbabp.cli.nosuch", "numbabp.nosuch.x", "numbabp.py"]
     text = "from numbabp.kernels import nosuch; from numbabp.cli import (\n smoke, # x\n app)\nx"
     assert missing_names(text, package) == ["numbabp.kernels.nosuch"]
+
+
+def test_the_citation_is_of_this_version():
+    (version,) = re.findall(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.M)
+    assert version == numbabp.__version__
+
+
+def test_workflows_are_for_every_python_that_is_supported():
+    workflows = {path.name: path.read_text() for path in (ROOT / ".github" / "workflows").glob("*.yml")}
+    (least,) = re.findall(r'requires-python = ">=3\.(\d+)"', (ROOT / "pyproject.toml").read_text())
+    for name in ("tests.yml", "distributions.yml"):
+        versions = {int(minor) for minor in re.findall(r'"3\.(\d+)"', workflows[name])}
+        assert min(versions) == int(least), name
+    assert "bash .ci/run" in workflows["tests.yml"]
