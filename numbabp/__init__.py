@@ -1,6 +1,7 @@
 """Exact per-sample training of dense neural networks, compiled with Numba."""
 
 from importlib import import_module
+from sys import modules
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -41,7 +42,8 @@ def __getattr__(name: str) -> Any:
     if name in ("jit", "loggers", "plotting", "river", "sklearn"):  # packages; two have the names of others
         return import_module(f".{name}", __name__)
     if name not in _MODULES:
-        raise AttributeError(f"module 'numbabp' has no attribute {name!r}")
+        # with both, Python asks what may have been meant
+        raise AttributeError(f"module 'numbabp' has no attribute {name!r}", name=name, obj=modules[__name__])
     value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
     globals()[name] = value
     return value

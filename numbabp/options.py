@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from .checks.arguments import check_bool, check_choice, check_integer, check_learning_rate, check_real
+from .checks.arguments import check_bool, check_choice, check_integer, check_learning_rate, check_real, meant
 from .devices.placement import check_device
 from .functions.losses import METRICS
 from .kernels.update_rules import UPDATE_RULES, Rule
@@ -167,7 +167,7 @@ def check_names(
     for name in given:
         if name not in allowed:
             names = ", ".join(sorted({*allowed, *own}))
-            raise TypeError(f"{who} takes no {name!r}; allowed: {names}.")
+            raise TypeError(f"{who} takes no {name!r}; allowed: {names}.{meant(name, {*allowed, *own})}")
 
 
 def takes_options(*refused: str) -> Callable[[Method], Method]:

@@ -4,6 +4,7 @@ import copy
 import pickle
 import subprocess
 import sys
+import traceback
 
 import numpy as np
 import pytest
@@ -404,3 +405,25 @@ def test_the_deviance_of_large_counts_keeps_its_digits(dtype, tolerance):
     expected = y * (np.expm1(u) - u)
     found = [net.evaluate(z[i : i + 1], y[i : i + 1])["loss"] for i in range(len(y))]
     np.testing.assert_allclose(found, expected[:, 0].astype(float), rtol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("call", "meant"),
+    [
+        (lambda: nbp.Network((2, 1)).fit([[0, 1]], [1], learning_rte=0.1), "learning_rate"),
+        (lambda: nbp.Network((2, 1)).fit([[0, 1]], [1], kernel="blockd"), "blocked"),
+        (lambda: nbp.Network((2, 1), loss="squared_eror"), "squared_error"),
+        (lambda: nbp.Population((2, 1), 3).fit([[0, 1]], [1], kernel="lane"), "lanes"),
+        (lambda: nbp.sweep({"learning_rats": [0.1]}, [[0, 1]], [1]), "learning_rate"),
+    ],
+)
+def test_a_misspelt_name_is_asked_about(call, meant):
+    with pytest.raises((TypeError, ValueError), match=f"Did you mean '{meant}'"):
+        call()
+
+
+def test_python_asks_about_a_misspelt_public_name():
+    with pytest.raises(AttributeError) as caught:
+        _ = nbp.Netwrk
+    shown = "".join(traceback.format_exception(caught.value))
+    assert shown.rstrip().endswith("Did you mean: 'Network'?")

@@ -1,18 +1,26 @@
 """Checks of single arguments: each returns the checked value or raises an error that names the argument."""
 
+import difflib
 import math
 import numbers
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
 
 
+def meant(name: Any, allowed: Iterable[str]) -> str:
+    """A question for the end of a message: which of the allowed names may have been meant; else nothing."""
+    close = difflib.get_close_matches(name, allowed, n=1) if isinstance(name, str) else []
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
 def check_choice(name: str, value: Any, allowed: Collection[str]) -> str:
     """One of the allowed names."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name}={value!r} is not known; allowed: {', '.join(sorted(allowed))}.")
+        names = ", ".join(sorted(allowed))
+        raise ValueError(f"{name}={value!r} is not known; allowed: {names}.{meant(value, allowed)}")
     return value
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..checks.arguments import meant
 from ..checks.population import check_memory
 from ..data.split import Split
 from ..history import PopulationHistory
@@ -354,7 +355,9 @@ def parse_grid(texts: Sequence[str], update_rule: str) -> dict[str, list[float]]
         name, _, values = text.partition("=")
         name = name.strip()
         if name not in DEFAULTS:
-            raise ValueError(f"--grid has no parameter {name!r}; allowed: {', '.join(DEFAULTS)}.")
+            raise ValueError(
+                f"--grid has no parameter {name!r}; allowed: {', '.join(DEFAULTS)}.{meant(name, DEFAULTS)}"
+            )
         if name not in grid:
             raise ValueError(
                 f"--grid momentum needs --update-rule {' or '.join(MOMENTUM_RULES)}, not {update_rule}."

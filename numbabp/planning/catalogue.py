@@ -7,7 +7,7 @@ the registry of engines.
 from dataclasses import dataclass
 from functools import cache
 
-from ..checks.arguments import check_choice
+from ..checks.arguments import check_choice, meant
 from ..kernels.update_rules import UPDATE_RULES
 from ..options import LINEAR_RULES
 from .problem import Problem
@@ -95,7 +95,10 @@ def check_kernel(problem: Problem) -> None:
     if not problem.is_population:
         check_choice("kernel", kernel, names)
     elif kernel not in names:
-        raise ValueError(f"kernel={kernel!r} is not known for a population; allowed: {', '.join(names)}.")
+        allowed = ", ".join(names)
+        raise ValueError(
+            f"kernel={kernel!r} is not known for a population; allowed: {allowed}.{meant(kernel, names)}"
+        )
 
 
 @cache

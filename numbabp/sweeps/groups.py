@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks.arguments import check_integer
+from ..checks.arguments import check_integer, meant
 from ..checks.population import check_memory
 from ..history import PopulationHistory
 from ..network import Network
@@ -126,8 +126,11 @@ def combinations(grid: Any) -> list[dict[str, Any]]:
 def _product(grid: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for name, values in grid.items():
         if name not in OF_ARCHITECTURE and name not in OF_STEPS:
-            allowed = ", ".join(sorted({*OF_ARCHITECTURE, *OF_STEPS}))
-            raise ValueError(f"grid has {name!r}, which can't be varied; allowed: {allowed}.")
+            allowed = sorted({*OF_ARCHITECTURE, *OF_STEPS})
+            names = ", ".join(allowed)
+            raise ValueError(
+                f"grid has {name!r}, which can't be varied; allowed: {names}.{meant(name, allowed)}"
+            )
         if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray) or not len(values):
             raise TypeError(
                 f"grid[{name!r}] must be a list of values to try, got {values!r}"
