@@ -86,16 +86,19 @@ def dot_rows(products: Any, vector: Any, rows: Any, first: Any, last: Any, start
 
 
 @scalar_function
-def gather(samples: Any, block: Any, start: Any, until: Any) -> int:
-    """Copy the samples of the order's positions start to until, but those of weight 0; how many they are."""
+def gather(samples: Any, rows: Any, at: Any, start: Any, until: Any) -> int:
+    """Copy the samples of the order's positions start to until, but those of weight 0; how many they are.
+
+    Their positions go to `at`, their inputs to the heads of the rows.
+    """
     n = 0
     for i in range(start, until):
         s = samples.order[i]
         if sample_weight(samples, s) != 0:
-            row = block.a[n]
+            row = rows[n]
             for k in range(np.uint64(samples.inputs.shape[1])):
                 row[k] = samples.inputs[s, k]
-            block.at[n] = i
+            at[n] = i
             n += 1
     return n
 
@@ -132,6 +135,16 @@ def fill_gram(block: Any, n: Any, fan_in: Any) -> None:
 
 
 @subroutine
+def multiply_first(z: Any, x: Any, weights: Any, length: Any) -> None:
+    """Z = X W of the first layer, in panels; `length` is that of whole blocks."""
+    fan_in, fan_out = weights.shape
+    panel = panel_width(length, fan_in, fan_out)
+    for k in range(0, fan_out, panel):
+        end = min(k + panel, fan_out)
+        add_product(0, z[:, k:end], x, weights[:, k:end])
+
+
+@subroutine
 def _begin_block(model: Any, velocity: Any, block: Any, n: Any) -> None:
     """Samples times first-layer weights (equation 5), and the coefficients of the deltas (equation 6)."""
     real = model.parameters.dtype.type
@@ -140,15 +153,10 @@ def _begin_block(model: Any, velocity: Any, block: Any, n: Any) -> None:
     powers = block.powers
     x = block.a[:n, :fan_in]
     weights = model.parameters[: fan_in * fan_out].reshape((fan_in, fan_out))
-    panel = panel_width(len(block.a), fan_in, fan_out)
-    for k in range(0, fan_out, panel):
-        end = min(k + panel, fan_out)
-        add_product(0, block.z[:n, out + k : out + end], x, weights[:, k:end])
+    multiply_first(block.z[:n, out : out + fan_out], x, weights, len(block.a))
     if velocity.size > 0:
         velocities = velocity[: fan_in * fan_out].reshape((fan_in, fan_out))
-        for k in range(0, fan_out, panel):
-            end = min(k + panel, fan_out)
-            add_product(0, block.carried[:n, k:end], x, velocities[:, k:end])
+        multiply_first(block.carried[:n], x, velocities, len(block.a))
         for t in range(n):
             kept, carried = real(powers[t, W_FROM_W]), real(powers[t, W_FROM_V])
             for k in range(np.uint64(fan_out)):
@@ -286,6 +294,47 @@ def scale_rows(scaled: Any, delta: Any, first: Any, out: Any, powers: Any, colum
             scaled[t, k] = c * delta[first + t, np.uint64(out) + k]
 
 
+@subroutine
+def take_steps(model: Any, samples: Any, run: Any, velocity: Any, block: Any, n: Any, how: Any) -> int:
+    """The steps of a block's n samples but for the first layer's weights, and how many they were.
+
+    They are fewer than n if a loss is not finite: that sample has changed nothing. `how` is (step, shrink,
+    updated) of `_backward`.
+    """
+    layout = model.layout
+    step, shrink, updated = how
+    sub_length = len(block.within)
+    out, width = np.int64(layout[0, OUTPUTS]), np.int64(layout[0, FAN_OUT])
+    t, is_finite = 0, True
+    for first in range(0, n, sub_length):
+        last = min(first + sub_length, n)
+        if first > 0:  # what the steps before this sub-block changed (equation 7)
+            add_product(
+                1,
+                block.z[first:last, out : out + width],
+                block.gram[first:last, :first],
+                block.delta[:first, out : out + width],
+            )
+        while t < last:
+            s = samples.order[block.at[t]]
+            weight = sample_weight(samples, s)
+            _forward(model, block, first, t)
+            # a loss that is not finite ends the block before its sample
+            is_finite = observe(model, samples, run, s, weight, block.z[t], block.a[t], block.delta[t])
+            if not is_finite:
+                break
+            for k in range(layout[len(layout) - 1, FAN_OUT]):
+                block.delta[t, layout[len(layout) - 1, OUTPUTS] + k] *= weight
+            _backward(model, velocity, block, first, t, step, shrink, updated)
+            t += 1
+        for layer in range(1, len(layout)):
+            if layout[layer, FORM] == DELAYED:  # the others have taken their steps
+                _catch_up(model, velocity, block, layer, first, t)
+        if not is_finite:  # the next sub-block is not begun
+            break
+    return t
+
+
 @wide_kernel
 def train_blocked(
     model: Any, samples: Any, rule: Any, run: Any, block: Any, updated: Any, stop_epoch: Any, max_samples: Any
@@ -316,7 +365,7 @@ def train_blocked(
     layout = model.layout
     position = run.position
     velocity = model.moments.reshape(model.moments.size)
-    length, sub_length = len(block.a), len(block.within)
+    length = len(block.a)
     transpose_narrow(model.parameters, layout, model.scratch, False)
     if velocity.size > 0:
         transpose_narrow(velocity, layout, model.scratch, False)
@@ -335,38 +384,13 @@ def train_blocked(
         start = position[SAMPLE]
         until = min(samples.order.size, start - start % length + length)
         done += until - start
-        n = gather(samples, block, start, until)
+        n = gather(samples, block.a, block.at, start, until)
         if n > 0:  # not where all of them weigh 0
             _begin_block(model, velocity, block, n)
-        t = 0
-        out, width = np.int64(layout[0, OUTPUTS]), np.int64(layout[0, FAN_OUT])
-        for first in range(0, n, sub_length):
-            last = min(first + sub_length, n)
-            if first > 0:  # what the steps before this sub-block changed (equation 7)
-                add_product(
-                    1,
-                    block.z[first:last, out : out + width],
-                    block.gram[first:last, :first],
-                    block.delta[:first, out : out + width],
-                )
-            while t < last:
-                s = samples.order[block.at[t]]
-                weight = sample_weight(samples, s)
-                _forward(model, block, first, t)
-                # a loss that is not finite ends the block before its sample
-                if not observe(model, samples, run, s, weight, block.z[t], block.a[t], block.delta[t]):
-                    status = DIVERGED
-                    break
-                for k in range(layout[len(layout) - 1, FAN_OUT]):
-                    block.delta[t, layout[len(layout) - 1, OUTPUTS] + k] *= weight
-                _backward(model, velocity, block, first, t, step, shrink, updated)
-                t += 1
-            for layer in range(1, len(layout)):
-                if layout[layer, FORM] == DELAYED:  # the others have taken their steps
-                    _catch_up(model, velocity, block, layer, first, t)
-            if status == DIVERGED:  # the next sub-block is not begun
-                until = block.at[t]
-                break
+        t = take_steps(model, samples, run, velocity, block, n, (step, shrink, updated))
+        if t < n:
+            status = DIVERGED
+            until = block.at[t]
         _catch_up(model, velocity, block, 0, 0, t)
         position[STEP] += t
         position[SAMPLE] = until

@@ -345,7 +345,7 @@ def train_shared(
         start = position[SAMPLE]
         until = min(samples.order.size, start - start % length + length)
         done += until - start
-        n = gather(samples, block, start, until)
+        n = gather(samples, block.a, block.at, start, until)
         if n > 0:  # not where all of them weigh 0
             _begin_block(model, work, n)
         first = t = 0
