@@ -9,6 +9,7 @@ import pytest
 
 from numbabp.compiler.compiling import kernel
 from numbabp.kernels.layout import ONE, ZERO
+from numbabp.kernels.products.inner import AT_ONCE, inner_products
 from numbabp.kernels.products.tiled import block_size, product
 from numbabp.kernels.products.tiles import Grid, rows_of_tile
 
@@ -98,3 +99,24 @@ def test_without_the_compiler():
         text=True,
     )
     assert done.stdout == "the same\n", done.stderr
+
+
+@kernel
+def multiply_rows(c, column, x, h):
+    for first in range(0, len(x), AT_ONCE):
+        inner_products(c, column, x, h, first, min(first + AT_ONCE, len(x)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("width", [1, 5, 16, 33, 400, 1700])
+def test_inner_products_of_rows(width, dtype):
+    rs = np.random.RandomState(0)
+    for n in (1, 3, 8, 13):
+        for m in (1, 2, 4, 7, 33):
+            X, H = (rs.standard_normal((rows, width)).astype(dtype) for rows in (n, m))
+            C = np.full((n, m + 5), np.nan, dtype)
+            multiply_rows(C, 3, X, H)
+            exact = X.astype(float) @ H.astype(float).T
+            assert np.abs(C[:, 3 : m + 3] - exact).max() < np.sqrt(width) * 40 * np.finfo(dtype).eps
+            assert np.isnan(C[:, :3]).all()
+            assert np.isnan(C[:, m + 3 :]).all()
