@@ -93,6 +93,12 @@ class Machine:
     swept_far: float = 0.0390
     swept_unit: float = 10.5
     """A byte of a unit of a swept layer, whose pre-activation is added up from parts."""
+    recent: float = 0.021
+    """A multiply-add of the products of a block's samples with those before,"""
+    recall: float = 0.01
+    """and a byte of these, once a block;"""
+    recall_far: float = 0.1
+    """a byte of a sample that is kept, where the second cache does not hold them all."""
     carry_near: float = 0.07
     """A byte of weights and as much of velocity, carried to a block's end."""
     carry_far: float = 0.15
@@ -221,6 +227,7 @@ class Machine:
         sub_block: int,
         delayed_layers: Sequence[int] = (),
         velocity: bool = False,
+        n_recent: int = 0,
     ) -> float:
         """The same of the blocked kernel.
 
@@ -228,7 +235,7 @@ class Machine:
         ----------
         layer_sizes, itemsize
             As for `ns_per_step`.
-        block_length, sub_block, delayed_layers
+        block_length, sub_block, delayed_layers, n_recent
             As in `numbabp.planning.plan.Plan`.
         velocity
             Whether the update rule is momentum or nesterov.
@@ -238,7 +245,10 @@ class Machine:
         ns = self._units([first, *hidden], itemsize)
         ns += self._first_layer_blocked(*first, itemsize, block_length, sub_block, total)
         if velocity:
-            ns += self._velocity_blocked(*first, itemsize, block_length, total)
+            if n_recent:
+                ns += self._velocity_of_recent(*first, itemsize, block_length, n_recent)
+            else:
+                ns += self._velocity_blocked(*first, itemsize, block_length, total)
             through *= self.velocity
         put_off = itemsize * sum(math.prod(hidden[layer - 1]) for layer in delayed_layers)
         for layer, sizes in enumerate(hidden, start=1):
@@ -341,6 +351,22 @@ class Machine:
         weights = itemsize * fan_in * fan_out
         near = self._level(2 * total, self.carry_near, self.carry_near, self.carry_far)
         return 4 * self.multiply_add * itemsize / 4 * fan_in * fan_out + weights * near / length
+
+    def _velocity_of_recent(
+        self, fan_in: int, fan_out: int, itemsize: int, length: int, n_recent: int
+    ) -> float:
+        """What pairs of samples of different blocks cost."""
+        few = min(length, n_recent)  # those of a block that have such pairs
+        pairs = few * (n_recent - few / 2) / length
+        ns = itemsize / 4 * pairs * (self.recent * fan_in + 2 * self.multiply_add * fan_out)
+        row = itemsize * (fan_in + fan_out)
+        ns += self.recall * row * n_recent / length
+        return ns + row * self._level((n_recent + 2 * length) * row, 0.0, 0.0, self.recall_far)
+
+    def ns_per_split(self, layer_sizes: Sequence[int], itemsize: int, n_recent: int) -> float:
+        """What it takes to begin with a velocity of recent samples, and to make it of them in the end."""
+        products = 2 * n_recent * 2 * self.multiply_add * itemsize / 4
+        return layer_sizes[0] * layer_sizes[1] * (products + 4 * itemsize * self.carry_far)
 
     def _through(self, size: float) -> float:
         """Cost of a byte of weights read, updated and written, of `size` in all."""

@@ -31,6 +31,8 @@ class Plan:
         Samples of a block, and of the parts in which its steps correct each other; 0 unless blocked.
     delayed_layers : tuple of int
         Hidden layers whose weights are updated once a sub-block; 0 is the first layer.
+    n_recent : int
+        Samples that the first layer's velocity is made of where it is wanted; 0 where it is kept up to date.
     n_threads : int
         Most threads that BLAS may use, those that share out a layer's parts, or a population's networks.
     n_lanes : int
@@ -68,6 +70,7 @@ class Plan:
     block_length: int = 0
     sub_block: int = 0
     delayed_layers: tuple[int, ...] = ()
+    n_recent: int = 0
     n_threads: int = 1
     n_lanes: int = 0
     mapping: Mapping | None = None
@@ -116,6 +119,8 @@ class Plan:
         name = f"{self.kernel}, {self.block_length} samples a block"
         if self.delayed_layers and not where:
             name += f", hidden layers every {self.sub_block}"
+        if self.n_recent:
+            name += f", velocity of the last {self.n_recent}"
         return f"{name}{where}"
 
     def _name_for_many(self) -> str:

@@ -10,6 +10,7 @@ from ..options import Options
 
 DECIDING = (
     "update_rule",
+    "momentum",
     "batch_size",
     "l1",
     "clip_norm",
@@ -85,6 +86,11 @@ class Problem:
         return self.n_samples * self.epochs
 
     @property
+    def n_rates(self) -> int:
+        """Learning rates that there will be, roughly."""
+        return 1 if self.options.schedule in ("constant", "adaptive") else self.epochs
+
+    @property
     def key(self) -> tuple[Any, ...]:
         """What of the problem decides about its plan; hashable, and without what holds much."""
         return (
@@ -100,4 +106,5 @@ class Problem:
             self.weighted,
             self.steps_beside,
             self.n_validation,
+            self.n_rates == 1,
         )

@@ -16,6 +16,7 @@ from numbabp.kernels import blocked, general, inference, sequential, shuffling, 
 from numbabp.kernels.adaptive.train import make_train_adaptive
 from numbabp.kernels.lanes import train
 from numbabp.kernels.minibatch import train as minibatch
+from numbabp.kernels.momentum import train as momentum
 from numbabp.kernels.shared import train as shared
 from numbabp.kernels.tiny.train import train_tiny
 from numbabp.kernels.update_rules import ADAM
@@ -58,6 +59,7 @@ KERNELS = {
     "sequential": sequential.train_sgd,
     "general": general.train_general,
     "blocked": blocked.train_blocked,
+    "momentum": momentum.train_momentum,
     "shared": shared.train_shared,
     "sparse": sparse.train_sparse,
     "minibatch": minibatch.train_minibatch,
@@ -140,16 +142,16 @@ def test_what_an_edit_compiles_anew(everything, copy):
         ("kernels/cuda/barriers.py", set()),
         ("kernels/tiny/train.py", {"tiny"}),
         ("kernels/sequential.py", {"sequential"}),
-        ("kernels/powers.py", {"tiny", "minibatch", "blocked", "shared", "sparse"}),
+        ("kernels/powers.py", {"tiny", "minibatch", "blocked", "momentum", "shared", "sparse"}),
         ("kernels/lanes/layers.py", {"lanes"}),
         ("kernels/lanes/__init__.py", {"lanes"}),
         (
             "kernels/update_rules.py",
-            {"tiny", "general", "adaptive", "minibatch", "blocked", "shared", "sparse", "lanes"},
+            ALL - {"sequential", "inference", "shuffling"},
         ),
         ("kernels/adaptive/rules.py", {"adaptive"}),
-        ("compiler/arithmetic/registers.py", {"adaptive"}),
-        ("kernels/steps.py", {"sequential", "minibatch", "blocked", "shared", "sparse"}),
+        ("compiler/arithmetic/registers.py", {"adaptive", "momentum"}),
+        ("kernels/steps.py", {"sequential", "minibatch", "blocked", "momentum", "shared", "sparse"}),
         ("kernels/layers.py", ALL - {"shuffling"}),
         ("functions/elementary.py", ALL - {"shuffling"}),
         ("kernels/__init__.py", ALL),

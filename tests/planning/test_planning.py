@@ -268,3 +268,18 @@ def test_mini_batches_of_many_samples_go_together():
     for sizes in ((64, 100, 10), (784, 512, 512, 10)):
         assert plan_of(sizes, batch_size=200).kernel == "minibatch"
     assert plan_of((2, 10, 1), n_samples=4, batch_size=4).kernel == "general"
+
+
+def test_a_velocity_is_made_of_recent_samples_where_that_pays():
+    def n_recent(sizes=(784, 512, 10), n_samples=1000, **options):
+        return plan_of(sizes, n_samples, **{"update_rule": "momentum", "epochs": 100, **options}).n_recent
+
+    assert n_recent() == 175
+    assert n_recent(update_rule="nesterov") == 175
+    assert n_recent(update_rule="sgd") == n_recent(update_rule="adam") == 0
+    assert n_recent(momentum=0.99) == 0, "which remembers too many"
+    assert n_recent(momentum=0.0) == 0
+    assert n_recent(schedule="exponential", n_samples=200) == 0, "taken apart anew every 200 samples"
+    assert n_recent(schedule="exponential", n_samples=20_000) == 175
+    plan = plan_of((784, 512, 10), update_rule="momentum", epochs=100)
+    assert "velocity of the last 175" in plan.explain()

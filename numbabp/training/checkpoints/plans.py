@@ -10,7 +10,7 @@ from ...planning.problem import Problem
 from .files import CheckpointError
 from .sound import is_number
 
-DECIDING = ("kernel", "device", "block_length", "sub_block", "delayed_layers", "n_threads")
+DECIDING = ("kernel", "device", "block_length", "sub_block", "delayed_layers", "n_recent", "n_threads")
 """What of one network's plan the bits depend on."""
 
 
@@ -59,6 +59,8 @@ def planned(facts: Any, plan: Plan, problem: Problem) -> Plan:
     CheckpointError
         If there is no such candidate any more: another processor, or another GPU.
     """
+    if isinstance(facts, dict):
+        facts = {"n_recent": 0, **facts}  # older ones know of no other way
     if not isinstance(facts, dict) or set(facts) != set(DECIDING) or not _is_sound(facts, problem):
         raise CheckpointError("its plan is not one of numbabp's")
     in_steps = [step_by_step(problem, plan)] if plan.block_length else []
@@ -83,6 +85,7 @@ def _is_sound(facts: dict[str, Any], problem: Problem) -> bool:
     return (
         is_number(facts["block_length"], LONGEST_BLOCK)
         and is_number(facts["sub_block"], facts["block_length"])
+        and is_number(facts["n_recent"], LONGEST_BLOCK)
         and is_number(facts["n_threads"], MOST_THREADS)
         and isinstance(layers, list)
         and all(is_number(layer, problem.architecture.n_layers - 1) for layer in layers)

@@ -17,7 +17,7 @@ from ...kernels.adaptive.train import make_train_adaptive
 from ...kernels.general import ROWS_SIZE, train_general
 from ...kernels.layout import BY_ROWS, DELAYED, FAN_OUT, FORM, n_units
 from ...kernels.sequential import make_train_sgd, train_sgd
-from ...kernels.state import BATCH, STEP, Model
+from ...kernels.state import BATCH, EPOCH, PAUSED, SAMPLE, STEP, Model
 from ...kernels.tiny.rows import Form, tiny_scratch, tiny_width
 from ...kernels.tiny.train import USUAL_HIDDEN, USUAL_OUTPUTS, tiny_is_usual, train_tiny
 from ...kernels.update_rules import N_MOMENTS
@@ -187,6 +187,102 @@ class Blocked(CpuEngine):
             return self._train(
                 self.model, samples, self._rule, run, self._block, self._updated, stop_epoch, max_samples
             )
+
+
+class Recent(CpuEngine):
+    """The same of momentum and nesterov, with the first layer's velocity made of recent samples.
+
+    The model is the engine's own: what `kernels.momentum` carries of its first layer becomes the subject's
+    weights and velocity where these are looked at, which changes no bit of what follows.
+    """
+
+    def __init__(self, plan: Plan, subject: Subject) -> None:
+        from ...kernels.blocked import train_blocked
+        from ...kernels.momentum import split, train  # compiled for those who need it
+
+        super().__init__(plan, subject)
+        layout, scratch_size = _layout_of_blocks(plan, subject)
+        own = subject._replace(parameters=subject.parameters.copy(), moments=subject.moments.copy())
+        self.model = _model(own, layout, scratch_size)
+        self._rule = subject.options.rule
+        self._kernels, self._split, self._train_blocked = train, split, train_blocked
+        past = train.make_past(plan.block_length, plan.n_recent, layout, subject.architecture.dtype)
+        self._work = train.Work(_block(plan, subject, layout), past)
+        self._joined_at: int | None = int(subject.run.position[STEP])
+        """The step that the subject's arrays are of."""
+
+    def advance(self, stop_epoch: int, max_samples: int) -> int:
+        """See `Engine`."""
+        position, n = self.subject.run.position, len(self.subject.samples.order)
+        end = int(position[EPOCH]) * n + int(position[SAMPLE]) + max_samples
+        status = self._advance_at(self._work.past.rate[0], 0, 0) if max_samples == 0 else PAUSED
+        while status == PAUSED and position[EPOCH] < stop_epoch:
+            left = end - int(position[EPOCH]) * n - int(position[SAMPLE])
+            if left <= 0:
+                break
+            status = self._advance_at(self.subject.run.learning_rates[position[EPOCH]], stop_epoch, left)
+        return status
+
+    def _advance_at(self, rate: float, stop_epoch: int, max_samples: int) -> int:
+        """Train on until the learning rate changes, at most."""
+        samples, run, rule = self.subject.samples, self.subject.run, self._rule
+        wanted = rate if self._split.is_apart(rule.momentum, rule.l2, rate) else 0.0
+        with blas_threads(self.plan.n_threads):
+            if self._work.past.rate[0] != wanted:
+                self._kernels.split_anew(self.model, rule, self._work, wanted)
+            if wanted or max_samples == 0:
+                return self._kernels.train_momentum(
+                    self.model, samples, rule, run, self._work, stop_epoch, max_samples
+                )
+            stop_epoch = min(stop_epoch, int(run.position[EPOCH]) + 1)
+            return self._train_blocked(
+                self.model, samples, rule, run, self._work.block, False, stop_epoch, max_samples
+            )
+
+    @property
+    def changing(self) -> tuple[np.ndarray, ...]:
+        """See `Engine`."""
+        past = self._work.past
+        return (*super().changing, past.inputs, past.deltas, past.place, past.rate)
+
+    def kept(self) -> dict[str, np.ndarray]:
+        """See `Engine`."""
+        past = self._work.past
+        of_past = {f"past_{name}": getattr(past, name) for name in ("inputs", "deltas", "place", "rate")}
+        return {**super().kept(), **of_past}
+
+    def put_back(self, kept: Mapping[str, np.ndarray]) -> None:
+        """See `Engine`."""
+        past = self._work.past
+        self._kernels.check_place(
+            take(kept, "past_place", past.place), take(kept, "past_rate", past.rate), past
+        )
+        super().put_back(kept)
+        self._joined_at = None
+
+    def catch_up(self) -> None:
+        """See `Engine`."""
+        step = int(self.subject.run.position[STEP])
+        if self._joined_at != step:
+            subject = self.subject
+            self._kernels.join(self.model, self._rule, self._work, subject.parameters, subject.moments)
+            self._joined_at = step
+
+    def reread(self) -> None:
+        """See `Engine`; what is as it was given goes on as if nobody had asked for it."""
+        own, theirs = self.model[:2], (self.subject.parameters, self.subject.moments)
+        given = tuple(np.empty_like(array) for array in own)
+        self._kernels.join(self.model, self._rule, self._work, *given)
+        if not all(map(np.array_equal, given, theirs)):
+            for array, other in zip(own, theirs, strict=True):
+                array[...] = other
+            self._work.past.rate[0] = 0
+        self._joined_at = int(self.subject.run.position[STEP])
+
+
+def blocked(plan: Plan, subject: Subject) -> CpuEngine:
+    """The blocked kernel's engine, of two for rules with a velocity."""
+    return Recent(plan, subject) if plan.n_recent else Blocked(plan, subject)
 
 
 class Shared(CpuEngine):
@@ -359,7 +455,7 @@ ENGINES: dict[str, Any] = {
     "tiny": Tiny,
     "general": general,
     "minibatch": Minibatch,
-    "blocked": Blocked,
+    "blocked": blocked,
     "shared": Shared,
     "sparse": Sparse,
 }
