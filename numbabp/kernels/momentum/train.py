@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...compiler.arrays import LINE, aligned_zeros
-from ...compiler.compiling import kernel, scalar_function, subroutine, training_kernel
+from ...compiler.compiling import kernel, scalar_function, subroutine, wide_kernel
 from ..blocked import gather, multiply_first, take_steps
 from ..layers import transpose_narrow
 from ..layout import FAN_IN, FAN_OUT, OUTPUTS
@@ -294,7 +294,7 @@ def _next_head(past: Any, length: Any) -> int:
     return head
 
 
-@training_kernel
+@wide_kernel
 def train_momentum(
     model: Any, samples: Any, rule: Any, run: Any, work: Any, stop_epoch: Any, max_samples: Any
 ) -> int:
