@@ -16,7 +16,7 @@ from .checkpoints.keeper import Keeper
 from .checkpoints.plans import described_for_many
 from .checkpoints.standing import Standing, take
 from .checkpoints.until import Until
-from .engines.population_cpu import Each
+from .engines.population_each import Each
 from .engines.population_engine import PopulationEngine
 from .engines.population_registry import make_population_engine
 from .progress import ProgressBar

@@ -8,7 +8,7 @@ import pytest
 import numbabp as nbp
 from numbabp.training import shard
 from numbabp.training.divergence import LIMITS, are_of_use, is_of_use, reach
-from numbabp.training.engines import population_cpu
+from numbabp.training.engines import population_cpu, population_each
 
 RNG = np.random.RandomState(0)
 X = RNG.standard_normal((60, 4))
@@ -84,8 +84,8 @@ def test_losses_of_populations(at_once, monkeypatch):
         alone.append(task)
         real(engine, thread, task)
 
-    real, alone = population_cpu.Each.begin, []
-    monkeypatch.setattr(population_cpu.Each, "begin", begin)
+    real, alone = population_each.Each.begin, []
+    monkeypatch.setattr(population_each.Each, "begin", begin)
     monkeypatch.setattr(population_cpu, "LOSSES_AT_ONCE", at_once)
     population = nbp.Population((1, 1), 40, random_state=0)  # in several chunks, of which most end early
     weights = np.zeros((40, 3))

@@ -4,7 +4,8 @@ import threading
 
 from ...samples import Samples
 from ..shard import Records, Shard
-from .population_cpu import Each, Lanes
+from .population_cpu import Lanes
+from .population_each import Each
 from .population_engine import PopulationEngine
 
 
