@@ -17,7 +17,7 @@ from .compiler.arrays import aligned_zeros
 from .devices import memory
 from .devices.placement import gpu_of, is_on_device, resolve, where
 from .functions.initializers import INITIALIZERS, draw_weights_of_seeds
-from .history import Ends, PopulationHistory, place_of_best
+from .history import PopulationHistory, place_of_best
 from .inference import predictions
 from .inference.ensemble import Ensemble
 from .inference.predictions import decide
@@ -34,6 +34,7 @@ from .training.exclusive import TrainedAlone
 from .training.population_loop import PopulationTraining
 from .training.population_setup import OF_FIT, OF_PLAN, OF_RUN, How, Run
 from .training.state import RuleState
+from .training.watching.watch import PopulationCallback
 
 
 class Population(OfArchitecture):
@@ -227,6 +228,8 @@ class Population(OfArchitecture):
         validation_data: tuple[Any, Any] | None = None,
         tol: float | None = None,
         n_iter_no_change: int | None = None,
+        callback: PopulationCallback | None = None,
+        callback_every: int = 1,
         chunk_size: int | None = None,
         progress: bool | None = None,
         client: Any = None,
@@ -264,6 +267,11 @@ class Population(OfArchitecture):
         tol, n_iter_no_change : float, int, optional
             Another rule, that of `MLPClassifier`: it ends when for more than n_iter_no_change epochs in a row
             its training loss has not improved by tol (default: 0 with early_stopping, else 1e-4).
+        callback : callable, optional
+            Called as callback(epoch, population_epoch) after every `callback_every` epochs, and after the
+            last, with a `PopulationEpoch` of all networks. A true result ends the training of all, an array
+            of bool, shape (n_networks,), that of those named; with early_stopping they go back to their best
+            epoch. It changes no bit of the others. Not on GPUs, with a client, or with chunk_size.
         chunk_size : int, optional
             Train so many networks at a time: what training takes beside the parameters is less. With a
             client, so many in each task; by default as the workers' threads and memory suggest.
@@ -319,6 +327,8 @@ class Population(OfArchitecture):
             progress,
             client,
             validation_data=validation_data,
+            callback=callback,
+            callback_every=callback_every,
             checkpoint=Checkpoint.asked(checkpoint, checkpoint_every, resume),
         )
         return self._train(X, y, how, run)
@@ -498,18 +508,7 @@ class Population(OfArchitecture):
 
     def _record(self, training: PopulationTraining, started: float) -> None:
         """Keep the history of a training that has ended, so or so."""
-        records, seconds = training.records, time.perf_counter() - started
-        rates = training.shard.learning_rates[:, : records.metrics["loss"].shape[1]]
-        goes_back = training.shard.options.early_stopping
-        why = "early stopping" if goes_back else "no change"
-        self.history = PopulationHistory(
-            {**records.metrics, "learning_rate": rates},
-            records.diverged,
-            training.stop_reason,
-            training.seconds_before + seconds - training.seconds_compiling,
-            Ends(records.n_epochs, dict.fromkeys(np.flatnonzero(records.stopped).tolist(), why), goes_back),
-            records.digests(self.parameters) if self.architecture.is_strict else None,
-        )
+        self.history = training.history(time.perf_counter() - started)
 
 
 def fit_until(

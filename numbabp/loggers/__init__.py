@@ -7,8 +7,9 @@
     with TensorBoardLogger("runs/first") as logger:
         net.fit(X, y, validation_data=(X_val, y_val), callback=logger)
 
-They need the extra `loggers`, or the tool itself. Networks of a `Population` or a sweep are told of when they
-are trained, by `log_history`. Epochs count from 1, as in the histories' tables.
+As the callback of `Population.fit` they write quantiles over the networks; of a network of a population or a
+sweep tells `log_history` when they are trained. They need the extra `loggers`, or the tool itself. Epochs
+count from 1, as in the histories' tables.
 """
 
 import os
@@ -25,12 +26,36 @@ from ..history import History
 EXTRA = "pip install 'numbabp[loggers]' brings it along."
 
 
+QUANTILES = (0.1, 0.5, 0.9)
+"""Of a population's metrics, those that `PopulationHistory.plot` draws."""
+
+
+def _quantiles(name: str, values: np.ndarray) -> dict[str, float]:
+    """Of a metric of many networks, NaN where one trains no more; none where all do."""
+    values = values[~np.isnan(values)]
+    if not values.size:
+        return {"n_networks": 0.0}
+    found = np.quantile(values, QUANTILES).tolist()
+    named = {f"{name}_q{round(100 * q)}": value for q, value in zip(QUANTILES, found, strict=True)}
+    return {**named, "n_networks": float(values.size)}
+
+
 class Logger(ABC):
     """A callback that writes each epoch's metrics, and never ends training."""
 
-    def __call__(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Write what an epoch, from 0, came to: see `Network.fit`."""
-        self.write(epoch + 1, {name: float(value) for name, value in metrics.items()})
+    def __call__(self, epoch: int, metrics: Mapping[str, Any]) -> None:
+        """Write what an epoch, from 0, came to: see `Network.fit`.
+
+        Of all networks of a population (`Population.fit`) the `QUANTILES` of each metric are written over
+        those that train, as "loss_q10" and so on, and how many these are, as "n_networks".
+        """
+        values: dict[str, float] = {}
+        for name, value in metrics.items():
+            if np.ndim(value):
+                values |= _quantiles(name, np.asarray(value))
+            else:
+                values[name] = float(value)
+        self.write(epoch + 1, values)
 
     def log_history(self, history: History) -> None:
         """Write all epochs of a network that is trained, such as ``population.history[3]``."""

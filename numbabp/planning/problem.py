@@ -51,6 +51,8 @@ class Problem:
         Whether each network of a population shuffles for itself.
     with_l2, weighted : bool
         Whether some network has a penalty, and samples have weights.
+    is_watched : bool
+        Whether a callback looks at all networks of a population between epochs.
     n_validation : int
         Samples that networks of a population are measured on after every epoch.
     steps_beside : int
@@ -69,6 +71,7 @@ class Problem:
     weighted: bool = False
     steps_beside: int = 0
     n_validation: int = 0
+    is_watched: bool = False
 
     @property
     def is_population(self) -> bool:
@@ -107,4 +110,5 @@ class Problem:
             self.steps_beside,
             self.n_validation,
             self.n_rates == 1,
+            self.is_watched,
         )

@@ -197,8 +197,9 @@ def _never(kernel: Kernel, problem: Problem) -> str:
 
 def _not_on_gpu(kernel: Kernel, problem: Problem) -> str:
     why, options = _not_together(kernel, problem, "kernels for GPUs"), problem.options
-    if not why and (problem.n_validation or options.early_stopping):
-        what = "validation_data" if problem.n_validation else "early_stopping=True"
+    if not why and (problem.n_validation or options.early_stopping or problem.is_watched):
+        what = "early_stopping=True" if options.early_stopping else "callback"
+        what = "validation_data" if problem.n_validation else what
         why = f"{what}: kernels for GPUs train all networks to the end, without a look in between"
     if not why and problem.architecture.is_strict and options.clip_norm is not None:
         why = f"clip_norm={options.clip_norm}: numerics='strict' needs the norm's sum in order"

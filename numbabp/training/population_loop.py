@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ import numpy as np
 
 from ..devices.processor import blas_threads
 from ..errors import DivergenceError
+from ..history import Ends, PopulationHistory
 from ..samples import Samples
 from .checkpoints.keeper import Keeper
 from .checkpoints.plans import described_for_many
@@ -23,6 +24,10 @@ from .progress import ProgressBar
 from .shard import Records, Shard, Trained
 from .slicing import ENDING, Slices
 from .threads import Gate, share_out
+from .watching.watch import PopulationCallback, Watch
+
+OF_WATCH = "watch."
+"""What the names of its arrays begin with in a checkpoint."""
 
 
 class Place(NamedTuple):
@@ -61,6 +66,8 @@ class PopulationTraining:
     """Writes checkpoints."""
     found: Standing | None = None
     """Where to go on from, which belongs to this run."""
+    callback: PopulationCallback | None = None
+    callback_every: int = 1
 
     records: Records = field(init=False)
     stop_reason: str = field(init=False, default="finished")
@@ -78,6 +85,9 @@ class PopulationTraining:
             shard.metric_names, len(shard), shard.epochs, is_written=self.keeper is not None
         )
         self.left = np.ones(len(shard), bool)
+        self.watch: Watch | None = None
+        if self.callback is not None:
+            self.watch = Watch(self.callback, self.callback_every, shard, self.records)
         self._gate, self._started = Gate(self.stop), time.perf_counter()
         self._at: Place = Place(0, False, None)
         if self.found is not None:
@@ -105,7 +115,8 @@ class PopulationTraining:
                     self._run(engine, Place(turn, False, engine))
                     alone = engine.to_do_alone
                 if alone or (turn == begun.turn and begun.is_alone):
-                    each = Each(shard, self.samples, records, self.stop, alone)
+                    called_off = None if self.watch is None else self.watch.looked.called_off
+                    each = Each(shard, self.samples, records, self.stop, alone, called_off)
                     self._run(each, Place(turn, True, each))
             self._at = Place(len(self.turns), False, None)
             if self.keeper is not None and begun.turn < len(self.turns) and not self.stop.is_set():
@@ -122,6 +133,7 @@ class PopulationTraining:
             raise
         finally:
             ends = self.shard.n_iter_no_change is not None or self.shard.options.early_stopping
+            ends |= self.watch is not None and bool(self.watch.looked.called_off.any())
             leave_out = self.stop_reason == "interrupted" or ends
             try:
                 self.records.end(leave_out)
@@ -167,6 +179,9 @@ class PopulationTraining:
             "order_seed": shard.order_seed,
             "parts": {str(first): part.facts for first, part in self.begun_elsewhere.items()},
         }
+        watched = Standing({}, {}) if self.watch is None else self.watch.kept()
+        if self.watch is not None:
+            facts["watch"] = watched.facts
         diverged = [(i, each.epoch, each.sample, each.learning_rate) for i, each in records.diverged.items()]
         changing = {
             **{f"engine.{name}": array for name, array in kept.arrays.items()},
@@ -174,6 +189,7 @@ class PopulationTraining:
             **self._rows(),
             "diverged": np.array(diverged, float).reshape(-1, 4),
             "left": self.left.astype(np.uint8),
+            **{OF_WATCH + name: array for name, array in watched.arrays.items()},
         }
         of_parts = {
             f"part.{first}.{name}": array
@@ -204,6 +220,8 @@ class PopulationTraining:
         for i, epoch, sample, rate in arrays["diverged"].tolist():
             self.records.note_divergence(int(i), DivergenceError(int(epoch), int(sample), rate))
         self.shard.order_seed, self.shard.seeds = facts["order_seed"], arrays["seeds"]
+        if self.watch is not None:
+            self.watch.go_on(found.part(OF_WATCH, facts["watch"]))
         self.seconds_before = facts["seconds"]
         self.left[:] = arrays["left"]
         self.begun_elsewhere = {
@@ -278,7 +296,7 @@ class PopulationTraining:
                 engine.compile()
                 self.seconds_compiling += time.perf_counter() - started
                 with ENDING.looked_for():
-                    share_out(engine.tasks, engine.n_threads, work, self._show, self.stop)
+                    self._share_out(engine, work, None if at.is_alone else self.watch)
                 if self.stop.is_set():
                     raise Ended
             except KeyboardInterrupt:
@@ -291,6 +309,42 @@ class PopulationTraining:
                 except KeyboardInterrupt:
                     engine.catch_up()
                     raise
+
+    def _share_out(
+        self, engine: PopulationEngine, work: Callable[[int, Any], None], watch: Watch | None
+    ) -> None:
+        """Train all networks; up to each look, after which it goes on without those that are to end."""
+        if watch is None:
+            share_out(engine.tasks, engine.n_threads, work, self._show, self.stop)
+            return
+        engine.end(watch.looked.called_off)  # what an interruption left undone
+        while not watch.is_over:
+            until, before = watch.next, watch.looked.until
+            engine.pause_at(until)
+            share_out(engine.tasks, engine.n_threads, work, self._show, self.stop)
+            if self.stop.is_set():
+                return
+            watch.look(until, engine.look(before))
+            engine.end(watch.looked.called_off)
+            self._show()
+
+    def history(self, seconds: float) -> PopulationHistory:
+        """What has come of a training that took so long in this process and has ended, so or so."""
+        records, shard = self.records, self.shard
+        rates = shard.learning_rates[:, : records.metrics["loss"].shape[1]]
+        goes_back = shard.options.early_stopping
+        why = "early stopping" if goes_back else "no change"
+        reasons = dict.fromkeys(np.flatnonzero(records.stopped).tolist(), why)
+        if self.watch is not None:
+            reasons |= dict.fromkeys(np.flatnonzero(self.watch.looked.called_off).tolist(), "callback")
+        return PopulationHistory(
+            {**records.metrics, "learning_rate": rates},
+            records.diverged,
+            self.stop_reason,
+            self.seconds_before + seconds - self.seconds_compiling,
+            Ends(records.n_epochs, reasons, goes_back),
+            records.digests(shard.parameters) if shard.architecture.is_strict else None,
+        )
 
     def _show(self) -> None:
         self._look()

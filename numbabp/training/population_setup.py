@@ -27,12 +27,13 @@ from .checkpoints.standing import Standing
 from .population_loop import PopulationTraining
 from .shard import Shard
 from .state import RuleState
+from .watching.watch import PopulationCallback, check_callback
 
 PER_NETWORK = ("learning_rate", "momentum", "l2")
 """Arguments of `Population.fit` that may be one number for each network."""
 TOL = 1e-4
 """Default of `tol` for n_iter_no_change; early stopping has that of `Network.fit`."""
-OF_RUN = ("tol", "n_iter_no_change", "chunk_size", "progress", "client")
+OF_RUN = ("tol", "n_iter_no_change", "chunk_size", "progress", "client", "callback", "callback_every")
 """Arguments of `fit` that `plan` takes, too."""
 OF_PLAN = ("epochs", "own_order", *OF_RUN)
 OF_FIT = (
@@ -101,6 +102,8 @@ class Run(NamedTuple):
     """Ends training as by Ctrl-C once it is set: for threads that Ctrl-C does not reach."""
     checkpoint: Checkpoint | None = None
     validation_data: Any = None
+    callback: PopulationCallback | None = None
+    callback_every: int = 1
 
     def check(self) -> None:
         """Raise for an argument that is not allowed."""
@@ -110,6 +113,17 @@ class Run(NamedTuple):
         for name, value in (("n_iter_no_change", self.n_iter_no_change), ("chunk_size", self.chunk_size)):
             if value is not None:
                 check_integer(name, value, minimum=1)
+        check_callback(self.callback, self.callback_every)
+        if self.callback is not None and self.client is not None:
+            raise ValueError(
+                "callback goes without a client: its workers train networks in tasks of their own, so that "
+                "nobody has all of them after an epoch; the history has every epoch's metrics in the end."
+            )
+        if self.callback is not None and self.chunk_size is not None:
+            raise ValueError(
+                f"callback goes without chunk_size={self.chunk_size}, which trains networks in turns: these "
+                "do not come to an epoch together."
+            )
 
     def checked(self, options: Options) -> "Run":
         """The same with the tolerance that the rule of ending has by default.
@@ -179,6 +193,7 @@ class Run(NamedTuple):
             bool(how.numbers["l2"].any()),
             samples is not None and samples.weights.size > 0,
             n_validation=0 if samples is None or samples.validation is None else samples.validation.n,
+            is_watched=self.callback is not None,
         )
 
     def networks_at_once(self, shard: Shard, samples: Samples) -> int:
@@ -267,6 +282,8 @@ class Run(NamedTuple):
             self.stop or threading.Event(),
             kept and kept.keeper,
             kept and kept.standing,
+            self.callback,
+            self.callback_every,
         )
 
     def _kept(

@@ -72,7 +72,11 @@ class Shard:
     @property
     def bytes_of_copies(self) -> int:
         """What a network's training takes for so long, beside its parameters and history."""
-        return self.architecture.nbytes * (1 + 2 * self.state.moments.shape[1])
+        n_moments = self.state.moments.shape[1]
+        copies = self.architecture.nbytes * (1 + 2 * n_moments)
+        if self.problem.is_watched:  # which all stay under way, with their orders and best parameters
+            copies += self.architecture.nbytes * (2 + n_moments) + 8 * self.problem.n_samples
+        return copies
 
     @property
     def learning_rates(self) -> np.ndarray:
@@ -122,7 +126,7 @@ class Records:
     n_epochs : ndarray of int64
         Finished.
     stopped : ndarray of int64
-        Epochs after which the loss improved no more, or 0.
+        Epochs after which training ended by itself, as the loss improved no more or a callback said so, or 0.
     diverged : dict of int to DivergenceError
         By the network's number in the whole population, of which the first here is `first`.
     """

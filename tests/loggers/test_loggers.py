@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import numbabp as nbp
-from numbabp.loggers import MLflowLogger, TensorBoardLogger
+from numbabp.loggers import Logger, MLflowLogger, TensorBoardLogger
 
 pytestmark = pytest.mark.once
 of_mlflow = pytest.mark.filterwarnings("ignore")
@@ -82,6 +82,36 @@ def test_networks_of_a_population_are_told_of_afterwards(tmp_path):
         logger.log_history(history[2])
     found = {name.removeprefix("network_2/"): values for name, values in scalars(tmp_path).items()}
     check(found, {**history[2], "learning_rate": history[2].learning_rate})
+
+
+def test_of_a_population_quantiles_are_written(tmp_path):
+    pytest.importorskip("tensorboardX")
+    many = nbp.Population((3, 4, 1), 30, loss="binary_cross_entropy", random_state=0)
+    ending = np.arange(30) < 10
+    with TensorBoardLogger(tmp_path) as logger:
+
+        def look(epoch, now):
+            logger(epoch, now)
+            return ending if epoch == 2 else None
+
+        history = many.fit(X, Y, epochs=6, learning_rate=0.1, callback=look)
+    found = scalars(tmp_path)
+    assert set(found) == {f"{name}_q{q}" for name in history for q in (10, 50, 90)} | {"n_networks"}
+    assert found["n_networks"] == {1: 30, 2: 30, 3: 30, 4: 20, 5: 20, 6: 20}
+    for name in history:
+        for q in (10, 50, 90):
+            wanted = np.nanquantile(history[name], q / 100, axis=0)
+            np.testing.assert_allclose([found[f"{name}_q{q}"][e + 1] for e in range(6)], wanted, rtol=1e-6)
+
+
+def test_where_all_have_diverged_there_is_only_their_number():
+    class Told(Logger):
+        def write(self, step, metrics):
+            self.told = step, metrics
+
+    logger = Told()
+    logger(4, {"loss": np.full(3, np.nan)})
+    assert logger.told == (5, {"n_networks": 0.0})
 
 
 @of_mlflow

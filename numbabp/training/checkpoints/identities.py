@@ -55,6 +55,7 @@ def of_population(shard: Shard, samples: Samples, options: Options, run: Any) ->
         **of_architecture(shard.architecture),
         **of_options(options, left_out),
         **of_run,
+        **({"callback": True} if run.callback is not None else {}),
         **of_random_state(run.random_state),
         **numbers,
         **of_samples("samples", samples),

@@ -8,6 +8,7 @@ import numpy as np
 from ...compiler.arrays import aligned_zeros
 from ...compiler.vectors import lanes_of
 from ...kernels.lanes.chunks import (
+    AT_EPOCH,
     AT_NETWORK,
     Chunk,
     Networks,
@@ -86,15 +87,24 @@ class Lanes(PopulationEngine):
             records.n_epochs,
             records.stopped,
         )
+        self._until = shard.epochs
+        """Epochs after which tasks pause."""
+        self._is_watched = shard.problem.is_watched
         seed = np.array([shard.order_seed] if shard.options.shuffle else [], np.uint64)
         weights = shard.weights if len(shard.weights) else samples.weights
         self._samples = PopulationSamples(samples.inputs, samples.targets, weights, seed)
-        self._chunks = [self._chunk(seed) for _ in range(self.n_threads)]
+        # where all are looked at between epochs, each vector of networks stays in a chunk of its own
+        n_chunks = -(-n // self._lanes) if self._is_watched else self.n_threads
+        self._chunks = [self._chunk(seed) for _ in range(n_chunks)]
+        self._of_thread = list(range(self.n_threads))
+        """The chunk that each thread is at."""
         # tasks of about a slice, but enough of them to keep every thread busy
         in_slice = max(1, int(self.first_slice)) // self._in_chunk
         per_task = self._lanes * max(1, min(in_slice, -(-n // (self._lanes * 8 * self.n_threads))))
+        if self._is_watched:
+            per_task = self._lanes
         self._not_begun = {i: Range(i, min(n, i + per_task)) for i in range(0, n, per_task)}
-        self._ends = [0] * self.n_threads
+        self._ends = [0] * n_chunks
 
     def _chunk(self, seed: np.ndarray) -> Chunk:
         """A thread's, with what it is to be measured on and to go back to."""
@@ -117,7 +127,14 @@ class Lanes(PopulationEngine):
     @property
     def tasks(self) -> Iterable[Range]:
         """Ranges of networks."""
-        return list(self._not_begun.values())
+        if not self._is_watched:
+            return list(self._not_begun.values())
+        pausing = (
+            Range(int(chunk.position[AT_NETWORK]), end)
+            for chunk, end in zip(self._chunks, self._ends, strict=True)
+            if chunk.position[AT_NETWORK] < end and chunk.position[AT_EPOCH] < self._until
+        )
+        return [*self._not_begun.values(), *pausing]
 
     @property
     def first_slice(self) -> float:
@@ -130,23 +147,58 @@ class Lanes(PopulationEngine):
 
     def begin(self, thread: int, task: Range) -> None:
         """See `PopulationEngine`."""
-        chunk = self._chunks[thread]
-        self._ends[thread] = 0  # until all of it is there
+        self._of_thread[thread] = task.first // self._lanes if self._is_watched else thread
+        if task.first in self._not_begun:  # else it was pausing
+            self._load(self._of_thread[thread], task)
+
+    def _load(self, k: int, task: Range) -> None:
+        """Have a chunk begin with a range of networks, or go on with it."""
+        chunk = self._chunks[k]
+        self._ends[k] = 0  # until all of it is there
         if task.begun is None:
             chunk.position[:] = task.first, 0, 0
         else:
             for array, found in zip(arrays_of(chunk), task.begun, strict=True):
                 array[...] = found
-        self._ends[thread] = task.end
+        self._ends[k] = task.end
         del self._not_begun[task.first]
 
     def advance(self, thread: int, max_steps: int) -> Progress:
         """See `PopulationEngine`."""
-        chunk, end = self._chunks[thread], self._ends[thread]
+        k = self._of_thread[thread]
+        chunk, end, most = self._chunks[k], self._ends[k], max_steps
         before = self._steps_of(chunk.position)
-        done = train_lanes(self._networks, self._samples, chunk, end, max_steps)
+        if self._is_watched:  # as many steps as lead to an epoch's end
+            _, epoch, sample = chunk.position.tolist()
+            most = min(most, (self._until - epoch) * self.samples.n - sample)
+        done = train_lanes(self._networks, self._samples, chunk, end, most)
         steps = (self._steps_of(chunk.position) - before) * self._lanes
-        return Progress(steps, bool(chunk.position[AT_NETWORK] >= end), done, max_steps)
+        network, epoch, _ = chunk.position.tolist()
+        return Progress(steps, network >= end or (self._is_watched and epoch >= self._until), done, max_steps)
+
+    def pause_at(self, epoch: int) -> None:
+        """See `PopulationEngine`."""
+        self._until = epoch
+
+    def look(self, first_epoch: int) -> np.ndarray:
+        """See `PopulationEngine`; a network that is of no use now may yet come to be of use again."""
+        self._put_records_in_place()
+        states = self.shard.parameters, self._moments, self._largest_losses(first_epoch)
+        return (self._networks.diverged > 0) | ~are_of_use(self.shard.architecture, *states)
+
+    def end(self, called_off: np.ndarray) -> None:
+        """See `PopulationEngine`; a lane goes on beside others, unseen."""
+        networks, parameters = self._networks, self.shard.parameters
+        for chunk, end in zip(self._chunks, self._ends, strict=True):
+            first = int(chunk.position[AT_NETWORK])
+            for lane, i in enumerate(range(first, end)):
+                if called_off[i] == 0 or networks.stopped[i] > 0:
+                    continue
+                if chunk.best_parameters.size and chunk.best[lane] < np.inf:
+                    parameters[i] = chunk.best_parameters[chunk.place.astype(np.int64) + lane]
+                networks.stopped[i] = called_off[i]
+            if first < end and (networks.stopped[first:end] > 0).all():
+                chunk.position[:] = end, 0, 0
 
     def _steps_of(self, position: np.ndarray) -> int:
         """Steps of a chunk up to a position."""
@@ -214,6 +266,9 @@ class Lanes(PopulationEngine):
         for before, kind in zip(self._before, ("parameters", "moments"), strict=True):
             if before.size:
                 before[arrays["rows"]] = arrays[kind]
+        if self._is_watched:
+            for task in tasks[: len(ends)]:
+                self._load(task.first // self._lanes, task)
 
     def _begun(self, arrays: Mapping[str, np.ndarray], k: int, end: int) -> Range:
         """A chunk under way, which the kernel takes as it is."""
@@ -251,12 +306,12 @@ class Lanes(PopulationEngine):
         states = shard.parameters, self._moments, self._largest_losses()
         networks.diverged[which & ~are_of_use(shard.architecture, *states)] = 1
 
-    def _largest_losses(self) -> np.ndarray:
+    def _largest_losses(self, first_epoch: int = 0) -> np.ndarray:
         """Of the epochs that each network has finished: float64 (n_networks,), 0 where there is none."""
         n, n_epochs = len(self.shard), self._networks.n_epochs
         losses, largest = self._networks.losses.reshape(-1, n), np.zeros(n)
         at_once = max(1, LOSSES_AT_ONCE // n)
-        for first in range(0, int(n_epochs.max()), at_once):
+        for first in range(first_epoch, int(n_epochs.max()), at_once):
             part = losses[first : first + at_once]
             if first + len(part) <= n_epochs.min():  # a quarter of the time
                 np.maximum(largest, part.max(axis=0), out=largest)

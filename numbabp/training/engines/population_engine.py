@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ...samples import Samples
 from .. import slicing
 from ..checkpoints.standing import Standing
@@ -78,6 +80,24 @@ class PopulationEngine(ABC):
     @abstractmethod
     def go_on(self, kept: Standing) -> None:
         """Go on from what was `kept`, also by another process, instead of from the beginning."""
+
+    def pause_at(self, epoch: int) -> None:
+        """Have tasks end where their networks have finished so many epochs, until `tasks` are taken anew."""
+        raise NotImplementedError
+
+    def look(self, first_epoch: int) -> np.ndarray:
+        """Bring parameters and records up to date while tasks pause; which networks have diverged.
+
+        Of what is recorded it is enough to look at epochs from the first one on.
+        """
+        raise NotImplementedError
+
+    def end(self, called_off: np.ndarray) -> None:
+        """End the networks for which epochs are given, int64 (n_networks,), while tasks pause after these.
+
+        Those with 0 go on, and those that have ended already stay as they are.
+        """
+        raise NotImplementedError
 
     @property
     def to_do_alone(self) -> list[int]:

@@ -1,0 +1,1 @@
+"""Looks at all networks of a population at once, between epochs."""
