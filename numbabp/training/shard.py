@@ -108,10 +108,15 @@ class Shard:
 
     def order_seed_of(self, i: int) -> int:
         """Seed of network i's orders of samples."""
-        if len(self.seeds):
-            generator = np.random.RandomState(self.seeds[i])
-            return draw_order_seed(generator, self.options.shuffle, self.problem.n_samples)
-        return self.order_seed
+        return int(self.own_order_seeds(slice(i, i + 1))[0]) if len(self.seeds) else self.order_seed
+
+    def own_order_seeds(self, rows: slice = slice(None)) -> np.ndarray:
+        """The same of networks that have their own orders, all or some, uint64."""
+        generator, found = np.random.RandomState(0), []
+        for seed in self.seeds[rows].tolist():
+            generator.seed(seed)  # a new one takes 140 us, this 4
+            found.append(draw_order_seed(generator, self.options.shuffle, self.problem.n_samples))
+        return np.array(found, np.uint64)
 
 
 @dataclass

@@ -103,8 +103,7 @@ class OwnOrders(Orders):
     most_epochs = 1
 
     def __init__(self, shard: Shard, n_samples: int) -> None:
-        seeds = np.array([shard.order_seed_of(i) for i in range(len(shard))], np.uint64)
-        self._random = memory.to_device(seeds)
+        self._random = memory.to_device(shard.own_order_seeds())
         self._orders = memory.zeros((len(shard), n_samples), np.int32)
         self._orders[:] = memory.to_device(np.arange(n_samples, dtype=np.int32))
 
