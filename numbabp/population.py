@@ -249,7 +249,7 @@ class Population(OfArchitecture):
         epochs : int
             Passes over the samples.
         own_order : bool
-            Shuffle for each network anew; one order for all, the default, is faster.
+            Shuffle for each network anew; one order for all, the default, is 2 to 3 times as fast in lanes.
         random_state : None, int or RandomState
             Draws the orders of samples; by default the population's own goes on. All networks take the order
             that ``Network.fit`` takes with this random_state, or with own_order network i takes that of

@@ -17,6 +17,7 @@ from numbabp.checks import population as checks
 from numbabp.compiler.vectors import lanes_of
 from numbabp.data.datasets import xor
 from numbabp.inference import host as population_inference
+from numbabp.kernels.shuffling import draw_orders
 from numbabp.training import slicing
 
 pytestmark = pytest.mark.once
@@ -71,8 +72,17 @@ def of_rule(rule):
     return {} if rule in RULES else {"epsilon": 1e-2}
 
 
+def own_orders_of(i, n_samples, epochs):
+    """Orders of network i of N where each draws its own from ``random_state=9``."""
+    seed = np.random.RandomState(9).randint(0, 2**31 - 1, size=N, dtype=np.int64)[i]
+    of_orders = np.random.RandomState(seed).randint(0, 2**63 - 1, dtype=np.int64)
+    orders = np.zeros((epochs, n_samples), np.int32)
+    draw_orders(np.arange(n_samples), np.array([of_orders], np.uint64), orders)
+    return list(orders)
+
+
 @functools.cache
-def solved(sizes, activations, loss, rule):
+def solved(sizes, activations, loss, rule, own_order):
     """Problems, a rate, momentum, L2 and weights for each, and what some come to in 500 steps."""
     problems = problems_of(sizes, activations, loss)
     random_state = np.random.RandomState(1)
@@ -89,6 +99,7 @@ def solved(sizes, activations, loss, rule):
             l2=l2[i],
             sample_weight=weights[i],
             monitor=("accuracy",),
+            order=own_orders_of(i, 25, 20) if own_order else None,
             **({"momentum": momenta[i]} if rule in ("momentum", "nesterov") else {}),
             **of_rule(rule),
         )
@@ -99,14 +110,14 @@ def solved(sizes, activations, loss, rule):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("kernel", ["lanes", "each"])
+@pytest.mark.parametrize(("kernel", "own_order"), [("lanes", False), ("lanes", True), ("each", False)])
 @pytest.mark.parametrize(
     ("sizes", "activations", "loss", "rule"),
     [(*case, rule) for rule in RULES for case in CASES]
     + [(*CASES[i], rule) for rule in ADAPTIVE for i in (0, 2, 4, 12)],
 )
-def test_every_network_agrees_with_the_reference(sizes, activations, loss, rule, kernel):
-    problems, options, solutions = solved(sizes, activations, loss, rule)
+def test_every_network_agrees_with_the_reference(sizes, activations, loss, rule, kernel, own_order):
+    problems, options, solutions = solved(sizes, activations, loss, rule, own_order)
     for dtype, tolerance in TOLERANCE.items():
         population = population_of(problems, dtype)
         history = population.fit(
@@ -114,7 +125,9 @@ def test_every_network_agrees_with_the_reference(sizes, activations, loss, rule,
             problems[0].Y,
             **options,
             epochs=20,
-            shuffle=False,
+            shuffle=own_order,
+            own_order=own_order,
+            random_state=9,
             update_rule=rule,
             kernel=kernel,
             monitor=("accuracy",),
@@ -131,7 +144,8 @@ def test_every_network_agrees_with_the_reference(sizes, activations, loss, rule,
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize(("kernel", "own_order"), [("lanes", False), ("each", False), ("each", True)])
+@pytest.mark.parametrize("own_order", [False, True])
+@pytest.mark.parametrize("kernel", ["lanes", "each"])
 def test_shuffled_as_alone(kernel, own_order, dtype):
     population = xor_population(dtype=dtype)
     alone = [population[i] for i in range(N)]
@@ -187,12 +201,14 @@ def test_schedules_and_rates_of_each_network():
 # --- threads, slices, turns: no bit changes --------------------------------------------------------
 
 
+@pytest.mark.parametrize("own_order", [False, True])
 @pytest.mark.parametrize(("rule", "n_inputs"), [("sgd", 2), ("momentum", 2), ("sgd", 10), ("adam", 2)])
 @pytest.mark.parametrize(
     ("seconds", "options"),
     [(1e-12, {}), (1e-6, {"n_threads": 1}), (0.05, {"n_threads": 1}), (0.05, {"chunk_size": 5}), (0.05, {})],
 )
-def test_slices_threads_and_turns_change_no_bit(seconds, options, rule, n_inputs, monkeypatch):
+def test_slices_threads_and_turns_change_no_bit(seconds, options, rule, n_inputs, own_order, monkeypatch):
+    options = {**options, "own_order": own_order}
     train = {"epochs": 7, "random_state": 0, "update_rule": rule, "learning_rate": 0.1, "progress": False}
     data = np.random.RandomState(0)
     X, Y = data.standard_normal((19, n_inputs)), data.randint(0, 2, (19, 1))
@@ -200,7 +216,7 @@ def test_slices_threads_and_turns_change_no_bit(seconds, options, rule, n_inputs
         nbp.Population((n_inputs, 10, 1), 3 * LANES + 1, loss="binary_cross_entropy", random_state=0)
         for _ in range(2)
     )
-    of_whole = whole.fit(X, Y, **train, kernel="lanes")
+    of_whole = whole.fit(X, Y, **train, kernel="lanes", own_order=own_order)
     monkeypatch.setattr(slicing, "SLICE_SECONDS", seconds)
     of_parts = parts.fit(X, Y, **train, kernel="lanes", **options)
     np.testing.assert_array_equal(parts.parameters, whole.parameters)
@@ -299,7 +315,6 @@ def test_small_networks_go_in_lanes_and_large_ones_by_themselves():
         ({"l1": 0.1}, "l1=0.1"),
         ({"propagate": "updated"}, "propagate='updated'"),
         ({"monitor": ("squared_error",)}, "monitor="),
-        ({"own_order": True}, "own_order=True"),
     ],
 )
 def test_what_lanes_do_not_take_is_trained_one_by_one(options, reason):
@@ -498,6 +513,12 @@ def test_lanes_without_the_compiler():
         how = {"kernel": "lanes", "n_threads": 1, "learning_rate": [0.5, 0.1, 1.0], "progress": False}
         for rule in ("sgd", "adagrad", "rmsprop", "adam", "adamw"):
             p.fit(X, y, epochs=2, update_rule=rule, l2=0.01, **how)
+        p.fit(X, y, epochs=2, own_order=True, random_state=0, sample_weight=[1, 0, 2, 1], **how)
+        of_classes = nbp.Population((2, 3, 3), 3, loss="categorical_cross_entropy", random_state=0)
+        how["own_order"] = True
+        history = of_classes.fit(X, [0, 2, 1, 0], epochs=2, random_state=0, **how)
+        print(history.accuracy.tolist(), end=", ")
+        print(of_classes.parameters.tolist(), end=", ")
         print(p.parameters.tolist())
         """
     )
@@ -508,8 +529,9 @@ def test_lanes_without_the_compiler():
             [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False
         )
         assert done.returncode == 0, done.stderr
-        results.append(np.array(eval(done.stdout)))
-    np.testing.assert_allclose(*results, rtol=1e-12)
+        results.append(eval(done.stdout))
+    for compiled, plain in zip(*results, strict=True):
+        np.testing.assert_allclose(compiled, plain, rtol=1e-12)
 
 
 def epochs_until_no_change(losses, tol, n_iter_no_change):

@@ -30,11 +30,14 @@ def _in_lanes(kernel: catalogue.Kernel, problem: Problem, alone: Plan, why: str)
     if why:
         return Plan(*of, n_threads=n_threads, n_lanes=lanes, of_network=alone, why_not=why)
     rule = problem.options.update_rule
-    ns = Lanes().ns_per_step(architecture.layer_sizes, dtype.itemsize, lanes, rule)
+    own_order = problem.own_order and problem.options.shuffle
+    ns = Lanes().ns_per_step(architecture.layer_sizes, dtype.itemsize, lanes, rule, own_order)
     chunks = -(-n_networks // lanes)
     threads = min(n_threads, chunks)
     turns = -(-chunks // threads)
     of_chunk = dtype.itemsize * lanes * (architecture.n_parameters + 4 * architecture.n_units)
+    if own_order:
+        of_chunk += 4 * lanes * problem.n_samples
     return Plan(
         *of,
         n_threads=threads,

@@ -183,8 +183,6 @@ def _not_in_one_block(kernel: Kernel, problem: Problem) -> str:
 
 def _not_in_lanes(kernel: Kernel, problem: Problem) -> str:
     why, options = _not_together(kernel, problem, "lanes"), problem.options
-    if not why and problem.own_order:
-        why = "own_order=True: networks in lanes take the same order"
     name = options.alters_gradient
     if not why and name:
         why = f"{name}={getattr(options, name)}: lanes take {name}={PLAIN_GRADIENT[name]}"

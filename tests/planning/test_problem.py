@@ -66,7 +66,6 @@ def test_a_population_plans_with_numbers_for_each_network(per_network):
         {"schedule": "adaptive"},
         {"kernel": "sequential"},
         {"kernel": "lanes", "update_rule": "rprop", "batch_size": 6},
-        {"kernel": "lanes", "own_order": True},
         {"kernel": "warp"},
         {"learning_rate": [0.1, 0.2]},
         {"l2": np.array([0.1, 0.1, 0.1, -1.0])},

@@ -156,6 +156,7 @@ if __name__ == "__main__":
     y = (X[:, 0] * X[:, 1] > 0).astype(int)
     population = nbp.Population((30, 16, 1), 12, loss="binary_cross_entropy", random_state=0)
     options = {"epochs": 200, "update_rule": "adam", "learning_rate": 0.01, "own_order": True}
+    options["kernel"] = "each"
     if n_workers:
         with LocalCluster(
             n_workers=n_workers, threads_per_worker=1, dashboard_address=":0", silence_logs=50

@@ -85,7 +85,8 @@ def digest_of(process):
         pytest.param({"update_rule": "momentum", "block_length": 16}, marks=pytest.mark.slow),
         pytest.param({"update_rule": "adam", "batch_size": 32}, marks=pytest.mark.slow),
         pytest.param({"own_order": False, "n_threads": 2, "kernel": "lanes"}, marks=pytest.mark.slow),
-        pytest.param({"own_order": True, "n_threads": 2}, marks=pytest.mark.slow),
+        pytest.param({"own_order": True, "n_threads": 2, "kernel": "each"}, marks=pytest.mark.slow),
+        pytest.param({"own_order": True, "n_threads": 2, "kernel": "lanes"}, marks=pytest.mark.slow),
     ],
 )
 def test_a_run_that_is_killed_again_and_again(tmp_path, options):

@@ -29,6 +29,7 @@ CASES = {
     "lanes, weights": {"n_inputs": 3, "sample_weight": draw.randint(1, 3, size=(N_NETWORKS, N))},
     "lanes, validated": {"validation_data": VALIDATION},
     "lanes, stopped early": EARLY,
+    "lanes, own orders": {"own_order": True, "n_inputs": 3},
     "lanes, no change": {"tol": 0.02, "n_iter_no_change": 1},
     "lanes, some diverge": {"learning_rate": SOME_DIVERGE, "n_inputs": 3},
     "each": {},

@@ -71,6 +71,7 @@ CASES = {
         20,
         {"kernel": "lanes", "update_rule": "rmsprop", "learning_rate": SOME_DIVERGE},
     ),
+    "lanes, own orders": (20, {"kernel": "lanes", "own_order": True, "chunk_size": 9, **STOPPED_EARLY}),
     "lanes, weights": (20, {"kernel": "lanes", "sample_weight": draw.randint(3, size=(20, N))}),
     "lanes, some diverge": (20, {"kernel": "lanes", "learning_rate": SOME_DIVERGE}),
     "lanes, some of no use": (20, {"kernel": "lanes", "learning_rate": OF_NO_USE, "update_rule": "momentum"}),

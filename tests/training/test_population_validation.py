@@ -46,6 +46,7 @@ STEPS = {
     "adam": {"update_rule": "adam", "learning_rate": RATES / 4},
     "penalty": {"l2": np.linspace(0, 0.05, 70)},
     "weights": {"sample_weight": draw.randint(3, size=(70, 60))},
+    "own orders": {"own_order": True, "sample_weight": draw.randint(1, 3, size=60)},
     "weights, penalty": {"sample_weight": draw.randint(1, 3, size=60), "l2": 0.01},
 }
 
@@ -67,10 +68,14 @@ def population(name, dtype="float64"):
 
 def of_network(options, i):
     """Arguments of a network's own fit."""
-    return {
+    own = {
         key: value[i] if isinstance(value, np.ndarray) and len(value) == len(RATES) else value
         for key, value in options.items()
     }
+    if own.pop("own_order", False):
+        seeds = np.random.RandomState(own["random_state"]).randint(0, 2**31 - 1, len(RATES), np.int64)
+        own["random_state"] = np.random.RandomState(seeds[i])
+    return own
 
 
 @pytest.mark.parametrize("kernel", ["lanes", "each"])
@@ -85,7 +90,7 @@ def test_each_network_is_measured_and_ends_as_alone(name, steps, kernel):
     assert len(set(history.n_epochs.tolist())) > 1  # some end, and not all at once
     for i in range(0, len(RATES), 6):
         alone = nbp.Network(many.layer_sizes, random_state=int(many.seeds[i]), **MODELS[name][1])
-        own = alone.fit(inputs, y, progress=False, **of_network(options, i))
+        own = alone.fit(inputs, y, progress=False, **of_network(options, i))  # its order, too
         np.testing.assert_allclose(many.parameters[i], alone.parameters, rtol=1e-9, atol=1e-12)
         assert (set(own), own.stop_reason) == (set(history[i]), history[i].stop_reason)
         for metric in own:

@@ -9,6 +9,7 @@ from ...compiler.compiling import scalar_function, subroutine
 from ...compiler.vectors import lanes_of, n_lanes
 from ..layout import BIASES, BY_ROWS, FAN_IN, FAN_OUT, FORM, INPUTS, OUTPUTS, WEIGHTS, n_parameters, n_units
 from ..update_rules import Rule
+from .orders import OwnOrders, make_own_orders
 
 SAMPLES = 8
 """Samples of a block: of the first layer, where it goes in blocks, and of sums in the samples' dtype."""
@@ -64,7 +65,7 @@ class PopulationSamples(NamedTuple):
     inputs: np.ndarray  # T (n, n_inputs)
     targets: np.ndarray  # T (n, n_outputs)
     weights: np.ndarray  # T (n_networks, n), (1, n) for all networks, (0, 0) where every sample weighs 1
-    seed: np.ndarray  # uint64 (1,) of the shuffles; (0,) for a fixed order
+    seed: np.ndarray  # uint64 (1,) of the shuffles, (n_networks,) for own orders; (0,) for a fixed order
 
 
 class Block(NamedTuple):
@@ -109,10 +110,11 @@ class Chunk(NamedTuple):
     layout: np.ndarray  # uint64 (n_layers, 8), see `lanes_layout`
     place: np.ndarray  # uint64 (n_parameters,), where a network's parameters are in `parameters`
     block: Block
-    order: np.ndarray  # int64 (n,)
+    order: np.ndarray  # int64 (n,); where each lane has its own the places in these, from 0 on
     random: np.ndarray  # uint64 (1,) or (0,)
     position: np.ndarray  # int64 (3,): the chunk's first network, epoch, sample
     validation: Validation | None  # None where there are no such samples, which compiles nothing for them
+    own: OwnOrders | None = None  # None where all take the same order, which compiles nothing for others
 
 
 @scalar_function
@@ -146,10 +148,10 @@ def places(layout: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return place * np.uint64(lanes_of(dtype))
 
 
-def make_block(layout: np.ndarray, dtype: np.dtype, has_velocity: bool) -> Block:
-    """Arrays for blocks, which pay from some inputs on and are for steps of the present gradient alone."""
+def make_block(layout: np.ndarray, dtype: np.dtype, by_steps: bool) -> Block:
+    """Arrays for blocks, which pay from some inputs on, or none where the first layer goes step by step."""
     n_inputs, n_first = int(layout[0, FAN_IN]), int(layout[0, FAN_OUT])
-    k = 0 if has_velocity or n_inputs < BLOCKED_INPUTS else SAMPLES
+    k = 0 if by_steps or n_inputs < BLOCKED_INPUTS else SAMPLES
     lanes = lanes_of(dtype)
     return Block(
         aligned_zeros(n_inputs * k, dtype),
@@ -207,6 +209,16 @@ def with_validation(
     numbers[STEP_WEIGHT] = 1
     own = validating._replace(parameters=chunk.parameters, velocity=chunk.velocity)
     return chunk._replace(validation=Validation(samples, own, losses, accuracies))
+
+
+def with_own_orders(chunk: Chunk, layout: np.ndarray, n_outputs: int) -> Chunk:
+    """The chunk with an order for each lane: blocks, which need the same samples in all, are not for it."""
+    dtype, n_samples = chunk.parameters.dtype, chunk.order.size
+    return chunk._replace(
+        block=make_block(layout, dtype, by_steps=True),
+        random=np.empty(0, np.uint64),
+        own=make_own_orders(n_samples, int(layout[0, FAN_IN]), n_outputs, dtype),
+    )
 
 
 @subroutine

@@ -28,6 +28,7 @@ from .chunks import (
     STEP_WEIGHT,
     is_plain,
 )
+from .orders import input_of, next_input_of, of_lane, right_of, target_of
 
 
 @scalar_function
@@ -80,7 +81,7 @@ def _pre_activation_of_sample(chunk: Any, samples: Any, layer: Any, s: Any, k: A
     w, L = chunk.parameters, n_lanes(chunk.parameters)
     total = load(w, layer.biases + k)
     for i in range(layer.fan_in):
-        total = total + samples.inputs[s, i] * load(w, k * layer.fan_in + i * L)
+        total = total + input_of(chunk.own, samples, s, i) * load(w, k * layer.fan_in + i * L)
     return total
 
 
@@ -197,7 +198,7 @@ def _binary_cross_entropy(chunk: Any, samples: Any, s: Any) -> Any:
     zero = splat(chunk.a.dtype.type(0))
     loss = zero
     for k in range(ZERO, size, L):
-        y = samples.targets[s, k // L]
+        y = target_of(chunk.own, samples, s, k // L)
         of_output, a = losses.binary_cross_entropies(load(chunk.z, start + k), y, zero)
         store(chunk.a, start + k, a)
         store(chunk.update, start + k, factor * (a - y))
@@ -211,16 +212,16 @@ def _categorical_cross_entropy(chunk: Any, samples: Any, s: Any) -> Any:
     L = n_lanes(chunk.a)
     last = len(chunk.layout) - 1
     start, size = chunk.layout[last, OUTPUTS], chunk.layout[last, FAN_OUT]
-    mass = chunk.a.dtype.type(0)
-    for k in range(size // L):
-        mass += samples.targets[s, k]
+    mass = target_of(chunk.own, samples, s, ZERO)
+    for k in range(ONE, size // L):
+        mass = mass + target_of(chunk.own, samples, s, k)
     highest, total = _exponentials(chunk.z, chunk.a, start, size)
     normaliser = highest + log_from_one(total)
     scale = splat(chunk.a.dtype.type(1)) / total
     factor = _number(chunk, STEP_FACTOR)
     loss = splat(chunk.a.dtype.type(0))
     for k in range(ZERO, size, L):
-        y = samples.targets[s, k // L]
+        y = target_of(chunk.own, samples, s, k // L)
         loss = loss + y * (normaliser - load(chunk.z, start + k))
         a = load(chunk.a, start + k) * scale
         store(chunk.a, start + k, a)
@@ -242,7 +243,7 @@ def _loss_of_activations(networks: Any, chunk: Any, samples: Any, s: Any) -> Any
     factor = _number(chunk, STEP_FACTOR)
     loss = splat(chunk.a.dtype.type(0))
     for k in range(ZERO, size, L):
-        _losses(networks, z, a, update, chunk.loss, start + k, samples.targets[s, k // L])
+        _losses(networks, chunk, update, chunk.loss, start + k, samples.targets[s, k // L], k // L)
         loss = loss + load(chunk.loss, ZERO)
     if networks.loss > losses.LAST_JOINT and code == SOFTMAX:
         _times_softmax_jacobian(a, update, start, size)
@@ -254,30 +255,34 @@ def _loss_of_activations(networks: Any, chunk: Any, samples: Any, s: Any) -> Any
 
 
 @subroutine
-def _losses(networks: Any, z: Any, a: Any, gradient: Any, out: Any, start: Any, y: Any) -> None:
-    """Losses of one output's lanes at out[: LANES], and their gradients dLoss/da; dLoss/dz of joint ones."""
+def _losses(networks: Any, chunk: Any, gradient: Any, out: Any, start: Any, y: Any, k: Any) -> None:
+    """Losses of output k's lanes at out[: LANES], and their gradients dLoss/da; dLoss/dz of joint ones.
+
+    Its target is y, where lanes have none of their own.
+    """
+    z, a, own = chunk.z, chunk.a, chunk.own
     L, loss = n_lanes(a), networks.loss
     if loss == losses.POISSON:
         for lane in range(L):
-            out[lane] = losses.poisson(z[start + lane], a[start + lane], y)
-            gradient[start + lane] = a[start + lane] - y
+            out[lane] = losses.poisson(z[start + lane], a[start + lane], of_lane(own, y, k, lane))
+            gradient[start + lane] = a[start + lane] - of_lane(own, y, k, lane)
     elif loss == losses.SQUARED_ERROR:
         for lane in range(L):
-            out[lane] = losses.squared_error(a[start + lane], y)
-            gradient[start + lane] = losses.squared_error_gradient(a[start + lane], y)
+            out[lane] = losses.squared_error(a[start + lane], of_lane(own, y, k, lane))
+            gradient[start + lane] = losses.squared_error_gradient(a[start + lane], of_lane(own, y, k, lane))
     elif loss == losses.ABSOLUTE_ERROR:
         for lane in range(L):
-            out[lane] = losses.absolute_error(a[start + lane], y)
-            gradient[start + lane] = losses.absolute_error_gradient(a[start + lane], y)
+            out[lane] = losses.absolute_error(a[start + lane], of_lane(own, y, k, lane))
+            gradient[start + lane] = losses.absolute_error_gradient(a[start + lane], of_lane(own, y, k, lane))
     elif loss == losses.QUANTILE:
         level = a.dtype.type(networks.level)
         for lane in range(L):
-            out[lane] = losses.pinball(a[start + lane], y, level)
-            gradient[start + lane] = losses.pinball_gradient(a[start + lane], y, level)
+            out[lane] = losses.pinball(a[start + lane], of_lane(own, y, k, lane), level)
+            gradient[start + lane] = losses.pinball_gradient(a[start + lane], of_lane(own, y, k, lane), level)
     else:
         for lane in range(L):
-            out[lane] = losses.huber(a[start + lane], y)
-            gradient[start + lane] = losses.huber_gradient(a[start + lane], y)
+            out[lane] = losses.huber(a[start + lane], of_lane(own, y, k, lane))
+            gradient[start + lane] = losses.huber_gradient(a[start + lane], of_lane(own, y, k, lane))
 
 
 @subroutine
@@ -304,11 +309,11 @@ def take_loss(networks: Any, samples: Any, chunk: Any, s: Any) -> None:
         loss = _number(chunk, STEP_WEIGHT) * loss
     _add_to_number(chunk, BLOCK_LOSS, loss)
     if networks.accuracies.size > 0:
-        _add_to_number(chunk, BLOCK_RIGHT, _weight_of_right(networks, samples, chunk, s))
+        _add_to_number(chunk, BLOCK_RIGHT, _weight_of_right(networks, samples, chunk, chunk.own, s))
 
 
 @scalar_function
-def _weight_of_right(networks: Any, samples: Any, chunk: Any, s: Any) -> Any:
+def _weight_of_right(networks: Any, samples: Any, chunk: Any, own: Any, s: Any) -> Any:
     """The sample's weight where the prediction is right, else 0; see `layers.accuracy`."""
     L = n_lanes(chunk.a)
     last = len(chunk.layout) - 1
@@ -316,6 +321,9 @@ def _weight_of_right(networks: Any, samples: Any, chunk: Any, s: Any) -> Any:
     a = chunk.a
     right = _number(chunk, STEP_WEIGHT)
     wrong = splat(chunk.a.dtype.type(0))
+    if own is not None:  # known when a kernel is compiled
+        is_binary = n == ONE or networks.loss == losses.BINARY_CROSS_ENTROPY
+        return right_of(own, a, start, n, is_binary, right, wrong)
     if n == ONE or networks.loss == losses.BINARY_CROSS_ENTROPY:
         half = a.dtype.type(0.5)
         for k in range(n):
@@ -394,8 +402,8 @@ def _step_first_unit(
     z = bias
     for i in range(layer.fan_in):
         j = k * layer.fan_in + i * L
-        weight = _step_weight(networks, chunk, j, load(w, j), samples.inputs[s, i] * update)
-        z = z + samples.inputs[following, i] * weight
+        weight = _step_weight(networks, chunk, j, load(w, j), input_of(chunk.own, samples, s, i) * update)
+        z = z + next_input_of(chunk.own, samples, following, i) * weight
     _put_unit(chunk, layer, k, z)
 
 

@@ -8,9 +8,9 @@ its arrays stay in the first cache.
 
 A network takes the steps that `sequential.train_sgd` would take with it alone, up to rounding; sgd,
 momentum, nesterov and, see `adaptive`, the rules of means of squares, with a learning rate, momentum, L2 and
-sample weights of its own, and the same order of samples for all. Reference: `train` in tests/reference.py,
-network by network. Compiled for constant sizes 2-10-1 took the same time, 5.8 ns in float32 on a Xeon: 34
-vector operations a hidden unit, of which the processor begins 1.5 a cycle.
+sample weights of its own, and the same order of samples for all or, see `orders`, one of its own. Reference:
+`train` in tests/reference.py, network by network. Compiled for constant sizes 2-10-1 took the same time, 5.8
+ns in float32 on a Xeon: 34 vector operations a hidden unit, of which the processor begins 1.5 a cycle.
 """
 
 from typing import Any
@@ -50,6 +50,7 @@ from .chunks import (
     unload_chunk,
 )
 from .layers import backward, begin_forward, first_units, forward, take_loss
+from .orders import advance, begin_own, sample_of, take_following
 
 
 @subroutine
@@ -60,9 +61,9 @@ def _set_step(samples: Any, chunk: Any, first: Any, n: Any, s: Any) -> None:
     for lane in range(lanes):
         weight = real(1)
         if samples.weights.shape[0] == 1:
-            weight = samples.weights[0, s]
+            weight = samples.weights[0, sample_of(chunk.own, s, lane)]
         elif samples.weights.shape[0] > 1:
-            weight = samples.weights[first + min(np.int64(lane), n - 1), s]
+            weight = samples.weights[first + min(np.int64(lane), n - 1), sample_of(chunk.own, s, lane)]
         taken = real(1) if weight > real(0) else real(0)
         rate = taken * numbers[EPOCH_RATE * lanes + lane]
         numbers[STEP_WEIGHT * lanes + lane] = weight
@@ -104,6 +105,7 @@ def _train_block(networks: Any, samples: Any, chunk: Any, first: Any, n: Any, j:
     _clear_sums(chunk)
     for t in range(count):
         following = _following(chunk, j + np.int64(t))
+        take_following(chunk.own, samples, following)
         if in_blocks and t + np.uint64(1) == count:
             following = -1  # its products are yet to come
         if is_weighted:
@@ -114,6 +116,7 @@ def _train_block(networks: Any, samples: Any, chunk: Any, first: Any, n: Any, j:
         if in_blocks and networks.with_l2:
             shrink_kept(chunk, t)
         backward(networks, chunk, samples, (s, following, t))
+        advance(chunk.own)
         s = following
     if in_blocks:
         end_block(chunk, networks.with_l2, count)
@@ -284,6 +287,7 @@ def train_lanes(networks: Any, samples: Any, chunk: Any, stop_network: Any, max_
         n = min(np.int64(n_lanes(chunk.parameters)), stop_network - first)
         if position[AT_EPOCH] == 0 and position[AT_SAMPLE] == 0:
             load_chunk(networks, samples, chunk, first, n)
+            begin_own(chunk.own, samples, first, n)
             if chunk.random.size > 0:
                 shuffle(chunk.order, chunk.random)
             if chunk.block.updates.size == 0:

@@ -14,8 +14,10 @@ from ...kernels.lanes.chunks import (
     Networks,
     PopulationSamples,
     make_chunk,
+    with_own_orders,
     with_validation,
 )
+from ...kernels.lanes.orders import OwnOrders, are_sound
 from ...kernels.lanes.train import train_lanes
 from ...options import LINEAR_RULES
 from ...samples import Samples
@@ -90,7 +92,10 @@ class Lanes(PopulationEngine):
         self._until = shard.epochs
         """Epochs after which tasks pause."""
         self._is_watched = shard.problem.is_watched
+        self._has_own_orders = len(shard.seeds) > 0 and shard.options.shuffle
         seed = np.array([shard.order_seed] if shard.options.shuffle else [], np.uint64)
+        if self._has_own_orders:
+            seed = shard.own_order_seeds()
         weights = shard.weights if len(shard.weights) else samples.weights
         self._samples = PopulationSamples(samples.inputs, samples.targets, weights, seed)
         # where all are looked at between epochs, each vector of networks stays in a chunk of its own
@@ -111,6 +116,8 @@ class Lanes(PopulationEngine):
         of, dtype = self.shard.architecture.layout, self.shard.parameters.dtype
         how = self.shard.state.moments.shape[1], self.shard.problem.with_l2, seed, 0
         chunk = make_chunk(of, dtype, self.samples.n, *how)
+        if self._has_own_orders:
+            chunk = with_own_orders(chunk, of, self.samples.targets.shape[1])
         if self.shard.options.early_stopping:
             chunk = chunk._replace(best_parameters=aligned_zeros(chunk.parameters.size, dtype))
         validation = self.samples.validation
@@ -191,13 +198,15 @@ class Lanes(PopulationEngine):
         networks, parameters = self._networks, self.shard.parameters
         for chunk, end in zip(self._chunks, self._ends, strict=True):
             first = int(chunk.position[AT_NETWORK])
+            if not called_off[first:end].any():
+                continue
             for lane, i in enumerate(range(first, end)):
                 if called_off[i] == 0 or networks.stopped[i] > 0:
                     continue
                 if chunk.best_parameters.size and chunk.best[lane] < np.inf:
                     parameters[i] = chunk.best_parameters[chunk.place.astype(np.int64) + lane]
                 networks.stopped[i] = called_off[i]
-            if first < end and (networks.stopped[first:end] > 0).all():
+            if (networks.stopped[first:end] > 0).all():
                 chunk.position[:] = end, 0, 0
 
     def _steps_of(self, position: np.ndarray) -> int:
@@ -276,7 +285,10 @@ class Lanes(PopulationEngine):
         begun = [take(arrays, f"{k}.{j}", like) for j, like in enumerate(own)]
         network, epoch, sample = begun[POSITION].tolist()
         in_it = 0 <= epoch <= self.shard.epochs and 0 <= sample < self.samples.n
-        if not in_it or not is_permutation(begun[ORDER]):
+        has_orders = is_permutation(begun[ORDER])
+        if self._has_own_orders:
+            has_orders &= are_sound(OwnOrders(*begun[-len(OwnOrders._fields) :]))
+        if not in_it or not has_orders:
             raise CheckpointError(
                 "the checkpoint can't be gone on with: no run has such a 'position' or 'order'."
             )
@@ -343,7 +355,7 @@ def arrays_of(chunk: Chunk) -> list[np.ndarray]:
     of_networks = chunk.loss, chunk.lanes, chunk.sums, chunk.best, chunk.waited, chunk.steps
     where = chunk.order, chunk.random, chunk.position
     of_steps = chunk.parameters, chunk.velocity, chunk.best_parameters
-    return [*where, *of_steps, *of_units, *of_networks, *chunk.block]
+    return [*where, *of_steps, *of_units, *of_networks, *chunk.block, *(chunk.own or ())]
 
 
 ORDER, POSITION = 0, 2
