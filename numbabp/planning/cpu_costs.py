@@ -403,7 +403,7 @@ class Lanes:
     own_order: tuple[float, float] = (4.0, 1.0)
     """Of a step of a network with its own order, and of each input and target that is gathered for it.
 
-    Between 2-10-1 and 20-10-3; 64-32-10 takes a third more."""
+    Between 2-10-1 and 20-10-3; 64-32-10 takes a fifth more."""
 
     def ns_per_step(
         self, layer_sizes: Sequence[int], itemsize: int, n_lanes: int, update_rule: str, own_order: bool
