@@ -102,10 +102,9 @@ def problems():
     yield Problem((784, 128, 10), "float64")
     yield Problem((784, 512, 10), "float32")
     # smaller rates where those of the others saturate the units, which hides differences or blows them up
-    # so few steps would not pay for compiling these kernels, by which long runs go
-    yield Problem((784, 2048, 10), "float32", rate=0.01, kernel="blocked")
+    yield Problem((784, 2048, 10), "float32", rate=0.01)
     yield Problem((784, 512, 512, 10), "float32", rate=0.01)
-    yield Problem((784, 2048, 2048, 10), "float32", rate=0.002, kernel="shared")
+    yield Problem((784, 2048, 2048, 10), "float32", rate=0.002)
     yield Problem((784, 512, 10), "float32", rate=0.005, momentum=0.9, l2=1e-4)
     for sizes in ((64, 32, 10), (784, 128, 10), (784, 512, 10)):
         yield Problem(sizes, "float32", rate=0.001, adam=True)

@@ -60,7 +60,8 @@ INTRODUCTION = """
 Nanoseconds that one step of per-sample stochastic gradient descent takes on one thread: same samples, same
 initial weights, same order, all systems in turn in one run. `benchmarks/peers/README.md` tells how; the
 command is `python benchmarks/peers/run.py --publish`. Time is the median, beside the least and the most; a
-ratio is the median of the ratios within each repeat. MISS is a target that was not reached.
+ratio is the median of the ratios within each repeat. MISS is a target that was not reached. numbabp takes the
+kernel that a long run would be trained by.
 """
 
 

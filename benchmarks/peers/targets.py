@@ -43,7 +43,7 @@ RATIOS = {  # system: network: dtypes and smallest ratio, one pair or several
         "784-128-10": [(BOTH, 25)],
         "predict": [(BOTH, 1)],
     },
-    "PyTorch manual": {"784-2048-2048-10 shared": [(SINGLE, 1.9)]},
+    "PyTorch manual": {"784-2048-2048-10": [(SINGLE, 1.9)]},
     "hand-written Numba": {
         "2-10-1": [(BOTH, 1 / 0.85)],
         "2-10-1 squared error": [(BOTH, 1 / 0.85)],
@@ -52,7 +52,7 @@ RATIOS = {  # system: network: dtypes and smallest ratio, one pair or several
     },
 }
 
-SGEMM_SHARES = {"784-128-10": 0.55, "784-512-10": 0.7, "784-2048-10 blocked": 0.62, "784-512-512-10": 0.43}
+SGEMM_SHARES = {"784-128-10": 0.55, "784-512-10": 0.7, "784-2048-10": 0.62, "784-512-512-10": 0.43}
 """Of numbabp in float32: the plain algorithm's 4 flops per weight and step, as a share of the sgemm rate."""
 
 
