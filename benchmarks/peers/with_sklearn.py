@@ -15,6 +15,8 @@ class ScikitLearn(Peer):
         """Shuffles too."""
         if problem.adam:
             raise OutOfScope  # its epsilon stands beside the moment before it is corrected
+        if problem.loss not in cls.losses:
+            raise OutOfScope  # its regressor has identity outputs
         if problem.nonzeros:
             raise OutOfScope  # multi-label targets for ten outputs of sparse samples: minutes a timing
 

@@ -84,7 +84,9 @@ def predicted_ns(
     steps: dict[str, Callable[[Sequence[int], int], float]] = {
         "sequential": machine.ns_per_step,
         "tiny": partial(machine.ns_per_tiny_step, has_velocity=has_velocity),
-        "general": machine.ns_per_general_step,
+        "general": partial(
+            machine.ns_per_general_step, has_velocity=has_velocity and options.batch_size == 1
+        ),
     }
     return steps[kernel](*sizes)
 
