@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...compiler.compiling import scalar_function
+from ...functions.elementary import exp, log, minus_log1m_half
 from ..powers import step_rates
 
 
@@ -37,8 +38,8 @@ def split_of(rule: Any, rate: Any) -> Split:
     of_weights = -rule.l2 / (1.0 - both * rule.l2 - fast)
     share = 1.0 / (1.0 + carried * of_weights)
     return Split(
-        math.log1p(-loss),
-        math.log(fast),
+        -minus_log1m_half(loss),
+        log(fast),
         carried * share,
         of_weights,
         -share * (both + carried),
@@ -49,7 +50,8 @@ def split_of(rule: Any, rate: Any) -> Split:
 @scalar_function
 def after(logarithm: Any, steps: Any) -> Any:
     """What is left after so many steps; by powers the slow one's rounding would add up."""
-    return math.exp(logarithm * steps)
+    left: float = exp(logarithm * steps)
+    return left
 
 
 @scalar_function
@@ -59,7 +61,7 @@ def samples_that_count(fast: Any, unit: Any) -> int:
     With the unit roundoff for `unit` older gradients can be left out of F: what F has of one of them, mix F
     in W, is no more than that part of what S has got by it, and so less than the rounding of the latter.
     """
-    return math.ceil(math.log(unit) / fast)
+    return math.ceil(log(unit) / fast)
 
 
 ROOM = 0.1
@@ -75,5 +77,5 @@ def most_that_count(momentum: float, dtype: np.dtype) -> int:
     """`samples_that_count` at most, where the two are apart."""
     if not 0 < momentum < 1:
         return 0
-    fast = math.log(momentum * (1 + ROOM * (1 - momentum)))
+    fast = log(momentum * (1 + ROOM * (1 - momentum)))
     return samples_that_count(fast, np.finfo(dtype).eps / 2)
