@@ -422,6 +422,6 @@ def test_a_misspelt_name_is_asked_about(call, meant):
 
 
 def test_python_asks_about_a_misspelt_public_name():
-    command = [sys.executable, "-c", "import numbabp; numbabp.Netwrk"]
+    command = [sys.executable, "-c", "import numbabp as nbp; nbp.Netwrk"]
     shown = subprocess.run(command, capture_output=True, text=True).stderr
     assert shown.rstrip().endswith("Did you mean: 'Network'?")
