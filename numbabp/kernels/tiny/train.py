@@ -209,6 +209,24 @@ def _train(
     return status
 
 
+@scalar_function
+def _compiled_for(model: Any, loss: Any, hidden: Any, output: Any, metrics: Any) -> Model:
+    """The model with its functions as numbers of types that decide comparisons, or as any."""
+    return Model(
+        model.parameters,
+        model.moments,
+        model.gradient,
+        model.units,
+        model.scratch,
+        model.layout,
+        loss,
+        hidden,
+        output,
+        metrics,
+        model.level,
+    )
+
+
 @training_kernel
 def train_tiny(
     model: Any, samples: Any, rule: Any, run: Any, form: Any, updated: Any, stop_epoch: Any, max_samples: Any
@@ -231,31 +249,8 @@ def train_tiny(
     """
     hidden, output = model.layout[0, ACTIVATION], model.layout[1, ACTIVATION]
     if model.metrics is None:
-        of = Model(
-            model.parameters,
-            model.moments,
-            model.gradient,
-            model.units,
-            model.scratch,
-            model.layout,
-            model.loss,
-            hidden,
-            output,
-            None,
-            model.level,
-        )
+        of = _compiled_for(model, model.loss, hidden, output, None)
     else:
-        of = Model(
-            model.parameters,
-            model.moments,
-            model.gradient,
-            model.units,
-            model.scratch,
-            model.layout,
-            _USUAL_LOSS(model.loss),
-            _USUAL_HIDDEN(hidden),
-            _USUAL_OUTPUT(output),
-            _NONE_OR_ACCURACY(run.metrics.size),
-            model.level,
-        )
+        loss, metrics = _USUAL_LOSS(model.loss), _NONE_OR_ACCURACY(run.metrics.size)
+        of = _compiled_for(model, loss, _USUAL_HIDDEN(hidden), _USUAL_OUTPUT(output), metrics)
     return _train(of, samples, rule, run, form, updated, stop_epoch, max_samples)
