@@ -419,16 +419,21 @@ def _paired(quantiles: Sequence[float]) -> tuple[float, list[tuple[float, float]
     return found[half], list(zip(found[:half], found[:half:-1], strict=True))
 
 
-def _draw(
-    metrics: Mapping[str, np.ndarray], draw: Callable[..., Any], ax: Any, label: str, shown: str | None = None
-) -> Any:
+def pyplot() -> Any:
+    """matplotlib.pyplot, or an error that says how to get it."""
     try:
         import matplotlib.pyplot as plt
     except ImportError:
         raise ImportError(
             "plotting needs matplotlib: install it, or numbabp with the extra 'plot'."
         ) from None
+    return plt
 
+
+def _draw(
+    metrics: Mapping[str, np.ndarray], draw: Callable[..., Any], ax: Any, label: str, shown: str | None = None
+) -> Any:
+    plt = pyplot()
     if ax is None:
         _, ax = plt.subplots(figsize=(7, 4), layout="constrained")
     losses = [name for name in metrics if "accuracy" not in name]

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from ..checks.arguments import check_integer
+from ..history import pyplot
 from ..network import Network
 from .diagram import largest, new_diagram
-from .style import pyplot
 
 
 class Recorder:

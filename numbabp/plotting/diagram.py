@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ..history import pyplot
 from ..network import Network
-from .style import HIGH, LOW, pyplot
+from .style import HIGH, LOW
 
 RADIUS = 0.34
 """Of a unit's circle; the distance of two units is 1."""

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from ..checks.arguments import check_integer
+from ..history import pyplot
 from ..network import Network
 from ..samples import Samples
-from .style import COLOURS, HIGH, LOW, diverging, pyplot
+from .style import COLOURS, HIGH, LOW, diverging
 
 N_GRID = 200
 """Points along each side of the plane."""

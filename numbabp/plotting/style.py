@@ -1,4 +1,4 @@
-"""What pictures have in common: matplotlib itself, and colours."""
+"""What pictures have in common: colours."""
 
 from typing import Any
 
@@ -6,17 +6,6 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 """Okabe and Ito's, which the colour-blind can tell apart; their yellow is hard to see on white."""
 LOW, HIGH = COLOURS[:2]
 """Of two classes the first and the second, of numbers negative and positive ones."""
-
-
-def pyplot() -> Any:
-    """The module, or an error that says how to get it."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError:
-        raise ImportError(
-            "plotting needs matplotlib: install it, or numbabp with the extra 'plot'."
-        ) from None
-    return plt
 
 
 def diverging() -> Any:
