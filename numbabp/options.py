@@ -12,7 +12,8 @@ from .functions.losses import METRICS
 from .kernels.update_rules import UPDATE_RULES, Rule
 from .schedules import Schedule, check_schedule
 
-LINEAR_RULES = ("sgd", "momentum", "nesterov")
+MOMENTUM_RULES = ("momentum", "nesterov")
+LINEAR_RULES = ("sgd", *MOMENTUM_RULES)
 """Update rules whose steps are linear in the gradients."""
 PLAIN_GRADIENT: dict[str, Any] = {"batch_size": 1, "l1": 0.0, "clip_norm": None, "clip_value": None}
 """With what values of these arguments a step takes the gradient of one sample, and L2, as it is."""

@@ -20,8 +20,9 @@ from ..checks.population import check_memory
 from ..data.split import Split
 from ..history import PopulationHistory
 from ..network import Network
+from ..options import MOMENTUM_RULES
 from ..population import Population
-from ..sweeps.groups import MOMENTUM_RULES, Group
+from ..sweeps.groups import Group
 from ..training.checkpoints.identities import digest_of
 from .process.keeping import kept_in
 

@@ -11,7 +11,7 @@ from ..kernels.adaptive.rules import is_adaptive
 from ..kernels.momentum.split import most_that_count
 from ..kernels.shared.crew import MOST_THREADS
 from ..kernels.update_rules import N_MOMENTS
-from ..options import LINEAR_RULES, Options
+from ..options import LINEAR_RULES, MOMENTUM_RULES, Options
 from . import catalogue
 from .cpu_costs import Machine, this_machine
 from .plan import Plan
@@ -74,7 +74,7 @@ def predicted_ns(
         return machine.ns_per_shared_step(
             *sizes, shape.block_length, shape.sub_block, shape.delayed_layers, shape.n_threads
         )
-    has_velocity = options.update_rule in ("momentum", "nesterov")
+    has_velocity = options.update_rule in MOMENTUM_RULES
     if shape.block_length:
         return machine.ns_per_blocked_step(
             *sizes, shape.block_length, shape.sub_block, shape.delayed_layers, has_velocity, shape.n_recent

@@ -14,7 +14,7 @@ from ..checks.arguments import check_integer, meant
 from ..checks.population import check_memory
 from ..history import PopulationHistory
 from ..network import Network
-from ..options import NAMES
+from ..options import MOMENTUM_RULES, NAMES
 from ..population import Population
 from ..training.checkpoints.identities import plain
 from ..training.population_setup import OF_FIT, PER_NETWORK, REFUSED
@@ -37,7 +37,6 @@ DEFAULTS = {
     if parameter.default is not parameter.empty
 }
 """Of arguments that are not given."""
-MOMENTUM_RULES = ("momentum", "nesterov")
 NOT_VARIED = {"device", "n_threads"}
 OF_STEPS = {*NAMES, "epochs", "own_order", "tol", "n_iter_no_change"} - REFUSED - NOT_VARIED
 """Arguments of `Population.fit` that a grid may vary,"""
