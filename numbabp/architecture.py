@@ -14,6 +14,7 @@ from .compiler.arithmetic.numerics import FAST, NUMERICS, STRICT
 from .functions.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
 from .functions.losses import JOINT, LOSSES, METRICS, OUTPUT_ACTIVATION
 from .kernels.layout import BIASES, FAN_IN, FAN_OUT, WEIGHTS, layout, n_units, transpose_layout
+from .notebooks.layers import layers_as_html
 
 
 @dataclass(frozen=True)
@@ -222,6 +223,11 @@ class OfArchitecture:
     def dtype(self) -> np.dtype:
         """Of the parameters."""
         return self.architecture.dtype
+
+    def _repr_html_(self) -> str:
+        many = getattr(self, "n_networks", None)
+        title = type(self).__name__ + ("" if many is None else f" of {many:,} networks")
+        return layers_as_html(title, self.architecture)
 
     @property
     def numerics(self) -> str:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import DivergenceError
+from .notebooks import tables
 
 
 class History(Mapping[str, np.ndarray]):
@@ -74,6 +75,10 @@ class History(Mapping[str, np.ndarray]):
     def __repr__(self) -> str:
         last = ", ".join(f"{name}={values[-1]:.6g}" for name, values in self.items() if len(values))
         return f"<History: {self.n_epochs} epochs, {self.stop_reason}{'; last: ' + last if last else ''}>"
+
+    def _repr_html_(self) -> str:
+        title = f"{self.n_epochs} epochs, {self.stop_reason}, {self.seconds:.3g} s"
+        return _metrics_as_html(title, self._metrics, np.arange(1, self.n_epochs + 1), "in epoch")
 
     @property
     def loss(self) -> np.ndarray:
@@ -186,6 +191,11 @@ class StreamHistory(History):
         last = ", ".join(f"{name}={values[-1]:.6g}" for name, values in self.items() if len(values))
         learnt = int(self.n_samples[-1]) if len(self.n_samples) else 0
         return f"<StreamHistory: {learnt} samples, {self.stop_reason}{'; last: ' + last if last else ''}>"
+
+    def _repr_html_(self) -> str:
+        learnt = int(self.n_samples[-1]) if len(self.n_samples) else 0
+        title = f"{learnt:,} samples, {self.stop_reason}, {self.seconds:.3g} s"
+        return _metrics_as_html(title, self._metrics, self.n_samples, "after samples")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, as JSON takes them."""
@@ -305,6 +315,20 @@ class PopulationHistory(Mapping[Any, Any]):
             text += f"; last loss: median {np.nanmedian(last):.6g}, best {np.nanmin(last):.6g}"
         return f"<PopulationHistory: {text}{f'; {len(self.diverged)} diverged' if self.diverged else ''}>"
 
+    def _repr_html_(self) -> str:
+        n, epochs = self.loss.shape
+        title = f"{n} networks, {epochs} epochs, {self.stop_reason}, {self.seconds:.3g} s"
+        if self.diverged:
+            title += f"; {len(self.diverged)} diverged"
+        last = {name: self.last(name) for name in self}
+        rows = [
+            [name, *(f"{q:.6g}" for q in np.nanquantile(values, (0, 0.1, 0.5, 0.9, 1)))]
+            for name, values in last.items()
+            if np.isfinite(values).any()
+        ]
+        head = ["last values", "least", "10 %", "median", "90 %", "greatest"]
+        return tables.page(tables.paragraph(title), tables.table(head, rows))
+
     @property
     def loss(self) -> np.ndarray:
         """Prequential loss, shape (n_networks, epochs)."""
@@ -368,6 +392,18 @@ class PopulationHistory(Mapping[Any, Any]):
 def place_of_best(values: np.ndarray, metric: str) -> int:
     """Where the best of a metric's values is: high accuracy, low others. NaN are passed over, but not all."""
     return int(np.nanargmax(values) if "accuracy" in metric else np.nanargmin(values))
+
+
+def _metrics_as_html(title: str, metrics: Mapping[str, np.ndarray], x: np.ndarray, where: str) -> str:
+    """First, best and last value of each metric (n,); `where` says what x is, at which the best is."""
+    rows = []
+    for name, values in metrics.items():
+        if np.isfinite(values).any():
+            best = place_of_best(values, name)
+            first, least, last = (f"{value:.6g}" for value in values[[0, best, -1]])
+            rows.append([name, first, least, f"{x[best]:,}", last])
+    head = ["", "first", "best", where, "last"]
+    return tables.page(tables.paragraph(title), tables.table(head, rows))
 
 
 def pandas_for(what: str) -> Any:

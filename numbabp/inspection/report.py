@@ -1,10 +1,11 @@
 """Tables of numbers with a column a unit, as text and as HTML."""
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import NamedTuple
 
 import numpy as np
+
+from ..notebooks import tables
 
 MOST_COLUMNS = 10
 """Units that are shown of a layer; of more, the first and the last."""
@@ -47,24 +48,16 @@ def _text_of(part: Part) -> str:
 
 def as_html(parts: Iterable[Part]) -> str:
     """Tables, as notebooks show them."""
-    return "".join(["<div>", *map(_html_of, parts), "</div>"])
+    return tables.page(*map(_html_of, parts))
 
 
 def _html_of(part: Part) -> str:
-    formula = f"<br><code>{escape(part.formula)}</code>" if part.formula else ""
-    tables = "".join(map(_html_table, part.tables))
-    return f"<p><b>{escape(part.title)}</b>{formula}</p>{tables}"
+    return tables.paragraph(part.title, part.formula) + "".join(map(_html_table, part.tables))
 
 
 def _html_table(table: Table) -> str:
     head, *rows = _cells(table)
-    style = "style='text-align: right; padding: 0 0.5em'"
-    cells = "".join(f"<th {style}>{escape(text)}</th>" for text in head)
-    lines = [f"<tr>{cells}</tr>"]
-    for label, *values in rows:
-        numbers = "".join(f"<td {style}>{escape(value)}</td>" for value in values)
-        lines.append(f"<tr><th style='text-align: left'>{escape(label)}</th>{numbers}</tr>")
-    return f"<table>{''.join(lines)}</table>"
+    return tables.table(head, rows)
 
 
 def _cells(table: Table) -> list[list[str]]:

@@ -6,6 +6,7 @@ from functools import cached_property
 from itertools import groupby
 
 from ..devices.placement import index_of
+from ..notebooks import tables
 from .gpu_layouts import Mapping
 
 NOT_ASKED_FOR, TOO_LONG = "not asked for", "longer than an epoch"
@@ -133,10 +134,32 @@ class Plan:
 
     def explain(self) -> str:
         """The choice, what it is expected to cost, and why every alternative was not taken."""
-        return "\n".join(self._lines() if self.n_networks is None else self._lines_for_many())
+        if self.n_networks is None:
+            rows = _rows(self.alternatives)
+            widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+            not_taken = ["Not taken:"] if rows else []
+            not_taken += [
+                f"  {name:<{widths[0]}}  {time:>{widths[1]}}  {why_not}" for name, time, why_not in rows
+            ]
+        else:
+            not_taken = [f"Not taken: {plan.name}: {plan.why_not}." for plan in self.alternatives]
+        return "\n".join(self._sentences() + not_taken)
 
-    def _lines(self) -> list[str]:
-        """Of one network."""
+    def _repr_html_(self) -> str:
+        choice, *others = self._sentences()
+        parts = [tables.paragraph(choice, sentence) for sentence in others[:1]]
+        parts += [tables.paragraph(sentence) for sentence in others[1:]]
+        if self.alternatives:
+            rows = [(name, why_not, time) for name, time, why_not in _rows(self.alternatives)]
+            parts.append(tables.table(["not taken", "because", "a step"], rows, n_texts=2))
+        return tables.page(*parts)
+
+    def _sentences(self) -> list[str]:
+        """The choice and its costs."""
+        sentences = self._sentences_for_one() if self.n_networks is None else self._sentences_for_many()
+        return sentences + ([f"No GPU: {self.no_gpu}."] if self.no_gpu else [])
+
+    def _sentences_for_one(self) -> list[str]:
         faster = [plan for plan in self.others if plan.seconds < self.seconds]
         predicted = "the fastest predicted for so few steps" if faster else "the fastest predicted"
         reason = self.only_one or ("asked for" if self.asked_for else predicted)
@@ -149,19 +172,9 @@ class Plan:
         ]
         if self.seconds_beside:
             lines.append(f"Predicted beside the steps: {self.seconds_beside:.2g} s to start and to copy.")
-        if self.no_gpu:
-            lines.append(f"No GPU: {self.no_gpu}.")
-        if self.alternatives:
-            lines.append("Not taken:")
-            rows = _rows(self.alternatives)
-            widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-            lines += [
-                f"  {name:<{widths[0]}}  {time:>{widths[1]}}  {why_not}" for name, time, why_not in rows
-            ]
         return lines
 
-    def _lines_for_many(self) -> list[str]:
-        """Of a population."""
+    def _sentences_for_many(self) -> list[str]:
         reason = "asked for" if self.asked_for else "the fastest predicted"
         if not self.asked_for and not any(plan.seconds > 0 for plan in self.others):
             reason = "the only one possible"
@@ -176,9 +189,6 @@ class Plan:
             f"Predicted: {self.ns_per_step:.3g} ns a step of one network {on}, {self.seconds:.3g} s in all"
             f"{of_them}; {self.memory_bytes:,} bytes beside the parameters and the history.",
         ]
-        lines += [f"Not taken: {plan.name}: {plan.why_not}." for plan in self.alternatives]
-        if self.no_gpu:
-            lines.append(f"No GPU: {self.no_gpu}.")
         return lines
 
 

@@ -1,0 +1,1 @@
+"""What notebooks show of networks, plans and histories, and of training under way."""
