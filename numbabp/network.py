@@ -328,7 +328,7 @@ class Network(LearnsOneByOne, LearnsFromStreams, InspectsSteps):
         resume : bool
             False begins anew, and replaces the checkpoint.
         progress : bool, optional
-            Show a progress bar; by default on a terminal.
+            Show a progress bar; by default on a terminal and in notebooks.
         device : {"auto", "cpu", "cuda", "cuda:0", "cuda:1", ...}
             Where to train: "cuda" is the GPU that CuPy uses, "cuda:1" GPU 1, "auto" the GPU on which X lies,
             else a GPU if `plan` predicts that the run, with what it has to copy, ends sooner there. An X on a

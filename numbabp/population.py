@@ -276,7 +276,7 @@ class Population(OfArchitecture):
             Train so many networks at a time: what training takes beside the parameters is less. With a
             client, so many in each task; by default as the workers' threads and memory suggest.
         progress : bool, optional
-            Show a progress bar; by default if standard error is a terminal.
+            Show a progress bar; by default if standard error is a terminal, and in notebooks.
         client : dask.distributed.Client, optional
             Train on its workers, in tasks that take one thread each for 30 s or little more; what takes
             longer goes on in another one. On processors of the same kind the results are those of training

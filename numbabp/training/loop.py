@@ -126,16 +126,18 @@ class Training:
             return self._train()
 
     def _train(self) -> History:
-        if self.found is None or not self.found.is_over(self.rates.epochs):
-            self._call_kernel(0, 0)  # compiles, or loads from the cache, before the clock runs
-            self._engine.catch_up()  # likewise, before Ctrl-C
-        if self.found is not None:
-            self._take_over(self.found)
+        with ProgressBar(self.rates.epochs, self.problem.options.progress) as bar:
+            if self.found is None or not self.found.is_over(self.rates.epochs):
+                self._call_kernel(0, 0)  # compiles, or loads from the cache, before the clock runs
+                self._engine.catch_up()  # likewise, before Ctrl-C
+            if self.found is not None:
+                self._take_over(self.found)
+            return self._train_with(bar)
+
+    def _train_with(self, bar: ProgressBar) -> History:
         self._started = time.perf_counter()
         try:
-            enabled = self.problem.options.progress
-            bar = ProgressBar(self.rates.epochs, enabled)
-            with bar, np.errstate(all="ignore"), slicing.ENDING.looked_for():
+            with np.errstate(all="ignore"), slicing.ENDING.looked_for():
                 self._go_to_the_end(bar)
             if self._stopping.best_parameters is not None:
                 self._engine.catch_up()  # now, not over them

@@ -1,4 +1,4 @@
-"""What moves on the terminal while something is under way: a bar over epochs, or a line that says what.
+"""What moves on the terminal, or in a notebook, while something is under way: a bar, or a line of text.
 
 rich is imported where something is shown: training without a terminal has no use for it.
 """
@@ -8,8 +8,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
+
+from ..notebooks.bar import NotebookBar, in_notebook
 
 SHOW_AFTER = 0.5
 """Seconds: shorter runs show nothing."""
@@ -20,28 +22,52 @@ _foot = threading.Lock()
 
 
 class ProgressBar:
-    """A rich bar over epochs with the running loss, shown from `SHOW_AFTER` seconds on.
+    """A bar over epochs with the running loss, shown from `SHOW_AFTER` seconds on.
+
+    rich's on a terminal, HTML in a notebook. It tells of kernels that are compiled meanwhile; their time does
+    not count.
 
     Parameters
     ----------
     epochs
         Epochs to come; None where the end is open.
     enabled
-        True: always; False: never; None: if standard error is a terminal.
+        True: always; False: never; None: if standard error is a terminal, and in notebooks.
     what
         Is counted instead of epochs.
     """
 
     def __init__(self, epochs: int | None, enabled: bool | None, what: str = "epoch") -> None:
-        self._what = what
-        self._enabled = is_terminal(sys.stderr) if enabled is None else enabled
-        self._show_at = time.perf_counter() + (0 if enabled else SHOW_AFTER)
-        self._epochs = epochs
-        self._bar: Any = None
-        self._task: Any = None
+        self._in_notebook = enabled is not False and in_notebook()
+        self._enabled = self._in_notebook or is_terminal(sys.stderr) if enabled is None else enabled
+        self._waits = 0 if enabled else SHOW_AFTER
+        self._show_at = time.perf_counter() + self._waits
+        self._of = epochs, what
+        self._bar: _OnTerminal | _InNotebook | None = None
+        self._told_of_compiling = ExitStack()
+        self._compiled_for = 0.0
 
     def __enter__(self) -> "ProgressBar":
+        if self._enabled:
+            from ..compiler.compile_events import compiling_watched
+
+            self._notice: Foot | NotebookBar = NotebookBar() if self._in_notebook else Foot(sys.stderr)
+            self._told_of_compiling.enter_context(compiling_watched(self._compiling, self._compiled))
         return self
+
+    def _compiling(self) -> None:
+        self._compiling_since = time.perf_counter()
+        if self._bar is None:
+            self._notice.show("compiling, once: it is kept on disk")
+
+    def _compiled(self) -> None:
+        now = time.perf_counter()
+        self._compiled_for += now - self._compiling_since
+        self._show_at = now + self._waits
+        if isinstance(self._notice, Foot):
+            self._notice.hide()
+        elif self._bar is None:
+            self._notice.show(f"compiled in {self._compiled_for:.1f} s")
 
     @property
     def is_shown(self) -> bool:
@@ -52,20 +78,34 @@ class ProgressBar:
         """Move to `epochs_done`, with the loss to show."""
         if not self.is_shown:
             return
-        if self._bar is None and not self._start():
-            return
+        if self._bar is None:
+            if isinstance(self._notice, NotebookBar):
+                self._bar = _InNotebook(*self._of, self._notice)
+            elif _foot.acquire(blocking=False):  # nothing else is shown there
+                self._bar = _OnTerminal(*self._of)
+            else:
+                return
         with suppress(OSError):
-            self._bar.update(self._task, completed=epochs_done, loss=loss)
+            self._bar.update(epochs_done, loss)
 
-    def _start(self) -> bool:
-        """Show the bar, unless something else is shown: whether it is."""
+    def __exit__(self, *error: object) -> None:
+        self._told_of_compiling.close()
+        if self._bar is not None:
+            with suppress(OSError):  # a terminal that was closed: what was trained is worth more
+                self._bar.stop()
+        elif self._enabled and isinstance(self._notice, NotebookBar):
+            self._notice.close()
+
+
+class _OnTerminal:
+    """rich's bar at the terminal's foot, which is taken, and is free again after `stop`."""
+
+    def __init__(self, epochs: int | None, what: str) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        if not _foot.acquire(blocking=False):
-            return False
         self._bar = Progress(
             TextColumn(
-                self._what + " {task.completed:.0f}" + ("" if self._epochs is None else "/{task.total:.0f}"),
+                what + " {task.completed:.0f}" + ("" if epochs is None else "/{task.total:.0f}"),
                 markup=False,
             ),
             BarColumn(),
@@ -75,14 +115,32 @@ class ProgressBar:
         )
         with suppress(OSError):
             self._bar.start()
-        self._task = self._bar.add_task("training", total=self._epochs, loss=float("nan"))
-        return True
+        self._task = self._bar.add_task("training", total=epochs, loss=float("nan"))
 
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            with suppress(OSError):  # a terminal that was closed: what was trained is worth more
-                self._bar.stop()
+    def update(self, done: float, loss: float) -> None:
+        self._bar.update(self._task, completed=done, loss=loss)
+
+    def stop(self) -> None:
+        try:
+            self._bar.stop()
+        finally:
             _foot.release()
+
+
+class _InNotebook:
+    """The same below a notebook's cell."""
+
+    def __init__(self, epochs: int | None, what: str, bar: NotebookBar) -> None:
+        self._epochs, self._what, self._bar = epochs, what, bar
+        self._begun = time.perf_counter()
+
+    def update(self, done: float, loss: float) -> None:
+        of, seconds = "" if self._epochs is None else f"/{self._epochs}", time.perf_counter() - self._begun
+        text = f"{self._what} {done:.0f}{of}, loss {loss:.5g}, {seconds:.1f} s"
+        self._bar.show(text, done / self._epochs if self._epochs else 0.0)
+
+    def stop(self) -> None:
+        self._bar.close()
 
 
 class Foot:
