@@ -8,7 +8,6 @@ with AVX-512; its error there is 8 % (root mean square). `numbabp info --calibra
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cache
@@ -450,8 +449,9 @@ def _vector_bytes() -> int:
 
 def settings_path() -> Path:
     """Where calibrated constants are kept."""
-    folder = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(folder).expanduser() / "numbabp" / "machine.json"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("numbabp", appauthor=False) / "machine.json"
 
 
 @cache

@@ -145,6 +145,9 @@ class Plan:
             not_taken = [f"Not taken: {plan.name}: {plan.why_not}." for plan in self.alternatives]
         return "\n".join(self._sentences() + not_taken)
 
+    def __str__(self) -> str:
+        return self.explain()
+
     def _repr_html_(self) -> str:
         choice, *others = self._sentences()
         parts = [tables.paragraph(choice, sentence) for sentence in others[:1]]

@@ -1,5 +1,6 @@
 """The planner: the fastest predicted plan that does what a problem asks for."""
 
+import logging
 import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from .plan import COMPILING, NOT_ASKED_FOR, TOO_LONG, Plan
 from .problem import Problem
 from .refusals import check_rule, takes_single_steps
 
+logger = logging.getLogger(__name__)
 KEPT = 256
 """Plans that are kept: training sample by sample asks for the same one again and again."""
 _kept: OrderedDict[Any, Plan] = OrderedDict()
@@ -35,6 +37,7 @@ def make_plan(problem: Problem) -> Plan:
     plan = _kept.get(key)
     if plan is None:
         plan = _make(problem)
+        logger.debug("%s, %d samples: %s", problem.architecture, problem.n_samples, plan)
         # a GPU may be found the next time, or have another amount of memory free
         if (
             problem.place.device is None

@@ -1,11 +1,13 @@
 """One training at a time for each network: another thread's would undo the steps of the first one."""
 
+import logging
 import os
 import sys
 import threading
 from types import CodeType, FrameType
 from typing import Any
 
+logger = logging.getLogger(__name__)
 _lock = threading.Lock()
 _busy: dict[tuple[int, int], tuple[int, CodeType]] = {}
 """By process and object the thread that trains it, and the method that does: not a lock in each object, which
@@ -23,7 +25,7 @@ class TrainedAlone:
     """Meanwhile no other call of a method of `trained` trains it; for a `with` statement in that method.
 
     An interrupt may come before the `with` statement knows that it has begun. So a mark counts only while its
-    method is on the stack of its thread.
+    method is on the stack of its thread. The log is told what has been trained, and how that ended.
 
     Raises
     ------
@@ -34,6 +36,7 @@ class TrainedAlone:
     def __init__(self, trained: Any) -> None:
         self._trained = trained
         self._key = os.getpid(), id(trained)  # what is held here keeps its id
+        self._history = trained.history
 
     def __enter__(self) -> None:
         caller = sys._getframe(1)
@@ -48,6 +51,9 @@ class TrainedAlone:
     def __exit__(self, *_: object) -> None:
         with _lock:
             _busy.pop(self._key, None)
+        history = self._trained.history
+        if history is not self._history:
+            logger.info("%r: %r, %.3g s", self._trained, history, history.seconds)
 
     def _is_under_way(self, thread: int, method: CodeType, caller: FrameType) -> bool:
         frame = sys._current_frames().get(thread)

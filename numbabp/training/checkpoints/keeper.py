@@ -1,5 +1,6 @@
 """When checkpoints are written, and the thread that writes them while training goes on."""
 
+import logging
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from . import files, random_states
 from .hold import Hold
 from .standing import Standing
 
+logger = logging.getLogger(__name__)
 RANDOM_STATE = "random_state."
 """What the names of generators' arrays begin with."""
 
@@ -62,12 +64,13 @@ class Checkpoint(NamedTuple):
 
     def tell(self, is_over: bool, done: str) -> None:
         """Say, to whom wants it told, that a run is gone on with, of which so many epochs are `done`."""
-        if self.told is None:
-            return
         if is_over:
-            self.told(f"the training is finished in {self.path}: nothing is trained again")
+            message = f"the training is finished in {self.path}: nothing is trained again"
         else:
-            self.told(f"going on from {self.path}, where {done} epochs are done")
+            message = f"going on from {self.path}, where {done} epochs are done"
+        logger.info(message)
+        if self.told is not None:
+            self.told(message)
 
 
 class Keeper:
@@ -212,6 +215,7 @@ class Keeper:
             return
         try:
             files.write(self._path, self._identity, standing, self._hold.take_too)
+            logger.debug("wrote %s", self._path)
         except (OSError, ValueError) as error:
             self._error = error
 
