@@ -126,17 +126,18 @@ def test_the_tree_is_the_package(package):
     }
 
 
-def test_readme_has_the_catalogue_of_kernels_for_gpus():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_tour_has_the_catalogue_of_kernels_for_gpus():
+    text = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \|.*\| ([a-z, ]+) \|$", text, re.MULTILINE)
     on_gpu = [kernel for kernel in catalogue.KERNELS if kernel.device == catalogue.CUDA]
     assert dict(rows) == {kernel.name: ", ".join(kernel.rules) for kernel in on_gpu}
 
 
-def test_blocks_of_the_readme_run_as_they_stand():
-    assert not undefined((ROOT / "README.md").read_text(encoding="utf-8"))
-    page = "```python\nimport a.b as c\nd = c.e + f\n```\n\n```python\nprint([g for g in d], h)\n```\n"
-    assert undefined(page) == ["f", "h"]
+@pytest.mark.parametrize("page", ["README.md", "docs/tour.md"])
+def test_blocks_of_python_define_what_they_use(page):
+    assert not undefined((ROOT / page).read_text(encoding="utf-8"))
+    made_up = "```python\nimport a.b as c\nd = c.e + f\n```\n\n```python\nprint([g for g in d], h)\n```\n"
+    assert undefined(made_up) == ["f", "h"]
 
 
 def test_functions_are_shown_as_they_are():
