@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,7 +21,6 @@ TIMED_SECONDS, REPEATS = 0.025, 3
 """Of a timed run on the CPU, and how many there are, of which the fastest counts."""
 NETWORK_EPOCHS, POPULATION_EPOCHS = 5_000, 20
 """Least epochs of a timed run; on a GPU, the epochs."""
-N_WEIGHTS = 2 * 10 + 10 * 1
 CHECKED_NETWORKS, CHECKED_EPOCHS = 40, 200
 N_NETWORKS = 1024
 N_NETWORKS_ON_GPU, REPEATS_ON_GPU = 32_768, 1024
@@ -53,6 +53,13 @@ class Trial:
     work: Callable[["Trial", str], tuple[Callable[[], object], int]]
     """What to time, and its steps."""
     batch_size: int = 1
+    hidden: tuple[int, ...] = (10,)
+    """Units of the hidden layers between 2 inputs and 1 output."""
+
+    @property
+    def n_weights(self) -> int:
+        """Without biases."""
+        return sum(fan_in * fan_out for fan_in, fan_out in pairwise((2, *self.hidden, 1)))
 
 
 def run(tell: Callable[[str], object] = lambda text: None) -> Iterator[Row]:
@@ -151,7 +158,7 @@ def _row(trial: Trial, dtype: str, largest: float | Exception) -> Row:
         note = f"{type(problem).__name__}: {problem}"
         return Row(trial.device, trial.name, dtype, None, None, None, False, note)
     passed = largest <= TOLERANCES[trial.device][dtype]
-    return Row(trial.device, trial.name, dtype, ns, N_WEIGHTS / ns * 1e9, largest, passed)
+    return Row(trial.device, trial.name, dtype, ns, trial.n_weights / ns * 1e9, largest, passed)
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -179,7 +186,7 @@ def _faithful_error(trial: Trial, dtype: str) -> float:
 def _network_error(trial: Trial, dtype: str) -> float:
     """Largest relative difference from a kernel that goes sample by sample, where the notebook's can't be."""
     own = _train(trial, dtype, CHECKED_EPOCHS).parameters.astype(float)
-    single = SEQUENTIAL if trial.batch_size == 1 else replace(trial, name="general")
+    single = replace(trial, device="cpu", name="sequential" if trial.batch_size == 1 else "general")
     expected = _train(single, dtype, CHECKED_EPOCHS).parameters.astype(float)
     return float(np.abs(own - expected).max() / np.abs(expected).max())
 
@@ -230,8 +237,8 @@ def _work_on_gpu(trial: Trial, dtype: str) -> tuple[Callable[[], object], int]:
     return lambda: _fit(trial, population, 1, REPEATS_ON_GPU), steps
 
 
-def _network(dtype: str, seed: int = 0) -> Network:
-    return Network((2, 10, 1), loss="binary_cross_entropy", dtype=dtype, random_state=seed)
+def _network(dtype: str, seed: int = 0, hidden: tuple[int, ...] = (10,)) -> Network:
+    return Network((2, *hidden, 1), loss="binary_cross_entropy", dtype=dtype, random_state=seed)
 
 
 def _population(dtype: str, n_networks: int) -> Population:
@@ -240,7 +247,7 @@ def _population(dtype: str, n_networks: int) -> Population:
 
 
 def _train(trial: Trial, dtype: str, epochs: int) -> Network:
-    network = _network(dtype)
+    network = _network(dtype, hidden=trial.hidden)
     _fit(trial, network, epochs)
     return network
 
@@ -267,6 +274,7 @@ TRIALS = [
     Trial("cpu", "tiny", _faithful_error, _work_of_notebook),
     Trial("cpu", "general", _network_error, _work_of_network),
     Trial("cpu", "minibatch", _network_error, _work_of_network, batch_size=2),
+    Trial("cpu", "shared", _network_error, _work_of_network, hidden=(128, 128)),
     Trial("cpu", "lanes", _population_error, _work_of_population),
     Trial("cuda", "thread", _population_error, _work_on_gpu),
     Trial("cuda", "warp", _population_error, _work_on_gpu),

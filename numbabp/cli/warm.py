@@ -28,6 +28,10 @@ from .smoke import DTYPES
 
 EPOCHS: dict[str, Any] = {"epochs": 2, "learning_rate": 0.1, "progress": False}
 N_SAMPLES, N_INPUTS, N_CLASSES = 40, 5, 3
+LARGE = 128
+"""Units of layers that are shared out."""
+WIDE, MANY_SAMPLES = 512, 1000
+"""Inputs and units whose velocity is made of recent samples, where there are so many."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +109,23 @@ def _networks(dtype: str) -> None:
     for n_hidden in tiny_widths(np.dtype(dtype).itemsize):
         for rule in ("sgd", "momentum"):
             _network(dtype, n_hidden).fit(X, y, kernel="tiny", update_rule=rule, **EPOCHS)
+    _network(dtype).fit(X, y, kernel="blocked", update_rule="momentum", **EPOCHS)
+    _of_large_layers(dtype)
     _network(dtype).fit(sparse.csr_matrix(X), y, **EPOCHS)
     network.predict(X)
     network.forward(X[:1])
     network.evaluate(X, y)
     _network(dtype, numerics="strict").fit(X, y, kernel="sequential", **EPOCHS)
+
+
+def _of_large_layers(dtype: str) -> None:
+    """Kernels that the planner takes for such layers, whatever is asked for by name."""
+    X, y = _samples(dtype)
+    deep: dict[str, Any] = {"loss": "categorical_cross_entropy", "random_state": 0, "dtype": dtype}
+    Network((N_INPUTS, LARGE, LARGE, N_CLASSES), **deep).fit(X, y, kernel="shared", **EPOCHS)
+    wide = Network((WIDE, WIDE, N_CLASSES), **deep)
+    X, y = np.resize(X, (MANY_SAMPLES, WIDE)) / WIDE, np.resize(y, MANY_SAMPLES)
+    wide.fit(X, y, kernel="blocked", update_rule="momentum", **EPOCHS)
 
 
 def _populations(dtype: str) -> None:
