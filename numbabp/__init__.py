@@ -14,6 +14,7 @@ _MODULES = {
     "Population": "population",
     "sweep": "sweeps.sweep",
     "load": "data.table_model",
+    "from_torch": "loading",
     "MLPClassifier": "estimators.classifier",
     "MLPRegressor": "estimators.regressor",
     "PopulationSearchCV": "estimators.many.search",
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .estimators.regressor import MLPRegressor
     from .gradients import gradient_check
     from .history import History
+    from .loading import from_torch
     from .network import Network
     from .population import Population
     from .sweeps.sweep import sweep

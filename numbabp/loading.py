@@ -1,10 +1,12 @@
-"""Networks into files, and back."""
+"""Networks into files and back, and from other libraries' models."""
 
 from typing import Any
 
 import numpy as np
 
 from . import storage
+from .exchange import torch_modules
+from .exchange.stacks import Parts
 from .network import Network
 from .storage import PathLike
 from .tensor_files import of_file
@@ -89,3 +91,39 @@ def load_with_metadata(path: PathLike) -> tuple[Network, dict[str, Any]]:
         inner=going.inner,
     )
     return network, stored.metadata
+
+
+def from_torch(module: Any, loss: str | None = None) -> Network:
+    """Network that computes what a PyTorch module does, and can be trained further.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A torch.nn.Linear, or a Sequential of Linear, activations, Dropout and further Sequentials, on any
+        device, of float32 or float64. Its parameters are copied. Dropout, which does nothing after
+        ``module.eval()``, is left out; a Linear without bias gets one of zero, which training changes.
+    loss : str, optional
+        To go on with, as for `Network`. By default the one that belongs to the output activation, else the
+        squared error. A cross-entropy or poisson for a module that ends in a Linear gives the network the
+        output activation that PyTorch's loss has in itself.
+
+    Returns
+    -------
+    Network
+        Of the module's dtype. What its optimizer carries along is not taken over.
+
+    Raises
+    ------
+    ImportError
+        If PyTorch is not installed.
+    TypeError
+        If the module is, or has, one that `Network` has no like of; it is named.
+    ValueError
+        If modules don't follow each other as layers do, an activation has other constants than numbabp's, or
+        the loss doesn't go with the output activation.
+    """
+    return _network(torch_modules.of_module(module, loss))
+
+
+def _network(parts: Parts) -> Network:
+    return Network.of(parts.architecture, parts.parameters)

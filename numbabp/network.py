@@ -13,6 +13,7 @@ from .architecture import Architecture
 from .checks.arguments import check_bool, check_choice, check_random_state
 from .compiler.arrays import aligned_zeros
 from .devices.placement import gpu_of, resolve
+from .exchange.exporting import ExportsItself
 from .functions.initializers import INITIALIZERS, draw_weights
 from .history import History
 from .inference import predictions
@@ -40,7 +41,7 @@ OF_SEVERAL_EPOCHS = ("early_stopping", "patience")
 """Options that make no sense for one."""
 
 
-class Network(LearnsOneByOne, LearnsFromStreams, InspectsSteps):
+class Network(LearnsOneByOne, LearnsFromStreams, InspectsSteps, ExportsItself):
     """A multi-layer perceptron, trained sample by sample.
 
     Layer l computes ``activation(inputs @ weights[l] + biases[l])``.
@@ -393,12 +394,10 @@ class Network(LearnsOneByOne, LearnsFromStreams, InspectsSteps):
         """
         checked = Options.named("plan", options, ["epochs"])
         place = resolve(checked.device, gpu_of({"X": X}))
-        n_samples, n_nonzeros = how_many(self.architecture, X)
+        asked = *how_many(self.architecture, X), place, checked, self._rule_state
         run = Run(epochs)
         run.check()
-        return make_plan(
-            run.problem(self.architecture, n_samples, n_nonzeros, place, checked, self._rule_state)
-        )
+        return make_plan(run.problem(self.architecture, *asked))
 
     @takes_options(*OF_SEVERAL_EPOCHS)
     def partial_fit(
