@@ -16,6 +16,7 @@ from .checks.population import check_memory, check_seeds
 from .compiler.arrays import aligned_zeros
 from .devices import memory
 from .devices.placement import gpu_of, is_on_device, resolve, where
+from .exchange.exporting import ExportsToONNX
 from .functions.initializers import INITIALIZERS, draw_weights_of_seeds
 from .history import PopulationHistory, place_of_best
 from .inference import predictions
@@ -37,7 +38,7 @@ from .training.state import RuleState
 from .training.watching.watch import PopulationCallback
 
 
-class Population(OfArchitecture):
+class Population(OfArchitecture, ExportsToONNX):
     """Many networks of one architecture, each with weights, learning rate and penalty of its own.
 
     Network i takes the steps that it would take alone, up to rounding, and begins where

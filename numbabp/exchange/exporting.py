@@ -1,18 +1,54 @@
-"""What a network has for who wants to take it to another library."""
+"""What networks and populations have for who wants to take them to another library."""
 
 from typing import Any
 
 import numpy as np
 
 from ..architecture import Architecture
-from . import torch_modules
+from ..atomic_files import PathLike
+from . import onnx_models, torch_modules
 
 
-class ExportsItself:
-    """A part of `Network`."""
+class ExportsToONNX:
+    """A part of `Population`, and of what `Network` has."""
 
     architecture: Architecture
     parameters: np.ndarray
+
+    def to_onnx(self, path: PathLike | None = None) -> Any:
+        """The model in ONNX, which ONNX Runtime and many others run.
+
+        Its input is called X, of shape (n, n_inputs); its output "outputs", of shape (n, n_outputs), for a
+        population (n_networks, n, n_outputs), as `forward` gives them. Both are of the network's dtype;
+        ``net.astype("float32").to_onnx(path)`` makes a model of float32, which most devices are faster with.
+        Layers, activations and the loss are in the model's metadata. A model runs in fast arithmetic, also
+        where numerics="strict".
+
+        Parameters
+        ----------
+        path : str or path-like, optional
+            A file to write the model to, whole or not at all.
+
+        Returns
+        -------
+        onnx.ModelProto
+            Of opset 13, checked by onnx.checker.
+
+        Raises
+        ------
+        ImportError
+            If onnx, the extra `onnx`, is not installed.
+        ValueError
+            If a parameter is not finite, or all are more than 2 GiB, the most that a file of ONNX holds.
+        OSError
+            If the file can't be written; an existing one is left as it is.
+        """
+        self.architecture.check_finite(self.parameters)
+        return onnx_models.written(onnx_models.of_networks(self.architecture, self.parameters), path)
+
+
+class ExportsItself(ExportsToONNX):
+    """A part of `Network`."""
 
     def to_torch(self) -> Any:
         """The network as a PyTorch module, with copies of its parameters.

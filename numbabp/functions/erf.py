@@ -19,7 +19,10 @@ from numba.extending import overload
 from ..compiler.compiling import INHERITING, exact_function
 from .elementary import expm1
 
-__all__ = ["erf"]
+__all__ = ["END64", "erf", "tail64"]
+
+END64 = 5.95
+"""From here on erf is 1 in float64."""
 
 
 def erf(x: Any) -> Any:
@@ -42,8 +45,8 @@ def _tail32(a: Any) -> Any:
 
 
 @exact_function
-def _tail64(a: Any) -> Any:
-    """-log(1 - erf(a)) / a for 0 <= a <= 5.95, to 2e-17 of erf(a)."""
+def tail64(a: Any) -> Any:
+    """-log(1 - erf(a)) / a for 0 <= a <= END64, to 2e-17 of erf(a)."""
     a2 = a * a
     a4 = a2 * a2
     p0 = (1.1283791670955125495 + a * 0.6366197723675909648) + a2 * (
@@ -72,7 +75,7 @@ def _tail64(a: Any) -> Any:
 def _erf_compiled(x: Any) -> Any:
     tail, top, real = {
         types.float32: (_tail32, np.float32(3.95), np.float32),
-        types.float64: (_tail64, np.float64(5.95), np.float64),
+        types.float64: (tail64, np.float64(END64), np.float64),
     }[x]
 
     def compiled(x: Any) -> Any:

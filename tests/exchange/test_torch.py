@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 import pytest
+from running import TOLERANCE, inputs_of
 
 import numbabp as nbp
 from numbabp.functions.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
@@ -11,13 +12,6 @@ from numbabp.functions.losses import LOSSES, OUTPUT_ACTIVATION
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
-
-TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
-
-
-def inputs_of(dtype, n=50, scale=4.0):
-    """Some of them far from zero, where activations end."""
-    return (scale * np.random.RandomState(0).standard_normal((n, 3))).astype(dtype)
 
 
 def agree(network, module):
@@ -82,7 +76,7 @@ def test_both_train_alike_from_a_module_on():
     module = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 4)).double()
     net = nbp.from_torch(module, "categorical_cross_entropy")
     assert net.activations == ("tanh", "softmax")
-    X, y = inputs_of("float64", 1, 1.0), np.array([2])
+    X, y = inputs_of("float64", n=1, scale=1.0), np.array([2])
     net.fit(X, y, learning_rate=0.5, epochs=3)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.5)
     for _ in range(3):

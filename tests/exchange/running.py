@@ -1,0 +1,23 @@
+"""What tests of exchange share: inputs, tolerances, and ONNX Runtime."""
+
+import numpy as np
+
+TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
+
+
+def inputs_of(dtype, n=50, n_inputs=3, scale=4.0):
+    """Some of them far from zero, where activations end."""
+    return (scale * np.random.RandomState(0).standard_normal((n, n_inputs))).astype(dtype)
+
+
+def run_onnx(model, X):
+    """Outputs by name of a model, as onnx's or in a file."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    model = model.SerializeToString() if hasattr(model, "SerializeToString") else str(model)
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {given.name: X}), strict=True))
