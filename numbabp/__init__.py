@@ -15,6 +15,7 @@ _MODULES = {
     "sweep": "sweeps.sweep",
     "load": "data.table_model",
     "from_torch": "loading",
+    "register_with_skl2onnx": "estimators.converters",
     "MLPClassifier": "estimators.classifier",
     "MLPRegressor": "estimators.regressor",
     "PopulationSearchCV": "estimators.many.search",
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .data.table_model import load
     from .errors import DivergenceError
     from .estimators.classifier import MLPClassifier
+    from .estimators.converters import register_with_skl2onnx
     from .estimators.many.ensembles import MLPEnsembleClassifier, MLPEnsembleRegressor
     from .estimators.many.search import PopulationSearchCV
     from .estimators.regressor import MLPRegressor

@@ -7,8 +7,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from ..atomic_files import PathLike
 from ..errors import DivergenceError
+from ..exchange.onnx_graph import Tensor
 from ..network import Network
+from . import onnx
 from .parameters import LBFGS
 from .training.beginning import begin, begin_epoch
 from .training.convergence import warn_unless_converged
@@ -204,3 +207,51 @@ class BaseMLP(BaseEstimator):
         """Pre-activations of the network's output layer, and outputs in units of the targets."""
         check_is_fitted(self)
         return self._fitted.before_and_after_activation(self.inner_network_, check_unlabelled(self, X))
+
+    def to_onnx(self, path: PathLike | None = None, *, dtype: Any = None) -> Any:
+        """The model in ONNX, which ONNX Runtime and many others run, from X as it comes.
+
+        Its input is called X, of shape (n, n_features). A classifier's outputs are "label" and
+        "probabilities", a regressor's is "prediction", in the shapes of `predict` and `predict_proba`. Labels
+        that are numbers are int64.
+
+        Parameters
+        ----------
+        path : str or path-like, optional
+            A file to write the model to, whole or not at all.
+        dtype : {"float32", "float64"}, optional
+            Of X and of the network's arithmetic; by default that of the X that it was fitted to.
+            Standardisation is in float64 in any case.
+
+        Returns
+        -------
+        onnx.ModelProto
+            Of opset 13, checked by onnx.checker.
+
+        Raises
+        ------
+        ImportError
+            If onnx, the extra `onnx`, is not installed.
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError
+            For labels that are neither numbers nor strings.
+        ValueError
+            For another dtype, or a parameter that is not finite.
+        OSError
+            If the file can't be written; an existing one is left as it is.
+
+        See Also
+        --------
+        numbabp.register_with_skl2onnx : For pipelines.
+        """
+        check_is_fitted(self)
+        return onnx.export(self._fitted, self.inner_network_, dtype, path)
+
+    def in_onnx(self, X: Tensor) -> dict[str, Tensor]:
+        """Add what it computes to a graph of ONNX's operators, for a tensor (n, n_features) of any dtype."""
+        return onnx.outputs(X, self._fitted, self.inner_network_)
+
+    def dtype_in_onnx(self, dtype: np.dtype) -> np.dtype:
+        """Dtype of a regressor's output there, where arithmetic is of a dtype."""
+        return self._fitted.standardization.dtype_of_outputs(dtype)

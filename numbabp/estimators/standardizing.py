@@ -254,11 +254,23 @@ class Standardization(NamedTuple):
         """Outputs in the units of the targets, in their dtype or in float64 where that is too coarse."""
         if self.targets is None:
             return outputs
-        mean, scale = self.targets.mean, np.where(np.isinf(self.targets.scale), 0.0, self.targets.scale)
+        mean, scale = self.back
         raw = outputs * beside(outputs, scale) + beside(outputs, mean)
-        if (np.abs(mean) > NARROW * scale).any() or np.abs(mean).max() + scale.max() > 1e30:
-            return raw
-        return raw.astype(outputs.dtype, copy=False)
+        return raw.astype(self.dtype_of_outputs(outputs.dtype), copy=False)
+
+    @property
+    def back(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and scale of targets that are standardised; the scale of constant ones is 0."""
+        assert self.targets is not None
+        return self.targets.mean, np.where(np.isinf(self.targets.scale), 0.0, self.targets.scale)
+
+    def dtype_of_outputs(self, dtype: np.dtype) -> np.dtype:
+        """What `of_outputs` makes of outputs of a dtype."""
+        if self.targets is None:
+            return dtype
+        mean, scale = self.back
+        coarse = (np.abs(mean) > NARROW * scale).any() or np.abs(mean).max() + scale.max() > 1e30
+        return np.dtype(np.float64) if coarse else dtype
 
     def folded(self, network: Network) -> Network:
         """A network that takes inputs and gives outputs as users have them; a copy, or the network itself."""
@@ -271,9 +283,9 @@ class Standardization(NamedTuple):
         if self.targets is not None and self.of_counts:
             biases[-1] += np.log(self.targets.scale)
         elif self.targets is not None:
-            scale = np.where(np.isinf(self.targets.scale), 0.0, self.targets.scale)
+            mean, scale = self.back
             weights[-1] *= scale
-            biases[-1] = biases[-1] * scale + self.targets.mean
+            biases[-1] = biases[-1] * scale + mean
         parameters = np.concatenate(
             [part.ravel() for pair in zip(weights, biases, strict=True) for part in pair]
         ).astype(network.dtype)
