@@ -14,6 +14,8 @@ _MODULES = {
     "Population": "population",
     "sweep": "sweeps.sweep",
     "load": "data.table_model",
+    "from_keras": "loading",
+    "from_sklearn": "loading",
     "from_torch": "loading",
     "register_with_skl2onnx": "estimators.converters",
     "MLPClassifier": "estimators.classifier",
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from .estimators.regressor import MLPRegressor
     from .gradients import gradient_check
     from .history import History
-    from .loading import from_torch
+    from .loading import from_keras, from_sklearn, from_torch
     from .network import Network
     from .population import Population
     from .sweeps.sweep import sweep

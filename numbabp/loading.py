@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from . import storage
-from .exchange import torch_modules
+from .exchange import keras_models, torch_modules
 from .exchange.stacks import Parts
 from .network import Network
 from .storage import PathLike
@@ -123,6 +123,75 @@ def from_torch(module: Any, loss: str | None = None) -> Network:
         the loss doesn't go with the output activation.
     """
     return _network(torch_modules.of_module(module, loss))
+
+
+def from_keras(model: Any, loss: str | None = None) -> Network:
+    """Network that computes what a Keras model does, and can be trained further.
+
+    Parameters
+    ----------
+    model : keras.Sequential
+        Of Dense, Activation, ReLU, LeakyReLU, ELU and Softmax layers, Dropout, which is left out, and further
+        Sequentials, of float32 or float64. Its weights are copied; a Dense layer without bias gets one of
+        zero, which training changes.
+    loss : str, optional
+        As for `from_torch`; the one that the model was compiled with is not looked at.
+
+    Returns
+    -------
+    Network
+        Of the weights' dtype. What the model's optimizer carries along is not taken over.
+
+    Raises
+    ------
+    ImportError
+        If Keras is not installed.
+    TypeError
+        If the model has a layer or an activation that `Network` has no like of; it is named.
+    ValueError
+        If the model is not built, layers don't follow each other as `Network`'s do, an activation has other
+        constants than numbabp's, or the loss doesn't go with the output activation.
+    """
+    return _network(keras_models.of_model(model, loss))
+
+
+def from_sklearn(estimator: Any) -> Network:
+    """Network of a multi-layer perceptron that scikit-learn has fitted.
+
+    Parameters
+    ----------
+    estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
+        Or one of `numbabp.sklearn`. Its weights are copied.
+
+    Returns
+    -------
+    Network
+        With the loss, activations and dtype of the fit. Of a classifier its outputs are the probability of
+        ``classes_[1]`` where there are two classes, else one for each class or label: `predict` gives places
+        in ``classes_``. What the solver carries along is not taken over.
+
+    Raises
+    ------
+    TypeError
+        If it is another kind of estimator; of a pipeline pass the last step, with what the steps before make
+        of X.
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+
+    Examples
+    --------
+    >>> import numbabp as nbp
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neural_network import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = MLPClassifier((10,), solver="lbfgs", max_iter=500, random_state=0).fit(X, y)
+    >>> net = nbp.from_sklearn(clf)
+    >>> bool(abs(net.forward(X) - clf.predict_proba(X)).max() < 1e-12)
+    True
+    """
+    from .exchange import sklearn_estimators  # scikit-learn takes its time
+
+    return _network(sklearn_estimators.of_estimator(estimator))
 
 
 def _network(parts: Parts) -> Network:

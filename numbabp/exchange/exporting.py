@@ -6,7 +6,7 @@ import numpy as np
 
 from ..architecture import Architecture
 from ..atomic_files import PathLike
-from . import onnx_models, torch_modules
+from . import keras_models, onnx_models, torch_modules
 
 
 class ExportsToONNX:
@@ -69,3 +69,24 @@ class ExportsItself(ExportsToONNX):
         """
         self.architecture.check_finite(self.parameters)
         return torch_modules.to_sequential(self.architecture, self.parameters)
+
+    def to_keras(self) -> Any:
+        """The network as a Keras model, with copies of its parameters.
+
+        Returns
+        -------
+        keras.Sequential
+            Built, of Dense layers and, for leaky_relu, LeakyReLU, in the network's dtype. Its outputs are
+            those of `forward`, to float32's rounding: in float64 Keras computes over TensorFlow alone. Its
+            ``get_weights()`` are what another model of these layers takes by ``set_weights``: weights and
+            biases of the first layer, of the second, ...
+
+        Raises
+        ------
+        ImportError
+            If Keras is not installed.
+        ValueError
+            If a parameter is not finite.
+        """
+        self.architecture.check_finite(self.parameters)
+        return keras_models.to_sequential(self.architecture, self.parameters)
