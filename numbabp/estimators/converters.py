@@ -26,24 +26,21 @@ def register_with_skl2onnx() -> None:
     ------
     ImportError
         If skl2onnx is not installed.
-
-    Examples
-    --------
-    >>> import numbabp
-    >>> numbabp.register_with_skl2onnx()  # doctest: +SKIP
     """
-    skl2onnx = peer("skl2onnx", "register_with_skl2onnx")
-    shapes = skl2onnx.common.shape_calculator
-    skl2onnx.update_registered_converter(
-        MLPClassifier,
-        "NumbabpMLPClassifier",
-        shapes.calculate_linear_classifier_output_shapes,
-        _convert_classifier,
-        options=OPTIONS,
-    )
-    skl2onnx.update_registered_converter(
-        MLPRegressor, "NumbabpMLPRegressor", _shape_of_regressor, _convert_regressor
-    )
+    register = peer("skl2onnx", "register_with_skl2onnx").update_registered_converter
+    of_classifier = _shapes_of_classifier, _convert_classifier
+    register(MLPClassifier, "NumbabpMLPClassifier", *of_classifier, options=OPTIONS)
+    register(MLPRegressor, "NumbabpMLPRegressor", _shape_of_regressor, _convert_regressor)
+
+
+def _shapes_of_classifier(operator: Any) -> None:
+    """Labels (n,) and probabilities (n, n_classes); of several labels a sample both (n, n_labels)."""
+    common = peer("skl2onnx", "register_with_skl2onnx").common
+    common.shape_calculator.calculate_linear_classifier_output_shapes(operator)
+    model = operator.raw_operator
+    if model.has_several_labels:
+        shape = [operator.inputs[0].get_first_dimension(), len(model.classes_)]
+        operator.outputs[0].set_type(common.data_types.Int64TensorType(shape))
 
 
 def _shape_of_regressor(operator: Any) -> None:

@@ -5,7 +5,6 @@ CPU.
 """
 
 from collections.abc import Callable
-from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,15 +42,14 @@ class Graph:
     dtype : numpy.dtype
         float32 or float64: what Python's numbers are made.
     named : callable, optional
-        Makes of a hint a name that nothing else has; by default it is numbered.
+        Makes of a hint a name that nothing else has; by default it is numbered from the second on.
     """
 
     def __init__(self, dtype: np.dtype, named: Callable[[str], str] | None = None) -> None:
         self.dtype = np.dtype(dtype)
         self.nodes: list[Node] = []
         self.constants: dict[str, np.ndarray] = {}
-        numbers = count()
-        self._named = named or (lambda hint: f"{hint}_{next(numbers)}")
+        self._named = named or _numbered()
 
     def input(self, name: str) -> "Tensor":
         """What the graph is given under a name."""
@@ -77,6 +75,16 @@ class Graph:
     def give(self, value: "Tensor", name: str) -> None:
         """Give a tensor out under a name."""
         self.nodes.append(Node("Identity", [value.name], name, {}))
+
+
+def _numbered() -> Callable[[str], str]:
+    times: dict[str, int] = {}
+
+    def named(hint: str) -> str:
+        times[hint] = times.get(hint, 0) + 1
+        return hint if times[hint] == 1 else f"{hint}_{times[hint]}"
+
+    return named
 
 
 class Tensor:

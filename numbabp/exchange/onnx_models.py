@@ -53,17 +53,17 @@ def network(inputs: Tensor, architecture: Architecture, parameters: np.ndarray) 
     order, (n_networks, n, n_outputs).
     """
     graph, z, units = inputs.graph, inputs, inputs
-    row_of = np.arange(architecture.n_parameters)
-    for layer, (weights, biases, activation) in enumerate(
+    places = np.arange(architecture.n_parameters)
+    for layer, (of_weights, of_biases, activation) in enumerate(
         zip(
-            architecture.weights_of(row_of),
-            architecture.biases_of(row_of),
+            architecture.weights_of(places),
+            architecture.biases_of(places),
             architecture.activations,
             strict=True,
         )
     ):
-        W = parameters[..., weights].astype(graph.dtype)
-        b = parameters[..., biases].astype(graph.dtype)
+        W = parameters[..., of_weights].astype(graph.dtype)
+        b = parameters[..., of_biases].astype(graph.dtype)
         if parameters.ndim > 1:
             b = b[:, np.newaxis]  # for each sample
         z = units @ graph.constant(W, f"weights{layer}") + graph.constant(b, f"biases{layer}")

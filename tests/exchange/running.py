@@ -11,9 +11,11 @@ def inputs_of(dtype, n=50, n_inputs=3, scale=4.0):
 
 
 def run_onnx(model, X):
-    """Outputs by name of a model, as onnx's or in a file."""
+    """Outputs by name of a model, as onnx's or in a file, whose types and shapes are checked before."""
+    import onnx
     import onnxruntime
 
+    onnx.checker.check_model(model, full_check=True)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     model = model.SerializeToString() if hasattr(model, "SerializeToString") else str(model)

@@ -1,5 +1,6 @@
 """Networks from scikit-learn's estimators."""
 
+import doctest
 import warnings
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import numbabp as nbp
+from numbabp import loading
 from numbabp import sklearn as twins
 
 SHORT = {"hidden_layer_sizes": (6, 5), "max_iter": 3, "random_state": 0}
@@ -92,3 +94,8 @@ def test_other_estimators_are_refused(estimator, message):
 def test_an_unfitted_estimator_is_refused():
     with pytest.raises(NotFittedError):
         nbp.from_sklearn(neural_network.MLPRegressor())
+
+
+def test_the_example_is_so():
+    found = doctest.testmod(loading)
+    assert found.attempted and not found.failed
