@@ -15,7 +15,7 @@ import numpy as np
 from ..architecture import Architecture
 from ..functions.activations import LEAKY_RELU_SLOPE
 from .peers import peer
-from .stacks import IDENTITY, Parts, Stack, described
+from .stacks import IDENTITY, Parts, Stack
 
 OF_KERAS: dict[str, str] = {
     "linear": IDENTITY,
@@ -130,5 +130,10 @@ def _of_layer(keras: Any, named: str, layer: Any) -> str:
     wanted, name = LAYERS[type(layer).__name__]
     found = {key: getattr(layer, key) for key in wanted}
     if found != wanted:
-        raise ValueError(f"{named} has {described(found)}; numbabp's {name} needs {described(wanted)}.")
+        raise ValueError(f"{named} has {_described(found)}; numbabp's {name} needs {_described(wanted)}.")
     return name
+
+
+def _described(arguments: dict[str, Any]) -> str:
+    """Arguments as they are written in a call."""
+    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())

@@ -1,6 +1,6 @@
 """Dense layers and activations one after the other, as other libraries list them, made a network."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -110,8 +110,3 @@ class Stack:
 def _loss_of(output: str | None) -> str:
     """The loss that an output activation belongs to."""
     return next((loss for loss in JOINT if OUTPUT_ACTIVATION[loss] == output), "squared_error")
-
-
-def described(arguments: dict[str, Any]) -> str:
-    """Arguments as they are written in a call."""
-    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())

@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 
 from ..architecture import Architecture
+from ..functions.activations import LEAKY_RELU_SLOPE
 from .peers import peer
-from .stacks import IDENTITY, Parts, Stack, described
+from .stacks import IDENTITY, Parts, Stack
 
 SOFTPLUS_THRESHOLD = 40.0
+"""Of modules that are made."""
 LEAST_SOFTPLUS_THRESHOLD = 20.0
+"""Of those that are taken."""
 
 OF_TORCH: dict[str, str] = {
     "Identity": IDENTITY,
@@ -31,26 +34,14 @@ OF_TORCH: dict[str, str] = {
     "Softmax": "softmax",
 }
 """Activations by the names of torch.nn's modules."""
-WANTED: dict[str, tuple[Callable[[Any], dict[str, Any]], Callable[[Any], bool], str]] = {
-    "LeakyReLU": (
-        lambda module: {"negative_slope": module.negative_slope},
-        lambda module: module.negative_slope == 0.01,
-        "0.01",
-    ),
-    "ELU": (lambda module: {"alpha": module.alpha}, lambda module: module.alpha == 1, "1"),
-    "Softplus": (
-        lambda module: {"beta": module.beta, "threshold": module.threshold},
-        lambda module: module.beta == 1 and module.threshold >= LEAST_SOFTPLUS_THRESHOLD,
-        f"beta 1 and a threshold of at least {LEAST_SOFTPLUS_THRESHOLD:g}",
-    ),
-    "GELU": (
-        lambda module: {"approximate": module.approximate},
-        lambda module: module.approximate == "none",
-        "'none'",
-    ),
-    "Softmax": (lambda module: {"dim": module.dim}, lambda module: module.dim in (1, -1, None), "1 or -1"),
+WANTED: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "LeakyReLU": ("negative_slope", (LEAKY_RELU_SLOPE,)),
+    "ELU": ("alpha", (1.0,)),
+    "Softplus": ("beta", (1.0,)),
+    "GELU": ("approximate", ("none",)),
+    "Softmax": ("dim", (1, -1, None)),
 }
-"""What of a module has to be how: its arguments, whether they are so, and how they should be."""
+"""Of modules with an argument that makes another function of them, its name and what it may be."""
 
 
 def to_sequential(architecture: Architecture, parameters: np.ndarray) -> Any:
@@ -130,12 +121,19 @@ def _activation(torch: Any, named: str, module: Any) -> str:
     if type(module) is Exp:
         return "exp"
     if type(module) is not getattr(torch.nn, name, None) or name not in OF_TORCH:
-        allowed = ", ".join(["Linear", *OF_TORCH, "Dropout", "Sequential"])
-        raise TypeError(f"{named} is not known; allowed: {allowed}.")
+        names = ", ".join(["Linear", *OF_TORCH, "Dropout", "Sequential"])
+        raise TypeError(f"{named} is not known; allowed: {names}.")
     if name in WANTED:
-        arguments, is_so, how = WANTED[name]
-        if not is_so(module):
-            raise ValueError(f"{named} has {described(arguments(module))}; numbabp's needs {how}.")
+        argument, allowed = WANTED[name]
+        value = getattr(module, argument)
+        if value not in allowed:
+            told = " or ".join(map(repr, allowed))
+            raise ValueError(f"{named} has {argument}={value!r}; {argument} of numbabp's is {told}.")
+    if name == "Softplus" and module.threshold < LEAST_SOFTPLUS_THRESHOLD:
+        raise ValueError(
+            f"{named} is a line beyond threshold={module.threshold!r}, where numbabp's is none; the "
+            f"threshold must be at least {LEAST_SOFTPLUS_THRESHOLD:g}."
+        )
     return OF_TORCH[name]
 
 

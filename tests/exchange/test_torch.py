@@ -129,12 +129,13 @@ class OwnForward(nn.Sequential):
         (
             nn.Sequential(nn.Linear(3, 2), nn.LeakyReLU(0.2)),
             ValueError,
-            "negative_slope=0.2; numbabp's .* 0.01",
+            "negative_slope=0.2; .* numbabp's is 0.01",
         ),
         (nn.Sequential(nn.Linear(3, 2), nn.ELU(2.0)), ValueError, "alpha=2.0"),
         (nn.Sequential(nn.Linear(3, 2), nn.GELU("tanh")), ValueError, "approximate='tanh'"),
         (nn.Sequential(nn.Linear(3, 2), nn.Softplus(2.0)), ValueError, "beta=2.0"),
-        (nn.Sequential(nn.Linear(3, 2), nn.Softmax(0)), ValueError, "dim=0"),
+        (nn.Sequential(nn.Linear(3, 2), nn.Softplus(1.0, 5.0)), ValueError, "beyond threshold=5.0"),
+        (nn.Sequential(nn.Linear(3, 2), nn.Softmax(0)), ValueError, "dim=0; .* is 1 or -1 or None"),
         (
             nn.Sequential(nn.Linear(3, 2), nn.Softmax(1), nn.Linear(2, 2)),
             ValueError,
