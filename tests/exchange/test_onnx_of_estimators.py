@@ -81,7 +81,7 @@ def test_labels(table, kind, dtype):
 )
 def test_settings_of_classifiers(table, settings):
     X, y = table
-    check_classifier(nbp.MLPClassifier(**SHORT, **settings), X[:, :4], y)
+    check_classifier(nbp.MLPClassifier(**SHORT, **settings), X[:, [0, 2, 3]], y)
 
 
 def test_one_sigmoid_a_class_far_from_all(table):
