@@ -13,6 +13,7 @@ from .architecture import Architecture
 from .checks.arguments import check_bool, check_choice, check_random_state
 from .compiler.arrays import aligned_zeros
 from .devices.placement import gpu_of, resolve
+from .exchange.c.exported import WritesC
 from .exchange.exporting import ExportsItself
 from .functions.initializers import INITIALIZERS, draw_weights
 from .history import History
@@ -41,7 +42,7 @@ OF_SEVERAL_EPOCHS = ("early_stopping", "patience")
 """Options that make no sense for one."""
 
 
-class Network(LearnsOneByOne, LearnsFromStreams, InspectsSteps, ExportsItself):
+class Network(LearnsOneByOne, LearnsFromStreams, InspectsSteps, ExportsItself, WritesC):
     """A multi-layer perceptron, trained sample by sample.
 
     Layer l computes ``activation(inputs @ weights[l] + biases[l])``.
@@ -476,14 +477,9 @@ class Network(LearnsOneByOne, LearnsFromStreams, InspectsSteps, ExportsItself):
             if kept is not None:
                 plan = kept.plan(plan, problem)
             order_seed = draw_order_seed(generator, options.shuffle, samples.n)
+            begun_with = problem, plan, samples, self.parameters, state, rates, order_seed
             training = Training(
-                problem,
-                plan,
-                samples,
-                self.parameters,
-                state,
-                rates,
-                order_seed,
+                *begun_with,
                 validation,
                 run.callback,
                 run.stop,

@@ -12,6 +12,7 @@ from ..errors import DivergenceError
 from ..exchange.onnx_graph import Tensor
 from ..network import Network
 from . import onnx
+from .in_c import WritesC
 from .parameters import LBFGS
 from .training.beginning import begin, begin_epoch
 from .training.convergence import warn_unless_converged
@@ -35,7 +36,7 @@ other rows in another order. Their other wish, that a weight of 0 is no sample, 
 """
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(WritesC, BaseEstimator):
     """A multi-layer perceptron; subclasses have the parameters, and say what is predicted."""
 
     inner_network_: Network

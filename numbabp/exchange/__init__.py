@@ -2,5 +2,6 @@
 
 What stands here knows architectures and parameters alone: `Network` exports itself by `exporting`, and
 `numbabp.from_torch` and its kin, which make networks, are in `numbabp.loading`. The other library is imported
-when it is asked for. Models come and go as objects; no file of another library is read.
+when it is asked for. Models come and go as objects; no file of another library is read. `c` writes source for
+microcontrollers.
 """
