@@ -146,6 +146,31 @@ class Preparation:
         n = len(self.mean) + len(self.gaps) + sum(c.n_inputs for c in self.categories.values())
         return n + (0 if self.hashing is None else self.hashing.n_inputs)
 
+    @property
+    def input_names(self) -> list[str]:
+        """What the columns of the matrix are.
+
+        Raises
+        ------
+        ValueError
+            For columns that are hashed, which several have in common.
+        """
+        if self.hashing is not None:
+            raise ValueError(f"the columns {listed(self.hashing.columns)} are hashed, and so have no inputs.")
+        kinds = {DATE: ", in days since 1970-01-01", BOOLEAN: ", 0 or 1"}
+        plain_columns = [name for name in self.columns if name not in self.texts]
+        plain = [
+            f"{name!r}{kinds.get(self.kinds.get(name, NUMBER), '')}; {mean:.9g} where it is missing"
+            for name, mean in zip(plain_columns, self.mean.tolist(), strict=True)
+        ]
+        of_gaps = [f"1 where {name!r} is missing" for name in self.gaps]
+        of_categories = []
+        for name, own in self.categories.items():
+            of_categories += [f"1 where {name!r} is {category!r}" for category in own.names]
+            of_categories += [f"1 where {name!r} is missing"] * own.has_missing
+            of_categories += [f"1 where {name!r} is of the rare"] * own.has_rare
+        return [*plain, *of_gaps, *of_categories]
+
     def matrix(self, table: Table) -> tuple[np.ndarray, list[str]]:
         """What the network takes, and what there is to say of it.
 

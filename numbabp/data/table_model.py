@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..exchange.c.exported import write
+from ..exchange.c.program import Affine, Program, check_destination, check_name
 from ..loading import load_with_metadata
 from ..network import Network
 from .columns import TableError
@@ -135,6 +137,74 @@ class TableModel:
         inputs, notes = self.preparation.matrix(self.read(table))
         _warn(notes)
         return self.network.forward(inputs)
+
+    def to_c(
+        self, path: str | os.PathLike[str], *, name: str = "net", dtype: Any = None, samples: Any = None
+    ) -> None:
+        """Write the model as one file of C99, for inference: `Network.to_c` tells more.
+
+        Inputs are numbers as tables have them, which constants in the file standardise, and a 1 or a 0 for
+        every category; the head of the file lists them, with what to give for a number that is missing.
+        Outputs are in the targets' own units.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where to, ending in .c or in .h.
+        name : str
+            What all names in the file begin with.
+        dtype : {"float32", "float64"}, optional
+            Of the numbers in the file; by default the network's.
+        samples : table, optional
+            A few rows that are written, too, with their outputs: ``int net_check(void)`` gives the number of
+            those that come out differently where it runs.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For an argument that is not allowed, naming it; and for a model that hashes texts.
+        TableError
+            As for `predict`, for the samples.
+        OSError
+            If the file can't be written; an existing one is left as it is.
+        """
+        destination, prefix = check_destination(path), check_name(name)
+        network = self.network if dtype is None else self.network.astype(dtype)
+        network.architecture.check_finite(network.parameters)
+        preparation, target = self.preparation, self.target
+        names = preparation.input_names
+        rest = preparation.n_inputs - len(preparation.mean)
+        shift, scale = (
+            np.concatenate([column, np.full(rest, of_rest)])
+            for column, of_rest in ((preparation.mean, 0.0), (preparation.scale, 1.0))
+        )
+        of_targets = None if target.classes is not None else Affine(target.mean, target.scale)
+        has_classes = target.classes is not None and not target.are_several
+        program = Program(
+            network.architecture,
+            network.parameters,
+            prefix,
+            destination.suffix == ".h",
+            inputs=Affine.dividing(shift, scale, network.dtype),
+            outputs=of_targets,
+            classifies=has_classes,
+            classes=self.classes_.tolist() if has_classes else None,
+            input_names=names,
+            samples=None if samples is None else self._samples(samples, network),
+        )
+        write(program, destination)
+
+    def _samples(self, table: Any, network: Network) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs as they are before they are standardised, and outputs in the targets' units."""
+        X, _ = self.preparation.filled(self.read(table), [])
+        plain = X[:, : len(self.preparation.mean)]
+        np.copyto(plain, self.preparation.mean, where=np.isnan(plain))
+        inputs = X.copy()
+        self.preparation.standardize(inputs)
+        outputs = network.forward(inputs).astype(float)
+        if self.target.classes is None:
+            outputs = outputs * self.target.scale + self.target.mean
+        return X.astype(network.dtype), outputs
 
     def read(self, table: Any, **told: Any) -> Table:
         """A table as `predict` takes it, read as in training; `told` are fields of `Reading` for a file."""

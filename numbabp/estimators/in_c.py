@@ -10,7 +10,6 @@ from ..checks.host_samples import check_inputs
 from ..exchange.c.exported import write
 from ..exchange.c.program import Affine, Program, check_destination, check_name
 from ..network import Network
-from .standardizing import Moments
 from .targets import Labels
 
 
@@ -71,7 +70,7 @@ class WritesC:
         inputs = outputs = None
         if standardization.inputs is not None:
             moments = standardization.inputs
-            inputs = Affine(moments.shift, _factor(moments, network.dtype))
+            inputs = Affine.dividing(moments.shift, moments.scale, network.dtype)
         if standardization.targets is not None:
             scale = standardization.targets.scale
             outputs = Affine(standardization.targets.mean, np.where(np.isinf(scale), 0.0, scale))
@@ -88,27 +87,7 @@ class WritesC:
             outputs=outputs,
             classifies=has_classes,
             classes=targets.classes.tolist() if has_classes else None,
-            input_names=getattr(self, "feature_names_in_", None),
+            input_names=[repr(str(column)) for column in getattr(self, "feature_names_in_", ())],
             samples=samples,
         )
         write(program, destination)
-
-
-def _factor(moments: Moments, dtype: np.dtype) -> np.ndarray:
-    """What inputs are multiplied by: 0 for constant ones.
-
-    Raises
-    ------
-    ValueError
-        If the dtype can't hold it.
-    """
-    with np.errstate(over="ignore"):
-        factor = 1 / moments.scale
-        too_large = ~np.isfinite(factor.astype(dtype))
-    if too_large.any():
-        column = int(np.argmax(too_large))
-        raise ValueError(
-            f"column {column} has a standard deviation of {moments.scale[column]:g}, too small to divide by "
-            f"in {dtype}: give it in another unit."
-        )
-    return factor

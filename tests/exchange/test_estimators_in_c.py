@@ -118,6 +118,6 @@ def test_what_cannot_be_written(tmp_path):
     X = np.arange(10.0)[:, None].astype(np.float32)
     with pytest.raises(ValueError, match="path must end in"):
         model.fit(X, X[:, 0]).to_c(tmp_path / "net")
-    with pytest.raises(ValueError, match=r"column 0 has a standard deviation of 2.*e-40, too small"):
+    with pytest.raises(ValueError, match=r"column 0 has a scale of 2.*e-40, too small"):
         model.fit(X * np.float32(1e-40), X[:, 0]).to_c(tmp_path / "net.c")
     assert not list(tmp_path.iterdir())

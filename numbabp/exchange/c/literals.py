@@ -30,6 +30,7 @@ def _broken(words: Iterable[str]) -> str:
     return "\n".join([*lines, line])
 
 
-def in_comment(value: Any) -> str:
-    """A value in ASCII, of which nothing ends a comment or warns in one."""
-    return ascii(value).replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
+def in_comment(text: str) -> str:
+    """A text in ASCII on one line, of which nothing ends a comment or warns in one."""
+    line = " ".join(text.splitlines()).encode("ascii", "backslashreplace").decode()
+    return line.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")

@@ -18,10 +18,30 @@ SUFFIXES = (".c", ".h")
 
 
 class Affine(NamedTuple):
-    """Columns times a factor after a shift, x' = (x - shift) * factor; float64 (n_columns,)."""
+    """Inputs x' = (x - shift) * factor, or outputs y = y' * factor + shift; float64 (n_columns,)."""
 
     shift: np.ndarray
     factor: np.ndarray
+
+    @classmethod
+    def dividing(cls, shift: np.ndarray, scale: np.ndarray, dtype: np.dtype) -> "Affine":
+        """Of inputs (x - shift) / scale; an infinite scale leaves a column out.
+
+        Raises
+        ------
+        ValueError
+            If the dtype can't hold a factor.
+        """
+        with np.errstate(over="ignore"):
+            factor = 1 / scale
+            too_large = ~np.isfinite(factor.astype(dtype))
+        if too_large.any():
+            column = int(np.argmax(too_large))
+            raise ValueError(
+                f"column {column} has a scale of {scale[column]:g}, too small to divide by in {dtype}: "
+                "give it in another unit."
+            )
+        return cls(shift, factor)
 
 
 class Layer(NamedTuple):
@@ -57,8 +77,10 @@ class Program:
         What has been done to targets, and is undone in outputs.
     classifies : bool
         Whether the outputs are one class's each, or for one output the second class's of two.
-    classes, input_names : sequence, optional
-        Labels of the classes, and names of the columns, to be told in a comment.
+    classes : sequence, optional
+        Their labels, to be told in a comment.
+    input_names : sequence of str
+        What the inputs are, likewise.
     samples : tuple of two ndarrays, optional
         Inputs as users have them, (n, n_inputs), and their outputs, (n, n_outputs), to be compared.
     """
@@ -72,7 +94,7 @@ class Program:
     outputs: Affine | None = None
     classifies: bool = False
     classes: Sequence[Any] | None = None
-    input_names: Sequence[Any] | None = None
+    input_names: Sequence[str] = ()
     samples: tuple[np.ndarray, np.ndarray] | None = None
 
     @property

@@ -95,12 +95,12 @@ def _facts(pieces: Pieces) -> Iterator[tuple[str, str]]:
     yield "layers", ", ".join([f"{architecture.n_inputs} inputs", *units])
     if program.inputs is not None:
         yield "inputs", "as they are: they are standardised here"
-    for i, name in enumerate(() if program.input_names is None else program.input_names):
-        yield f"input {i}", in_comment(str(name))
+    for i, name in enumerate(program.input_names):
+        yield f"input {i}", in_comment(name)
     if program.outputs is not None:
         yield "outputs", "in the units of the targets"
     for i, label in enumerate(program.classes or ()):
-        yield f"class {i}", in_comment(label)
+        yield f"class {i}", in_comment(repr(label))
     size, n = architecture.dtype.itemsize, architecture.n_parameters
     yield "numbers", f"{'float' if size == 4 else 'double'}, {n} parameters of {n * size} bytes, constant"
     room = sum(widths(program)) * size
