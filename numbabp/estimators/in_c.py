@@ -11,13 +11,14 @@ from ..exchange.c.exported import write
 from ..exchange.c.program import Affine, Program, check_destination, check_name
 from ..network import Network
 from .targets import Labels
+from .training.fitting import Fitted
 
 
 class WritesC:
     """A part of the estimators."""
 
     inner_network_: Network
-    _fitted: Any
+    _fitted: Fitted
 
     def to_c(
         self,
@@ -63,7 +64,11 @@ class WritesC:
         """
         destination, prefix = check_destination(path), check_name(name)
         check_is_fitted(self)
-        network, (targets, _, _, standardization, _) = self.inner_network_, self._fitted
+        network, targets, standardization = (
+            self.inner_network_,
+            self._fitted.targets,
+            self._fitted.standardization,
+        )
         if dtype is not None:
             network = network.astype(dtype)
         network.architecture.check_finite(network.parameters)
@@ -77,7 +82,9 @@ class WritesC:
         if samples is not None:
             X = check_inputs("samples", samples, network.n_inputs, network.dtype)
             samples = X, self._fitted.before_and_after_activation(network, X)[1]
-        has_classes = isinstance(targets, Labels) and not targets.multilabel and len(targets.classes) > 1
+        classes = None
+        if isinstance(targets, Labels) and not targets.multilabel and len(targets.classes) > 1:
+            classes = targets.classes.tolist()
         program = Program(
             network.architecture,
             network.parameters,
@@ -85,8 +92,8 @@ class WritesC:
             destination.suffix == ".h",
             inputs=inputs,
             outputs=outputs,
-            classifies=has_classes,
-            classes=targets.classes.tolist() if has_classes else None,
+            classifies=classes is not None,
+            classes=classes,
             input_names=[repr(str(column)) for column in getattr(self, "feature_names_in_", ())],
             samples=samples,
         )

@@ -47,7 +47,7 @@ def check_outputs(tmp_path, model, X, dtype=None):
 @pytest.mark.parametrize("standardize", [False, True])
 def test_two_classes(tmp_path, dtype, standardize):
     X, score = samples(dtype)
-    y = np.where(score > 0, "warm", "cold */ ü\n")
+    y = np.where(score > 0, "warm", "cold */ ü $f $5\n")
     if not standardize:
         X = (X - X.mean(axis=0)) / np.array([1, 1e-3, 1e4, 1, 3], dtype)
     options = {"standardize": standardize, "max_iter": 5, "random_state": 0}
@@ -55,7 +55,7 @@ def test_two_classes(tmp_path, dtype, standardize):
     twin = check_outputs(tmp_path, model, X)
     assert [model.classes_[i] for i in twin.classify(X)] == model.predict(X).tolist()
     text = (tmp_path / "net.c").read_text()
-    assert "class 0     'cold * / \\xfc\\n'\n   class 1     'warm'\n" in text
+    assert "class 0     'cold * / \\xfc $f $5\\n'\n   class 1     'warm'\n" in text
     assert ("net_standardize" in text) == standardize
 
 

@@ -24,7 +24,7 @@ $use
  */
 """
 
-DECLARED = "/* Declarations, to be copied to where these are called. */"
+DECLARED = "/* Declarations, to be copied to where these are called{}. */"
 DOUBLE = """
 #include <float.h>
 
@@ -48,7 +48,8 @@ def source_of(program: Program) -> str:
     if program.samples is not None:
         add_check(pieces)
     if not program.is_header:
-        pieces.written.insert(n_before_functions, "\n".join([DECLARED, *pieces.prototypes, ""]))
+        declared = DECLARED.format("" if program.learning is None else ", with the struct above")
+        pieces.written.insert(n_before_functions, "\n".join([declared, *pieces.prototypes, ""]))
     parts = [_head(pieces), *_beginning(pieces), *pieces.written]
     if program.is_header:
         parts.append("#endif\n")
@@ -62,7 +63,8 @@ def _head(pieces: Pieces) -> str:
         sizes=_sizes(program),
         version=VERSION,
         purpose="inference" if program.learning is None else "inference and training",
-        facts="\n".join(f"   {what:<11} {fact}" for what, fact in _facts(pieces)),
+        # names and labels may have a dollar of their own
+        facts="\n".join(f"   {what:<11} {fact}" for what, fact in _facts(pieces)).replace("$", "$$"),
         use="\n".join(f"       {line}".rstrip() for line in _use(program)),
     )
 
@@ -71,7 +73,7 @@ def _beginning(pieces: Pieces) -> Iterator[str]:
     """Guard, includes and macros."""
     program, net = pieces.program, pieces.program.name.upper()
     if program.is_header:
-        yield f"#ifndef {net}_H\n#define {net}_H\n"
+        yield f"#ifndef NUMBABP_{net}_H\n#define NUMBABP_{net}_H\n"
     if pieces.dtype.itemsize == 8:
         yield DOUBLE.lstrip("\n")
     if pieces.calls:
