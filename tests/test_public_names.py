@@ -13,6 +13,7 @@ NAMES = {
             "MLPEnsembleClassifier",
             "MLPEnsembleRegressor",
         ),
+        *("from_keras", "from_sklearn", "from_torch", "register_with_skl2onnx"),
         "__version__",
     },
     "numbabp.jit": {"forward", "gradient", "step"},
