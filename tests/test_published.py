@@ -1,0 +1,89 @@
+"""The examples that repeat published results run, on samples that are made here but for MNIST-1D."""
+
+import importlib.util
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+import reference
+
+FOLDER = Path(__file__).parents[1] / "examples" / "published"
+
+compiled = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="takes minutes")
+
+
+@pytest.fixture(scope="module")
+def published(request):
+    """An example as a module, by its name."""
+    spec = importlib.util.spec_from_file_location(
+        f"published_{request.param}", FOLDER / f"{request.param}.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def of(name):
+    return pytest.mark.parametrize("published", [name], indirect=True)
+
+
+# Kolen and Pollack
+
+
+def reference_first(row, rate, momentum, epochs, every, X, Y):
+    """After how many epochs the plain implementation has converged first, float64."""
+    weights, biases = (
+        [row[:4].reshape(2, 2).copy(), row[6:8].reshape(2, 1).copy()],
+        [row[4:6].copy(), row[8:].copy()],
+    )
+    velocity = [np.zeros_like(part) for part in (*weights, *biases)]
+    activations = ("sigmoid", "sigmoid")
+    for epoch in range(1, epochs + 1):
+        for x, y in zip(X, Y[:, None], strict=True):
+            gradients = reference.gradient(weights, biases, activations, "squared_error", x, y)
+            for part, v, g in zip((*weights, *biases), velocity, (*gradients[0], *gradients[1]), strict=True):
+                v[...] = momentum * v + g
+                part -= rate * v
+        if epoch % every == 0:
+            outputs = reference.outputs(weights, biases, activations, X)[:, 0]
+            if (np.abs(outputs - Y) < 0.4).all():
+                return epoch
+    return np.inf
+
+
+@compiled
+@of("kolen_pollack")
+def test_networks_converge_when_the_plain_implementation_does(published):
+    rows = np.random.default_rng(1).uniform(-2, 2, (6, 9))
+    rates, momenta = np.array([1, 2, 4, 1, 2, 4.0]), np.array([0, 0, 0, 0.5, 0.5, 0.5])
+    found = published.epochs_until_converged(rows, 300, 20, learning_rate=rates, momentum=momenta)
+    expected = [
+        reference_first(row, rate, momentum, 300, 20, published.X, published.Y)
+        for row, rate, momentum in zip(rows, rates, momenta, strict=True)
+    ]
+    np.testing.assert_array_equal(found, expected)
+    assert np.isfinite(found).sum() >= 2
+
+
+@compiled
+@of("kolen_pollack")
+def test_kolen_and_pollack_in_small(published, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "picture.png"
+    first, plane = published.main(4800, 300, picture)
+    assert first.shape == (4, 3, 20, 20) and plane.shape == (69, 69)
+    assert set(np.unique(first)) <= {*range(20, 301, 20), np.inf}
+    converged = np.isfinite(first).mean(axis=3)
+    # rates and momenta are those of their networks: the slowest hardly learns, faster ones do
+    assert converged[0, 0, :2].max() < 0.2 < 0.3 < converged[2, 1, 2:6].min()
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    said = capsys.readouterr().out
+    assert "percent not converged after 300 epochs" in said and "4,761 networks over a plane" in said
+
+
+@of("kolen_pollack")
+def test_cliffs_are_counted(published):
+    first = np.array([[20, 40, 41.0], [20, 20, np.inf], [np.inf, np.inf, np.inf]])
+    # 41 beside inf, 20 beside inf three times
+    assert published.cliffs(first) == 4 / 12
