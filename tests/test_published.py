@@ -1,6 +1,8 @@
 """The examples that repeat published results run, on samples that are made here but for MNIST-1D."""
 
+import gzip
 import importlib.util
+import struct
 from pathlib import Path
 
 import numba
@@ -87,3 +89,57 @@ def test_cliffs_are_counted(published):
     first = np.array([[20, 40, 41.0], [20, 20, np.inf], [np.inf, np.inf, np.inf]])
     # 41 beside inf, 20 beside inf three times
     assert published.cliffs(first) == 4 / 12
+
+
+# MNIST
+
+
+def idx(array):
+    return b"\0\0\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}i", *array.shape) + array.tobytes()
+
+
+@pytest.fixture
+def digits(tmp_path):
+    """Ten patterns of 6 x 6 with noise, as MNIST's files, of which two are compressed."""
+    draw = np.random.default_rng(0)
+    patterns = draw.integers(0, 200, (10, 6, 6))
+    for part, n in (("train", 400), ("t10k", 100)):
+        labels = draw.integers(0, 10, n)
+        images = patterns[labels] + draw.integers(0, 50, (n, 6, 6))
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(idx(images.astype(np.uint8)))
+        (tmp_path / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels.astype(np.uint8))))
+    return tmp_path
+
+
+@compiled
+@of("mnist")
+def test_lecuns_table_in_small(published, digits, capsys, monkeypatch):
+    errors = published.main(digits, ["linear", "12-6"], epochs=20, n_seeds=2)
+    assert list(errors) == ["linear", "12-6"] and all(len(of_seeds) == 2 for of_seeds in errors.values())
+    assert max(errors["linear"]) <= 5 and max(errors["12-6"]) <= 20
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("400 images to train, 100 to test") and "12.00" in said[2] and len(said) == 4
+    monkeypatch.setattr(published, "N_VALIDATION", 50)
+    published.main(digits, ["linear"], epochs=1, n_seeds=1, validation=True)
+    assert "350 images to train, 50 to test" in capsys.readouterr().out
+
+
+@of("mnist")
+def test_mnists_files_are_read_or_refused(published, digits):
+    images, labels = published.read_part(digits, "train")
+    assert images.shape == (400, 36) and images.dtype == np.float32 and 0.9 < images.max() <= 1
+    assert labels.dtype == np.int64 and set(labels) == set(range(10))
+    path = digits / "train-images-idx3-ubyte"
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:3], whole[:9], whole[:-1], whole + b"\0", b"\0\0\x0d" + whole[3:]):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="not a whole IDX file"):
+            published.read_part(digits, "train")
+    path.write_bytes(idx(np.zeros((399, 6, 6), np.uint8)))
+    with pytest.raises(ValueError, match="399 images, but 400 labels"):
+        published.read_part(digits, "train")
+    path.rename(digits / "train-images.idx3-ubyte")  # as some unpack it
+    path = digits / "train-labels-idx1-ubyte.gz"
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="train-labels-idx1-ubyte, with"):
+        published.read_part(digits, "train")
