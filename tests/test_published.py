@@ -30,6 +30,50 @@ def of(name):
     return pytest.mark.parametrize("published", [name], indirect=True)
 
 
+# MNIST-1D
+
+
+@of("mnist_1d")
+def test_mnist_1d_is_generated_the_same_everywhere(published):
+    pytest.importorskip("mnist1d")
+    (X, y), (X_test, y_test) = published.generate()
+    assert (X.shape, X_test.shape) == ((4000, 40), (1000, 40))
+    assert X.dtype == np.float32 and set(y) == set(range(10))
+    np.testing.assert_allclose(X[0, :3], [-0.33200567, -0.47191037, -0.77869708], rtol=1e-6)
+    assert y[:8].tolist() == [2, 6, 4, 5, 6, 6, 6, 0] and y_test[:8].tolist() == [2, 6, 3, 9, 4, 3, 1, 9]
+
+
+@compiled
+@of("mnist_1d")
+def test_mnist_1d_in_small(published, capsys):
+    pytest.importorskip("mnist1d")
+    models = {
+        "linear": {"layer_sizes": (40, 10), "learning_rate": 0.01, "epochs": 10},
+        "deep": {"layer_sizes": (40, 30, 30, 10), "learning_rate": 0.02, "epochs": 15},
+    }
+    found = published.main(3, models)
+    linear, deep, (mean,) = found.values()
+    assert len(linear) == len(deep) == 3
+    # linear models know little of these curves, others much more, and several together more yet
+    assert min(linear) > 25 and max(linear) < 38 < 45 < min(deep) and np.mean(deep) < mean
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 4 and said[2].startswith("deep, 40-30-30-10") and f"{np.mean(deep):.2f}" in said[2]
+
+
+@compiled
+@of("mnist_1d")
+def test_settings_are_chosen_on_training_curves(published, monkeypatch):
+    pytest.importorskip("pandas")
+    draw = np.random.default_rng(0)
+    X = draw.standard_normal((300, 40)).astype(np.float32)
+    y = (X[:, 0] > 0).astype(np.int64)
+    y[-100:] = 1 - y[-100:]  # where the set-aside rows say the opposite, the one that hardly learns is better
+    monkeypatch.setattr(published, "N_VALIDATION", 100)
+    found = published.search(X, y, {"layer_sizes": [(40, 10)], "learning_rate": [1e-4, 0.1]}, 5, 1)
+    assert list(found.index.names) == ["layer_sizes", "learning_rate"]
+    assert found.index[0][1] == 1e-4 and found.iloc[0] > found.iloc[1]
+
+
 # Kolen and Pollack
 
 
