@@ -1,5 +1,6 @@
 """The examples that repeat published results run, on samples that are made here but for MNIST-1D."""
 
+import ctypes.util
 import gzip
 import importlib.util
 import struct
@@ -187,3 +188,60 @@ def test_mnists_files_are_read_or_refused(published, digits):
     path.unlink()
     with pytest.raises(FileNotFoundError, match="train-labels-idx1-ubyte, with"):
         published.read_part(digits, "train")
+
+
+# FANN's sets
+
+
+@pytest.fixture
+def datasets(tmp_path):
+    """Files in FANN's format by the name of one of its sets."""
+    draw = np.random.default_rng(0)
+    for part, n in (("train", 200), ("test", 100)):
+        X = draw.random((n, 8))
+        Y = np.eye(2)[(X[:, 0] + X[:, 1] > 1).astype(int)]
+        rows = [" ".join(f"{v:.4f}" for v in row) + "\n" for pair in zip(X, Y, strict=True) for row in pair]
+        (tmp_path / f"diabetes.{part}").write_text(f"{n} 8 2\n" + "".join(rows))
+    return tmp_path
+
+
+@compiled
+@of("fann_sets")
+@pytest.mark.parametrize("with_fann", [True, False])
+def test_fanns_benchmark_in_small(published, datasets, with_fann, capsys, monkeypatch):
+    pytest.importorskip("matplotlib")
+    if not with_fann:
+        monkeypatch.setattr(ctypes.util, "find_library", lambda name: None)
+    elif ctypes.util.find_library("floatfann") is None:
+        pytest.skip("libfann is not installed")
+    picture = datasets / "picture.png"
+    found = published.main(datasets, ["diabetes"], 0.1, 2, picture)
+    runs = found["diabetes"]
+    assert list(runs) == list(published.ALGORITHMS if with_fann else published.ALGORITHMS[2:])
+    for of_seeds in runs.values():
+        for rows in of_seeds:
+            assert (np.diff(rows[:, 0]) > 0).all() and (np.diff(rows[:, 1]) > 0).all() and rows[-1, 0] >= 0.1
+            assert rows[-1, 2] < 0.1 < 0.2 < rows[0, 2] and 0 <= rows[-1, 3] < 0.2
+    said = capsys.readouterr().out
+    assert "diabetes 8-4-2, 200 samples" in said and ("apt install libfann2" in said) != with_fann
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@of("fann_sets")
+def test_fanns_files_and_errors(published, datasets):
+    X, Y = published.read(datasets / "diabetes.train")
+    assert X.shape == (200, 8) and Y.shape == (200, 2) and X.dtype == np.float32
+    error, failed = published.errors(np.array([[0.5, 0.1], [1, 0.75]]), np.array([[0, 0], [1, 1.0]]))
+    assert error == pytest.approx((0.25 + 0.01 + 0.0625) / 4) and failed == 0.25
+    rows = np.array([[0, 0, 0.5, 0], [1, 2, 0.3, 0], [2, 4, 0.2, 0], [3, 6, 0.4, 0]])
+    assert published.time_to(rows, 0.3) == 1 and published.time_to(rows, 0.1) == np.inf
+    (datasets / "diabetes.train").write_text("2 2 1\n0 1\n1\n")
+    with pytest.raises(ValueError, match="3 numbers are not 2 pairs of 2 and 1"):
+        published.read(datasets / "diabetes.train")
+
+
+@compiled
+@of("fann_sets")
+def test_the_rate_is_chosen_on_training_samples(published, datasets, monkeypatch):
+    monkeypatch.setattr(published, "RATES", (1e-4, 1.0))
+    assert published.chosen_rate((8, 4, 2), published.read(datasets / "diabetes.train"), 0.05) == 1
