@@ -8,7 +8,7 @@ part of numbabp. On Debian `apt source libfann` gets it (with a line deb-src amo
 `apt install libfann2` gets the library, without which FANN's rows are left out. Both are LGPL 2.1.
 
 The Fast Artificial Neural Network Library of S. Nissen measures itself on these sets by a program `quality`
-(in its source code up to 2.1.0): a network of sigmoid units for each, errors against the seconds of training,
+that its source code once had: a network of sigmoid units for each, errors against the seconds of training,
 seconds of measuring apart. Here with the same sizes and units, float32, one thread, time of the processor:
 
     FANN rprop        its default: iRprop- on all samples, with its tanh error function
@@ -256,7 +256,7 @@ def plot(found, picture):
     figure.supxlabel("seconds of training")
     figure.supylabel("test MSE, median of the seeds")
     handles = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=len(ALGORITHMS), frameon=False)
+    figure.legend(*handles, loc="outside upper center", ncols=len(ALGORITHMS), frameon=False)
     figure.savefig(picture, dpi=90)
     plt.close(figure)
 

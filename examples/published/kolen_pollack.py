@@ -130,6 +130,7 @@ def plot(first, plane, epochs, picture):
         shown, origin="lower", aspect="auto", extent=(*ACROSS, *UPWARDS), cmap=colours, norm=norm
     )
     axes[3].set(title="epochs until converged; black: not", xlabel="one weight", ylabel="another")
+    axes[3].locator_params(axis="x", nbins=5)
     figure.colorbar(image, ax=axes[3])
     figure.savefig(picture, dpi=110)
     plt.close(figure)
