@@ -14,7 +14,10 @@ import numbabp
 from numbabp.planning import catalogue
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / "README.md", ROOT / "CONTRIBUTING.md"),
+    *(page for folder in ("docs", "docs/tutorials") for page in sorted((ROOT / folder).glob("*.md"))),
+]
 FOLDERS = "numbabp|tests|benchmarks|examples|docs"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 OF_NO_PACKAGE = ("test_house.py", "test_documentation.py")

@@ -181,7 +181,8 @@ Attributes
 population_ : Population
     What was trained by `fit`; `partial_fit` goes on with it, or alone has none, for it trains one by one.
 estimators_ : list of {member}
-    The members, fitted; their parameters are views of population_.parameters. One that diverged is left out.
+    The members, fitted; their parameters are views of ``population_.parameters``. One that diverged is left
+    out.
 n_features_in_, feature_names_in_, n_outputs_
     As of every member.
 n_iter_ : int

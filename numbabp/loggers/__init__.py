@@ -23,8 +23,9 @@ import numpy as np
 
 from ..history import History
 
-EXTRA = "pip install 'numbabp[loggers]' brings it along."
+__all__ = ["Logger", "MLflowLogger", "TensorBoardLogger"]
 
+EXTRA = "pip install 'numbabp[loggers]' brings it along."
 
 QUANTILES = (0.1, 0.5, 0.9)
 """Of a population's metrics, those that `PopulationHistory.plot` draws."""

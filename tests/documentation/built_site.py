@@ -1,0 +1,57 @@
+"""What a built site holds, read from its files alone."""
+
+import zlib
+from collections import defaultdict
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+POINTERS = {("a", "href"), ("link", "href"), ("img", "src"), ("script", "src"), ("source", "src")}
+
+
+class Page(HTMLParser):
+    """What a page of HTML points to, and what can be pointed to in it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.targets: set[str] = set()
+        self.anchors: set[str] = set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        for name, value in attrs:
+            if name == "id" or (tag, name) == ("a", "name"):
+                self.anchors.add(value)
+            elif value and (tag, name) in POINTERS:
+                self.targets.add(value)
+
+
+def dead_links(site: Path) -> list[str]:
+    """Files and anchors within a site that its pages point to and that are not there."""
+    pages = {path.resolve(): Page(path) for path in site.rglob("*.html")}
+    dead = []
+    for path, page in pages.items():
+        for target in sorted(page.targets):
+            parts = urlsplit(target)
+            if parts.scheme or parts.netloc:
+                continue
+            to = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            to = to / "index.html" if to.is_dir() else to
+            anchor = unquote(parts.fragment)
+            if not to.exists() or (to in pages and anchor and anchor not in pages[to].anchors):
+                dead.append(f"{path.relative_to(site.resolve())}: {target}")
+    return dead
+
+
+def objects(site: Path) -> dict[str, set[str]]:
+    """Names of Python by their role, such as class, function and method, that have a place on the site."""
+    with open(site / "objects.inv", "rb") as file:
+        for _ in range(4):
+            file.readline()  # what the format is, and of which project
+        lines = zlib.decompress(file.read()).decode().splitlines()
+    found = defaultdict(set)
+    for line in lines:
+        name, role = line.split()[:2]
+        if role.startswith("py:"):
+            found[role.removeprefix("py:")].add(name)
+    return found
