@@ -6,10 +6,13 @@ What is made on the way - pages of the gallery, of the reference and of notebook
 import re
 import runpy
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import numbabp
 
+FONT = Path(str(find_spec("ziamath").origin)).parent / "fonts" / "STIXTwoMath-Regular.ttf"
+"""Of formulas; without a font for these, indices stand apart from what they belong to."""
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 NOTEBOOKS = ("backpropagation", "retropropagacion", "xor_at_scale")
@@ -21,7 +24,8 @@ project = "numbabp"
 author = copyright = "numbabp developers"
 version = release = numbabp.__version__
 root_doc = "index"
-exclude_patterns = ["_build", "made/gallery/*.ipynb"]
+# search.html is Sphinx's own page, so that searches.md shows what is in search.md
+exclude_patterns = ["_build", "made/gallery/*.ipynb", "search.md"]
 templates_path = ["templates"]
 extensions = [
     "myst_nb",
@@ -48,6 +52,7 @@ autosummary_generate = True
 autodoc_typehints = "none"  # docstrings tell types, with shapes
 autodoc_member_order = "groupwise"
 numpydoc_show_class_members = False
+toc_object_entries_show_parents = "hide"
 
 sphinx_gallery_conf = {
     "examples_dirs": str(ROOT / "examples" / "gallery"),
@@ -66,14 +71,16 @@ sphinx_gallery_conf = {
 # How it looks: the theme of NumPy, SciPy and scikit-learn, whose readers come here.
 html_theme = "pydata_sphinx_theme"
 html_title = "numbabp"
-html_static_path = ["static"]
+html_static_path = ["static", str(FONT)]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
-html_sidebars = {"index": [], "contributing": [], "changelog": []}
+html_sidebars = {"index": []}
 html_theme_options = {
     "github_url": REPOSITORY,
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 6,
+    "navbar_persistent": ["search-button"],
+    "show_toc_level": 2,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
@@ -142,7 +149,7 @@ def visit_math_block(writer, node):
     """A formula by itself."""
     from docutils import nodes
 
-    writer.body.append(f'<div class="math">{mathml(node.astext(), block=True)}</div>\n')
+    writer.body.append(f'<div class="formula">{mathml(node.astext(), block=True)}</div>\n')
     raise nodes.SkipNode
 
 

@@ -19,7 +19,7 @@ if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_I
 MOST_PROCESSES = 8
 """Each has to load, if not to compile, the same kernels."""
 
-ONCE = ("benchmarks", "functions", "jit", "kernels", "online", "river", "sklearn", "streams")
+ONCE = ("benchmarks", "documentation", "functions", "jit", "kernels", "online", "river", "sklearn", "streams")
 """Folders of tests that one Python answers for, with the marker `once`."""
 
 

@@ -31,7 +31,7 @@ for rule, rate in (("sgd", 0.05), ("adagrad", 0.05)):
 
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 for rule, of_rule in errors.items():
-    ax.semilogy(np.convolve(of_rule, np.full(200, 1 / 200), "valid"), label=rule)
+    ax.semilogy(np.arange(199, 8000), np.convolve(of_rule, np.full(200, 1 / 200), "valid"), label=rule)
 ax.set(xlabel="samples", ylabel="squared error of 200 predictions")
 ax.legend()
 

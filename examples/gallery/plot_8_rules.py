@@ -22,9 +22,10 @@ for rule, rate in rates.items():
     net.parameters[:] = [-1.5, 1.0]
     learner = net.online(learning_rate=rate, update_rule=rule)
     path = [net.parameters.copy()]
-    for x, target in zip(X[:, 0], y, strict=True):
-        learner.learn_one([x], target)
-        path.append(net.parameters.copy())
+    for _ in range(8):
+        for x, target in zip(X[:, 0], y, strict=True):
+            learner.learn_one([x], target)
+            path.append(net.parameters.copy())
     paths[rule] = np.array(path)
 
 # %%
@@ -36,7 +37,7 @@ loss = (np.logaddexp(0, z) - y * z).mean(axis=-1)
 figure, axes = plt.subplots(2, 3, figsize=(9, 6), sharex=True, sharey=True, layout="constrained")
 for ax, (rule, path) in zip(axes.flat, paths.items(), strict=True):
     ax.contourf(weight, bias, loss, levels=20, cmap="Blues_r")
-    ax.plot(*path.T, ".-", color="C1", ms=3, lw=1)
+    ax.plot(*path.T, ".-", color="C1", ms=2, lw=0.7)
     ax.plot(*path[0], "o", color="black")
     ax.set_title(f"{rule}, rate {rates[rule]:g}", fontsize=10)
 figure.supxlabel("weight")

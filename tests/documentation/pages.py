@@ -22,7 +22,7 @@ class Block(NamedTuple):
 def blocks(page: Path) -> list[Block]:
     """All of a page, in their order."""
     text = page.read_text(encoding="utf-8")
-    return [Block(*found) for found in re.findall(r"^```(\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
+    return [Block(*found) for found in re.findall(r"^```(\S*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
 
 
 def check_printed(expected: str, said: str, of: str) -> None:

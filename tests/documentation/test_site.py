@@ -28,7 +28,6 @@ def public_names() -> set[str]:
     return {f"numbabp.{name}" for name in numbabp.__all__} | of_packages
 
 
-@pytest.mark.once
 @pytest.mark.slow
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="takes minutes")
 def test_the_site(tmp_path):

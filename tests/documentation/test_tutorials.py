@@ -55,7 +55,6 @@ def test_there_is_a_tutorial_for_each_user():
     assert sorted(index.split()[2:]) == sorted(page.stem for page in PAGES[1:] if page.stem != "index")
 
 
-@pytest.mark.once
 def test_an_activation_is_added_as_the_tutorial_says(tmp_path):
     git = shutil.which("git")
     if git is None:
