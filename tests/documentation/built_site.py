@@ -27,13 +27,16 @@ class Page(HTMLParser):
 
 
 def dead_links(site: Path) -> list[str]:
-    """Files and anchors within a site that its pages point to and that are not there."""
-    pages = {path.resolve(): Page(path) for path in site.rglob("*.html")}
+    """Files and anchors within a site that its pages point to and that are not there.
+
+    What begins with #/ is for the scripts of the dashboard; in _static lie templates of the theme.
+    """
+    pages = {path.resolve(): Page(path) for path in site.rglob("*.html") if path.parent.name != "_static"}
     dead = []
     for path, page in pages.items():
         for target in sorted(page.targets):
             parts = urlsplit(target)
-            if parts.scheme or parts.netloc:
+            if parts.scheme or parts.netloc or target.startswith("#/"):
                 continue
             to = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             to = to / "index.html" if to.is_dir() else to
