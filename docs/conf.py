@@ -134,6 +134,9 @@ def mathml(formula, block):
     """A formula as browsers draw it by themselves, without a script and without a network."""
     from docutils.utils.math import latex2mathml
 
+    # MathML has no space of its own around the names of functions
+    formula = re.sub(r"(?<=[\w)}])\s*(?=\\(?:log|max|tanh)\b)", r"\\,", formula)
+    formula = re.sub(r"(\\(?:log|tanh)) (?=[\w\\])", r"\1\\, ", formula)
     return latex2mathml.tex2mathml(formula, as_block=block)
 
 
