@@ -1,5 +1,9 @@
 """What a built site holds, read from its files alone."""
 
+import html
+import json
+import re
+import subprocess
 import zlib
 from collections import defaultdict
 from html.parser import HTMLParser
@@ -58,3 +62,29 @@ def objects(site: Path) -> dict[str, set[str]]:
         if role.startswith("py:"):
             found[role.removeprefix("py:")].add(name)
     return found
+
+
+def too_wide(site: Path, chromium: str) -> list[str]:
+    """What goes beyond the edge of a phone of 390 pixels, by page."""
+    pages = [
+        str(path.relative_to(site))
+        for path in site.rglob("*.html")
+        if not {"_static", "dashboard"} & set(path.relative_to(site).parts)
+    ]
+    probe = site / "phone_probe.html"
+    template = Path(__file__).with_name("phone_probe.html").read_text(encoding="utf-8")
+    probe.write_text(template.replace("PAGES", json.dumps(pages)), encoding="utf-8")
+    flags = (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--allow-file-access-from-files",
+        "--no-proxy-server",
+    )
+    flags += ("--virtual-time-budget=600000", "--window-size=600,900", "--dump-dom")
+    shown = subprocess.run([chromium, *flags, probe.as_uri()], capture_output=True, text=True, timeout=300)
+    probe.unlink()
+    (said,) = re.findall(r"<pre>(.*?)</pre>", shown.stdout, re.DOTALL)
+    told = json.loads(html.unescape(said))
+    assert told["pages"] == len(pages)
+    return told["found"]

@@ -3,17 +3,19 @@
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numba
 import pytest
-from built_site import dead_links, objects
+from built_site import dead_links, objects, too_wide
 
 import numbabp
 
 ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PACKAGES = ("jit", "loggers", "plotting", "river", "sklearn")
 """Public ones beside the root."""
 
@@ -58,6 +60,7 @@ def test_the_site(tmp_path):
     assert "<mfrac" in (site / "formulas.html").read_text(encoding="utf-8")
     assert (site / "dashboard" / "index.html").exists()
     assert any((site / "_images").glob("*.gif"))  # of the course
+    assert CHROMIUM is None or too_wide(site, CHROMIUM) == []
 
 
 def test_dead_links_are_found(tmp_path):
@@ -81,3 +84,11 @@ def test_an_output_that_is_no_site_is_left_alone(tmp_path):
     )
     assert done.returncode == 2 and "holds something else" in done.stderr
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+def test_what_is_too_wide_is_found(tmp_path):
+    wide = '<div style="width: 500px">wide</div>'
+    (tmp_path / "a.html").write_text(f"<article>narrow</article><p>{wide}</p>")
+    (tmp_path / "b.html").write_text(f'<article><div style="overflow-x: auto">{wide}</div>{wide}</article>')
+    assert too_wide(tmp_path, CHROMIUM) == ["b.html: DIV wide"]
