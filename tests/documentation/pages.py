@@ -10,39 +10,57 @@ from typing import NamedTuple
 
 LIKE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 """Three points are anything, and spaces are as good as one."""
+NUMBER = r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?"
+NEARLY = 0.05
+"""Of a number."""
 
 
 class Block(NamedTuple):
     """What stands between two lines of three back-ticks."""
 
     language: str
+    told: str
+    """Further words of the first line."""
     text: str
 
 
 def blocks(page: Path) -> list[Block]:
     """All of a page, in their order."""
     text = page.read_text(encoding="utf-8")
-    return [Block(*found) for found in re.findall(r"^```(\S*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
+    found = re.findall(r"^```(\S*) ?([^\n]*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [Block(*block) for block in found]
 
 
 def check_printed(expected: str, said: str, of: str) -> None:
     """Whether what was printed is what stands there."""
-    assert doctest.OutputChecker().check_output(expected, said, LIKE), (
-        f"{of}\nprinted\n{said}\nnot\n{expected}"
-    )
+    is_so = doctest.OutputChecker().check_output(expected, said, LIKE)
+    assert is_so, f"{of}\nprinted\n{said}\nnot\n{expected}"
 
 
-def check_program(program: str, expected: str | None, names: dict[str, object], page: Path) -> None:
-    """Run a program with the names of those before, and compare what it prints where the page says so."""
+def check_nearly(expected: str, said: str, of: str) -> None:
+    """Likewise, but for a part of each number."""
+    check_printed(re.sub(NUMBER, "#", expected), re.sub(NUMBER, "#", said), of)
+    for one, other in zip(re.findall(NUMBER, expected), re.findall(NUMBER, said), strict=True):
+        # and of what is rounded to a digit, that digit
+        last = 10.0 ** -len(one.partition(".")[2])
+        assert abs(float(one) - float(other)) <= max(NEARLY * abs(float(one)), 1.01 * last), (of, said)
+
+
+def check_program(program: str, expected: Block | None, names: dict[str, object], page: Path) -> None:
+    """Run a program with the names of those before, and compare what it prints with a block of the page."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         exec(compile(program, str(page), "exec"), names)
     if expected is not None:
-        check_printed(expected, said.getvalue(), program)
+        check = check_nearly if expected.told == "nearly" else check_printed
+        check(expected.text, said.getvalue(), program)
 
 
 def check_commands(session: str) -> None:
-    """Run commands of numbabp, each in a line that begins with a dollar, and compare what they print."""
+    """Run commands of numbabp, each in a line that begins with a dollar, and compare what they print.
+
+    Numbers may be any: there are times among them.
+    """
     from typer.testing import CliRunner
 
     from numbabp.cli.app import app
@@ -51,4 +69,5 @@ def check_commands(session: str) -> None:
     for command, expected in re.findall(r"^\$ numbabp (.*)\n((?:(?!\$ ).*\n?)*)", session, re.MULTILINE):
         done = CliRunner().invoke(app, shlex.split(command))
         assert done.exit_code == 0, f"{command}\n{done.output}"
-        check_printed(expected, done.output.replace(f"{COMPILING}\n", ""), command)
+        said = done.output.replace(f"{COMPILING}\n", "")
+        check_printed(re.sub(NUMBER, "#", expected), re.sub(NUMBER, "#", said), command)
