@@ -3,6 +3,7 @@
 What is made on the way - pages of the gallery, of the reference and of notebooks - lies in docs/made.
 """
 
+import os
 import re
 import runpy
 import shutil
@@ -104,15 +105,25 @@ def link(path):
     return f"{REPOSITORY}/{kind}/main/{path}"
 
 
+def titled(text):
+    """Let links whose words are the name of a page have its title, or that of a section, instead."""
+    return re.sub(r"\[(?:docs/)?[\w-]+\.md\](?=\((?!https?:))", "[]", text)
+
+
 def link_out_of_docs(app, name, source):
     """Change those links of a page that lead out of docs."""
-    source[0] = re.sub(r"\]\((?:\.\./)+([^)#]+)\)", lambda match: f"]({link(match[1])})", source[0])
+
+    def changed(match):
+        path = Path(os.path.normpath((DOCS / name).parent / match[1])).relative_to(ROOT).as_posix()
+        return match[0] if path.startswith("docs/") else f"]({link(path)})"
+
+    source[0] = titled(re.sub(r"\]\(((?:\.\./)+[^)#]+)\)", changed, source[0]))
 
 
 def link_from_root(app, path, name, content):
     """Change the links of what a page includes, which lies above docs."""
     local = r"\]\((?!https?:)([\w./-]+)"
-    content[0] = re.sub(local, lambda match: f"]({link(match[1])}", content[0])
+    content[0] = titled(re.sub(local, lambda match: f"]({link(match[1])}", content[0]))
 
 
 def free_of_labels(app, what, name, obj, options, lines):

@@ -50,6 +50,18 @@ def dead_links(site: Path) -> list[str]:
     return dead
 
 
+def dead_links_to(repository: str, checkout: Path, site: Path) -> list[str]:
+    """Files of the main branch on GitHub that pages point to and that are not in the checkout."""
+    begin = re.compile(rf"{re.escape(repository)}/(?:blob|tree)/main/([^#?]+)")
+    found = {
+        (path, match[1])
+        for path in site.rglob("*.html")
+        for target in Page(path).targets
+        if (match := begin.match(target))
+    }
+    return [f"{path.relative_to(site)}: {to}" for path, to in sorted(found) if not (checkout / to).exists()]
+
+
 def objects(site: Path) -> dict[str, set[str]]:
     """Names of Python by their role, such as class, function and method, that have a place on the site."""
     with open(site / "objects.inv", "rb") as file:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numba
 import pytest
-from built_site import dead_links, objects, too_wide
+from built_site import dead_links, dead_links_to, objects, too_wide
 
 import numbabp
 
@@ -48,6 +48,8 @@ def test_the_site(tmp_path):
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert "WARNING" not in done.stderr + done.stdout
     assert dead_links(site) == []
+    (repository,) = re.findall(r'^REPOSITORY = "(.+)"', (ROOT / "examples/course/build.py").read_text(), re.M)
+    assert dead_links_to(f"https://github.com/{repository}", ROOT, site) == []
     assert public_names() <= set().union(*objects(site).values())
     methods = objects(site)["method"]
     assert {"numbabp.Network.fit", "numbabp.Network.trace", "numbabp.MLPClassifier.predict_proba"} <= methods
@@ -84,6 +86,12 @@ def test_an_output_that_is_no_site_is_left_alone(tmp_path):
     )
     assert done.returncode == 2 and "holds something else" in done.stderr
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_dead_links_to_the_repository_are_found(tmp_path):
+    there = '<a href="https://github.com/a/b/blob/main/{}"></a>'
+    (tmp_path / "a.html").write_text(there.format("pyproject.toml#L1") + there.format("no.toml"))
+    assert dead_links_to("https://github.com/a/b", ROOT, tmp_path) == ["a.html: no.toml"]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
