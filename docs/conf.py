@@ -3,6 +3,8 @@
 What is made on the way - pages of the gallery, of the reference and of notebooks - lies in docs/made.
 """
 
+import importlib
+import inspect
 import os
 import re
 import runpy
@@ -33,6 +35,7 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.linkcode",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
@@ -103,6 +106,20 @@ def link(path):
         return path.removeprefix("docs/")
     kind = "tree" if (ROOT / path).is_dir() else "blob"
     return f"{REPOSITORY}/{kind}/main/{path}"
+
+
+def linkcode_resolve(domain, info):
+    """Where the source of what the reference describes stands; None for what is not of the package."""
+    found = importlib.import_module(info["module"])
+    for name in info["fullname"].split("."):
+        found = getattr(found, name, None)
+    found = inspect.unwrap(found.fget if isinstance(found, property) else found)
+    try:
+        path = Path(inspect.getsourcefile(found)).relative_to(Path(numbabp.__file__).parent)
+        lines, first = inspect.getsourcelines(found)
+    except (TypeError, ValueError):
+        return None
+    return f"{link(f'numbabp/{path.as_posix()}')}#L{first}-L{first + len(lines) - 1}"
 
 
 def titled(text):

@@ -57,9 +57,9 @@ def check_program(program: str, expected: Block | None, names: dict[str, object]
 
 
 def check_commands(session: str) -> None:
-    """Run commands of numbabp, each in a line that begins with a dollar, and compare what they print.
+    """Run commands of numbabp, each in a line that begins with a dollar.
 
-    Numbers may be any: there are times among them.
+    If anything is shown below, what they print is compared; numbers may be any, with times among them.
     """
     from typer.testing import CliRunner
 
@@ -70,4 +70,5 @@ def check_commands(session: str) -> None:
         done = CliRunner().invoke(app, shlex.split(command))
         assert done.exit_code == 0, f"{command}\n{done.output}"
         said = done.output.replace(f"{COMPILING}\n", "")
-        check_printed(re.sub(NUMBER, "#", expected), re.sub(NUMBER, "#", said), command)
+        if expected.strip():
+            check_printed(re.sub(NUMBER, "#", expected), re.sub(NUMBER, "#", said), command)

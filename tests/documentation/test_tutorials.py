@@ -15,8 +15,14 @@ import numbabp as nbp
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = [DOCS / "formulas.md", *sorted((DOCS / "tutorials").glob("*.md"))]
-NEEDS = {"learner": ["matplotlib"], "table": ["pandas"], "stream": ["river"], "research": ["pandas"]}
+PAGES = [DOCS / "index.md", DOCS / "formulas.md", *sorted((DOCS / "tutorials").glob("*.md"))]
+NEEDS = {
+    "index": ["matplotlib"],
+    "learner": ["matplotlib"],
+    "table": ["pandas"],
+    "stream": ["river"],
+    "research": ["pandas"],
+}
 ON_A_CARD, ELSEWHERE = "# on a card\n", "# in the changed copy\n"
 """First lines of programs that not every machine, or not this process, runs."""
 
@@ -34,7 +40,7 @@ def is_left_out(program: str) -> bool:
 
 
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="takes minutes")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_programs_print_what_the_page_says(page, folder, monkeypatch):
     for module in NEEDS.get(page.stem, []):
         pytest.importorskip(module)
@@ -52,7 +58,7 @@ def test_programs_print_what_the_page_says(page, folder, monkeypatch):
 
 def test_there_is_a_tutorial_for_each_user():
     index = blocks(DOCS / "tutorials" / "index.md")[-1].text
-    assert sorted(index.split()[2:]) == sorted(page.stem for page in PAGES[1:] if page.stem != "index")
+    assert sorted(index.split()[2:]) == sorted(page.stem for page in PAGES[2:] if page.stem != "index")
 
 
 def test_an_activation_is_added_as_the_tutorial_says(tmp_path):
