@@ -27,8 +27,7 @@ project = "numbabp"
 author = copyright = "numbabp developers"
 version = release = numbabp.__version__
 root_doc = "index"
-# search.html is Sphinx's own page, so that searches.md shows what is in search.md
-exclude_patterns = ["_build", "made/gallery/*.ipynb", "search.md"]
+exclude_patterns = ["_build", "made/gallery/*.ipynb"]
 templates_path = ["templates"]
 extensions = [
     "myst_nb",
