@@ -76,6 +76,7 @@ OF_POPULATION = {
     "shuffled": {"shuffle": True, "random_state": 3},
     "monitored": {"monitor": ("accuracy",)},
     "without change": {"n_iter_no_change": 1, "tol": 0.01, "epochs": 8},
+    "mini-batches": {"batch_size": 11},
     "in turns": {"chunk_size": 5},
     "two threads": {"n_threads": 2},
     "cosine": {"schedule": "cosine", "epochs": 4},

@@ -1,7 +1,7 @@
 """How to train: the arguments of `Network.fit` that say how to take a step, checked."""
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -126,7 +126,15 @@ class Options:
     @property
     def alters_gradient(self) -> str:
         """Name of an argument that is not as `PLAIN_GRADIENT` has it; empty if all are."""
-        return next((name for name, plain in PLAIN_GRADIENT.items() if getattr(self, name) != plain), "")
+        return next(self._not_plain(), "")
+
+    @property
+    def alters_mean_gradient(self) -> str:
+        """The same but for the size of mini-batches, whose gradient is a mean."""
+        return next((name for name in self._not_plain() if name != "batch_size"), "")
+
+    def _not_plain(self) -> Iterator[str]:
+        return (name for name, plain in PLAIN_GRADIENT.items() if getattr(self, name) != plain)
 
     @property
     def rule(self) -> Rule:

@@ -311,7 +311,7 @@ def test_small_networks_go_in_lanes_and_large_ones_by_themselves():
     ("options", "reason"),
     [
         ({"update_rule": "rprop", "batch_size": 4}, "update_rule='rprop'"),
-        ({"batch_size": 2}, "batch_size=2"),
+        ({"batch_size": 2, "clip_value": 0.5}, "clip_value=0.5"),
         ({"l1": 0.1}, "l1=0.1"),
         ({"propagate": "updated"}, "propagate='updated'"),
         ({"monitor": ("squared_error",)}, "monitor="),

@@ -183,7 +183,7 @@ def _not_in_one_block(kernel: Kernel, problem: Problem) -> str:
 
 def _not_in_lanes(kernel: Kernel, problem: Problem) -> str:
     why, options = _not_together(kernel, problem, "lanes"), problem.options
-    name = options.alters_gradient
+    name = options.alters_mean_gradient
     if not why and name:
         why = f"{name}={getattr(options, name)}: lanes take {name}={PLAIN_GRADIENT[name]}"
     return why

@@ -30,6 +30,7 @@ CASES = {
     "lanes, validated": {"validation_data": VALIDATION},
     "lanes, stopped early": EARLY,
     "lanes, own orders": {"own_order": True, "n_inputs": 3},
+    "lanes, mini-batches": {"batch_size": 11, "update_rule": "adam", "n_inputs": 3},
     "lanes, no change": {"tol": 0.02, "n_iter_no_change": 1},
     "lanes, some diverge": {"learning_rate": SOME_DIVERGE, "n_inputs": 3},
     "each": {},

@@ -72,6 +72,8 @@ CASES = {
         {"kernel": "lanes", "update_rule": "rmsprop", "learning_rate": SOME_DIVERGE},
     ),
     "lanes, own orders": (20, {"kernel": "lanes", "own_order": True, "chunk_size": 9, **STOPPED_EARLY}),
+    "lanes, mini-batches": (20, {"kernel": "lanes", "batch_size": 11, "update_rule": "momentum"}),
+    "lanes, mini-batches in own orders": (20, {"kernel": "lanes", "batch_size": 9, "own_order": True}),
     "lanes, weights": (20, {"kernel": "lanes", "sample_weight": draw.randint(3, size=(20, N))}),
     "lanes, some diverge": (20, {"kernel": "lanes", "learning_rate": SOME_DIVERGE}),
     "lanes, some of no use": (20, {"kernel": "lanes", "learning_rate": OF_NO_USE, "update_rule": "momentum"}),
@@ -83,7 +85,7 @@ CASES = {
     "each": (4, {"kernel": "each"}),
     "each, own order": (4, {"kernel": "each", "own_order": True}),
     "each, some end": (4, {"kernel": "each", "tol": 0.02, "n_iter_no_change": 1}),
-    "each, adam": (4, {"update_rule": "adam", "schedule": "cosine", "batch_size": 3}),
+    "each, adam": (4, {"kernel": "each", "update_rule": "adam", "schedule": "cosine", "batch_size": 3}),
     "each, some diverge": (4, {"kernel": "each", "learning_rate": SOME_DIVERGE[:4]}),
     "each, some of no use": (4, {"kernel": "each", "learning_rate": OF_NO_USE[:4]}),
 }

@@ -45,6 +45,7 @@ STEPS = {
     "momentum": {"update_rule": "momentum", "momentum": 0.5, "learning_rate": RATES / 4},
     "adam": {"update_rule": "adam", "learning_rate": RATES / 4},
     "penalty": {"l2": np.linspace(0, 0.05, 70)},
+    "mini-batches": {"batch_size": 4, "update_rule": "momentum", "momentum": 0.5},
     "weights": {"sample_weight": draw.randint(3, size=(70, 60))},
     "own orders": {"own_order": True, "sample_weight": draw.randint(1, 3, size=60)},
     "weights, penalty": {"sample_weight": draw.randint(1, 3, size=60), "l2": 0.01},

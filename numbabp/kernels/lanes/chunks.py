@@ -19,13 +19,12 @@ BLOCKED_INPUTS = 8
 AT_NETWORK, AT_EPOCH, AT_SAMPLE = range(3)
 # Rows of Chunk.lanes, each a vector: numbers of the networks, the epoch and the step, sums of a block of
 # samples, and whether an epoch is a network's best.
-N_NUMBERS = 20
+N_NUMBERS = 22
 EPOCH_RATE, NETWORK_MOMENTUM, NETWORK_L2, EPOCH_SHRINK = map(np.uint64, range(4))
 STEP_WEIGHT, STEP_FACTOR, STEP_RATE, STEP_SHRINK, STEP_MOMENTUM, STEP_L2 = map(np.uint64, range(4, 10))
 BLOCK_LOSS, BLOCK_WEIGHT, BLOCK_RIGHT, IS_BEST = map(np.uint64, range(10, 14))
-STEP_ETA, STEP_KEEP, STEP_TAKE, STEP_KEEP_2, STEP_TAKE_2, STEP_CORRECTION = map(
-    np.uint64, range(14, N_NUMBERS)
-)
+STEP_ETA, STEP_KEEP, STEP_TAKE, STEP_KEEP_2, STEP_TAKE_2, STEP_CORRECTION = map(np.uint64, range(14, 20))
+BATCH_FACTOR, BATCH_TAKEN = map(np.uint64, range(20, N_NUMBERS))
 # Rows of Chunk.sums: the epoch's weighted losses, weights and weighted accuracies.
 N_SUMS = 3
 LOSS_SUM, WEIGHT_SUM, RIGHT_SUM = map(np.uint64, range(N_SUMS))
@@ -115,6 +114,7 @@ class Chunk(NamedTuple):
     position: np.ndarray  # int64 (3,): the chunk's first network, epoch, sample
     validation: Validation | None  # None where there are no such samples, which compiles nothing for them
     own: OwnOrders | None = None  # None where all take the same order, which compiles nothing for others
+    batch: Any = None  # `batches.Batch`; None where every sample is a step, likewise
 
 
 @scalar_function
@@ -310,3 +310,17 @@ def freeze_lanes(networks: Any, chunk: Any, first: Any, n: Any) -> None:
             chunk.z[j] = real(0)
             chunk.a[j] = real(0)
             chunk.update[j] = real(0)
+        _freeze_batch(chunk.batch, lane, lanes)
+
+
+@subroutine
+def _freeze_batch(batch: Any, lane: Any, lanes: Any) -> None:
+    """Make zeros of a lane of the mini-batch under way."""
+    if batch is not None:  # known when a kernel is compiled
+        zero = batch.a.dtype.type(0)
+        for j in range(lane, np.uint64(batch.a.size), lanes):
+            batch.z[j] = zero
+            batch.a[j] = zero
+            batch.update[j] = zero
+        for j in range(lane, np.uint64(batch.gradient.size), lanes):
+            batch.gradient[j] = zero

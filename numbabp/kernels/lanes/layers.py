@@ -57,17 +57,18 @@ class Layer(NamedTuple):
 
 
 @scalar_function
-def _layer(networks: Any, chunk: Any, layer: Any) -> Layer:
+def layer_of(networks: Any, chunk: Any, layer: Any) -> Layer:
+    """The layer of this number."""
     row = chunk.layout[layer]
     code = row[ACTIVATION]
-    keeps_z = code != SIGMOID or _only_z(networks, chunk, layer)
+    keeps_z = code != SIGMOID or only_z(networks, chunk, layer)
     return Layer(
         row[FAN_IN], row[FAN_OUT], row[WEIGHTS], row[BIASES], row[INPUTS], row[OUTPUTS], code, keeps_z
     )
 
 
 @scalar_function
-def _only_z(networks: Any, chunk: Any, layer: Any) -> bool:
+def only_z(networks: Any, chunk: Any, layer: Any) -> bool:
     """Whether a layer is the output of a cross-entropy, whose activations `take_loss` computes."""
     return layer == len(chunk.layout) - 1 and networks.loss <= losses.CATEGORICAL_CROSS_ENTROPY
 
@@ -102,7 +103,7 @@ def _pre_activation(chunk: Any, layer: Any, k: Any) -> Any:
 
 
 @scalar_function
-def _put_unit(chunk: Any, layer: Any, k: Any, z: Any) -> None:
+def put_unit(chunk: Any, layer: Any, k: Any, z: Any) -> None:
     """Keep the activation of a layer's unit at k if it is a sigmoid, else its pre-activation."""
     if layer.keeps_z:
         store(chunk.z, layer.outputs + k, z)
@@ -116,38 +117,45 @@ def begin_forward(networks: Any, chunk: Any, samples: Any, s: Any) -> None:
     if chunk.block.updates.size == 0:
         first_units(networks, chunk, samples, s)
         return
-    layer = _layer(networks, chunk, 0)
+    layer = layer_of(networks, chunk, 0)
     for k in range(ZERO, layer.size, n_lanes(chunk.a)):
         bias = load(chunk.parameters, layer.biases + k)
         z = first_pre_activation(chunk, networks.with_l2, layer.size, bias, ZERO, k)
-        _put_unit(chunk, layer, k, z)
+        put_unit(chunk, layer, k, z)
 
 
 @subroutine
 def first_units(networks: Any, chunk: Any, samples: Any, s: Any) -> None:
     """The first layer for a sample by itself."""
-    layer = _layer(networks, chunk, 0)
+    layer = layer_of(networks, chunk, 0)
     for k in range(ZERO, layer.size, n_lanes(chunk.a)):
-        _put_unit(chunk, layer, k, _pre_activation_of_sample(chunk, samples, layer, s, k))
+        put_unit(chunk, layer, k, _pre_activation_of_sample(chunk, samples, layer, s, k))
 
 
 @scalar_function
 def forward(networks: Any, chunk: Any) -> None:
     """Activations of every layer after the first layer's units.
 
-    Sigmoids keep no pre-activations; and of the output there may be only these, see `_only_z`.
+    Sigmoids keep no pre-activations; and of the output there may be only these, see `only_z`.
     """
     for i in range(len(chunk.layout)):
-        layer = _layer(networks, chunk, i)
+        layer = layer_of(networks, chunk, i)
         if i > 0:
             for k in range(ZERO, layer.size, n_lanes(chunk.a)):
-                _put_unit(chunk, layer, k, _pre_activation(chunk, layer, k))
-        if layer.activation != SIGMOID and not _only_z(networks, chunk, i):
-            _activate(layer.activation, chunk.z, chunk.a, layer.outputs, layer.size)
+                put_unit(chunk, layer, k, _pre_activation(chunk, layer, k))
+        activate_layer(networks, chunk, layer, i)
+
+
+@scalar_function
+def activate_layer(networks: Any, chunk: Any, layer: Any, i: Any) -> None:
+    """Activations of layer i from its pre-activations, where `put_unit` has kept these alone."""
+    if layer.activation != SIGMOID and not only_z(networks, chunk, i):
+        activate_units(layer.activation, chunk.z, chunk.a, layer.outputs, layer.size)
 
 
 @subroutine
-def _activate(code: Any, z: Any, a: Any, start: Any, size: Any) -> None:
+def activate_units(code: Any, z: Any, a: Any, start: Any, size: Any) -> None:
+    """a = f(z) of the `size` numbers from `start` on, for softmax all of a layer's."""
     if code == SOFTMAX:
         _softmax(z, a, start, size)
     else:
@@ -155,7 +163,8 @@ def _activate(code: Any, z: Any, a: Any, start: Any, size: Any) -> None:
 
 
 @subroutine
-def _multiply_by_derivative(code: Any, z: Any, a: Any, gradient: Any, start: Any, size: Any) -> None:
+def multiply_units_by_derivative(code: Any, z: Any, a: Any, gradient: Any, start: Any, size: Any) -> None:
+    """Gradient *= f'(z) of as many numbers."""
     multiply_by_derivative(code, z, a, gradient, start, size)
 
 
@@ -248,7 +257,7 @@ def _loss_of_activations(networks: Any, chunk: Any, samples: Any, s: Any) -> Any
     if networks.loss > losses.LAST_JOINT and code == SOFTMAX:
         _times_softmax_jacobian(a, update, start, size)
     elif networks.loss > losses.LAST_JOINT:
-        _multiply_by_derivative(code, z, a, update, start, size)
+        multiply_units_by_derivative(code, z, a, update, start, size)
     for k in range(start, start + size, L):
         store(update, k, factor * load(update, k))
     return loss
@@ -351,7 +360,7 @@ def _weight_of_right(networks: Any, samples: Any, chunk: Any, own: Any, s: Any) 
 
 
 @scalar_function
-def _step(networks: Any, chunk: Any, j: Any, old: Any, g: Any) -> Any:
+def step(networks: Any, chunk: Any, j: Any, old: Any, g: Any) -> Any:
     """Step of the vector of parameters `old` at j, without penalty: g is its update. The new vector."""
     new = _stepped(networks, networks.rule, chunk, j, old, g)
     store(chunk.parameters, j, new)
@@ -373,7 +382,7 @@ def _stepped(networks: Any, rule: Any, chunk: Any, j: Any, old: Any, g: Any) -> 
 
 
 @scalar_function
-def _step_weight(networks: Any, chunk: Any, j: Any, old: Any, g: Any) -> Any:
+def step_weight(networks: Any, chunk: Any, j: Any, old: Any, g: Any) -> Any:
     """The same with penalty, for weights."""
     if not is_plain(chunk) and networks.with_l2:
         if networks.decoupled:
@@ -381,7 +390,7 @@ def _step_weight(networks: Any, chunk: Any, j: Any, old: Any, g: Any) -> Any:
         else:
             of_penalty = STEP_L2 if chunk.velocity.size > 0 else STEP_SHRINK
             g = g + _number(chunk, of_penalty) * old
-    return _step(networks, chunk, j, old, g)
+    return step(networks, chunk, j, old, g)
 
 
 @scalar_function
@@ -397,14 +406,14 @@ def _step_first_unit(
         keep_update(chunk, layer.size, t, k, update)
         if following >= 0:
             z = first_pre_activation(chunk, networks.with_l2, layer.size, bias, t + ONE, k)
-            _put_unit(chunk, layer, k, z)
+            put_unit(chunk, layer, k, z)
         return
     z = bias
     for i in range(layer.fan_in):
         j = k * layer.fan_in + i * L
-        weight = _step_weight(networks, chunk, j, load(w, j), input_of(chunk.own, samples, s, i) * update)
+        weight = step_weight(networks, chunk, j, load(w, j), input_of(chunk.own, samples, s, i) * update)
         z = z + next_input_of(chunk.own, samples, following, i) * weight
-    _put_unit(chunk, layer, k, z)
+    put_unit(chunk, layer, k, z)
 
 
 @scalar_function
@@ -420,7 +429,7 @@ def _step_unit(
 ) -> None:
     """What the update of a layer's unit at k is for: its bias, and what is before it."""
     j = layer.biases + k
-    bias = _step(networks, chunk, j, load(chunk.parameters, j), update)
+    bias = step(networks, chunk, j, load(chunk.parameters, j), update)
     if is_first:
         _step_first_unit(networks, chunk, samples, sample, layer, k, bias, update)
     else:
@@ -431,18 +440,18 @@ def _step_unit(
 def _step_weights(networks: Any, chunk: Any, samples: Any, sample: Any, i: Any) -> None:
     """Step of the weights of layer i > 0, with what goes back through those of the forward pass."""
     w, a, update, L = chunk.parameters, chunk.a, chunk.update, n_lanes(chunk.a)
-    layer, below = _layer(networks, chunk, i), _layer(networks, chunk, i - 1)
+    layer, below = layer_of(networks, chunk, i), layer_of(networks, chunk, i - 1)
     is_sigmoid, is_first = below.activation == SIGMOID, i == 1
     of_first = load(update, layer.outputs)
     row = layer.weights
     for unit in range(ZERO, below.size, L):
         value, old = load(a, layer.inputs + unit), load(w, row)
         back = old * of_first
-        _step_weight(networks, chunk, row, old, value * of_first)
+        step_weight(networks, chunk, row, old, value * of_first)
         for k in range(L, layer.size, L):
             of_unit, old = load(update, layer.outputs + k), load(w, row + k)
             back = back + old * of_unit
-            _step_weight(networks, chunk, row + k, old, value * of_unit)
+            step_weight(networks, chunk, row + k, old, value * of_unit)
         row += layer.size
         if is_sigmoid:
             back = back * (value - value * value)
@@ -461,10 +470,12 @@ def backward(networks: Any, chunk: Any, samples: Any, sample: Any) -> None:
     update = chunk.update
     last = len(chunk.layout) - 1
     for i in range(last, -1, -1):
-        layer = _layer(networks, chunk, i)
+        layer = layer_of(networks, chunk, i)
         if i == last or layer.activation != SIGMOID:
             if i < last:
-                _multiply_by_derivative(layer.activation, chunk.z, chunk.a, update, layer.outputs, layer.size)
+                multiply_units_by_derivative(
+                    layer.activation, chunk.z, chunk.a, update, layer.outputs, layer.size
+                )
             for k in range(ZERO, layer.size, n_lanes(update)):
                 of_unit = load(update, layer.outputs + k)
                 _step_unit(networks, chunk, samples, sample, i == 0, layer, k, of_unit)

@@ -21,6 +21,8 @@ from ...compiler.compiling import scalar_function, subroutine, training_kernel
 from ...compiler.vectors import accumulate, any_nan, load, n_lanes, splat, store, where_greater
 from ..shuffling import shuffle
 from .adaptive import set_rows
+from .batch_layers import train_part
+from .batches import part_from
 from .blocks import begin_block, end_block, shrink_kept
 from .chunks import (
     AT_EPOCH,
@@ -94,6 +96,29 @@ def _begin_epoch(networks: Any, samples: Any, chunk: Any, first: Any, n: Any) ->
 
 
 @scalar_function
+def _begin(networks: Any, samples: Any, chunk: Any, batch: Any) -> None:
+    """The first layer for the first sample, unless blocks or parts begin with it."""
+    if batch is None and chunk.block.updates.size == 0:
+        begin_forward(networks, chunk, samples, chunk.order[0])
+
+
+@scalar_function
+def _train_some(networks: Any, samples: Any, chunk: Any, batch: Any, first: Any, n: Any, j: Any) -> Any:
+    """A block of samples from the order's entry j on, or a part of a mini-batch; how many they are."""
+    _clear_sums(chunk)
+    if batch is not None:  # known when a kernel is compiled
+        count = part_from(chunk, j)
+        train_part(networks, samples, chunk, first, n, j, count)
+        if j + np.int64(count) == chunk.order.size:
+            take_following(chunk.own, samples, _following(chunk, chunk.order.size - 1))
+    else:
+        count = np.uint64(min(SAMPLES, chunk.order.size - j))
+        _train_block(networks, samples, chunk, first, n, j, count)
+    _sum_up(networks, samples, chunk, first, n)
+    return np.int64(count)
+
+
+@scalar_function
 def _train_block(networks: Any, samples: Any, chunk: Any, first: Any, n: Any, j: Any, count: Any) -> None:
     """Steps with `count` samples from the order's entry j on."""
     in_blocks = chunk.block.updates.size > 0
@@ -102,7 +127,6 @@ def _train_block(networks: Any, samples: Any, chunk: Any, first: Any, n: Any, j:
     if in_blocks:
         begin_block(chunk, samples, j, count)
         begin_forward(networks, chunk, samples, s)
-    _clear_sums(chunk)
     for t in range(count):
         following = _following(chunk, j + np.int64(t))
         take_following(chunk.own, samples, following)
@@ -120,7 +144,6 @@ def _train_block(networks: Any, samples: Any, chunk: Any, first: Any, n: Any, j:
         s = following
     if in_blocks:
         end_block(chunk, networks.with_l2, count)
-    _sum_up(networks, samples, chunk, first, n)
 
 
 @scalar_function
@@ -290,18 +313,18 @@ def train_lanes(networks: Any, samples: Any, chunk: Any, stop_network: Any, max_
             begin_own(chunk.own, samples, first, n)
             if chunk.random.size > 0:
                 shuffle(chunk.order, chunk.random)
-            if chunk.block.updates.size == 0:
-                begin_forward(networks, chunk, samples, chunk.order[0])
+            _begin(networks, samples, chunk, chunk.batch)
         while position[AT_EPOCH] < networks.rates.shape[1] and done < max_samples:
             if position[AT_SAMPLE] == 0:
                 _begin_epoch(networks, samples, chunk, first, n)
-            until = min(n_samples, position[AT_SAMPLE] + max_samples - done)
-            until = min(n_samples, -(-until // SAMPLES) * SAMPLES)  # a block's end changes the last bits
-            done += until - position[AT_SAMPLE]
-            for j in range(position[AT_SAMPLE], until, SAMPLES):
-                _train_block(networks, samples, chunk, first, n, j, np.uint64(min(SAMPLES, n_samples - j)))
-            position[AT_SAMPLE] = until
-            if until == n_samples:
+            j = position[AT_SAMPLE]
+            until = min(n_samples, j + max_samples - done)
+            done -= j
+            while j < until:  # and on to a block's end, which changes the last bits
+                j += _train_some(networks, samples, chunk, chunk.batch, first, n, j)
+            done += j
+            position[AT_SAMPLE] = j
+            if j == n_samples:
                 all_ended = _record(networks, samples, chunk, first, n)
                 position[AT_SAMPLE] = 0
                 position[AT_EPOCH] = networks.rates.shape[1] if all_ended else position[AT_EPOCH] + 1

@@ -7,6 +7,7 @@ import numpy as np
 
 from ...compiler.arrays import aligned_zeros
 from ...compiler.vectors import lanes_of
+from ...kernels.lanes.batches import arrays_of_batch, with_batches
 from ...kernels.lanes.chunks import (
     AT_EPOCH,
     AT_NETWORK,
@@ -118,6 +119,8 @@ class Lanes(PopulationEngine):
         chunk = make_chunk(of, dtype, self.samples.n, *how)
         if self._has_own_orders:
             chunk = with_own_orders(chunk, of, self.samples.targets.shape[1])
+        if self.shard.options.batch_size > 1:
+            chunk = with_batches(chunk, of, self.shard.options.batch_size)
         if self.shard.options.early_stopping:
             chunk = chunk._replace(best_parameters=aligned_zeros(chunk.parameters.size, dtype))
         validation = self.samples.validation
@@ -298,7 +301,8 @@ class Lanes(PopulationEngine):
         """Count steps, put records in place, and leave networks that have diverged as they were."""
         networks, shard, records = self._networks, self.shard, self.records
         self._judge(np.ones(len(shard), bool))
-        taken = np.where(networks.stopped > 0, networks.stopped * self.samples.n, self._in_chunk)
+        of_epoch = -(-self.samples.n // shard.options.batch_size)
+        taken = of_epoch * np.where(networks.stopped > 0, networks.stopped, shard.epochs)
         diverged = self.to_do_alone
         if self._is_adaptive:  # which counts, as samples of weight 0 are no steps
             taken = networks.steps - self._steps_before
@@ -355,7 +359,15 @@ def arrays_of(chunk: Chunk) -> list[np.ndarray]:
     of_networks = chunk.loss, chunk.lanes, chunk.sums, chunk.best, chunk.waited, chunk.steps
     where = chunk.order, chunk.random, chunk.position
     of_steps = chunk.parameters, chunk.velocity, chunk.best_parameters
-    return [*where, *of_steps, *of_units, *of_networks, *chunk.block, *(chunk.own or ())]
+    return [
+        *where,
+        *of_steps,
+        *of_units,
+        *of_networks,
+        *chunk.block,
+        *arrays_of_batch(chunk),
+        *(chunk.own or ()),
+    ]
 
 
 ORDER, POSITION = 0, 2
