@@ -410,25 +410,44 @@ class Lanes:
     """Of a step of a network with its own order, and of each input and target that is gathered for it.
 
     Between 2-10-1 and 20-10-3; 64-32-10 takes a fifth more."""
+    batch_unit: float = 1.2
+    """What mini-batches make of steps and units; between 2-10-1 and 200-50-10, as the next two."""
+    batch_weight: tuple[float, float, float] = (0.055, 0.06, 0.1)
+    """Of a weight and a sample of a mini-batch, by the caches as above."""
+    batch_step: tuple[float, float] = (0.15, 0.25)
+    """Of a weight and a mini-batch where the rule has a velocity, and for its root and division."""
 
     def ns_per_step(
-        self, layer_sizes: Sequence[int], itemsize: int, n_lanes: int, update_rule: str, own_order: bool
+        self,
+        layer_sizes: Sequence[int],
+        itemsize: int,
+        n_lanes: int,
+        update_rule: str,
+        own_order: bool,
+        batch_size: int = 1,
     ) -> float:
-        """Predicted nanoseconds of one network's step in one of `n_lanes` lanes."""
+        """Predicted nanoseconds of one network's step in one of `n_lanes` lanes.
+
+        With mini-batches the step is a sample's share of its batch's.
+        """
         n_moments = N_MOMENTS[update_rule]
         n_inputs, n_first, *_ = layer_sizes
         n_weights = sum(fan_in * fan_out for fan_in, fan_out in pairwise(layer_sizes))
         size = n_lanes * itemsize * (n_weights + sum(layer_sizes[1:])) * (1 + n_moments)
         level = sum(size > limit for limit in self.cache_bytes)
+        of_units = self.step + self.unit * sum(layer_sizes[1:])
+        of_own = self.own_order[0] + self.own_order[1] * (n_inputs + layer_sizes[-1]) if own_order else 0.0
+        is_linear = update_rule in LINEAR_RULES
+        if batch_size > 1:
+            of_velocity, of_quotient = self.batch_step
+            of_weight = of_velocity * (n_moments > 0) + (0 if is_linear else of_quotient * itemsize / 4)
+            of_weight = self.batch_weight[level] + of_weight / batch_size
+            return itemsize / 4 * (self.batch_unit * of_units + n_weights * of_weight + of_own)
         blocked = 0 if n_moments or own_order or n_inputs < BLOCKED_INPUTS else n_inputs * n_first
         others = (n_weights - blocked) * self.weight[level] * (self.velocity if n_moments else 1)
-        if update_rule not in LINEAR_RULES:
+        if not is_linear:
             others += n_weights * self.quotient * itemsize / 4
-        of_units = self.unit * sum(layer_sizes[1:])
-        if own_order:
-            of_step, of_number = self.own_order
-            others += of_step + of_number * (n_inputs + layer_sizes[-1])
-        return itemsize / 4 * (self.step + of_units + blocked * self.blocked_weight[level] + others)
+        return itemsize / 4 * (of_units + blocked * self.blocked_weight[level] + others + of_own)
 
 
 NETWORK_SECONDS = 4e-4

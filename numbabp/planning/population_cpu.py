@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from ..compiler.vectors import lanes_of
 from ..devices import processor
+from ..kernels.lanes.batches import PART
 from . import catalogue
 from .cpu_costs import NETWORK_SECONDS, Lanes
 from .plan import Plan
@@ -31,13 +32,17 @@ def _in_lanes(kernel: catalogue.Kernel, problem: Problem, alone: Plan, why: str)
         return Plan(*of, n_threads=n_threads, n_lanes=lanes, of_network=alone, why_not=why)
     rule = problem.options.update_rule
     own_order = problem.own_order and problem.options.shuffle
-    ns = Lanes().ns_per_step(architecture.layer_sizes, dtype.itemsize, lanes, rule, own_order)
+    batch_size = min(problem.options.batch_size, problem.n_samples)
+    ns = Lanes().ns_per_step(architecture.layer_sizes, dtype.itemsize, lanes, rule, own_order, batch_size)
     chunks = -(-n_networks // lanes)
     threads = min(n_threads, chunks)
     turns = -(-chunks // threads)
     of_chunk = dtype.itemsize * lanes * (architecture.n_parameters + 4 * architecture.n_units)
     if own_order:
         of_chunk += 4 * lanes * problem.n_samples
+    if batch_size > 1:
+        of_units = 3 * PART * architecture.n_units
+        of_chunk += dtype.itemsize * lanes * (architecture.n_parameters + of_units)
     return Plan(
         *of,
         n_threads=threads,
