@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..compiler.vectors import lanes_of
 from ..devices import processor
-from ..kernels.lanes.batches import PART
+from ..kernels.lanes.batches import numbers_beside
 from . import catalogue
 from .cpu_costs import NETWORK_SECONDS, Lanes
 from .plan import Plan
@@ -40,9 +40,7 @@ def _in_lanes(kernel: catalogue.Kernel, problem: Problem, alone: Plan, why: str)
     of_chunk = dtype.itemsize * lanes * (architecture.n_parameters + 4 * architecture.n_units)
     if own_order:
         of_chunk += 4 * lanes * problem.n_samples
-    if batch_size > 1:
-        of_units = 3 * PART * architecture.n_units
-        of_chunk += dtype.itemsize * lanes * (architecture.n_parameters + of_units)
+    of_chunk += dtype.itemsize * lanes * numbers_beside(architecture.layer_sizes, batch_size)
     return Plan(
         *of,
         n_threads=threads,

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..architecture import Architecture
 from ..errors import DivergenceError
+from ..kernels.lanes.batches import numbers_beside
 from ..options import Options
 from ..planning.plan import Plan
 from ..planning.problem import Problem
@@ -76,6 +77,8 @@ class Shard:
         copies = self.architecture.nbytes * (1 + 2 * n_moments)
         if self.problem.is_watched:  # which all stay under way, with their orders and best parameters
             copies += self.architecture.nbytes * (2 + n_moments) + 8 * self.problem.n_samples
+            of_batch = numbers_beside(self.architecture.layer_sizes, self.options.batch_size)
+            copies += self.architecture.dtype.itemsize * of_batch
         return copies
 
     @property

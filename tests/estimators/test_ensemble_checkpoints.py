@@ -44,7 +44,7 @@ def record(model):
 CASES = {
     "classifier": (MLPEnsembleClassifier, {}),
     "bootstrap": (MLPEnsembleRegressor, {"bootstrap": True}),
-    "one by one": (MLPEnsembleRegressor, {"solver": "adam", "batch_size": 16, "n_estimators": 3}),
+    "mini-batches": (MLPEnsembleRegressor, {"solver": "adam", "batch_size": 16, "n_estimators": 3}),
     "some diverge": (
         MLPEnsembleRegressor,
         {"learning_rate_init": 0.8, "standardize": False, "bootstrap": True},

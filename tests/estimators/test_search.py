@@ -97,7 +97,7 @@ GRIDS = {
         {"learning_rate": "cosine"},
         {"learning_rate_init": RATES, "max_iter": [3, 6]},
     ),
-    "rules that go one by one": (
+    "mini-batches by adam": (
         {"solver": "adam", "batch_size": 16},
         {"learning_rate_init": [0.001, 0.01], "alpha": [0.0, 0.01]},
     ),

@@ -6,6 +6,8 @@ that of the last one the weights are stepped where they are read, by the rules o
 is in the chunk's arrays: a run may pause there, with the same bits.
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy as np
 from ...compiler.arrays import aligned_zeros
 from ...compiler.compiling import scalar_function, subroutine
 from ...compiler.vectors import lanes_of, n_lanes
-from ..layout import FAN_IN, FOUR, n_parameters, n_units
+from ..layout import FAN_IN, FAN_OUT, FOUR, INPUTS, OUTPUTS, n_parameters
 from .chunks import (
     AT_EPOCH,
     BATCH_FACTOR,
@@ -57,7 +59,7 @@ def with_batches(chunk: Chunk, layout: np.ndarray, size: int) -> Chunk:
     dtype, lanes = chunk.parameters.dtype, lanes_of(chunk.parameters.dtype)
     size = min(size, chunk.order.size)
     rows = min(PART, -(-size // int(FOUR)) * int(FOUR))
-    z, a, update = aligned_zeros((3, n_units(layout) * rows * lanes), dtype)
+    z, a, update = aligned_zeros((3, int(layout[:, FAN_OUT].sum()) * rows * lanes), dtype)
     batch = Batch(
         aligned_zeros(int(layout[0, FAN_IN]) * rows * (lanes if chunk.own else 1), dtype),
         z,
@@ -67,7 +69,24 @@ def with_batches(chunk: Chunk, layout: np.ndarray, size: int) -> Chunk:
         np.uint64(rows),
         size,
     )
-    return chunk._replace(block=make_block(layout, dtype, by_steps=True), batch=batch)
+    return chunk._replace(
+        layout=_without_gaps(chunk.layout), block=make_block(layout, dtype, by_steps=True), batch=batch
+    )
+
+
+def numbers_beside(layer_sizes: Sequence[int], size: int) -> int:
+    """Numbers that a network's mini-batches of `size` samples take beside those without, its inputs apart."""
+    n_weights = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(layer_sizes))
+    return n_weights + 3 * min(PART, size + 3) * sum(layer_sizes[1:]) if size > 1 else 0
+
+
+def _without_gaps(layout: np.ndarray) -> np.ndarray:
+    """A chunk's layout with units of a layer right after the last one's: a number is a vector there."""
+    own, ends = layout.copy(), np.cumsum(layout[:, FAN_OUT])
+    own[0, OUTPUTS] = 0
+    own[1:, OUTPUTS] = ends[:-1]
+    own[1:, INPUTS] = own[:-1, OUTPUTS]
+    return own
 
 
 def arrays_of_batch(chunk: Chunk) -> tuple[np.ndarray, ...]:
