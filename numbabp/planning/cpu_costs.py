@@ -413,7 +413,9 @@ class Lanes:
     batch_unit: float = 1.2
     """What mini-batches make of steps and units; between 2-10-1 and 200-50-10, as the next two."""
     batch_weight: tuple[float, float, float] = (0.055, 0.06, 0.1)
-    """Of a weight and a sample of a mini-batch, by the caches as above."""
+    """Of a weight and a sample of a mini-batch, by the caches as above;"""
+    batch_moment: float = 0.3
+    """beyond the second cache more by this share for each of the rule's moments."""
     batch_step: tuple[float, float] = (0.15, 0.25)
     """Of a weight and a mini-batch where the rule has a velocity, and for its root and division."""
 
@@ -441,7 +443,8 @@ class Lanes:
         if batch_size > 1:
             of_velocity, of_quotient = self.batch_step
             of_weight = of_velocity * (n_moments > 0) + (0 if is_linear else of_quotient * itemsize / 4)
-            of_weight = self.batch_weight[level] + of_weight / batch_size
+            of_moments = 1 + self.batch_moment * n_moments if level == 2 else 1.0
+            of_weight = self.batch_weight[level] * of_moments + of_weight / batch_size
             return itemsize / 4 * (self.batch_unit * of_units + n_weights * of_weight + of_own)
         blocked = 0 if n_moments or own_order or n_inputs < BLOCKED_INPUTS else n_inputs * n_first
         others = (n_weights - blocked) * self.weight[level] * (self.velocity if n_moments else 1)
