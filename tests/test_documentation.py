@@ -160,9 +160,11 @@ def test_what_is_not_there_is_found(package, tmp_path):
     assert missing_names(text, package) == ["numbabp.kernels.nosuch"]
 
 
-def test_the_citation_is_of_this_version():
+def test_citation_and_changelog_are_of_this_version():
     (version,) = re.findall(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.M)
-    assert version == numbabp.__version__
+    newest = re.search(r"^## (\S+) - (\d{4}-\d\d-\d\d|unreleased)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert newest is not None
+    assert version == newest[1] == numbabp.__version__
 
 
 def test_workflows_are_for_every_python_that_is_supported():
