@@ -212,7 +212,11 @@ def _send_back_delayed(model: Any, block: Any, layer: Any, first: Any, t: Any, u
     delta = block.delta[t]
     end = t + 1 if updated else t
     kept = real(block.powers[end - first, W_FROM_W])
-    for i in range(np.uint64(0), fan_in, FOUR):  # four rows at a time; missing ones repeat the last
+    # from the last rows on, of which the way forth has left some in the cache where it can't hold them all:
+    # 784-512-512-10 takes 0.87 of the time so in float64, 0.97 in float32
+    last = (fan_in - ONE) // FOUR * FOUR
+    for step in range(np.uint64(0), fan_in, FOUR):  # four rows at a time; missing ones repeat the last
+        i = last - step
         row = w + i * fan_out
         row1 = min(row + fan_out, b - fan_out)
         row2 = min(row1 + fan_out, b - fan_out)
