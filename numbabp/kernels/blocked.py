@@ -174,6 +174,29 @@ def _begin_block(model: Any, velocity: Any, block: Any, n: Any) -> None:
 
 
 @scalar_function
+def correct_first(model: Any, block: Any, first: Any, t: Any) -> None:
+    """The first layer's pre-activations of sample t, after the steps of its sub-block (equation 5)."""
+    layout, z = model.layout, block.z[t]
+    out, fan_out, b = layout[0, OUTPUTS], layout[0, FAN_OUT], layout[0, BIASES]
+    add_rows(z, block.gram[t, first:t], block.delta, first, t, out, fan_out)
+    for k in range(fan_out):
+        z[out + k] += model.parameters[b + k]
+
+
+@subroutine
+def correct_sub_block(model: Any, block: Any, first: Any, last: Any) -> None:
+    """The same of samples first to last, after the steps before their sub-block (equation 7)."""
+    out, width = np.int64(model.layout[0, OUTPUTS]), np.int64(model.layout[0, FAN_OUT])
+    if first > 0:
+        add_product(
+            1,
+            block.z[first:last, out : out + width],
+            block.gram[first:last, :first],
+            block.delta[:first, out : out + width],
+        )
+
+
+@scalar_function
 def _forward(model: Any, block: Any, first: Any, t: Any) -> None:
     """Forward pass of the block's sample t, in the sub-block that began with sample `first`."""
     parameters, layout = model.parameters, model.layout
@@ -184,9 +207,7 @@ def _forward(model: Any, block: Any, first: Any, t: Any) -> None:
         x, out = layout[layer, INPUTS], layout[layer, OUTPUTS]
         b = layout[layer, BIASES]
         if layer == 0:
-            add_rows(z, block.gram[t, first:t], block.delta, first, t, out, fan_out)
-            for k in range(fan_out):
-                z[out + k] += parameters[b + k]
+            correct_first(model, block, first, t)
         else:
             affine(parameters, layout, layer, a, z)
             if layout[layer, FORM] == DELAYED:
@@ -298,8 +319,20 @@ def scale_rows(scaled: Any, delta: Any, first: Any, out: Any, powers: Any, colum
             scaled[t, k] = c * delta[first + t, np.uint64(out) + k]
 
 
+@scalar_function
+def observe_weighted(model: Any, samples: Any, run: Any, s: Any, block: Any, t: Any) -> bool:
+    """Sample s's loss, and its gradient times the sample's weight; False where it ends the block."""
+    weight = sample_weight(samples, s)
+    if not observe(model, samples, run, s, weight, block.z[t], block.a[t], block.delta[t]):
+        return False
+    last = len(model.layout) - 1
+    for k in range(model.layout[last, FAN_OUT]):
+        block.delta[t, model.layout[last, OUTPUTS] + k] *= weight
+    return True
+
+
 @subroutine
-def take_steps(model: Any, samples: Any, run: Any, velocity: Any, block: Any, n: Any, how: Any) -> int:
+def _take_steps(model: Any, samples: Any, run: Any, velocity: Any, block: Any, n: Any, how: Any) -> int:
     """The steps of a block's n samples but for the first layer's weights, and how many they were.
 
     They are fewer than n if a loss is not finite: that sample has changed nothing. `how` is (step, shrink,
@@ -308,27 +341,16 @@ def take_steps(model: Any, samples: Any, run: Any, velocity: Any, block: Any, n:
     layout = model.layout
     step, shrink, updated = how
     sub_length = len(block.within)
-    out, width = np.int64(layout[0, OUTPUTS]), np.int64(layout[0, FAN_OUT])
     t, is_finite = 0, True
     for first in range(0, n, sub_length):
         last = min(first + sub_length, n)
-        if first > 0:  # what the steps before this sub-block changed (equation 7)
-            add_product(
-                1,
-                block.z[first:last, out : out + width],
-                block.gram[first:last, :first],
-                block.delta[:first, out : out + width],
-            )
+        correct_sub_block(model, block, first, last)
         while t < last:
             s = samples.order[block.at[t]]
-            weight = sample_weight(samples, s)
             _forward(model, block, first, t)
-            # a loss that is not finite ends the block before its sample
-            is_finite = observe(model, samples, run, s, weight, block.z[t], block.a[t], block.delta[t])
+            is_finite = observe_weighted(model, samples, run, s, block, t)
             if not is_finite:
                 break
-            for k in range(layout[len(layout) - 1, FAN_OUT]):
-                block.delta[t, layout[len(layout) - 1, OUTPUTS] + k] *= weight
             _backward(model, velocity, block, first, t, step, shrink, updated)
             t += 1
         for layer in range(1, len(layout)):
@@ -391,7 +413,7 @@ def train_blocked(
         n = gather(samples, block.a, block.at, start, until)
         if n > 0:  # not where all of them weigh 0
             _begin_block(model, velocity, block, n)
-        t = take_steps(model, samples, run, velocity, block, n, (step, shrink, updated))
+        t = _take_steps(model, samples, run, velocity, block, n, (step, shrink, updated))
         if t < n:
             status = DIVERGED
             until = block.at[t]

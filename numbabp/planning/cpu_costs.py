@@ -256,10 +256,11 @@ class Machine:
             else:
                 ns += self._velocity_blocked(*first, itemsize, block_length, total)
             through *= self.velocity
-        put_off = itemsize * sum(math.prod(hidden[layer - 1]) for layer in delayed_layers)
+        delayed = [hidden[layer - 1] for layer in delayed_layers]
+        put_off = itemsize * sum(math.prod(sizes) + n_recent * sum(sizes) for sizes in delayed)
         for layer, sizes in enumerate(hidden, start=1):
             if layer in delayed_layers:
-                ns += self._delayed(*sizes, itemsize, sub_block, put_off)
+                ns += self._delayed(*sizes, itemsize, sub_block, put_off, n_recent)
             else:
                 ns += self._single_step(*sizes, itemsize, through)
         return ns
@@ -314,14 +315,17 @@ class Machine:
         narrow = fan_out == 1 or (fan_out <= NARROW and fan_out < fan_in)
         return self.row * (fan_out if narrow else fan_in) + itemsize * fan_in * fan_out * through
 
-    def _delayed(self, fan_in: int, fan_out: int, itemsize: int, sub_block: int, put_off: float) -> float:
-        """A hidden layer that is updated once a sub-block, as are so many bytes of weights."""
+    def _delayed(
+        self, fan_in: int, fan_out: int, itemsize: int, sub_block: int, put_off: float, n_recent: int
+    ) -> float:
+        """A hidden layer that is updated once a sub-block; so many bytes are read of all of these."""
         weights = itemsize * fan_in * fan_out
         # the block's rows, which a step's corrections read, want some of the cache, too
         near = self._level(1.25 * put_off, self.delayed_near, self.delayed_near, self.delayed_far)
         corrections = self.correction * itemsize * sub_block * (fan_in + fan_out)
+        recent = near * itemsize * n_recent * (fan_in + fan_out)
         product = 2 * self.multiply_add * itemsize / 4 * fan_in * fan_out
-        ns = self.row * fan_in + weights * near + corrections + product
+        ns = self.row * fan_in + weights * near + corrections + recent + product
         return ns + weights * self.update_near / sub_block
 
     def _first_layer_blocked(

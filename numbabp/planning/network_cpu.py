@@ -146,7 +146,6 @@ def threads_of_products(length: int, layer_sizes: Sequence[int], most: int | Non
 def _shapes_of_blocks(problem: Problem) -> list[Shape]:
     """Lengths of blocks, each with and without hidden layers delayed."""
     options, sizes = problem.options, problem.architecture.layer_sizes
-    delayed_layers = () if options.update_rule != "sgd" else large_layers(sizes)
     lengths = BLOCK_LENGTHS if options.block_length is None else (options.block_length,)
     return [
         Shape(
@@ -157,9 +156,19 @@ def _shapes_of_blocks(problem: Problem) -> list[Shape]:
             _n_threads(2.0 * length * sizes[0] * sizes[1], options.n_threads),
         )
         for length in lengths
-        for delayed in {(), delayed_layers}
-        for n_recent in {0, _n_recent(problem)}
+        for delayed, n_recent in _ways_of_blocks(problem)
     ]
+
+
+def _ways_of_blocks(problem: Problem) -> set[tuple[tuple[int, ...], int]]:
+    """Hidden layers that are delayed, and samples that velocities are made of.
+
+    A delayed layer's velocity is never kept: it would be read as often as the weights.
+    """
+    layers, n_recent = large_layers(problem.architecture.layer_sizes), _n_recent(problem)
+    has_velocity = N_MOMENTS[problem.options.update_rule] > 0
+    ways: set[tuple[tuple[int, ...], int]] = {((), 0), ((), n_recent)}
+    return ways | {(layers, n_recent)} if n_recent or not has_velocity else ways
 
 
 def _n_recent(problem: Problem) -> int:

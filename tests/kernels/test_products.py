@@ -10,6 +10,7 @@ import pytest
 from numbabp.compiler.compiling import kernel
 from numbabp.kernels.layout import ONE, ZERO
 from numbabp.kernels.products.inner import AT_ONCE, inner_products
+from numbabp.kernels.products.rows import add_rows, multiply_rows
 from numbabp.kernels.products.tiled import block_size, product
 from numbabp.kernels.products.tiles import Grid, rows_of_tile
 
@@ -102,7 +103,7 @@ def test_without_the_compiler():
 
 
 @kernel
-def multiply_rows(c, column, x, h):
+def multiply_all(c, column, x, h):
     for first in range(0, len(x), AT_ONCE):
         inner_products(c, column, x, h, first, min(first + AT_ONCE, len(x)))
 
@@ -115,8 +116,33 @@ def test_inner_products_of_rows(width, dtype):
         for m in (1, 2, 4, 7, 33):
             X, H = (rs.standard_normal((rows, width)).astype(dtype) for rows in (n, m))
             C = np.full((n, m + 5), np.nan, dtype)
-            multiply_rows(C, 3, X, H)
+            multiply_all(C, 3, X, H)
             exact = X.astype(float) @ H.astype(float).T
             assert np.abs(C[:, 3 : m + 3] - exact).max() < np.sqrt(width) * 40 * np.finfo(dtype).eps
             assert np.isnan(C[:, :3]).all()
             assert np.isnan(C[:, m + 3 :]).all()
+
+
+@kernel
+def with_rows(products, vector, target, coefficients, rows, first, last, is_downward):
+    multiply_rows(products, vector, rows, first, last, is_downward)
+    add_rows(target, coefficients, rows, first, last, is_downward)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("width", [1, 5, 16, 33, 400])
+def test_a_vector_with_many_rows(width, dtype):
+    rs = np.random.RandomState(0)
+    error = np.sqrt(width) * 40 * np.finfo(dtype).eps
+    for n in (0, 1, 2, 7, 8, 9, 33):
+        rows = rs.standard_normal((n + 3, width + 2)).astype(dtype)
+        rows[:2] = rows[n + 2 :] = rows[:, width:] = np.nan  # which are not asked for
+        vector, start = (rs.standard_normal(width).astype(dtype) for _ in range(2))
+        coefficients = rs.standard_normal(n).astype(dtype)
+        for is_downward in (False, True):
+            products, target = np.full(n + 2, np.nan, dtype), start.copy()
+            with_rows(products, vector, target, coefficients, rows, 2, n + 2, is_downward)
+            those = rows[2 : n + 2, :width].astype(float)
+            assert np.abs(products[:n] - those @ vector).max(initial=0) < error
+            assert np.isnan(products[n:]).all()
+            assert np.abs(target - start - coefficients @ those).max() < np.sqrt(n + 1) * error

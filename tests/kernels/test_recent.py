@@ -1,4 +1,4 @@
-"""Momentum and nesterov whose first layer's velocity is made of recent samples, against the reference.
+"""Momentum and nesterov whose large layers' velocities are made of recent samples, against the reference.
 
 The measure is that of test_blocked.py.
 """
@@ -16,7 +16,7 @@ from problems import draw_problem, network_of, parameters_error, solve
 
 import numbabp as nbp
 from numbabp.kernels.momentum.split import most_that_count
-from numbabp.planning import network_cpu, planner
+from numbabp.planning import network_cpu, planner, refusals
 from numbabp.training import loop as training
 
 TOLERANCE = {"float64": 1e-9, "float32": 2e-4}
@@ -29,17 +29,25 @@ NETWORKS = {
     "one layer": ((5, 3), ("softmax",), "categorical_cross_entropy"),
     "three layers": ((5, 18, 17, 3), ("tanh", "sigmoid", "identity"), "squared_error"),
     "long rows": ((1024, 6, 3), ("sigmoid", "sigmoid"), "binary_cross_entropy"),
+    "small layers": ((5, 14, 13, 3), ("tanh", "sigmoid", "identity"), "squared_error"),
+    "four layers": ((5, 19, 18, 33, 3), ("tanh", "sigmoid", "tanh", "softmax"), "categorical_cross_entropy"),
 }
+DELAYED = {"three layers": (1,), "four layers": (1, 2)}
 
 
 @pytest.fixture(autouse=True)
 def recent(monkeypatch):
-    """Plans of this kind, wherever there are some."""
+    """Plans of this kind, wherever there are some, with layers delayed that are wide enough."""
     candidates = network_cpu.candidates
+    monkeypatch.setattr(refusals, "DELAYED_LEAST", 1)
 
     def only_recent(problem):
-        plans = list(candidates(problem))
-        return [plan for plan in plans if plan.n_recent or plan.kernel != "blocked"]
+        layers = refusals.large_layers(problem.architecture.layer_sizes)
+        return [
+            plan
+            for plan in candidates(problem)
+            if plan.kernel != "blocked" or (plan.n_recent and plan.delayed_layers == layers)
+        ]
 
     monkeypatch.setattr(network_cpu, "candidates", only_recent)
     monkeypatch.setattr(planner, "_kept", OrderedDict())
@@ -74,7 +82,9 @@ def check(network, rule, momentum, l2, dtype, weighted=False, schedule="constant
     options = options_of(rule, momentum, l2, schedule)
     for length in lengths:
         net = network_of(problem, dtype)
-        assert net.plan(N_SAMPLES, epochs=EPOCHS, block_length=length, **options).n_recent
+        plan = net.plan(N_SAMPLES, epochs=EPOCHS, block_length=length, **options)
+        assert plan.n_recent
+        assert plan.delayed_layers == DELAYED.get(network, ())
         history = net.fit(
             problem.X,
             problem.Y,
@@ -99,7 +109,7 @@ def test_same_trajectory(rule, momentum, l2, dtype):
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("network", ["one layer", "long rows"])
+@pytest.mark.parametrize("network", [name for name in NETWORKS if name != "three layers"])
 def test_other_networks(network, rule, dtype):
     check(network, rule, 0.9, 0.01, dtype)
 
@@ -282,16 +292,18 @@ def test_how_many_samples_count():
 def test_it_runs_without_the_compiler():
     program = """if True:
         import numpy as np, numbabp as nbp
-        from numbabp.planning import network_cpu
+        from numbabp.planning import network_cpu, refusals
+        refusals.DELAYED_LEAST = 1
         candidates = network_cpu.candidates
         network_cpu.candidates = lambda problem: [
-            plan for plan in candidates(problem) if plan.n_recent or plan.kernel != "blocked"]
+            plan for plan in candidates(problem)
+            if plan.n_recent and plan.delayed_layers or plan.kernel != "blocked"]
         random = np.random.RandomState(0)
         X, Y = random.standard_normal((33, 4)), random.standard_normal((33, 2))
         for rule in ("momentum", "nesterov"):
             nets = []
             for kernel in ({"kernel": "general"}, {"block_length": 5}):
-                net = nbp.Network((4, 6, 3, 2), random_state=0)
+                net = nbp.Network((4, 6, 16, 2), random_state=0)
                 options = {"learning_rate": 0.01, "epochs": 3, "update_rule": rule, "l2": 0.01}
                 options["momentum"] = 0.5
                 net.fit(X, Y, random_state=1, **options, **kernel)
