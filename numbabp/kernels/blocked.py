@@ -30,7 +30,8 @@ from .layout import (
 from .powers import V_FROM_G, V_FROM_V, V_FROM_W, W_FROM_G, W_FROM_V, W_FROM_W, fill_powers, step_rates
 from .products.blas import add_product, panel_width
 from .state import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, begin_epoch, end_epoch, sample_weight
-from .steps import Step, step_biases, step_layer, step_with_velocity
+from .steps import Step, step_biases, step_layer
+from .velocities import step_in_vectors
 
 
 class Block(NamedTuple):
@@ -274,7 +275,7 @@ def _backward(
             _send_back_delayed(model, block, layer, first, t, updated)
             step_biases(model, velocity, layer, delta, step)
         elif velocity.size > 0:
-            step_with_velocity(model, velocity, layer, a, delta, step)
+            step_in_vectors(model, velocity, layer, a, delta, step)
         else:
             step_layer(model.parameters, layout, layer, a, delta, step.of_gradient, shrink, updated)
 

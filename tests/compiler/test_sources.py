@@ -150,7 +150,7 @@ def test_what_an_edit_compiles_anew(everything, copy):
             ALL - {"sequential", "inference", "shuffling"},
         ),
         ("kernels/adaptive/rules.py", {"adaptive"}),
-        ("compiler/arithmetic/registers.py", {"adaptive", "momentum"}),
+        ("compiler/arithmetic/registers.py", {"adaptive", "blocked", "momentum", "shared"}),
         ("kernels/steps.py", {"sequential", "minibatch", "blocked", "momentum", "shared", "sparse"}),
         ("kernels/layers.py", ALL - {"shuffling"}),
         ("functions/elementary.py", ALL - {"shuffling"}),

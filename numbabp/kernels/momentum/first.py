@@ -46,6 +46,14 @@ def fill_coefficients(past: Any, of: Any) -> None:
         past.fading[last - s] = real(c)
 
 
+@scalar_function
+def weigh(products: Any, coefficients: Any, start: Any, n: Any) -> None:
+    """The first n products times as many coefficients from a start on, by unsigned indices, for vectors."""
+    first = np.uint64(start)
+    for j in range(np.uint64(n)):
+        products[j] *= coefficients[first + j]
+
+
 @subroutine
 def _fill_near(x: Any, past: Any, head: Any) -> None:
     """Products of a block's samples with those before it that count, times what F does with them."""
@@ -64,8 +72,7 @@ def _fill_near(x: Any, past: Any, head: Any) -> None:
         shift = last - (t + n - 1)
         for j in range(oldest):
             past.near[t, j] = 0
-        for j in range(oldest, n):
-            past.near[t, j] *= past.fading[shift + j]
+        weigh(past.near[t, oldest:], past.fading, shift + oldest, n - oldest)
 
 
 @subroutine
@@ -116,6 +123,4 @@ def begin_block(model: Any, block: Any, past: Any, of: Any, head: Any, n: Any) -
         end = min(first + AT_ONCE, n)
         inner_products(block.gram, 0, rows, rows[:end], first, end)
         for t in range(first, end):
-            shift = len(past.within) - t
-            for j in range(t):
-                block.gram[t, j] *= past.within[shift + j]
+            weigh(block.gram[t], past.within, len(past.within) - t, t)

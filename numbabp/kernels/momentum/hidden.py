@@ -12,6 +12,7 @@ import numpy as np
 from ...compiler.compiling import scalar_function
 from ..layout import BIASES, FAN_IN, FAN_OUT, INPUTS, OUTPUTS, WEIGHTS
 from ..products.rows import add_rows, multiply_rows
+from .first import weigh
 from .past import AGE, COUNT, UPPER
 from .split import after
 
@@ -52,11 +53,8 @@ def _add_past(past: Any, target: Any, rows: Any, head: Any, n: Any, way: Any) ->
 @scalar_function
 def _weigh_pairs(past: Any, n: Any, own: Any) -> None:
     """Each product times what its sample's step is in W (equation 14), `own` of them in the sub-block."""
-    last, length = len(past.fading), len(past.within)
-    for i in range(n - own):
-        past.pairs[i] *= past.fading[last - n + i]
-    for i in range(n - own, n):
-        past.pairs[i] *= past.within[length - n + i]
+    weigh(past.pairs, past.fading, len(past.fading) - n, n - own)
+    weigh(past.pairs[n - own :], past.within, len(past.within) - own, own)
 
 
 @scalar_function

@@ -16,7 +16,8 @@ from ..layout import ACTIVATION, BIASES, DELAYED, FAN_IN, FAN_OUT, FORM, INPUTS,
 from ..powers import step_rates
 from ..products.blas import add_product
 from ..state import DIVERGED, EPOCH, PAUSED, SAMPLE, STEP, begin_epoch, end_epoch
-from ..steps import Step, step_biases, step_with_velocity
+from ..steps import Step, step_biases
+from ..velocities import step_in_vectors
 from .first import begin_block, fill_coefficients
 from .hidden import forward_delayed, send_back_delayed
 from .past import AGE, HEAD, next_head
@@ -57,7 +58,7 @@ def _backward(model: Any, work: Any, how: Any, head: Any, first: Any, t: Any) ->
             send_back_delayed(model, work, of, (layer, delayed, first, t), head)
             step_biases(model, velocity, layer, delta, step)
         else:
-            step_with_velocity(model, velocity, layer, a, delta, step)
+            step_in_vectors(model, velocity, layer, a, delta, step)
 
 
 @subroutine
