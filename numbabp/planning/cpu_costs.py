@@ -373,10 +373,16 @@ class Machine:
         ns += self.recall * row * n_recent / length
         return ns + row * self._level((n_recent + 2 * length) * row, 0.0, 0.0, self.recall_far)
 
-    def ns_per_split(self, layer_sizes: Sequence[int], itemsize: int, n_recent: int) -> float:
-        """What it takes to begin with a velocity of recent samples, and to make it of them in the end."""
+    def ns_per_split(
+        self, layer_sizes: Sequence[int], itemsize: int, n_recent: int, delayed_layers: Sequence[int]
+    ) -> float:
+        """What it takes to begin with velocities of recent samples, and to make them of these in the end."""
+        layers, _ = _layers(layer_sizes, itemsize)
         products = 2 * n_recent * 2 * self.multiply_add * itemsize / 4
-        return layer_sizes[0] * layer_sizes[1] * (products + 4 * itemsize * self.carry_far)
+        put_off = sum(math.prod(layers[layer]) for layer in delayed_layers)
+        both = (math.prod(layers[0]) + put_off) * (products + 4 * itemsize * self.carry_far)
+        # until there are so many samples, hidden layers' velocities are read beside them
+        return both + n_recent * itemsize * put_off * self.delayed_far
 
     def _through(self, size: float) -> float:
         """Cost of a byte of weights read, updated and written, of `size` in all."""

@@ -120,7 +120,8 @@ def _prediction(machine: Machine, problem: Problem, kernel: catalogue.Kernel, sh
     of_call, of_parameter = kernel.call_ns
     beside = of_call + of_parameter * architecture.n_parameters
     if shape.n_recent:
-        beside += problem.n_rates * machine.ns_per_split(architecture.layer_sizes, itemsize, shape.n_recent)
+        split = architecture.layer_sizes, itemsize, shape.n_recent, shape.delayed_layers
+        beside += problem.n_rates * machine.ns_per_split(*split)
     return {
         "ns_per_step": ns,
         "seconds": (ns * max(1, problem.n_steps) + beside) * 1e-9,

@@ -33,7 +33,8 @@ class Plan:
     delayed_layers : tuple of int
         Hidden layers whose weights are updated once a sub-block; 0 is the first layer.
     n_recent : int
-        Samples that the first layer's velocity is made of where it is wanted; 0 where it is kept up to date.
+        Samples that the first layer's velocity, and that of delayed ones, is made of where it is wanted; 0
+        where velocities are kept up to date.
     n_threads : int
         Most threads that BLAS may use, those that share out a layer's parts, or a population's networks.
     n_lanes : int

@@ -283,3 +283,17 @@ def test_a_velocity_is_made_of_recent_samples_where_that_pays():
     assert n_recent(schedule="exponential", n_samples=20_000) == 175
     plan = plan_of((784, 512, 10), update_rule="momentum", epochs=100)
     assert "velocity of the last 175" in plan.explain()
+
+
+def test_large_hidden_layers_have_a_velocity_of_recent_samples_where_that_pays():
+    def delayed(sizes=(784, 512, 512, 10), dtype="float32", n_samples=2000, **options):
+        options = {"update_rule": "momentum", "epochs": 100, **options}
+        return nbp.Network(sizes, dtype=dtype).plan(n_samples, **options).delayed_layers
+
+    assert delayed() == delayed(update_rule="nesterov") == (1,)
+    assert delayed((784, 128, 64, 10)) == (), "which the cache holds with their velocities"
+    assert delayed(dtype="float64") == (), "twice as many samples of twice the size"
+    assert delayed(dtype="float64", momentum=0.5) == (1,)
+    assert delayed(momentum=0.99) == (), "which remembers too many"
+    assert delayed(schedule="exponential") == (1,)
+    assert delayed(schedule="exponential", n_samples=300) == (), "taken apart anew every 300 samples"
