@@ -162,7 +162,9 @@ def test_what_is_not_there_is_found(package, tmp_path):
 
 def test_citation_and_changelog_are_of_this_version():
     (version,) = re.findall(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.M)
-    newest = re.search(r"^## (\S+) - (\d{4}-\d\d-\d\d|unreleased)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    newest = re.search(
+        r"^## (\S+) - (\d{4}-\d\d-\d\d|unreleased)$", (ROOT / "CHANGELOG.md").read_text(), re.M
+    )
     assert newest is not None
     assert version == newest[1] == numbabp.__version__
 
