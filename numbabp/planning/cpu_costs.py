@@ -29,84 +29,84 @@ NARROW_PRODUCT = 32
 class Machine:
     """Constants of the cost model: ns, per byte where weights are meant, for float32 unless said."""
 
-    layer: float = 41.0
+    layer: float = 57.1
     """A layer: calls, loops begun, the chain from its inputs to its outputs."""
-    unit: float = 0.45
+    unit: float = 0.369
     """A unit, with its activation and derivative; float64 twice."""
-    row: float = 0.69
+    row: float = 0.325
     """A row of weights, or a column of a narrow layer's."""
-    first_cache: float = 0.0243
+    first_cache: float = 0.0287
     """A byte of weights read, updated and written, all parameters in the first cache."""
-    second_cache: float = 0.0276
-    memory: float = 0.0518
+    second_cache: float = 0.0311
+    memory: float = 0.0588
     """Where they take up twice the second cache;"""
-    far: float = 0.0742
+    far: float = 0.0593
     """and where they take up four times as much and more."""
-    tiny_step: float = 55.0
+    tiny_step: float = 73.3
     """A step of the tiny kernel: the chain through it; like the others of these fitted to 104 networks from
     2-8-1 to 2000-32-20, with an error of 7 %, on a processor on which the sequential kernel takes 1.25 times
     what is predicted and blocks 1.1 times; they are 0.9 of what was found."""
-    tiny_wide: float = 12.5
+    tiny_wide: float = 12.0
     """What float64 adds to it."""
-    tiny_vector: float = 0.72
+    tiny_vector: float = 0.786
     """A vector of the hidden layer's weights, all parameters in the first cache,"""
-    tiny_vector_far: float = 1.45
+    tiny_vector_far: float = 1.56
     """or not."""
-    tiny_outputs: float = 8.8
+    tiny_outputs: float = 10.4
     """More than one output, and for each of them"""
-    tiny_output: float = 2.1
-    tiny_output_vector: float = 1.75
+    tiny_output: float = 1.67
+    tiny_output_vector: float = 1.93
     """beside a vector of its weights."""
-    tiny_velocity: float = 0.75
+    tiny_velocity: float = 0.95
     """What a vector's velocities add, all of them in the first cache,"""
     tiny_velocity_far: float = 1.6
     """or not."""
     tiny_half: float = 4.0
     """A vector of hidden units of half a cache line, where there is no AVX-512."""
-    block_step: float = 81.0
+    block_step: float = 149.0
     """A step in a block, beside a step without one."""
-    multiply_add: float = 0.00616
+    multiply_add: float = 0.00665
     """One of the two flops of a product, and half a multiply-add."""
-    gram: float = 0.0130
+    gram: float = 0.0139
     """A multiply-add of the Gram matrix."""
-    correction: float = 0.0161
+    correction: float = 0.0139
     """A byte of an earlier sample's row, when a step is corrected for it."""
-    copy: float = 0.0717
+    copy: float = 0.0282
     """A byte of a sample, gathered."""
-    pack: float = 0.0763
+    pack: float = 0.0784
     """A byte of weights packed for a product too large to do without."""
-    panel_row: float = 12.7
+    panel_row: float = 11.8
     """A row of a panel of weights 2 KiB apart, in products without packing; less where they lie closer."""
-    odd_row: float = 3.0
+    odd_row: float = 6.78
     """A row of weights that is no whole number of cache lines, in a block's products."""
-    ragged: float = 0.25
+    ragged: float = 0.147
     """What a narrow product costs more if its samples are no multiple of 12, OpenBLAS's step."""
-    update_near: float = 0.0095
+    update_near: float = 0.0049
     """A byte of weights read and written by a product that updates them."""
-    update_far: float = 0.0444
-    delayed_near: float = 0.0205
+    update_far: float = 0.0401
+    delayed_near: float = 0.0215
     """A byte of a hidden layer's weights that is only read."""
-    delayed_far: float = 0.0741
+    delayed_far: float = 0.0505
     swept_near: float = 0.0234
     """A byte of weights swept over for a sample that goes back and one that goes forth."""
-    swept_far: float = 0.0390
+    swept_far: float = 0.039
     swept_unit: float = 10.5
     """A byte of a unit of a swept layer, whose pre-activation is added up from parts."""
-    recent: float = 0.021
+    recent: float = 0.0163
     """A multiply-add of the products of a block's samples with those before,"""
-    recall: float = 0.01
+    recall: float = 0.0146
     """and a byte of these, once a block;"""
-    recall_far: float = 0.1
+    recall_far: float = 0.166
     """a byte of a sample that is kept, where the second cache does not hold them all."""
-    carry_near: float = 0.07
+    carry_near: float = 0.0813
     """A byte of weights and as much of velocity, carried to a block's end."""
-    carry_far: float = 0.15
-    velocity: float = 2.2
+    carry_far: float = 0.196
+    velocity: float = 1.92
     """Updating hidden weights with a velocity, in updates without."""
-    general_first: float = 0.055
+    general_first: float = 0.0673
     """A byte of parameters in the general kernel's passes over gradient, state and parameters."""
-    general_second: float = 0.058
-    general_memory: float = 0.12
+    general_second: float = 0.0581
+    general_memory: float = 0.0753
     adaptive_first: float = 0.07
     """A byte of weights in single steps of adagrad, rmsprop, adam and adamw, with what they keep of it, in
     float32; like the others of these fitted to 11 networks from 2-10-1 to 784-512-512-10 with AVX-512."""
@@ -360,7 +360,10 @@ class Machine:
     def _velocity_blocked(self, fan_in: int, fan_out: int, itemsize: int, length: int, total: float) -> float:
         weights = itemsize * fan_in * fan_out
         near = self._level(2 * total, self.carry_near, self.carry_near, self.carry_far)
-        return 4 * self.multiply_add * itemsize / 4 * fan_in * fan_out + weights * near / length
+        products = 4 * self.multiply_add * itemsize / 4 * fan_in * fan_out
+        if fan_out <= NARROW_PRODUCT:  # measured: 2000-30-2 takes hardly less with longer blocks
+            return 2 * products + weights * near / length / 2
+        return products + weights * near / length
 
     def _velocity_of_recent(
         self, fan_in: int, fan_out: int, itemsize: int, length: int, n_recent: int
