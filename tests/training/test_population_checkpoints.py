@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import numbabp as nbp
 from numbabp.training import population_loop
 from numbabp.training.checkpoints import files
 from numbabp.training.checkpoints.standing import Standing
+from numbabp.training.engines.population_each import Each
 
 N = 40
 
@@ -256,3 +259,28 @@ def test_what_no_population_has_come_to_is_refused(tmp_path, versions, change):
     files.write(path, found.identity, Standing(found.standing.facts, arrays))
     with pytest.raises(ValueError, match="the checkpoint"):
         new_population(40).fit(X, Y, checkpoint=path, **options)
+
+
+def test_looking_goes_on_while_other_threads_begin_and_end_networks():
+    engine, fine = object.__new__(Each), SimpleNamespace(is_lost=False)
+    engine._under_way = dict.fromkeys(range(1000), fine)
+    is_over = threading.Event()
+
+    def begin_and_end():
+        while not is_over.is_set():
+            engine._under_way.update(dict.fromkeys(range(1000, 1100), fine))
+            for i in range(1000, 1100):
+                engine._under_way.pop(i)
+
+    interval = sys.getswitchinterval()
+    other = threading.Thread(target=begin_and_end)
+    other.start()
+    try:
+        sys.setswitchinterval(1e-6)
+        assert all(engine.can_be_kept for _ in range(200))
+    finally:
+        is_over.set()
+        other.join()
+        sys.setswitchinterval(interval)
+    engine._under_way[0] = SimpleNamespace(is_lost=True)
+    assert not engine.can_be_kept

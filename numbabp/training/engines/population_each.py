@@ -140,7 +140,8 @@ class Each(PopulationEngine):
     @property
     def can_be_kept(self) -> bool:
         """See `PopulationEngine`."""
-        return not any(pausing.is_lost for pausing in self._under_way.values())
+        # of a copy, made at once: threads begin and end networks meanwhile
+        return not any(pausing.is_lost for pausing in list(self._under_way.values()))
 
     def go_on(self, kept: Standing) -> None:
         """See `PopulationEngine`."""
