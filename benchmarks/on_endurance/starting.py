@@ -93,7 +93,7 @@ def run(name, path, phase_path, pipe, user=None):
 def prepare():
     """Import what runs import, and let Numba know its own functions: else half of a forked start."""
     for module in pkgutil.walk_packages(numbabp.__path__, "numbabp."):
-        if not any(part in module.name for part in ("cuda", "__main__", "dask", "smoke", "river")):
+        if not any(part in module.name for part in ("cuda", "__main__", "dask", "smoke", "river", "torch")):
             importlib.import_module(module.name)
     cpu_target.typing_context.refresh()
     cpu_target.target_context.refresh()
