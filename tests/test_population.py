@@ -1,6 +1,5 @@
 """Populations: every network as if it were alone, in lanes and one by one."""
 
-import functools
 import os
 import subprocess
 import sys
@@ -10,24 +9,16 @@ import numpy as np
 import pytest
 import reference
 import scipy.sparse
-from problems import draw_problem, network_of, parameters_error, solve
+from population_problems import ADAPTIVE, LANES, LINEAR, TOLERANCE, N, assert_as_the_reference
 
 import numbabp as nbp
 from numbabp.checks import population as checks
-from numbabp.compiler.vectors import lanes_of
 from numbabp.data.datasets import xor
 from numbabp.inference import host as population_inference
-from numbabp.kernels.shuffling import draw_orders
 from numbabp.training import slicing
 
 pytestmark = pytest.mark.once
 
-TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
-RULES = ("sgd", "momentum", "nesterov")
-ADAPTIVE = ("adagrad", "rmsprop", "adam", "adamw")
-LANES = lanes_of("float64")
-N = lanes_of("float32") + 3
-"""Networks: a chunk and a part of one in float32, two and a part of one in float64."""
 CASES = [  # sizes, activations, loss
     ((2, 10, 1), ("sigmoid", "sigmoid"), "binary_cross_entropy"),
     ((3, 4), ("softmax",), "categorical_cross_entropy"),
@@ -47,19 +38,6 @@ CASES = [  # sizes, activations, loss
 X, Y = xor()
 
 
-def problems_of(sizes, activations, loss, n=N):
-    """One set of samples, and initial parameters for each network."""
-    first = draw_problem(0, sizes, activations, loss)
-    problems = [draw_problem(seed, sizes, activations, loss) for seed in range(n)]
-    for problem in problems:
-        problem.X, problem.Y = first.X, first.Y
-    return problems
-
-
-def population_of(problems, dtype):
-    return nbp.Population.from_networks([network_of(problem, dtype) for problem in problems])
-
-
 def xor_population(n=N, **options):
     return nbp.Population((2, 10, 1), n, loss="binary_cross_entropy", random_state=0, **options)
 
@@ -67,80 +45,15 @@ def xor_population(n=N, **options):
 # --- as alone -------------------------------------------------------------------------------------
 
 
-def of_rule(rule):
-    """Roots of what is next to nothing would say more of rounding than of the rule."""
-    return {} if rule in RULES else {"epsilon": 1e-2}
-
-
-def own_orders_of(i, n_samples, epochs):
-    """Orders of network i of N where each draws its own from ``random_state=9``."""
-    seed = np.random.RandomState(9).randint(0, 2**31 - 1, size=N, dtype=np.int64)[i]
-    of_orders = np.random.RandomState(seed).randint(0, 2**63 - 1, dtype=np.int64)
-    orders = np.zeros((epochs, n_samples), np.int32)
-    draw_orders(np.arange(n_samples), np.array([of_orders], np.uint64), orders)
-    return list(orders)
-
-
-@functools.cache
-def solved(sizes, activations, loss, rule, own_order):
-    """Problems, a rate, momentum, L2 and weights for each, and what some come to in 500 steps."""
-    problems = problems_of(sizes, activations, loss)
-    random_state = np.random.RandomState(1)
-    rates = (0.25 if rule == "sgd" else 0.05) * random_state.choice([0.125, 0.25, 0.5], size=N)
-    rates /= {"absolute_error": 64, "quantile": 64, "poisson": 16}.get(loss, 1)
-    momenta, l2 = random_state.choice([0.0, 0.25, 0.5], size=N), random_state.choice([0.0, 0.01], size=N)
-    weights = random_state.choice([0.0, 0.5, 1.0, 2.0], size=(N, 25))
-    checked = (0, 7, LANES - 1, LANES, N - 1)
-    solutions = {
-        i: solve(
-            problems[i],
-            learning_rates=[rates[i]] * 20,
-            update_rule=rule,
-            l2=l2[i],
-            sample_weight=weights[i],
-            monitor=("accuracy",),
-            order=own_orders_of(i, 25, 20) if own_order else None,
-            **({"momentum": momenta[i]} if rule in ("momentum", "nesterov") else {}),
-            **of_rule(rule),
-        )
-        for i in checked
-    }
-    options = {"learning_rate": rates, "momentum": momenta, "l2": l2, "sample_weight": weights}
-    return problems, options, solutions
-
-
 @pytest.mark.once
 @pytest.mark.parametrize(("kernel", "own_order"), [("lanes", False), ("lanes", True), ("each", False)])
 @pytest.mark.parametrize(
     ("sizes", "activations", "loss", "rule"),
-    [(*case, rule) for rule in RULES for case in CASES]
+    [(*case, rule) for rule in LINEAR for case in CASES]
     + [(*CASES[i], rule) for rule in ADAPTIVE for i in (0, 2, 4, 12)],
 )
 def test_every_network_agrees_with_the_reference(sizes, activations, loss, rule, kernel, own_order):
-    problems, options, solutions = solved(sizes, activations, loss, rule, own_order)
-    for dtype, tolerance in TOLERANCE.items():
-        population = population_of(problems, dtype)
-        history = population.fit(
-            problems[0].X,
-            problems[0].Y,
-            **options,
-            epochs=20,
-            shuffle=own_order,
-            own_order=own_order,
-            random_state=9,
-            update_rule=rule,
-            kernel=kernel,
-            monitor=("accuracy",),
-            progress=False,
-            **of_rule(rule),
-        )
-        assert not history.diverged
-        for i, solution in solutions.items():
-            assert parameters_error(population[i], solution) < tolerance
-            losses = reference.largest_relative_error([history.loss[i]], [solution.loss])
-            assert losses < 10 * tolerance
-            if dtype == "float64":
-                np.testing.assert_allclose(history.accuracy[i], solution.metrics["accuracy"], rtol=1e-12)
+    assert_as_the_reference((sizes, activations, loss), rule, kernel, own_order)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)

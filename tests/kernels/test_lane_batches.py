@@ -1,6 +1,5 @@
 """Mini-batches of populations in the lanes of vectors: every network as if it were alone."""
 
-import functools
 import os
 import subprocess
 import sys
@@ -8,23 +7,14 @@ import textwrap
 
 import numpy as np
 import pytest
-import reference
-from problems import draw_problem, network_of, parameters_error, solve
+from population_problems import ADAPTIVE, LANES, LINEAR, N_SAMPLES, N, assert_as_the_reference
 
 import numbabp as nbp
-from numbabp.compiler.vectors import lanes_of
 from numbabp.kernels.lanes.batches import PART
-from numbabp.kernels.shuffling import draw_orders
 from numbabp.training import slicing
 
 pytestmark = pytest.mark.once
 
-TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
-LANES = lanes_of("float64")
-N = lanes_of("float32") + 3
-"""Networks: a chunk and a part of one in float32, two and a part of one in float64."""
-N_SAMPLES, EPOCHS = 25, 20
-LINEAR, ADAPTIVE = ("sgd", "momentum", "nesterov"), ("adagrad", "rmsprop", "adam", "adamw")
 CASES = [  # sizes, activations, loss
     ((2, 10, 1), ("sigmoid", "sigmoid"), "binary_cross_entropy"),
     ((3, 4), ("softmax",), "categorical_cross_entropy"),
@@ -40,54 +30,6 @@ SIZES = (2, 4, PART, PART + 3, 2 * PART, N_SAMPLES, 40)
 """Of mini-batches: one part, several, all samples and more; the last one of an epoch is mostly short."""
 
 
-def problems_of(sizes, activations, loss):
-    """One set of samples, and initial parameters for each network."""
-    problems = [draw_problem(seed, sizes, activations, loss, N_SAMPLES) for seed in range(N)]
-    for problem in problems:
-        problem.X, problem.Y = problems[0].X, problems[0].Y
-    return problems
-
-
-def own_orders_of(i):
-    """Orders of network i of N where each draws its own from ``random_state=9``."""
-    seed = np.random.RandomState(9).randint(0, 2**31 - 1, size=N, dtype=np.int64)[i]
-    of_orders = np.random.RandomState(seed).randint(0, 2**63 - 1, dtype=np.int64)
-    orders = np.zeros((EPOCHS, N_SAMPLES), np.int32)
-    draw_orders(np.arange(N_SAMPLES), np.array([of_orders], np.uint64), orders)
-    return list(orders)
-
-
-@functools.cache
-def solved(sizes, activations, loss, rule, batch_size, own_order):
-    """Problems, a rate, momentum, L2 and weights for each, and what some come to."""
-    problems = problems_of(sizes, activations, loss)
-    draw = np.random.RandomState(1)
-    rates = (0.25 if rule == "sgd" else 0.05) * draw.choice([0.125, 0.25, 0.5], size=N)
-    rates /= {"quantile": 64, "poisson": 16}.get(loss, 1)
-    momenta, l2 = draw.choice([0.0, 0.25, 0.5], size=N), draw.choice([0.0, 0.01], size=N)
-    weights = draw.choice([0.0, 0.5, 1.0, 2.0], size=(N, N_SAMPLES))
-    weights[:, 4:8] = 0  # a mini-batch of 4 without any weight, in the samples' own order
-    # roots of what is next to nothing would say more of rounding than of the rule
-    of_rule = {} if rule in LINEAR else {"epsilon": 1e-2}
-    solutions = {
-        i: solve(
-            problems[i],
-            learning_rates=[rates[i]] * EPOCHS,
-            update_rule=rule,
-            batch_size=batch_size,
-            l2=l2[i],
-            sample_weight=weights[i],
-            monitor=("accuracy",),
-            order=own_orders_of(i) if own_order else None,
-            **({"momentum": momenta[i]} if rule in ("momentum", "nesterov") else {}),
-            **of_rule,
-        )
-        for i in (0, 7, LANES - 1, LANES, N - 1)
-    }
-    options = {"learning_rate": rates, "momentum": momenta, "l2": l2, "sample_weight": weights, **of_rule}
-    return problems, options, solutions
-
-
 @pytest.mark.parametrize("own_order", [False, True])
 @pytest.mark.parametrize(
     ("case", "rule", "batch_size"),
@@ -96,30 +38,7 @@ def solved(sizes, activations, loss, rule, batch_size, own_order):
     + [(2, rule, PART + 3) for rule in (*LINEAR[1:], *ADAPTIVE)],
 )
 def test_every_network_agrees_with_the_reference(case, rule, batch_size, own_order):
-    problems, options, solutions = solved(*CASES[case], rule, batch_size, own_order)
-    for dtype, tolerance in TOLERANCE.items():
-        population = nbp.Population.from_networks([network_of(problem, dtype) for problem in problems])
-        history = population.fit(
-            problems[0].X,
-            problems[0].Y,
-            **options,
-            batch_size=batch_size,
-            epochs=EPOCHS,
-            shuffle=own_order,
-            own_order=own_order,
-            random_state=9,
-            update_rule=rule,
-            kernel="lanes",
-            monitor=("accuracy",),
-            progress=False,
-        )
-        assert not history.diverged
-        for i, solution in solutions.items():
-            assert parameters_error(population[i], solution) < tolerance
-            losses = reference.largest_relative_error([history.loss[i]], [solution.loss])
-            assert losses < 10 * tolerance
-            if dtype == "float64":
-                np.testing.assert_allclose(history.accuracy[i], solution.metrics["accuracy"], rtol=1e-12)
+    assert_as_the_reference(CASES[case], rule, "lanes", own_order, batch_size)
 
 
 @pytest.mark.parametrize("batch_size", SIZES)
