@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import reference
 from c_programs import FLAGS, GCC, STRICTER, InC, LearningInC, gcc, library, one_of_each_activation
+from running import TOLERANCE
 
 import numbabp as nbp
 
 pytestmark = [pytest.mark.once, pytest.mark.skipif(GCC is None, reason="needs gcc")]
 
-TOLERANCE = {"float64": 1e-12, "float32": 1e-6}
 OF_MATH = {"exp", "expm1", "tanh", "erf", "log", "log1p", "fabs"}
 FROM_ANY_COMPILER = {"memcpy", "memset", "memmove"}
 """What gcc may call of itself, wherever it compiles for."""

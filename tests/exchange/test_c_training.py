@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import reference
 from c_programs import FLAGS, GCC, LearningInC, gcc, library
-from problems import draw_problem, network_of
+from problems import draw_problem, network_of, solve
+from running import TOLERANCE
 
 import numbabp as nbp
 
 pytestmark = [pytest.mark.once, pytest.mark.skipif(GCC is None, reason="needs gcc")]
 
-TOLERANCE = {"float64": 1e-12, "float32": 1e-6}
-DTYPES = tuple(TOLERANCE)
+DTYPES = ("float64", "float32")
 RULES = ("sgd", "momentum", "nesterov")
 RATE, EPOCHS, N_SAMPLES = 1 / 256, 6, 50  # 300 steps
 FEW = [
@@ -58,17 +58,7 @@ def check(folder, pairs, n_in_both):
         ]
         if network.dtype == np.float64:
             of_rule = {} if rule == "sgd" else {"momentum": 0.9}
-            trained = reference.train(
-                problem.weights,
-                problem.biases,
-                problem.X,
-                problem.Y,
-                activations=problem.activations,
-                loss=problem.loss,
-                learning_rates=[RATE] * EPOCHS,
-                update_rule=rule,
-                **of_rule,
-            )
+            trained = solve(problem, learning_rates=[RATE] * EPOCHS, update_rule=rule, **of_rule)
             errors.append(reference.largest_relative_error([*W, *b], [*trained.weights, *trained.biases]))
         case = problem.activations, problem.loss, rule, network.dtype.name
         assert max(errors) < TOLERANCE[network.dtype.name], (errors, case)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from c_programs import GCC, InC, library
+from running import TOLERANCE
 from sklearn.exceptions import NotFittedError
 
 from numbabp import MLPClassifier, MLPRegressor
@@ -14,7 +15,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
 
-TOLERANCE = {"float64": 1e-12, "float32": 1e-6}
 DTYPES = list(TOLERANCE)
 
 

@@ -6,11 +6,10 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from running import TOLERANCE, inputs_of
+from running import TOLERANCE, inputs_of, network_with_hidden, network_with_output
 
 import numbabp as nbp
 from numbabp.functions.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
-from numbabp.functions.losses import LOSSES, OUTPUT_ACTIVATION
 
 os.environ.setdefault("KERAS_HOME", os.path.join(tempfile.gettempdir(), "keras-of-tests"))
 # over JAX there is no float64 without jax_enable_x64
@@ -37,8 +36,7 @@ def agree(network, model):
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("activation", HIDDEN_ACTIVATIONS)
 def test_hidden_activations_there_and_back(activation, dtype):
-    net = nbp.Network((3, 6, 5, 2), hidden_activation=activation, dtype=dtype, random_state=0)
-    net.biases = [np.arange(len(b)) / 7 for b in net.biases]
+    net = network_with_hidden(activation, dtype)
     model = net.to_keras()
     agree(net, model)
     back = nbp.from_keras(model)
@@ -49,11 +47,10 @@ def test_hidden_activations_there_and_back(activation, dtype):
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_outputs_there_and_back(activation, dtype):
-    loss = next((loss for loss in LOSSES if OUTPUT_ACTIVATION[loss] == activation), "huber")
-    net = nbp.Network((3, 4), output_activation=activation, loss=loss, dtype=dtype, random_state=1)
+    net = network_with_output(activation, dtype)
     model = net.to_keras()
     agree(net, model)
-    assert nbp.from_keras(model, loss).architecture == net.architecture
+    assert nbp.from_keras(model, net.loss).architecture == net.architecture
 
 
 def test_weights_are_in_keras_order_and_copies():

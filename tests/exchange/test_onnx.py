@@ -5,12 +5,11 @@ import sys
 
 import numpy as np
 import pytest
-from running import TOLERANCE, inputs_of, run_onnx
+from running import TOLERANCE, inputs_of, network_with_hidden, network_with_output, run_onnx
 
 import numbabp as nbp
 from numbabp.exchange import onnx_models
 from numbabp.functions.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
-from numbabp.functions.losses import LOSSES, OUTPUT_ACTIVATION
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -28,16 +27,13 @@ def check(network):
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("activation", HIDDEN_ACTIVATIONS)
 def test_hidden_activations(activation, dtype):
-    net = nbp.Network((3, 6, 5, 2), hidden_activation=activation, dtype=dtype, random_state=0)
-    net.biases = [np.arange(len(b)) / 7 for b in net.biases]
-    check(net)
+    check(network_with_hidden(activation, dtype))
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_output_activations(activation, dtype):
-    loss = next((loss for loss in LOSSES if OUTPUT_ACTIVATION[loss] == activation), "huber")
-    check(nbp.Network((3, 4), output_activation=activation, loss=loss, dtype=dtype, random_state=1))
+    check(network_with_output(activation, dtype))
 
 
 @pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name != "softmax"])

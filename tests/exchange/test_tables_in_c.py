@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from c_programs import GCC, InC, library
+from running import TOLERANCE
 
 import numbabp as nbp
 from numbabp.data.pipeline import Pipeline
@@ -13,7 +14,6 @@ from numbabp.data.targets import Target
 
 pytestmark = [pytest.mark.once, pytest.mark.skipif(GCC is None, reason="needs gcc")]
 
-TOLERANCE = {"float64": 1e-12, "float32": 1e-6}
 COLUMNS = ["age", "class", "alone", "boarded", "fare"]
 
 

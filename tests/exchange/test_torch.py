@@ -4,11 +4,10 @@ import copy
 
 import numpy as np
 import pytest
-from running import TOLERANCE, inputs_of
+from running import TOLERANCE, inputs_of, network_with_hidden, network_with_output
 
 import numbabp as nbp
 from numbabp.functions.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
-from numbabp.functions.losses import LOSSES, OUTPUT_ACTIVATION
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -25,8 +24,7 @@ def agree(network, module):
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("activation", HIDDEN_ACTIVATIONS)
 def test_hidden_activations_there_and_back(activation, dtype):
-    net = nbp.Network((3, 6, 5, 2), hidden_activation=activation, dtype=dtype, random_state=0)
-    net.biases = [np.arange(len(b)) / 7 for b in net.biases]
+    net = network_with_hidden(activation, dtype)
     module = net.to_torch()
     agree(net, module)
     back = nbp.from_torch(module)
@@ -37,11 +35,10 @@ def test_hidden_activations_there_and_back(activation, dtype):
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_outputs_there_and_back(activation, dtype):
-    loss = next((loss for loss in LOSSES if OUTPUT_ACTIVATION[loss] == activation), "huber")
-    net = nbp.Network((3, 4), output_activation=activation, loss=loss, dtype=dtype, random_state=1)
+    net = network_with_output(activation, dtype)
     module = net.to_torch()
     agree(net, module)
-    back = nbp.from_torch(module, loss)
+    back = nbp.from_torch(module, net.loss)
     assert back.architecture == net.architecture
 
 
