@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import reference
 from house import Package
+from pages import texts_of
 
 import numbabp
 from numbabp.planning import catalogue
@@ -78,7 +79,7 @@ def names_in(tree: ast.Module) -> set[str]:
 def undefined(text: str) -> list[str]:
     """Names that a page's blocks of Python use before one of them, or Python itself, defines them."""
     known, missing = set(dir(builtins)), []
-    for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+    for block in texts_of(text, "python"):
         for statement in ast.parse(block).body:
             names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
             known |= names_in(statement) if isinstance(statement, ast.Import | ast.ImportFrom) else set()
@@ -91,7 +92,7 @@ def undefined(text: str) -> list[str]:
 
 def functions_shown(text: str) -> dict[str, str]:
     """Functions in a page's blocks of Python, by name."""
-    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    blocks = texts_of(text, "python")
     return {
         node.name: ast.get_source_segment(block, node)
         for block in blocks

@@ -10,16 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import texts_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TOUR = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
 TOLD = r"#\s*(array\(.*?\)|True|False|-?[\d.]+)(?:$|[:,;])"
 """A comment that begins with the value of what stands before it."""
-
-
-def blocks(page, language):
-    return re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
 
 
 def values_told(block, names):
@@ -37,7 +34,7 @@ def values_told(block, names):
 
 def test_pieces_of_python_run_and_give_what_they_say(folder, capsys):
     names, n_told = {}, 0
-    for block in blocks(README, "python"):
+    for block in texts_of(README, "python"):
         for value, told in values_told(block, names):
             np.testing.assert_array_equal(value, told)
             n_told += 1
@@ -51,7 +48,7 @@ def test_pieces_of_the_tour_run(folder, capsys):
     pytest.importorskip("matplotlib")
     pytest.importorskip("pandas")
     names = {}
-    for block in blocks(TOUR, "python"):
+    for block in texts_of(TOUR, "python"):
         if 'device="cuda"' not in block:
             for value, told in values_told(block, names):
                 np.testing.assert_array_equal(value, told)
@@ -76,7 +73,7 @@ def test_commands_run_one_after_the_other(folder):
     path = os.pathsep.join([str(commands), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
     n_run = 0
-    for line in "".join(blocks(README, "console")).splitlines():
+    for line in "".join(texts_of(README, "console")).splitlines():
         # what is installed has been, and these are the tests
         line = re.sub(r"^pip install \S+ && ", "", line)
         if line == "pytest":

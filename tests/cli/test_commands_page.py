@@ -4,13 +4,14 @@ import re
 import shlex
 from pathlib import Path
 
+from pages import texts_of
 from typer.testing import CliRunner
 
 from numbabp.cli.app import app
 from numbabp.training.progress import COMPILING
 
 PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+EXAMPLES = texts_of(PAGE, "console")
 
 
 def essence(text):
@@ -23,7 +24,7 @@ def essence(text):
 def test_examples(folder, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     names = {}
-    for program in re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
+    for program in texts_of(PAGE, "python"):
         exec(program, names)
     n_run = 0
     for example in EXAMPLES:

@@ -45,7 +45,7 @@ def test_programs_print_what_the_page_says(page, folder, monkeypatch):
     for module in NEEDS.get(page.stem, []):
         pytest.importorskip(module)
     monkeypatch.setenv("COLUMNS", "100")
-    found = [*blocks(page), Block("", "", "")]
+    found = [*blocks(page.read_text(encoding="utf-8")), Block("", "", "")]
     names = {"__name__": "page"}
     for block, after in pairwise(found):
         if block.language == "console":
@@ -57,7 +57,7 @@ def test_programs_print_what_the_page_says(page, folder, monkeypatch):
 
 
 def test_there_is_a_tutorial_for_each_user():
-    index = blocks(DOCS / "tutorials" / "index.md")[-1].text
+    index = blocks((DOCS / "tutorials" / "index.md").read_text(encoding="utf-8"))[-1].text
     assert sorted(index.split()[2:]) == sorted(page.stem for page in PAGES[2:] if page.stem != "index")
 
 
@@ -65,7 +65,7 @@ def test_an_activation_is_added_as_the_tutorial_says(tmp_path):
     git = shutil.which("git")
     if git is None:
         pytest.skip("needs git")
-    found = blocks(DOCS / "tutorials" / "contribute.md")
+    found = blocks((DOCS / "tutorials" / "contribute.md").read_text(encoding="utf-8"))
     shutil.copytree(ROOT / "numbabp", tmp_path / "numbabp", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "tests").mkdir()
     shutil.copy(ROOT / "tests" / "reference.py", tmp_path / "tests")
@@ -84,7 +84,7 @@ def test_an_activation_is_added_as_the_tutorial_says(tmp_path):
 def test_what_is_not_printed_is_found(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("a\n```python\nx = 2.04\nprint(x, 'b')\n```\n\n```text nearly\n2 b\n```\n")
-    program, expected = blocks(page)
+    program, expected = blocks(page.read_text(encoding="utf-8"))
     check_program(program.text, expected, {}, page)
     check_program(program.text, Block("text", "", "2.0... b"), {}, page)
     for told, text in (("", "2 b"), ("nearly", "2.5 b"), ("nearly", "2 c")):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import texts_of
 from sklearn.exceptions import ConvergenceWarning
 
 import numbabp as nbp
@@ -33,7 +34,7 @@ def test_blocks_run(folder):
     names = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        for block in re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
+        for block in texts_of(PAGE, "python"):
             if is_possible(block):
                 exec(block, names)
     assert np.array_equal(names["labels"], names["clf"].predict(names["table"].to_numpy()))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from c_programs import GCC
+from pages import blocks
 
 PAGE = Path(__file__).parents[2] / "docs" / "microcontrollers.md"
 
@@ -16,9 +17,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "microcontrollers.md"
 @pytest.mark.skipif(GCC is None, reason="needs gcc")
 def test_the_page_runs_as_it_stands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"^```(python|c|sh|text)\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
     names, printed, kinds = {}, "", []
-    for kind, text in blocks:
+    for kind, _, text in blocks(PAGE.read_text(encoding="utf-8")):
+        if not kind:  # a piece of a file, to be read only
+            continue
         kinds.append(kind)
         if kind == "python":
             with contextlib.redirect_stdout(io.StringIO()) as output:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pages import texts_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "course.md").read_text(encoding="utf-8")
 
@@ -11,7 +12,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "course.md").read_text(encoding="ut
 @pytest.mark.once
 def test_blocks_run_and_print_what_stands_there(folder, capsys):
     matplotlib = pytest.importorskip("matplotlib.pyplot")
-    blocks = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    blocks = texts_of(PAGE, "python")
     names = {}
     exec(blocks[0], names)
     (shown,) = re.findall(r"^```text\n\.\.\.\n(.*?)\n\.\.\.\n```", PAGE, re.MULTILINE | re.DOTALL)

@@ -1,10 +1,10 @@
 """The examples of docs/streams.md run, and do what the page says."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import texts_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "streams.md").read_text(encoding="utf-8")
 
@@ -12,7 +12,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "streams.md").read_text(encoding="u
 def test_examples(tmp_path, monkeypatch, capsys):
     pytest.importorskip("pyarrow")
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    blocks = texts_of(PAGE, "python")
     assert len(blocks) == 5
     names = {}
     for block in blocks:

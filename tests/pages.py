@@ -24,11 +24,15 @@ class Block(NamedTuple):
     text: str
 
 
-def blocks(page: Path) -> list[Block]:
+def blocks(text: str) -> list[Block]:
     """All of a page, in their order."""
-    text = page.read_text(encoding="utf-8")
     found = re.findall(r"^```(\S*) ?([^\n]*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     return [Block(*block) for block in found]
+
+
+def texts_of(text: str, language: str) -> list[str]:
+    """The texts of a page's blocks in a language, of which nothing further is told."""
+    return [block.text for block in blocks(text) if block[:2] == (language, "")]
 
 
 def check_printed(expected: str, said: str, of: str) -> None:
