@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -55,11 +54,6 @@ class Trial:
     batch_size: int = 1
     hidden: tuple[int, ...] = (10,)
     """Units of the hidden layers between 2 inputs and 1 output."""
-
-    @property
-    def n_weights(self) -> int:
-        """Without biases."""
-        return sum(fan_in * fan_out for fan_in, fan_out in pairwise((2, *self.hidden, 1)))
 
 
 def run(tell: Callable[[str], object] = lambda text: None) -> Iterator[Row]:
@@ -158,7 +152,8 @@ def _row(trial: Trial, dtype: str, largest: float | Exception) -> Row:
         note = f"{type(problem).__name__}: {problem}"
         return Row(trial.device, trial.name, dtype, None, None, None, False, note)
     passed = largest <= TOLERANCES[trial.device][dtype]
-    return Row(trial.device, trial.name, dtype, ns, trial.n_weights / ns * 1e9, largest, passed)
+    cups = _network(dtype, hidden=trial.hidden).n_weights / ns * 1e9
+    return Row(trial.device, trial.name, dtype, ns, cups, largest, passed)
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -83,7 +83,7 @@ def _catch_up(model: Any, block: Any, inputs: Any, of: Any, layer: Any, steps: A
 
 @subroutine
 def _take_steps(model: Any, samples: Any, run: Any, work: Any, how: Any, head: Any, n: Any) -> int:
-    """As `blocked.take_steps`; `how` is the split and the step, `head` the block's first row of the past."""
+    """As in `kernels.blocked`; `how` is the split and the step, `head` the block's first row of the past."""
     layout, block = model.layout, work.block
     sub_length = len(block.within)
     t, is_finite = 0, True
