@@ -3,7 +3,6 @@
 import os
 from typing import Any
 
-import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..checks.host_samples import check_inputs
@@ -77,8 +76,7 @@ class WritesC:
             moments = standardization.inputs
             inputs = Affine.dividing(moments.shift, moments.scale, network.dtype)
         if standardization.targets is not None:
-            scale = standardization.targets.scale
-            outputs = Affine(standardization.targets.mean, np.where(np.isinf(scale), 0.0, scale))
+            outputs = Affine(*standardization.back)
         if samples is not None:
             X = check_inputs("samples", samples, network.n_inputs, network.dtype)
             samples = X, self._fitted.before_and_after_activation(network, X)[1]

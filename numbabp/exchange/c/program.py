@@ -1,6 +1,5 @@
 """What is to be written: a network with what stands before and behind it, and how it is to learn."""
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...architecture import Architecture
-from ...checks.arguments import check_choice
+from ...checks.arguments import check_choice, check_path
 from ...options import LINEAR_RULES, Options
 
 SUFFIXES = (".c", ".h")
@@ -131,8 +130,7 @@ def decides(architecture: Architecture) -> bool:
 
 def check_destination(path: Any) -> Path:
     """Where to write a source file or a header."""
-    if not isinstance(path, str | os.PathLike) or not str(path):
-        raise TypeError(f"path must be a path, got {path!r} of type {type(path).__name__}.")
+    check_path("path", path)
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise ValueError(f"path must end in .c or .h, got {str(path)!r}.")
